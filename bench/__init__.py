@@ -1,0 +1,1 @@
+"""Measures what `streams` runs and what `models` predict. Nothing imports it."""

@@ -1,0 +1,4 @@
+"""Events in, predictions out: vocabulary, user memory, network, learner.
+
+Knows nothing of Kafka, RocksDB or settings files.
+"""

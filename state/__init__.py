@@ -1,0 +1,1 @@
+"""Where a user's memory rests between events. Knows nothing of torch, Kafka, events or settings."""
