@@ -1,0 +1,183 @@
+"""Partition store: the rows of one partition's users in RocksDB, with the changelog position they stand for.
+
+A cache of the changelog: whatever is lost here is read there again, as long as rows and position agree.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import cast
+
+from rocksdict import AccessType, DbClosedError, Rdict, WriteBatch
+
+from state.errors import FolderInUseError, ReservedKeyError, StoreClosedError, StoreCorruptError, StoreError
+from state.marks import FileMarks, find_shortened, measure_files, pack_marks, unpack_marks
+from state.options import StoreMemory, reader_options, store_options
+
+_PROGRESS_KEY = b"\0progress"
+_PROGRESS = struct.Struct("<qH")  # position, length of the changelog id; then the id, then the file marks
+_FIRST_USER_KEY = b"\x01"
+_READ_ATTEMPTS = 50
+_READ_PAUSE_S = 0.02
+
+
+class PartitionStore:
+    """Rows by key, and the changelog position up to which they are folded; both change in one atomic batch.
+
+    A batch that `put_many` returned from survives the death of the process (not of the machine). Calls from several
+    threads are safe and leave the interpreter free while RocksDB works.
+    """
+
+    def __init__(self, folder: Path, memory: StoreMemory) -> None:
+        """Opens or creates the store. Raises StoreCorruptError if its files are damaged, FolderInUseError if open."""
+        self.folder = folder
+        self.position: int | None = None
+        self.changelog_id: bytes | None = None
+        present = measure_files(folder)
+        _refuse_headless(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _translated(folder):
+            self._db = Rdict(str(folder), store_options(memory))
+        try:
+            self._adopt(present)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The row of each key in order, None where there is none."""
+        with _translated(self.folder):
+            return cast(list[bytes | None], self._db.get(list(keys)))
+
+    def put_many(
+        self,
+        keys: Sequence[bytes],
+        values: Sequence[bytes | None],
+        position: int,
+        changelog_id: bytes | None = None,
+    ) -> None:
+        """Writes the rows (None deletes) and the position, all or nothing; of a key that repeats the last row stays.
+
+        `position` is the next changelog offset to read. Without `changelog_id` the one known stays.
+        """
+        batch = WriteBatch(raw_mode=True)
+        for key, value in zip(keys, values, strict=True):
+            if key[:1] in (b"", b"\0"):
+                raise ReservedKeyError(f"key {key!r} is empty or begins with the byte 0: refuse such user ids on input")
+            if value is None:
+                batch.delete(key)
+            else:
+                batch[key] = value
+        self._write(batch, position, self.changelog_id if changelog_id is None else changelog_id)
+
+    def rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """Each user's key and row, in key order, as of the start of the iteration."""
+        yield from _iterate(self._db, self.folder)
+
+    def close(self) -> None:
+        """Releases the files; closing twice is allowed.
+
+        Raises StoreCorruptError or StoreError, after releasing them, if work in the background had failed.
+        """
+        with suppress(StoreClosedError), _translated(self.folder):
+            self._db.close()
+
+    def _adopt(self, present: FileMarks) -> None:
+        """Takes over position and id, and marks the files that RocksDB has just begun."""
+        with _translated(self.folder):
+            packed: bytes | None = self._db.get(_PROGRESS_KEY)
+        if packed is None:
+            return
+        position, changelog_id, marks = _unpack_progress(packed)
+        if fault := find_shortened(marks, present):
+            raise StoreCorruptError(_corrupt_message(self.folder, fault))
+        self._write(WriteBatch(raw_mode=True), position, changelog_id)
+
+    def _write(self, batch: WriteBatch, position: int, changelog_id: bytes | None) -> None:
+        name = changelog_id or b""
+        batch[_PROGRESS_KEY] = _PROGRESS.pack(position, len(name)) + name + pack_marks(measure_files(self.folder))
+        with _translated(self.folder):
+            self._db.write(batch)
+        self.position, self.changelog_id = position, changelog_id
+
+
+def read_rows(folder: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Each user's key and row of a partition's folder as of now, in key order, while its owner may be writing.
+
+    Opens read-only, without a lock, and changes nothing in the folder. Raises StoreError if there is no store.
+    """
+    with tempfile.TemporaryDirectory() as log_dir:
+        db = _open_reader(folder, Path(log_dir))
+        try:
+            yield from _iterate(db, folder)
+        finally:
+            db.close()
+
+
+def _open_reader(folder: Path, log_dir: Path) -> Rdict:
+    """A read-only database; retries, because the owner may delete a file between its listing and its opening."""
+    if not (folder / "CURRENT").exists():
+        raise StoreError(f"{folder} holds no store: give the folder of a partition, such as data/partition-0")
+    for attempt in range(1, _READ_ATTEMPTS + 1):
+        try:
+            with _translated(folder):
+                return Rdict(str(folder), reader_options(8 << 20, log_dir), access_type=AccessType.read_only(False))
+        except StoreError:
+            if attempt == _READ_ATTEMPTS:
+                raise
+            time.sleep(_READ_PAUSE_S)
+    raise AssertionError("unreachable")
+
+
+def _iterate(db: Rdict, folder: Path) -> Iterator[tuple[bytes, bytes]]:
+    with _translated(folder):
+        cursor = db.iter()
+        cursor.seek(_FIRST_USER_KEY)
+        while cursor.valid():
+            yield cursor.key(), cursor.value()
+            cursor.next()
+        cursor.status()  # raises where damage, not the end, has stopped the cursor; items() would not tell
+
+
+def _unpack_progress(packed: bytes) -> tuple[int, bytes | None, FileMarks]:
+    position, length = _PROGRESS.unpack_from(packed)
+    end = _PROGRESS.size + length
+    return position, packed[_PROGRESS.size : end] or None, unpack_marks(packed[end:])
+
+
+def _refuse_headless(folder: Path) -> None:
+    """Raises StoreCorruptError where rows lie without the file that leads to them: RocksDB would begin anew on top."""
+    if not folder.exists() or (folder / "CURRENT").exists():
+        return
+    if any(path.suffix in (".sst", ".log") for path in folder.iterdir()):
+        raise StoreCorruptError(_corrupt_message(folder, "the file CURRENT is gone"))
+
+
+def _corrupt_message(folder: Path, fault: str) -> str:
+    return (
+        f"the store in {folder} is damaged ({fault}): stop the worker, delete this folder and start again; "
+        "its rows are then restored from the changelog. Check the disk if this repeats"
+    )
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    """Turns RocksDB's errors, which are plain exceptions with a text, into those of this package."""
+    try:
+        yield
+    except DbClosedError as error:
+        raise StoreClosedError(f"the store in {folder} is closed: its partition was given away") from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        text = str(error)
+        if text.startswith("Corruption") or ("No such file or directory" in text and "MANIFEST" in text):
+            raise StoreCorruptError(_corrupt_message(folder, text)) from error
+        if "lock" in text.lower() and "LOCK" in text:
+            raise FolderInUseError(f"the store in {folder} is already open ({text}): close it first") from error
+        raise StoreError(f"RocksDB refused to work on {folder} ({text}): see to disk space and permissions") from error
