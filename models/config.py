@@ -1,0 +1,62 @@
+"""What an operator may turn: the network and its learning.
+
+Plain frozen dataclasses: the settings of the application are composed of them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Shape of the network and of a user's memory, and where it computes."""
+
+    width: int = field(default=64, metadata={"help": "numbers in an item's embedding (d)"})
+    hidden: int = field(default=128, metadata={"help": "numbers in the recurrent state (H)"})
+    ring: int = field(default=50, metadata={"help": "last events of a user that attention sees and learning re-runs (K)"})
+    repeats: Literal["allow", "filter"] = field(
+        default="allow",
+        metadata={"help": "'filter': never predict an item that the user already had; 'allow': items come back"},
+    )
+    seen_bits: int = field(
+        default=4096,
+        metadata={
+            "help": "bits per user that remember the items already had (repeats = filter): exact up to this many "
+            "items; beyond, (the user's items) / seen_bits of the other items are left out by mistake"
+        },
+    )
+    seed: int = field(default=0, metadata={"help": "seed of the initial weights; the same in every worker"})
+    device: str = field(default="auto", metadata={"help": "'auto' (cuda where available), 'cpu', 'cuda' or 'cuda:N'"})
+    dtype: Literal["float32", "bfloat16"] = field(default="float32", metadata={"help": "number type of the computation"})
+
+    def __post_init__(self) -> None:
+        for name in ("width", "hidden", "ring", "seen_bits"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"model.{name} must be at least 1")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError("model.seed must be from 0 to 2147483647")
+        if self.seen_bits % 8:
+            raise ValueError("model.seen_bits must be a multiple of 8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerConfig:
+    """How the weights follow the stream."""
+
+    rate: float = field(default=1e-3, metadata={"help": "learning rate of Adam"})
+    clip: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient"})
+    events_per_step: int = field(default=256, metadata={"help": "new events in one optimisation step, at most"})
+    replay_windows: int = field(default=8, metadata={"help": "remembered windows replayed in each step"})
+    reservoir_windows: int = field(default=4096, metadata={"help": "windows remembered for replay"})
+    queue_events: int = field(default=16384, metadata={"help": "events that may wait to be learnt; the oldest are dropped"})
+    full_softmax_items: int = field(default=20_000, metadata={"help": "items up to which the loss sees all of them"})
+    sampled_items: int = field(default=4096, metadata={"help": "items that the loss samples beyond that"})
+
+    def __post_init__(self) -> None:
+        for name in ("events_per_step", "reservoir_windows", "queue_events", "sampled_items"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"learning.{name} must be at least 1")
+        if self.replay_windows < 0:
+            raise ValueError("learning.replay_windows must not be negative")
+        if not (self.rate > 0 and self.clip > 0):
+            raise ValueError("learning.rate and learning.clip must be positive")

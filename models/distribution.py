@@ -1,0 +1,122 @@
+"""From interest vectors to distributions over items and categories.
+
+The full distribution over N items is computed in blocks of events, so memory stays bounded whatever the batch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.items import Items
+from models.network import InterestNetwork
+
+_BLOCK_SCORES = 1 << 20
+"""Scores held at once: 4 MB stay in the processor's cache"""
+
+_FORBIDDEN = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """The head of P distributions, on the device that computed them."""
+
+    item: Tensor
+    """[P, k]"""
+    item_p: Tensor
+    """[P, k]"""
+    category: Tensor
+    """[P, m]"""
+    category_p: Tensor
+    """[P, m]"""
+
+
+class Candidates:
+    """Which items may be predicted, and their categories; follows an `Items` that grows meanwhile."""
+
+    def __init__(self, items: Items, device: torch.device) -> None:
+        self._items = items
+        self._device = device
+        self._version = -1
+        self._inactive = torch.zeros(0, dtype=torch.long)
+        self._categories = torch.zeros(0, 0)
+        self.known = 0
+        """Items with an index from 1 up to this may be predicted"""
+
+    def refresh(self) -> None:
+        """Catch up with the vocabulary."""
+        version = self._items.version
+        if version != self._version:
+            self._redraw()
+            self._version = version
+        # Read last: every item that the categories speak of is known.
+        self.known = len(self._items)
+
+    def _redraw(self) -> None:
+        self._inactive = torch.from_numpy(np.flatnonzero(~self._items.active())).to(self._device)
+        item, category, share = self._items.category_rows()
+        at = torch.from_numpy(np.stack([category, item]))
+        size = (len(self._items.categories), int(item.max(initial=0)) + 1)
+        matrix = torch.sparse_coo_tensor(at, torch.from_numpy(share), size, check_invariants=False)
+        self._categories = matrix.coalesce().to(self._device)  # [categories, items], sparse
+
+    def scores(
+        self, network: InterestNetwork, interest: Tensor, seen: NDArray[np.uint8] | None, known: int
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Blocks of fp32 scores [p, known + 1]; −inf marks what may not be predicted, all else is finite.
+
+        `interest` [P, D]; `seen` [P, bytes], the bitmap of the items each user had, None where items may come back.
+        """
+        bias = network.item_bias[: known + 1].clone()  # [N + 1]
+        bias[0] = _FORBIDDEN
+        bias[self._inactive[self._inactive <= known]] = _FORBIDDEN
+        table = network.item[: known + 1].T  # [D, N + 1]
+        block = max(1, _BLOCK_SCORES // (known + 1))
+        for low in range(0, len(interest), block):
+            rows = slice(low, low + block)
+            scores = torch.addmm(bias, interest[rows], table).float()  # [p, N + 1]
+            if seen is not None:
+                _forbid_seen(scores, seen[rows])
+            if not bool(torch.isfinite(scores.amax(1)).all()):
+                # Weights that are finite but huge overflow here; a user who had every item has only −inf, which stays.
+                scores = scores.nan_to_num(nan=-1e30, posinf=1e30, neginf=_FORBIDDEN)
+            yield rows, scores
+
+    def predict(
+        self, network: InterestNetwork, interest: Tensor, seen: NDArray[np.uint8] | None, items: int, categories: int
+    ) -> Distribution:
+        """The most probable items and categories of each interest vector."""
+        size = (len(interest), items), (len(interest), categories)
+        out = Distribution(
+            torch.zeros(size[0], dtype=torch.long, device=self._device),
+            torch.zeros(size[0], device=self._device),
+            torch.full(size[1], -1, device=self._device),
+            torch.zeros(size[1], device=self._device),
+        )
+        top = min(items, self.known)
+        for rows, scores in self.scores(network, interest, seen, self.known):
+            mass = scores.logsumexp(1, keepdim=True).nan_to_num(neginf=0.0)  # [p, 1]
+            best, item = scores.topk(top, 1)  # [p, k]
+            item_p = (best - mass).exp()
+            out.item[rows, :top] = item * (item_p > 0)
+            out.item_p[rows, :top] = item_p
+            if self._categories.shape[0] and categories:
+                self._predict_categories(out, rows, scores.sub_(mass).exp_())
+        return out
+
+    def _predict_categories(self, out: Distribution, rows: slice, p: Tensor) -> None:
+        described = p[:, : self._categories.shape[1]]
+        category_p = torch.sparse.mm(self._categories, described.T).T  # [p, categories]
+        best, category = category_p.topk(min(out.category.shape[1], category_p.shape[1]), 1)  # [p, m]
+        out.category[rows, : category.shape[1]] = category.masked_fill(best <= 0, -1)
+        out.category_p[rows, : category.shape[1]] = best
+
+
+def _forbid_seen(scores: Tensor, seen: NDArray[np.uint8]) -> None:
+    had = torch.from_numpy(np.unpackbits(seen, axis=1, bitorder="little")).to(scores.device, torch.bool)  # [p, bits]
+    for low in range(0, scores.shape[1], had.shape[1]):
+        part = scores[:, low : low + had.shape[1]]
+        part.masked_fill_(had[:, : part.shape[1]], _FORBIDDEN)

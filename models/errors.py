@@ -1,0 +1,29 @@
+"""Errors of the package.
+
+ModelError
+├── ItemCapacityError    more distinct items than `items.capacity` allows
+├── WeightsError         weights that are not finite or do not fit the configuration
+└── CheckpointError      saved weights that cannot be used
+"""
+
+
+class ModelError(Exception):
+    """Root of every error that `models` raises on purpose; the message says what an operator does."""
+
+
+class ItemCapacityError(ModelError):
+    """One distinct item more than the vocabulary accepts."""
+
+    def __init__(self, capacity: int, item_id: str) -> None:
+        super().__init__(
+            f"item {item_id!r} would be number {capacity + 1}, but items.capacity is {capacity}: "
+            "raise items.capacity in every worker and restart them (an index once given is never given again)"
+        )
+
+
+class WeightsError(ModelError):
+    """Weights that are not finite or whose shapes do not fit the configuration."""
+
+
+class CheckpointError(ModelError):
+    """Saved weights that cannot be used: damaged, or made for another configuration or another item register."""

@@ -1,0 +1,132 @@
+"""What is kept of a user between events, and how a batch of events advances it.
+
+Numpy index arithmetic over all users at once; the recurrent state `h`, `c` is written by the engine. Knows nothing of
+where rows rest or what else a row holds.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import ModelConfig
+from models.events import EventBatch
+
+Field = tuple[str, str, tuple[int, ...]]
+
+GAP_BUCKETS = 32
+"""Time since the user's previous event: 0 = first event, else 1 + floor(log2(1 + seconds)), at most 31 (34 years)"""
+
+
+def memory_fields(config: ModelConfig) -> list[Field]:
+    """Fields of a user's row as (name, numpy dtype, shape); all zero is a new user."""
+    fields: list[Field] = [
+        ("h", "<f2", (config.hidden,)),
+        ("c", "<f2", (config.hidden,)),
+        # The user's event number s (from 0) lies in slot s % K.
+        ("ring_item", "<u4", (config.ring,)),
+        ("ring_type", "u1", (config.ring,)),
+        ("ring_gap", "u1", (config.ring,)),
+        ("steps", "<u4", ()),
+        ("last_time_ms", "<i8", ()),
+    ]
+    if config.repeats == "filter":
+        fields.append(("seen", "u1", (config.seen_bits // 8,)))
+    return fields
+
+
+def new_memory(config: ModelConfig, users: int) -> NDArray[np.void]:
+    """[U] rows of new users that hold nothing but the model's fields."""
+    return np.zeros(users, dtype=np.dtype(memory_fields(config)))
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """P stretches of K steps. The order of the steps is said by whoever makes them."""
+
+    item: NDArray[np.int64]
+    """[P, K]"""
+    type: NDArray[np.int64]
+    """[P, K]"""
+    gap: NDArray[np.int64]
+    """[P, K]"""
+    valid: NDArray[np.bool_]
+    """[P, K] False where the user has no such step"""
+
+
+class Timeline:
+    """Where each event of a batch stands in its user's life."""
+
+    def __init__(self, batch: EventBatch, memory: NDArray[np.void]) -> None:
+        users = len(memory)
+        if len(batch) and batch.user[-1] >= users:
+            raise ValueError(f"event of user {int(batch.user[-1])}, but the memory has {users} rows")
+        self.batch = batch
+        self.memory = memory
+        self.count: NDArray[np.int64] = np.bincount(batch.user, minlength=users)
+        """[U] events of the user in the batch"""
+        self.start: NDArray[np.int64] = np.cumsum(self.count) - self.count
+        """[U] index of the user's first event in the batch"""
+        self.position: NDArray[np.int64] = np.arange(len(batch)) - self.start[batch.user]
+        """[n] number of the event among its user's events in the batch"""
+        self.steps: NDArray[np.int64] = memory["steps"].astype(np.int64)
+        """[U] events of the user before the batch"""
+        self.step: NDArray[np.int64] = self.steps[batch.user] + self.position
+        """[n] number of the event among all of its user's events"""
+        self.clock_ms = self._clock()
+        """[n] newest event time of the user up to and with the event; never goes back"""
+        self.gap = self._gaps()
+        """[n] bucket of the time since the user's previous event"""
+
+    def last_events(self) -> NDArray[np.int64]:
+        """Index of each user's last event, for the users that have one."""
+        return (self.start + self.count - 1)[self.count > 0]
+
+    def windows(self, user: NDArray[np.int64], last_step: NDArray[np.int64]) -> Windows:
+        """The K steps up to and with `last_step` of each user, newest first; `last_step` −1 is before the first event."""
+        ring = self.memory["ring_item"].shape[1]
+        users = len(self.memory)
+        step = last_step[:, None] - np.arange(ring)  # [P, K]
+        ahead = step - self.steps[user][:, None]  # [P, K], ≥ 0: an event of the batch
+        at = np.where(
+            ahead < 0,
+            user[:, None] * ring + step % ring,
+            users * ring + self.start[user][:, None] + ahead,
+        )  # [P, K]
+        fields = (("ring_item", self.batch.item), ("ring_type", self.batch.type), ("ring_gap", self.gap))
+        item, kind, gap = (
+            np.concatenate([self.memory[name].ravel(), new])[at]  # [P, K]
+            for name, new in fields
+        )
+        return Windows(item, kind, gap, step >= 0)
+
+    def advance(self, after: NDArray[np.void]) -> None:
+        """Write ring, steps and last time after the batch into `after`, a copy of the memory."""
+        ring = after["ring_item"].shape[1]
+        batch = self.batch
+        kept = self.position >= self.count[batch.user] - ring
+        user, slot = batch.user[kept], self.step[kept] % ring
+        after["ring_item"][user, slot] = batch.item[kept]
+        after["ring_type"][user, slot] = batch.type[kept]
+        after["ring_gap"][user, slot] = self.gap[kept]
+        after["steps"] = self.steps + self.count
+        last = self.last_events()
+        after["last_time_ms"][batch.user[last]] = self.clock_ms[last]
+
+    def _clock(self) -> NDArray[np.int64]:
+        user, time_ms = self.batch.user, self.batch.time_ms
+        known = self.steps[user] > 0
+        clock = np.where(known, np.maximum(time_ms, self.memory["last_time_ms"][user]), time_ms)
+        if not bool(((clock[1:] < clock[:-1]) & (self.position[1:] > 0)).any()):
+            return clock
+        # A running maximum that starts anew with each user: compare ranks, shifted apart from user to user.
+        times, rank = np.unique(clock, return_inverse=True)
+        shift = user * len(times)
+        return times[np.maximum.accumulate(rank + shift) - shift]
+
+    def _gaps(self) -> NDArray[np.int64]:
+        user = self.batch.user
+        previous = np.where(self.position > 0, np.roll(self.clock_ms, 1), self.memory["last_time_ms"][user])
+        seconds = np.floor((self.clock_ms.astype(np.float64) - previous) / 1000)
+        bucket = np.frexp(1 + seconds.clip(min=0))[1].astype(np.int64)
+        return np.where(self.step > 0, bucket.clip(max=GAP_BUCKETS - 1), 0)

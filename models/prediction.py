@@ -1,0 +1,32 @@
+"""The interest distributions that one step predicts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """P distributions over the items, cut to the k most probable, with categories and reasons. Always finite."""
+
+    event: NDArray[np.int64]
+    """[P] index into the EventBatch of the event that caused it"""
+    item: NDArray[np.int64]
+    """[P, k] by falling probability; 0 where fewer than k items may be predicted (probability 0 there)"""
+    item_p: NDArray[np.float32]
+    """[P, k]"""
+    other_p: NDArray[np.float32]
+    """[P] what is left: item_p summed, plus other_p, is 1"""
+    category: NDArray[np.int64]
+    """[P, m] by falling probability; −1 where fewer than m categories have any"""
+    category_p: NDArray[np.float32]
+    """[P, m] probability that the next item is of the category, over all items; an item's is split over its categories"""
+    because: NDArray[np.int64]
+    """[P, b] items of the user's last events that carried the prediction, heaviest first; 0 pads"""
+    because_weight: NDArray[np.float32]
+    """[P, b] their shares of the attention; items listed or not, no-item events included, the shares sum to 1"""
+    model_version: int
+
+    def __len__(self) -> int:
+        return len(self.event)
