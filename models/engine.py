@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from models.config import ModelConfig
+from models.device import device_of
 from models.distribution import Candidates
 from models.errors import WeightsError
 from models.events import EventBatch
@@ -55,9 +56,7 @@ class Engine:
         self, config: ModelConfig, items: Items, top_items: int = 10, top_categories: int = 5, top_because: int = 3
     ) -> None:
         self.config = config
-        self.device = torch.device(
-            config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        )
+        self.device = device_of(config)
         self._dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
         self._items = items
         self._top = top_items, top_categories, min(top_because, config.ring)

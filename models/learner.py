@@ -1,0 +1,112 @@
+"""Weights that follow the stream: one optimisation step at a time over the newest events and some remembered ones."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.adam import Adam
+from models.config import LearnerConfig, ModelConfig
+from models.device import device_of
+from models.errors import WeightsError
+from models.events import EventBatch
+from models.items import Items
+from models.network import InterestNetwork
+from models.objective import Candidates, gradients
+from models.weights import Weights
+from models.windows import Reservoir, TrainingWindows, WindowQueue, join, last_windows
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What one optimisation step did."""
+
+    loss: float
+    """Mean negative log-probability of the learnt events, by weight of their types; NaN where there was none or refused"""
+    events: int
+    """New events that were taken from the queue"""
+    seconds: float
+    refused: bool
+    """Loss, gradient or new weights were not finite: nothing changed, and the events are not tried again"""
+
+
+class Learner:
+    """Its own copy of the network. One thread at a time may use it; any thread may `observe`."""
+
+    def __init__(self, config: ModelConfig, learner: LearnerConfig, items: Items) -> None:
+        self._model = config
+        self._config = learner
+        self._items = items
+        self._network = InterestNetwork(config).to(device_of(config))
+        self._generator = np.random.default_rng(config.seed)
+        self._reservoir = Reservoir(learner, config.ring, self._generator)
+        self._adam = Adam(learner.clip)
+        self._version = 0
+        self._lock = threading.Lock()
+        self._queue = WindowQueue(learner.queue_events)
+
+    @property
+    def pending(self) -> int:
+        """Events that wait to be learnt."""
+        return self._queue.events
+
+    @property
+    def dropped(self) -> int:
+        """Events that newer ones pushed out of the queue, never to be learnt."""
+        return self._queue.dropped
+
+    def observe(self, batch: EventBatch, memory_after: NDArray[np.void]) -> None:
+        """Queue the batch's events, each with its user's last steps from the rows [U] after the batch."""
+        windows = last_windows(batch, memory_after)
+        with self._lock:
+            self._queue.put(windows)
+
+    def learn(self) -> Learnt | None:
+        """One optimisation step over the oldest waiting events and a few replayed windows; None if nothing waits."""
+        started = time.perf_counter()
+        with self._lock:
+            taken = self._queue.take(self._config.events_per_step)
+        if not taken:
+            return None
+        fresh = join(taken)
+        windows = join([fresh, self._reservoir.sample(self._config.replay_windows)])
+        self._reservoir.put(fresh)
+        loss = self._improve(windows)
+        return Learnt(
+            loss=float("nan") if loss is None else loss,
+            events=int(fresh.new.sum()),
+            seconds=time.perf_counter() - started,
+            refused=loss is not None and not np.isfinite(loss),
+        )
+
+    def weights(self) -> Weights:
+        """Snapshot of the weights; its version is the number of steps that led to it."""
+        return self._network.snapshot(self._version)
+
+    def restore(self, weights: Weights) -> None:
+        """Go on from these weights, with the optimiser's memory cleared. WeightsError where they are not finite or do not fit."""
+        if not weights.finite():
+            raise WeightsError(f"weights {weights.version} are not finite; the learner keeps those it has")
+        self._network.load(weights)
+        self._adam = Adam(self._config.clip)
+        self._version = weights.version
+
+    def _improve(self, windows: TrainingWindows) -> float | None:
+        """Loss before the step; NaN where the step was refused, None where there was nothing to learn."""
+        active = self._items.active()
+        known = len(active) - 1
+        self._network.grow(known + 1)
+        if known <= self._config.full_softmax_items:
+            candidates = Candidates.all(active)
+        else:
+            drawn, probability = self._reservoir.sample_items(self._config.sampled_items, known)
+            candidates = Candidates.sampled(drawn, probability, windows.item.ravel(), active)
+        found = gradients(self._network, windows, candidates, self._model.dtype == "bfloat16")
+        if found is None:
+            return None
+        if not np.isfinite(found.loss) or not self._adam.apply(found.changes, self._config.rate):
+            return float("nan")
+        self._version += 1
+        return found.loss

@@ -1,0 +1,110 @@
+"""The training loss of windows of events: cross-entropy of the next item among all known ones, or among a sample.
+
+The sample stands for the whole: an item drawn m times in S draws of probability q each counts as m / (S q) items of its
+score (the logQ correction of Bengio & Senécal, 2008), and the true item counts as itself; so the normaliser is right on
+average.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from models.adam import Change
+from models.events import TYPE_WEIGHT
+from models.network import ITEM_TABLES, InterestNetwork
+from models.windows import TrainingWindows
+
+_FORBIDDEN = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Items that a loss compares the true one with."""
+
+    rows: NDArray[np.int64] | None
+    """[R] item of each row of the compared table, rising; None: row = item, and all are there"""
+    log_count: NDArray[np.float32]
+    """[R] log of how many items the row counts for; −inf leaves it out"""
+    learnable: NDArray[np.bool_]
+    """[R] whether the item may be predicted, and so learnt"""
+
+    @staticmethod
+    def all(active: NDArray[np.bool_]) -> "Candidates":
+        """Every active item, once."""
+        return Candidates(None, np.where(active, 0, _FORBIDDEN).astype(np.float32), active)
+
+    @staticmethod
+    def sampled(
+        item: NDArray[np.int64], probability: NDArray[np.float64], needed: NDArray[np.int64], active: NDArray[np.bool_]
+    ) -> "Candidates":
+        """Drawn items, weighed by the probability of each; `needed` ones get rows of their own that do not compete."""
+        rows, row = np.unique(np.concatenate([item, needed, [0]]), return_inverse=True)
+        row = row[: len(item)]
+        times = np.bincount(row, minlength=len(rows))
+        expected = np.ones(len(rows))
+        expected[row] = len(item) * probability
+        with np.errstate(divide="ignore"):
+            log_count = np.log(times / expected)
+        learnable = active[rows]
+        return Candidates(rows, np.where(learnable, log_count, _FORBIDDEN).astype(np.float32), learnable)
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """Loss of a set of windows and what it asks of every parameter that it depends on."""
+
+    loss: float
+    changes: list[Change]
+
+
+def gradients(
+    network: InterestNetwork, windows: TrainingWindows, candidates: Candidates, bfloat16: bool = False
+) -> Gradients | None:
+    """Mean loss of the windows' targets by weight of their types, and its gradients; None where there is no target.
+
+    Where repeats are filtered, items from earlier in the window do not compete.
+    """
+    device = network.item.device
+
+    def tensor(array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    if candidates.rows is None:
+        at: slice | Tensor = slice(0, len(candidates.log_count))
+        item = windows.item
+    else:
+        at = tensor(candidates.rows)
+        item = np.searchsorted(candidates.rows, windows.item)  # [B, T] rows of the compared table
+    window, step = windows.targets()
+    kept = np.flatnonzero(candidates.learnable[item[window, step]])
+    window, step = window[kept], step[kept]
+    if not len(window):
+        return None
+    table = network.item.detach()[at].requires_grad_()  # [R, D]
+    bias = network.item_bias.detach()[at].requires_grad_()  # [R]
+    with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+        interest = network.interests(table, tensor(item), tensor(windows.type), tensor(windows.gap))  # [B, T + 1, D]
+        interest = interest[tensor(window), tensor(step)]  # [P, D]
+        score = torch.addmm(bias, interest, table.T).float()  # [P, R]
+    target = item[window, step]  # [P]
+    own = tensor(target).unsqueeze(1)  # [P, 1]
+    true = score.gather(1, own)
+    score = score + tensor(candidates.log_count)
+    if network.config.repeats == "filter":
+        before = np.where(np.arange(item.shape[1]) < step[:, None], item[window], 0)  # [P, T]
+        score = score.scatter(1, tensor(before), _FORBIDDEN)  # row 0, "no item", is left out anyway
+    score = score.scatter(1, own, true)
+    weight = tensor(TYPE_WEIGHT[windows.type[window, step]])  # [P]
+    loss = (cross_entropy(score, own.squeeze(1), reduction="none") * weight).sum() / weight.sum()
+    shared = [(name, p) for name, p in network.named_parameters() if name not in ITEM_TABLES]
+    found = torch.autograd.grad(loss, [table, bias, *(p for _, p in shared)])
+    changes = [
+        Change("item", network.item.detach(), found[0], at),
+        Change("item_bias", network.item_bias.detach(), found[1], at),
+        *(Change(name, p.detach(), gradient, slice(None)) for (name, p), gradient in zip(shared, found[2:], strict=True)),
+    ]
+    return Gradients(float(loss.detach()), changes)
