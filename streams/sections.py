@@ -1,0 +1,130 @@
+"""The sections of the settings that turn `streams`: Kafka, topics, worker, items, predictions."""
+
+import dataclasses
+import re
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+CHANGELOG_SUFFIX = "-user-state-changelog"
+TOPIC_NAME_MAX = 249  # Kafka's own limit
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def _kafka_name(most: int) -> AfterValidator:
+    def check(name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or name in {".", ".."} or len(name) > most:
+            raise ValueError(f"must be 1 to {most} of A-Z a-z 0-9 . _ - (and neither . nor ..)")
+        return name
+
+    return AfterValidator(check)
+
+
+def _servers(servers: str) -> str:
+    if not re.fullmatch(r"[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*", servers):
+        raise ValueError("must be host:port, several with commas between")
+    return servers
+
+
+TopicName = Annotated[str, _kafka_name(TOPIC_NAME_MAX)]
+GroupId = Annotated[str, _kafka_name(TOPIC_NAME_MAX - len(CHANGELOG_SUFFIX))]
+Servers = Annotated[str, AfterValidator(_servers)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class KafkaSettings:
+    """How the worker reaches the broker and reads from it."""
+
+    bootstrap_servers: Servers = field(
+        default="127.0.0.1:9092", metadata={"help": "brokers to ask first, host:port with commas between"}
+    )
+    group_id: GroupId = field(
+        default="interest", metadata={"help": "consumer group; the changelog topic's name begins with it"}
+    )
+    session_timeout_s: Annotated[float, Field(ge=1, le=1800)] = field(
+        default=10.0, metadata={"help": "a worker silent for so long loses its partitions"}
+    )
+    fetch_min_bytes: Annotated[int, Field(ge=1, le=2**30)] = field(
+        default=65536, metadata={"help": "a fetch waits for so many bytes, or for fetch_max_wait_ms"}
+    )
+    fetch_max_wait_ms: Annotated[int, Field(ge=1, le=10_000)] = field(
+        default=20, metadata={"help": "longest wait of a fetch; adds to latency when little arrives"}
+    )
+    max_record_bytes: Annotated[int, Field(ge=1024, le=2**30)] = field(
+        default=2**20, metadata={"help": "a larger event goes to the dead-letter topic unread"}
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class TopicSettings:
+    """Names and shape of the topics."""
+
+    user_events: TopicName = field(default="user-events", metadata={"help": "in: what users do, keyed by user_id"})
+    interest_predictions: TopicName = field(
+        default="interest-predictions", metadata={"help": "out: interest distributions, keyed by user_id"}
+    )
+    user_events_dlq: TopicName = field(
+        default="user-events-dlq", metadata={"help": "out: records that could not be used, with the reason"}
+    )
+    item_index: TopicName = field(
+        default="item-index", metadata={"help": "register of items, one partition, kept for ever"}
+    )
+    item_catalog: TopicName = field(
+        default="item-catalog", metadata={"help": "in: titles and categories, keyed by item_id"}
+    )
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = field(
+        default=8, metadata={"help": "of user_events, predictions and changelog; fixed once events are in"}
+    )
+    replication: Annotated[int, Field(ge=1, le=100)] = field(
+        default=1, metadata={"help": "copies of each topic that is created; 3 in production"}
+    )
+
+    def __post_init__(self) -> None:
+        names = [value for value in dataclasses.astuple(self) if isinstance(value, str)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"each topic needs a name of its own, but two or more are called {twice[0]!r}")
+
+
+@dataclass(frozen=True, config=STRICT)
+class WorkerSettings:
+    """One worker process."""
+
+    data_dir: Path = field(
+        default=Path("data"), metadata={"help": "this process's own folder: user rows, model checkpoints"}
+    )
+    step_interval_s: Annotated[float, Field(ge=0.001, le=60)] = field(
+        default=0.05, metadata={"help": "time from one step (one transaction) to the next"}
+    )
+    step_max_events: Annotated[int, Field(ge=1, le=1_000_000)] = field(
+        default=5000, metadata={"help": "most events in one step"}
+    )
+    cache_mb: Annotated[int, Field(ge=1, le=2**20)] = field(
+        default=256, metadata={"help": "block cache that all user tables share, MiB"}
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class ItemSettings:
+    """The item vocabulary."""
+
+    capacity: Annotated[int, Field(ge=1, le=2**31 - 2)] = field(
+        default=1_000_000, metadata={"help": "most items that are accepted"}
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class PredictionSettings:
+    """What a prediction holds, and when one is written."""
+
+    per: Literal["user", "event"] = field(
+        default="user", metadata={"help": "one per user touched in a step, or one per event"}
+    )
+    top_items: Annotated[int, Field(ge=1, le=1000)] = field(default=10, metadata={"help": "most likely items"})
+    top_categories: Annotated[int, Field(ge=0, le=1000)] = field(default=5, metadata={"help": "most likely categories"})
+    top_because: Annotated[int, Field(ge=0, le=100)] = field(
+        default=3, metadata={"help": "past items that carried the prediction"}
+    )

@@ -1,0 +1,202 @@
+"""Settings: one frozen object, put together from defaults < interest.toml < environment < overrides.
+
+Sections live with the part that they turn: streams.sections and models.config.
+"""
+
+import dataclasses
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from models.config import LearnerConfig, ModelConfig
+from streams.errors import SettingsError
+from streams.sections import (
+    CHANGELOG_SUFFIX,
+    STRICT,
+    ItemSettings,
+    KafkaSettings,
+    PredictionSettings,
+    TopicSettings,
+    WorkerSettings,
+)
+
+DEFAULT_FILE = Path("interest.toml")
+ENVIRONMENT_PREFIX = "INTEREST_"
+
+
+class SettingRow(NamedTuple):
+    """One setting as `interest-stream config` prints it."""
+
+    key: str  # section.key
+    value: object
+    source: str
+    help: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Settings:
+    """Every setting of a worker; equal when the values are, wherever they came from."""
+
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    topics: TopicSettings = field(default_factory=TopicSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    items: ItemSettings = field(default_factory=ItemSettings)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    learning: LearnerConfig = field(default_factory=LearnerConfig)
+    predictions: PredictionSettings = field(default_factory=PredictionSettings)
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # section.key → source
+
+    def __post_init__(self) -> None:
+        if self.changelog_topic in dataclasses.astuple(self.topics):
+            raise ValueError(f"{self.changelog_topic!r} is the changelog's name; give the topic another")
+
+    @property
+    def changelog_topic(self) -> str:
+        """Topic of the user rows."""
+        return self.kafka.group_id + CHANGELOG_SUFFIX
+
+    def explain(self) -> list[SettingRow]:
+        """Every setting with its value, source ("default" if none set it) and help."""
+        return [
+            SettingRow(
+                key := f"{section}.{option.name}",
+                getattr(getattr(self, section), option.name),
+                self.sources.get(key, "default"),
+                option.metadata.get("help", ""),
+            )
+            for section, options in _OPTIONS.items()
+            for option in options.values()
+        ]
+
+    def to_toml(self) -> str:
+        """The text of an interest.toml that gives the same settings, help as comments."""
+        lines: list[str] = []
+        for row in self.explain():
+            section, key = row.key.split(".")
+            if f"[{section}]" not in lines:
+                lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
+            lines += [f"# {row.help}", f"{key} = {_toml_value(row.value)}"]
+        return "\n".join(lines) + "\n"
+
+
+_OPTIONS: dict[str, dict[str, "dataclasses.Field[Any]"]] = {
+    section.name: {option.name: option for option in dataclasses.fields(section.default_factory)}  # type: ignore[arg-type]
+    for section in dataclasses.fields(Settings)
+    if section.name != "sources"
+}
+_KEYS = [f"{section}.{key}" for section, options in _OPTIONS.items() for key in options]
+_SETTINGS = TypeAdapter(Settings)
+_VARIABLE = "environment variable "
+
+
+class _Entry(NamedTuple):
+    """One value as its source gives it."""
+
+    section: str
+    key: str
+    value: object
+    source: str
+
+
+def load_settings(file: Path | None = None, overrides: Sequence[str] = ()) -> Settings:
+    """The settings of this process; reads `file`, or ./interest.toml where present, and os.environ.
+
+    `overrides` are "section.key=value". Raises SettingsError with every fault of every source, hidden ones included.
+    """
+    faults: list[str] = []
+    values: dict[str, dict[str, object]] = {}
+    sources: dict[str, str] = {}
+    for entry in (*_from_file(file, faults), *_from_environment(), *_from_overrides(overrides, faults)):
+        section, key, value, source = entry
+        if fault := _unknown(entry):
+            faults.append(fault)
+            continue
+        try:
+            _SETTINGS.validate_python({section: {key: value}})
+        except ValidationError as error:
+            faults += [f"{source}: {section}.{key} = {value!r}: {fault}" for fault in _messages(error)]
+        values.setdefault(section, {})[key] = value
+        sources[f"{section}.{key}"] = source
+    if not faults:
+        try:
+            return _SETTINGS.validate_python({**values, "sources": sources})
+        except ValidationError as error:  # each value is good alone, but not all together
+            where = ", ".join(dict.fromkeys(sources.values()))
+            faults += [f"{where}: {fault}" for fault in _messages(error)]
+    raise SettingsError(faults)
+
+
+def _from_file(file: Path | None, faults: list[str]) -> Iterator[_Entry]:
+    if file is None:
+        if not DEFAULT_FILE.is_file():
+            return
+        file = DEFAULT_FILE
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        faults.append(f"{file}: can't be read: {error.strerror}")
+        return
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{file}: is not TOML: {error}")
+        return
+    for section, table in tables.items():
+        if table == {} and section in _OPTIONS:
+            continue  # every key of the section is commented out
+        keys = table if isinstance(table, dict) and table else {"": table}
+        yield from (_Entry(section, key, value, str(file)) for key, value in keys.items())
+
+
+def _from_environment() -> Iterator[_Entry]:
+    for name, value in sorted(os.environ.items()):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            section, _, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+            yield _Entry(section, key, value, _VARIABLE + name)
+
+
+def _from_overrides(overrides: Sequence[str], faults: list[str]) -> Iterator[_Entry]:
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        section, dot, key = path.strip().partition(".")
+        if equals and dot:
+            yield _Entry(section, key, value, f"--set {path.strip()}")
+        else:
+            faults.append(f"--set {override}: is not section.key=value")
+
+
+def _unknown(entry: _Entry) -> str | None:
+    options = _OPTIONS.get(entry.section, {})
+    if entry.key in options:
+        return None
+    near = difflib.get_close_matches(f"{entry.section}.{entry.key}", _KEYS, n=1)
+    hint = f", did you mean {_spelling(near[0], entry.source)}?" if near else ""
+    allowed = f"keys of {entry.section}: {', '.join(options)}" if options else f"sections: {', '.join(_OPTIONS)}"
+    path = ".".join(filter(None, (entry.section, entry.key)))
+    return f"{entry.source}: unknown key {path}{hint} ({allowed})"
+
+
+def _spelling(key: str, source: str) -> str:
+    if source.startswith(_VARIABLE):
+        return ENVIRONMENT_PREFIX + key.upper().replace(".", "__")
+    return key
+
+
+def _messages(error: ValidationError) -> list[str]:
+    return [
+        fault["msg"].replace("Input should be", "must be").removeprefix("Value error, ") for fault in error.errors()
+    ]
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON leaves DEL, TOML refuses it
