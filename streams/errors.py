@@ -8,6 +8,27 @@ StreamError
 """
 
 from collections.abc import Sequence
+from typing import Literal
+
+RejectionCode = Literal[
+    "null_value",
+    "record_too_large",
+    "not_utf8",
+    "not_json",
+    "nesting_too_deep",
+    "not_an_object",
+    "unknown_schema_version",
+    "missing_field",
+    "empty_field",
+    "wrong_type",
+    "out_of_range",
+    "field_too_large",
+    "bad_timestamp",
+    "conflicting_fields",
+    "reserved_id",
+    "missing_key",
+    "key_mismatch",
+]
 
 
 class StreamError(Exception):
@@ -25,9 +46,9 @@ class SettingsError(StreamError):
 class Rejected(StreamError):  # noqa: N818 - an outcome of decoding, expected every day
     """A record that can't be used: a stable code for counting, a message for whoever wrote the record."""
 
-    def __init__(self, code: str, message: str):
+    def __init__(self, code: RejectionCode, message: str):
         super().__init__(f"{code}: {message}")
-        self.code = code
+        self.code: RejectionCode = code
         self.message = message
 
 
