@@ -73,7 +73,7 @@ def canonical(value: bytes) -> dict[str, Raw]:
 def add_cloud_event(fields: dict[str, Raw], headers: Sequence[tuple[str, bytes]], key: bytes | None) -> None:
     """Fill what the data of a CloudEvent leaves out: id, time and type from `ce_*` headers, user from the record's key.
 
-    The binding's partition key is the record's key, and events are keyed by user. The subject may be anything: not used.
+    The binding's partition key is the record's key, and events are keyed by user; the subject may be anything.
     Producers qualify types (`com.example.click`): the last names count where they make a known type.
     """
     attributes = {name: raw for name, raw in headers if name.startswith("ce_") and raw is not None}

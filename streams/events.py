@@ -89,14 +89,14 @@ class CatalogItem(Struct, gc=False, omit_defaults=True):
     schema_version: SchemaVersion = 1
 
 
-class ItemUpsert(CatalogItem, gc=False, omit_defaults=True, kw_only=True):
+class ItemUpsert(CatalogItem, gc=False, omit_defaults=False, kw_only=True):
     """Describe the item."""
 
     item_id: Id
     event_type: Literal["item.upsert"] = "item.upsert"
 
 
-class ItemDelete(Struct, gc=False, omit_defaults=True):
+class ItemDelete(Struct, gc=False):
     """Never predict the item again, until it is described anew."""
 
     item_id: Id

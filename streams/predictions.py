@@ -1,0 +1,135 @@
+"""Records of `interest-predictions`: the network's distributions as JSON, and the type that a reader decodes.
+
+Parallel flat arrays, and what numpy can do for all rows is done once per batch: this runs for every event.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+import numpy as np
+import orjson
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from models.items import Items
+from models.prediction import Predictions
+from streams.events import UserEvent
+
+SCHEMA_VERSION: Final = 1
+
+Probability = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Source(Struct, gc=False):
+    """Position of the record that caused a prediction."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Prediction(Struct, gc=False):
+    """What a user is likely to want next, after one event of theirs."""
+
+    prediction_id: Annotated[str, Meta(description="The same after a replay: drop what you have seen.")]
+    user_id: str
+    caused_by: Annotated[str, Meta(description="event_id of the user's last event that is taken into account.")]
+    event_time: Annotated[int, Meta(description="When that event happened, epoch ms.")]
+    emitted_at: Annotated[int, Meta(description="When the prediction was made, epoch ms.")]
+    model_version: Annotated[str, Meta(pattern="^m[0-9]+$")]
+    state_version: Annotated[int, Meta(ge=0, description="Events of the user that are taken into account.")]
+    source: Source
+    items: Annotated[list[str], Meta(description="Most probable next items, by falling probability.")]
+    item_p: Annotated[list[Probability], Meta(description="Their probabilities; with other_p they sum to 1.")]
+    other_p: Annotated[Probability, Meta(description="Probability of all other items together.")]
+    categories: Annotated[list[str], Meta(description="Most probable categories of the next item.")]
+    category_p: Annotated[list[Probability], Meta(description="Their probabilities, over all items.")]
+    because: Annotated[list[str], Meta(description="The user's past items that carried the prediction.")]
+    because_weight: Annotated[list[Probability], Meta(description="Their shares of the attention.")]
+    schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """The events of a batch, in the order of its EventBatch: what predictions point into."""
+
+    topic: str
+    event: Sequence[UserEvent]
+    partition: Sequence[int]
+    offset: Sequence[int]
+    state_version: Sequence[int]
+    """Each user's count of applied events after the event"""
+
+
+_PREDICTION: Final = msgspec.json.Decoder(Prediction)
+
+
+def decode(value: bytes) -> Prediction:
+    """The prediction in a record's value. Raises msgspec.MsgspecError where it is none; unknown fields are ignored."""
+    return _PREDICTION.decode(value)
+
+
+def encode(predictions: Predictions, causes: Causes, items: Items, emitted_at_ms: int) -> list[bytes]:
+    """One JSON value per prediction, in their order; probabilities are cut to five digits, the rest goes to other_p."""
+    topic, version = causes.topic, f"m{predictions.model_version}"
+    item_p = cut(predictions.item_p)  # [P, k]
+    other_p = np.round(np.clip(1.0 - item_p.sum(axis=1), 0.0, 1.0), 7)  # [P]
+    item_columns = _columns(predictions.item, 1, items.id, item_p)
+    category_columns = _columns(predictions.category, 0, items.categories.__getitem__, cut(predictions.category_p))
+    because_columns = _columns(predictions.because, 1, items.id, cut(predictions.because_weight))
+    values = []
+    for index, names, p, other, categories, category_p, because, weight in zip(
+        predictions.event.tolist(),
+        *item_columns,
+        other_p.tolist(),
+        *category_columns,
+        *because_columns,
+        strict=True,
+    ):
+        event, partition, offset = causes.event[index], causes.partition[index], causes.offset[index]
+        values.append(
+            orjson.dumps(
+                {
+                    "schema_version": SCHEMA_VERSION,
+                    "prediction_id": f"{topic}:{partition}:{offset}:{version}",
+                    "user_id": event.user_id,
+                    "caused_by": event.event_id,
+                    "event_time": event.time_ms,
+                    "emitted_at": emitted_at_ms,
+                    "model_version": version,
+                    "state_version": causes.state_version[index],
+                    "source": {"topic": topic, "partition": partition, "offset": offset},
+                    "items": names,
+                    "item_p": p,
+                    "other_p": other,
+                    "categories": categories,
+                    "category_p": category_p,
+                    "because": because,
+                    "because_weight": weight,
+                }
+            )
+        )
+    return values
+
+
+def cut(p: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The probabilities with all but their first five digits dropped, never rounded up; short as JSON. Same shape."""
+    wide = np.clip(p.astype(np.float64), 0.0, 1.0)
+    with np.errstate(divide="ignore"):
+        digits = np.clip(4.0 - np.floor(np.log10(wide)), 0.0, 15.0)
+    scale = 10.0**digits
+    return np.floor(wide * scale) / scale
+
+
+def _columns(
+    index: NDArray[np.int64], first: int, name: Callable[[int], str], p: NDArray[np.float64]
+) -> tuple[list[list[str]], list[list[float]]]:
+    """Names and probabilities by row, without the padding (an index below `first`, at the end of its row)."""
+    index_rows, p_rows = index.tolist(), p.tolist()
+    if (index[:, -1:] < first).any():
+        lengths = (index >= first).sum(axis=1).tolist()
+        index_rows = [row[:length] for row, length in zip(index_rows, lengths, strict=True)]
+        p_rows = [row[:length] for row, length in zip(p_rows, lengths, strict=True)]
+    return [list(map(name, row)) for row in index_rows], p_rows
