@@ -13,7 +13,9 @@ class ModelConfig:
 
     width: int = field(default=64, metadata={"help": "numbers in an item's embedding (d)"})
     hidden: int = field(default=128, metadata={"help": "numbers in the recurrent state (H)"})
-    ring: int = field(default=50, metadata={"help": "last events of a user that attention sees and learning re-runs (K)"})
+    ring: int = field(
+        default=50, metadata={"help": "last events of a user that attention sees and learning re-runs (K)"}
+    )
     repeats: Literal["allow", "filter"] = field(
         default="allow",
         metadata={"help": "'filter': never predict an item that the user already had; 'allow': items come back"},
@@ -27,7 +29,9 @@ class ModelConfig:
     )
     seed: int = field(default=0, metadata={"help": "seed of the initial weights; the same in every worker"})
     device: str = field(default="auto", metadata={"help": "'auto' (cuda where available), 'cpu', 'cuda' or 'cuda:N'"})
-    dtype: Literal["float32", "bfloat16"] = field(default="float32", metadata={"help": "number type of the computation"})
+    dtype: Literal["float32", "bfloat16"] = field(
+        default="float32", metadata={"help": "number type of the computation"}
+    )
 
     def __post_init__(self) -> None:
         for name in ("width", "hidden", "ring", "seen_bits"):
@@ -43,12 +47,18 @@ class ModelConfig:
 class LearnerConfig:
     """How the weights follow the stream."""
 
-    rate: float = field(default=1e-3, metadata={"help": "learning rate of Adam"})
+    rate: float = field(default=4e-3, metadata={"help": "learning rate of Adam"})
+    input_dropout: float = field(
+        default=0.2, metadata={"help": "share of each event's embedding left out while learning"}
+    )
+    dropout: float = field(default=0.6, metadata={"help": "share of state and attention left out while learning"})
     clip: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient"})
-    events_per_step: int = field(default=256, metadata={"help": "new events in one optimisation step, at most"})
+    events_per_step: int = field(default=128, metadata={"help": "new events in one optimisation step, at most"})
     replay_windows: int = field(default=8, metadata={"help": "remembered windows replayed in each step"})
     reservoir_windows: int = field(default=4096, metadata={"help": "windows remembered for replay"})
-    queue_events: int = field(default=16384, metadata={"help": "events that may wait to be learnt; the oldest are dropped"})
+    queue_events: int = field(
+        default=16384, metadata={"help": "events that may wait to be learnt; the oldest are dropped"}
+    )
     full_softmax_items: int = field(default=20_000, metadata={"help": "items up to which the loss sees all of them"})
     sampled_items: int = field(default=4096, metadata={"help": "items that the loss samples beyond that"})
 
@@ -58,5 +68,9 @@ class LearnerConfig:
                 raise ValueError(f"learning.{name} must be at least 1")
         if self.replay_windows < 0:
             raise ValueError("learning.replay_windows must not be negative")
-        if not (self.rate > 0 and self.clip > 0):
-            raise ValueError("learning.rate and learning.clip must be positive")
+        for name in ("rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"learning.{name} must be positive")
+        for name in ("input_dropout", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"learning.{name} must be from 0 to below 1")

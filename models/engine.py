@@ -194,7 +194,12 @@ class Engine:
         return network.read(h, window, torch.from_numpy(windows.valid).to(self.device))
 
     def _predict(
-        self, event: NDArray[np.int64], interest: Tensor, seen: NDArray[np.uint8] | None, windows: Windows, attention: Tensor
+        self,
+        event: NDArray[np.int64],
+        interest: Tensor,
+        seen: NDArray[np.uint8] | None,
+        windows: Windows,
+        attention: Tensor,
     ) -> Predictions:
         items, categories, reasons = self._top
         head = self._candidates.predict(self._network, interest, seen, items, categories)

@@ -1,5 +1,6 @@
 """Weights that follow the stream: one optimisation step at a time over the newest events and some remembered ones."""
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -13,10 +14,14 @@ from models.device import device_of
 from models.errors import WeightsError
 from models.events import EventBatch
 from models.items import Items
-from models.network import InterestNetwork
+from models.network import Dropout, InterestNetwork
 from models.objective import Candidates, gradients
 from models.weights import Weights
 from models.windows import Reservoir, TrainingWindows, WindowQueue, join, last_windows
+
+_EARLY_RATE = 3.0
+_EARLY_STEPS = 200
+"""The first steps are up to this many times longer, fading over this many: from nothing, far is better than exact"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,12 @@ class Learner:
         self._model = config
         self._config = learner
         self._items = items
-        self._network = InterestNetwork(config).to(device_of(config))
+        device = device_of(config)
+        self._network = InterestNetwork(config).to(device)
         self._generator = np.random.default_rng(config.seed)
         self._reservoir = Reservoir(learner, config.ring, self._generator)
         self._adam = Adam(learner.clip)
+        self._dropout = Dropout(learner.input_dropout, learner.dropout, config.seed, device)
         self._version = 0
         self._lock = threading.Lock()
         self._queue = WindowQueue(learner.queue_events)
@@ -70,13 +77,13 @@ class Learner:
             taken = self._queue.take(self._config.events_per_step)
         if not taken:
             return None
-        fresh = join(taken)
-        windows = join([fresh, self._reservoir.sample(self._config.replay_windows)])
-        self._reservoir.put(fresh)
-        loss = self._improve(windows)
+        replayed = self._reservoir.sample(self._config.replay_windows)
+        loss = self._improve(join([*taken, replayed]))
+        for windows in taken:
+            self._reservoir.put(windows)
         return Learnt(
             loss=float("nan") if loss is None else loss,
-            events=int(fresh.new.sum()),
+            events=sum(int(windows.new.sum()) for windows in taken),
             seconds=time.perf_counter() - started,
             refused=loss is not None and not np.isfinite(loss),
         )
@@ -103,10 +110,13 @@ class Learner:
         else:
             drawn, probability = self._reservoir.sample_items(self._config.sampled_items, known)
             candidates = Candidates.sampled(drawn, probability, windows.item.ravel(), active)
-        found = gradients(self._network, windows, candidates, self._model.dtype == "bfloat16")
+        found = gradients(self._network, windows, candidates, self._dropout, self._model.dtype == "bfloat16")
         if found is None:
             return None
-        if not np.isfinite(found.loss) or not self._adam.apply(found.changes, self._config.rate):
+        if not np.isfinite(found.loss) or not self._adam.apply(found.changes, self._rate()):
             return float("nan")
         self._version += 1
         return found.loss
+
+    def _rate(self) -> float:
+        return self._config.rate * (1 + (_EARLY_RATE - 1) * math.exp(-self._version / _EARLY_STEPS))

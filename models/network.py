@@ -77,9 +77,13 @@ class InterestNetwork(nn.Module):
         newest = window[:, 0] * begun  # [P, D]
         return self.fuse(torch.cat([h, value * begun, newest], 1)), attention * begun
 
-    def interests(self, table: Tensor, item: Tensor, kind: Tensor, gap: Tensor) -> Tensor:
+    def interests(
+        self, table: Tensor, item: Tensor, kind: Tensor, gap: Tensor, dropout: "Dropout | None" = None
+    ) -> Tensor:
         """Interest u before each step and after the last [B, T + 1, D] of windows [B, T], oldest first, from a zero state."""
         x = self.embed(table, item, kind, gap)  # [B, T, D]
+        if dropout is not None:
+            x = dropout.of_input(x)
         h, _ = self.lstm(x)  # [B, T, H]
         steps = x.shape[1]
         lag = torch.arange(steps, device=x.device)
@@ -87,7 +91,10 @@ class InterestNetwork(nn.Module):
         score = self.query(h) @ self.key.weight @ x.transpose(1, 2) * self.config.width**-0.5  # [B, T, T]
         score = (score + self.lag[lag.clamp(min=0)]).masked_fill(lag < 0, _NEVER)
         value = self.value(score.softmax(2) @ x)  # [B, T, D]
-        after = self.fuse(torch.cat([h, value, x], 2))  # [B, T, D]
+        fused = torch.cat([h, value, x], 2)  # [B, T, H + 2D]
+        if dropout is not None:
+            fused = dropout.of_fused(fused)
+        after = self.fuse(fused)  # [B, T, D]
         return torch.cat([self.fuse.bias.expand(len(x), 1, -1), after], 1)  # [B, T + 1, D]
 
     def snapshot(self, version: int) -> Weights:
@@ -111,7 +118,9 @@ class InterestNetwork(nn.Module):
         with torch.no_grad():
             for name in own.keys() - set(ITEM_TABLES):
                 own[name].copy_(weights.tensors[name])
-        self.item, self.item_bias = (nn.Parameter(weights.tensors[name].to(own[name], copy=True)) for name in ITEM_TABLES)
+        self.item, self.item_bias = (
+            nn.Parameter(weights.tensors[name].to(own[name], copy=True)) for name in ITEM_TABLES
+        )
         self.grow(rows)
 
     def _initialise(self) -> None:
@@ -138,3 +147,23 @@ class InterestNetwork(nn.Module):
             block = torch.randn(end - start, self.config.width, generator=generator) * _ITEM_SCALE
             yield block[low - start :].to(self.item)
             low = end
+
+
+class Dropout:
+    """Noise for training, drawn from a seed of its own; what is kept is scaled up so that sums stay."""
+
+    def __init__(self, of_input: float, of_fused: float, seed: int, device: torch.device) -> None:
+        self._shares = of_input, of_fused
+        self._generator = torch.Generator(device).manual_seed(seed)
+
+    def of_input(self, x: Tensor) -> Tensor:
+        """x of the steps with some numbers left out."""
+        return self._drop(x, self._shares[0])
+
+    def of_fused(self, fused: Tensor) -> Tensor:
+        """[h; v; x] with some numbers left out."""
+        return self._drop(fused, self._shares[1])
+
+    def _drop(self, tensor: Tensor, share: float) -> Tensor:
+        kept = torch.rand(tensor.shape, generator=self._generator, device=tensor.device) >= share
+        return tensor * kept / (1 - share)

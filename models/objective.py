@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from models.adam import Change
 from models.events import TYPE_WEIGHT
-from models.network import ITEM_TABLES, InterestNetwork
+from models.network import ITEM_TABLES, Dropout, InterestNetwork
 from models.windows import TrainingWindows
 
 _FORBIDDEN = float("-inf")
@@ -62,7 +62,11 @@ class Gradients:
 
 
 def gradients(
-    network: InterestNetwork, windows: TrainingWindows, candidates: Candidates, bfloat16: bool = False
+    network: InterestNetwork,
+    windows: TrainingWindows,
+    candidates: Candidates,
+    dropout: Dropout | None = None,
+    bfloat16: bool = False,
 ) -> Gradients | None:
     """Mean loss of the windows' targets by weight of their types, and its gradients; None where there is no target.
 
@@ -87,7 +91,9 @@ def gradients(
     table = network.item.detach()[at].requires_grad_()  # [R, D]
     bias = network.item_bias.detach()[at].requires_grad_()  # [R]
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-        interest = network.interests(table, tensor(item), tensor(windows.type), tensor(windows.gap))  # [B, T + 1, D]
+        interest = network.interests(
+            table, tensor(item), tensor(windows.type), tensor(windows.gap), dropout
+        )  # [B, T + 1, D]
         interest = interest[tensor(window), tensor(step)]  # [P, D]
         score = torch.addmm(bias, interest, table.T).float()  # [P, R]
     target = item[window, step]  # [P]
@@ -105,6 +111,9 @@ def gradients(
     changes = [
         Change("item", network.item.detach(), found[0], at),
         Change("item_bias", network.item_bias.detach(), found[1], at),
-        *(Change(name, p.detach(), gradient, slice(None)) for (name, p), gradient in zip(shared, found[2:], strict=True)),
+        *(
+            Change(name, p.detach(), gradient, slice(None))
+            for (name, p), gradient in zip(shared, found[2:], strict=True)
+        ),
     ]
     return Gradients(float(loss.detach()), changes)

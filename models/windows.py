@@ -156,7 +156,8 @@ class Reservoir:
         """Items drawn half by how often the reservoir holds them, half evenly from 1 … known, and each one's probability."""
         cells = self._windows.item[: self._held]
         drawn = cells[
-            self._generator.integers(0, max(self._held, 1), count // 2), self._generator.integers(0, cells.shape[1], count // 2)
+            self._generator.integers(0, max(self._held, 1), count // 2),
+            self._generator.integers(0, cells.shape[1], count // 2),
         ]
         even = self._generator.integers(1, known + 1, count)
         item = np.concatenate([drawn[drawn > 0], even[: count - int((drawn > 0).sum())]])

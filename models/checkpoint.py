@@ -1,0 +1,190 @@
+"""Weights on disk: one folder per version, safetensors and a manifest of hashes; whole or not there.
+
+weights-00000123/
+    weights.safetensors
+    manifest.json       format, version, shape of the network, items (count, digest), sha256 of each file
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from models.config import ModelConfig
+from models.errors import CheckpointError
+from models.events import EVENT_TYPES
+from models.items import Items
+from models.memory import GAP_BUCKETS
+from models.network import ITEM_TABLES
+from models.weights import Weights
+
+FORMAT: Final = 1
+
+_PREFIX = "weights-"
+_STAGING = ".saving-"
+_TENSORS = "weights.safetensors"
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A checkpoint that is not used because it is damaged."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def save(folder: Path, weights: Weights, config: ModelConfig, items: Items, keep: int = 3) -> Path:
+    """Folder of the new checkpoint; it appears whole or not at all, and the oldest beyond `keep` go.
+
+    Only rows of known items are kept, so what is saved fits every register that continues this one.
+    """
+    if not weights.finite():
+        raise CheckpointError(f"weights {weights.version} are not finite and were not saved; keep the last checkpoint")
+    count = min(len(items), len(weights.tensors["item"]) - 1)
+    tensors = {
+        name: tensor[: count + 1].contiguous() if name in ITEM_TABLES else tensor.contiguous()
+        for name, tensor in weights.tensors.items()
+    }
+    blob = save_tensors(tensors)
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "version": weights.version,
+        "shape": _shape(config),
+        "items": {"count": count, "digest": items.digest(count)},
+        "sha256": {_TENSORS: hashlib.sha256(blob).hexdigest()},
+    }
+    manifest["sha256"][_MANIFEST] = _seal(manifest)
+    folder.mkdir(parents=True, exist_ok=True)
+    for abandoned in folder.glob(f"{_STAGING}*"):
+        shutil.rmtree(abandoned)
+    target = folder / _name(weights.version)
+    staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
+    try:
+        _write(staging / _TENSORS, blob)
+        _write(staging / _MANIFEST, json.dumps(manifest, indent=2).encode())
+        _sync(staging)
+        if target.exists():
+            shutil.rmtree(target)
+        staging.rename(target)
+        _sync(folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    for old in _newest_first(folder)[max(keep, 1) :]:
+        shutil.rmtree(old)
+    return target
+
+
+def load(folder: Path, config: ModelConfig, items: Items) -> Weights | None:
+    """The newest undamaged weights; None where none were ever saved.
+
+    CheckpointError where all are damaged (it names each), or where the newest good ones were made for another network or
+    another item register.
+    """
+    weights, faults = examine(folder, config, items)
+    if weights is None and faults:
+        listed = "\n".join(f"  {fault}" for fault in faults)
+        raise CheckpointError(
+            f"no checkpoint can be used; restore one, or remove these to start with new weights:\n{listed}"
+        )
+    return weights
+
+
+def examine(folder: Path, config: ModelConfig, items: Items) -> tuple[Weights | None, list[Fault]]:
+    """The newest undamaged weights, if any, and the damaged checkpoints that are newer. Errors as `load`, but none for damage."""
+    faults: list[Fault] = []
+    for path in _newest_first(folder):
+        try:
+            manifest, blob = _read(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            faults.append(Fault(path, str(error) or type(error).__name__))
+            continue
+        _fit(path, manifest, config, items)
+        return Weights(int(manifest["version"]), load_tensors(blob)), faults
+    return None, faults
+
+
+def _read(path: Path) -> tuple[dict[str, Any], bytes]:
+    manifest: dict[str, Any] = json.loads((path / _MANIFEST).read_bytes())
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"format {manifest['format']}, this program reads {FORMAT}")
+    if manifest["sha256"][_MANIFEST] != _seal(manifest) or path.name != _name(manifest["version"]):
+        raise ValueError(f"{_MANIFEST} is not as it was written")
+    blob = (path / _TENSORS).read_bytes()
+    if hashlib.sha256(blob).hexdigest() != manifest["sha256"][_TENSORS]:
+        raise ValueError(f"{_TENSORS} is not what {_MANIFEST} says: torn or changed")
+    return manifest, blob
+
+
+def _fit(path: Path, manifest: dict[str, Any], config: ModelConfig, items: Items) -> None:
+    differing = [
+        f"{name} {manifest['shape'].get(name)} there, {value} here"
+        for name, value in _shape(config).items()
+        if manifest["shape"].get(name) != value
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{path} was made for another network ({'; '.join(differing)}): set it back, or point to another folder"
+        )
+    count = int(manifest["items"]["count"])
+    if count > len(items):
+        raise CheckpointError(
+            f"{path} knows {count} items, the item register only {len(items)}: it belongs to another register, or the "
+            "register was not read to its end; point to the register's own checkpoints"
+        )
+    if items.digest(count) != manifest["items"]["digest"]:
+        raise CheckpointError(
+            f"the first {count} items are not those that {path} was made with: it belongs to another item register; "
+            "point to the register's own checkpoints, or remove these to start with new weights"
+        )
+
+
+def _name(version: int) -> str:
+    return f"{_PREFIX}{version:08d}"
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    """SHA-256 of everything in the manifest but this hash itself."""
+    others = manifest | {"sha256": {_TENSORS: manifest["sha256"][_TENSORS]}}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+
+
+def _shape(config: ModelConfig) -> dict[str, Any]:
+    return {
+        "width": config.width,
+        "hidden": config.hidden,
+        "ring": config.ring,
+        "event_types": list(EVENT_TYPES),
+        "gap_buckets": GAP_BUCKETS,
+    }
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    found = [path for path in folder.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdigit()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix(_PREFIX)), reverse=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

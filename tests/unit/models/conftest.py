@@ -1,0 +1,64 @@
+"""Small networks, random batches and the real log for the tests of `models`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models.config import ModelConfig
+from models.events import EVENT_TYPES, EventBatch
+from models.items import Items
+
+MakeBatch = Callable[..., EventBatch]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def config() -> ModelConfig:
+    return ModelConfig(width=8, hidden=12, ring=5, repeats="filter", seen_bits=64, seed=3, device="cpu")
+
+
+@pytest.fixture
+def items() -> Items:
+    items = Items(1000)
+    for number in range(30):
+        items.describe(f"i{number}", f"Title {number}", [f"c{number % 4}", f"c{number % 3}"])
+        items.add(f"i{number}")
+    return items
+
+
+@pytest.fixture
+def make_batch() -> MakeBatch:
+    """Random events of `users` users; the same seed gives the same batch."""
+
+    def make(events: int, users: int, items: int = 30, seed: int = 0) -> EventBatch:
+        random = np.random.default_rng(seed)
+        return EventBatch(
+            user=np.sort(random.integers(0, users, events)),
+            item=random.integers(0, items + 1, events),
+            type=random.integers(0, len(EVENT_TYPES), events),
+            time_ms=1_700_000_000_000 + random.integers(0, 10**8, events),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ml_100k() -> tuple[NDArray[np.int64], list[str], NDArray[np.int64]]:
+    """User number, item id and time (ms) of every event of MovieLens 100K in time order."""
+    root = Path(__file__).resolve().parents[3]
+    path = root.parent / "shared" / "data" / "ml-100k" / "ml-100k.inter"
+    if not path.exists():
+        pytest.skip(f"the real log is not at {path}")
+    rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
+    rows.sort(key=lambda row: float(row[3]))
+    number: dict[str, int] = {}
+    user = np.array([number.setdefault(row[0], len(number)) for row in rows])
+    return user, [row[1] for row in rows], np.array([int(float(row[3])) * 1000 for row in rows])

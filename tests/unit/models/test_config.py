@@ -1,0 +1,35 @@
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from models.config import LearnerConfig, ModelConfig
+
+
+@pytest.mark.parametrize("section", [ModelConfig, LearnerConfig])
+def test_every_field_is_explained(section: Any) -> None:
+    assert all(field.metadata["help"] for field in fields(section))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("width", 0), ("hidden", -1), ("ring", 0), ("seen_bits", 12), ("seed", -1), ("seed", 2**31)]
+)
+def test_impossible_shape_is_refused_by_name(field: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"model.{field}"):
+        ModelConfig(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("rate", 0.0),
+        ("clip", -1.0),
+        ("events_per_step", 0),
+        ("replay_windows", -1),
+        ("dropout", 1.0),
+        ("queue_events", 0),
+    ],
+)
+def test_impossible_learning_is_refused_by_name(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"learning.{field}"):
+        LearnerConfig(**{field: value})
