@@ -20,7 +20,7 @@ from state.marks import FileMarks, find_shortened, measure_files, pack_marks, un
 from state.options import StoreMemory, reader_options, store_options
 
 _PROGRESS_KEY = b"\0progress"
-_PROGRESS = struct.Struct("<qH")  # position, length of the changelog id; then the id, then the file marks
+_PROGRESS = struct.Struct("<qHH")  # position, lengths of changelog id and offset row; then these, then the file marks
 _FIRST_USER_KEY = b"\x01"
 _READ_ATTEMPTS = 50
 _READ_PAUSE_S = 0.02
@@ -38,6 +38,7 @@ class PartitionStore:
         self.folder = folder
         self.position: int | None = None
         self.changelog_id: bytes | None = None
+        self.offset_row: bytes | None = None
         present = measure_files(folder)
         _refuse_headless(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -60,10 +61,12 @@ class PartitionStore:
         values: Sequence[bytes | None],
         position: int,
         changelog_id: bytes | None = None,
+        offset_row: bytes | None = None,
     ) -> None:
         """Writes the rows (None deletes) and the position, all or nothing; of a key that repeats the last row stays.
 
-        `position` is the next changelog offset to read. Without `changelog_id` the one known stays.
+        `position` is the next changelog offset to read; `offset_row` is what the caller wants to find beside it, opaque
+        here. Without `changelog_id` or `offset_row` the one known stays.
         """
         batch = WriteBatch(raw_mode=True)
         for key, value in zip(keys, values, strict=True):
@@ -73,7 +76,7 @@ class PartitionStore:
                 batch.delete(key)
             else:
                 batch[key] = value
-        self._write(batch, position, self.changelog_id if changelog_id is None else changelog_id)
+        self._write(batch, position, changelog_id or self.changelog_id, offset_row or self.offset_row)
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Each user's key and row, in key order, as of the start of the iteration."""
@@ -88,22 +91,25 @@ class PartitionStore:
             self._db.close()
 
     def _adopt(self, present: FileMarks) -> None:
-        """Takes over position and id, and marks the files that RocksDB has just begun."""
+        """Takes over position, id and offset row, and marks the files that RocksDB has just begun."""
         with _translated(self.folder):
             packed: bytes | None = self._db.get(_PROGRESS_KEY)
         if packed is None:
             return
-        position, changelog_id, marks = _unpack_progress(packed)
+        position, changelog_id, offset_row, marks = _unpack_progress(packed)
         if fault := find_shortened(marks, present):
             raise StoreCorruptError(_corrupt_message(self.folder, fault))
-        self._write(WriteBatch(raw_mode=True), position, changelog_id)
+        self._write(WriteBatch(raw_mode=True), position, changelog_id, offset_row)
 
-    def _write(self, batch: WriteBatch, position: int, changelog_id: bytes | None) -> None:
-        name = changelog_id or b""
-        batch[_PROGRESS_KEY] = _PROGRESS.pack(position, len(name)) + name + pack_marks(measure_files(self.folder))
+    def _write(
+        self, batch: WriteBatch, position: int, changelog_id: bytes | None, offset_row: bytes | None
+    ) -> None:
+        name, row = changelog_id or b"", offset_row or b""
+        head = _PROGRESS.pack(position, len(name), len(row))
+        batch[_PROGRESS_KEY] = head + name + row + pack_marks(measure_files(self.folder))
         with _translated(self.folder):
             self._db.write(batch)
-        self.position, self.changelog_id = position, changelog_id
+        self.position, self.changelog_id, self.offset_row = position, changelog_id, offset_row
 
 
 def read_rows(folder: Path) -> Iterator[tuple[bytes, bytes]]:
@@ -144,10 +150,12 @@ def _iterate(db: Rdict, folder: Path) -> Iterator[tuple[bytes, bytes]]:
         cursor.status()  # raises where damage, not the end, has stopped the cursor; items() would not tell
 
 
-def _unpack_progress(packed: bytes) -> tuple[int, bytes | None, FileMarks]:
-    position, length = _PROGRESS.unpack_from(packed)
-    end = _PROGRESS.size + length
-    return position, packed[_PROGRESS.size : end] or None, unpack_marks(packed[end:])
+def _unpack_progress(packed: bytes) -> tuple[int, bytes | None, bytes | None, FileMarks]:
+    position, name_length, row_length = _PROGRESS.unpack_from(packed)
+    row_begin = _PROGRESS.size + name_length
+    end = row_begin + row_length
+    name, row = packed[_PROGRESS.size : row_begin], packed[row_begin:end]
+    return position, name or None, row or None, unpack_marks(packed[end:])
 
 
 def _refuse_headless(folder: Path) -> None:

@@ -55,6 +55,12 @@ class UserTable:
         if store is not None:
             store.close()
 
+    def close_partitions(self) -> None:
+        """Closes every store, all of them even where one fails to close; the folder stays ours."""
+        with ExitStack() as stack:
+            for partition in list(self._stores):
+                stack.callback(self.close_partition, partition)
+
     def discard(self, partition: int) -> PartitionStore:
         """An empty store in place of the partition's local copy, which is deleted."""
         with suppress(StoreError):  # what is deleted need not close well
@@ -70,8 +76,7 @@ class UserTable:
             if self._lock >= 0:
                 stack.callback(os.close, self._lock)
                 self._lock = -1
-            for partition in list(self._stores):
-                stack.callback(self.close_partition, partition)
+            stack.callback(self.close_partitions)
 
     def __enter__(self) -> Self:
         return self

@@ -1,10 +1,13 @@
 """The errors of `streams`, each with what an operator does.
 
 StreamError
-├── SettingsError   correct the setting that each line names and start again
-├── Rejected        nothing: the record lies in the dead-letter topic with this code and message, the stream went on
-├── TopicError      create or repair the topic as the message says
-└── KafkaStartError install what the message names, or read the log that it names
+├── SettingsError      correct the setting that each line names and start again
+├── Rejected           nothing: the record lies in the dead-letter topic with this code and message, the stream went on
+├── TopicError         create or repair the topic as the message says
+├── ChangelogError     decide whether the changelog was meant to go, as the message says; the worker stops until then
+├── TransactionFailed  nothing: the worker starts over from the changelog; look at the broker if it goes on
+├── StaleMembership    nothing: another worker has taken over, this one waits for its next assignment
+└── KafkaStartError    install what the message names, or read the log that it names
 """
 
 from collections.abc import Sequence
@@ -28,6 +31,7 @@ RejectionCode = Literal[
     "reserved_id",
     "missing_key",
     "key_mismatch",
+    "item_capacity",
 ]
 
 
@@ -58,3 +62,15 @@ class TopicError(StreamError):
 
 class KafkaStartError(StreamError):
     """The local Kafka did not come up."""
+
+
+class ChangelogError(StreamError):
+    """The changelog is not the one that the local rows were read from."""
+
+
+class TransactionFailed(StreamError):  # noqa: N818 - an outcome that the worker recovers from
+    """A step's transaction did not, or not provably, commit."""
+
+
+class StaleMembership(StreamError):  # noqa: N818 - likewise
+    """The consumer group has moved on without this worker."""

@@ -102,6 +102,12 @@ class WorkerSettings:
     step_max_events: Annotated[int, Field(ge=1, le=1_000_000)] = field(
         default=5000, metadata={"help": "most events in one step"}
     )
+    learning_share: Annotated[float, Field(gt=0, le=1)] = field(
+        default=0.5, metadata={"help": "most of a core's time that learning takes, backlog or not"}
+    )
+    checkpoint_interval_s: Annotated[float, Field(ge=1, le=86_400)] = field(
+        default=60.0, metadata={"help": "time from one saving of the weights to the next"}
+    )
     cache_mb: Annotated[int, Field(ge=1, le=2**20)] = field(
         default=256, metadata={"help": "block cache that all user tables share, MiB"}
     )

@@ -1,0 +1,183 @@
+"""Offsets in a transaction that the consumer group's generation fences (KIP-447), which aiokafka does not offer.
+
+aiokafka 0.14 sends TxnOffsetCommit v0: the broker then checks only the producer, so that a worker which was frozen,
+expelled and woken up again could still commit. Version 3 carries generation and member id, and the broker refuses
+stale ones.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import CoordinationType
+from aiokafka.producer.sender import Sender, TxnOffsetCommitHandler
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A worker's place in its consumer group, as it was when its partitions were assigned.
+
+    Raises ValueError without a generation or member id: the broker would accept an offset commit that names none.
+    """
+
+    group_id: str
+    generation: int
+    member_id: str
+
+    def __post_init__(self) -> None:
+        if self.generation < 0 or not self.member_id or not self.group_id:
+            raise ValueError(f"not a member of a consumer group: {self}")
+
+
+class _OffsetCommitResponseV3(Response):
+    API_KEY = 28
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "errors",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                ("partitions", CompactArray(("partition", Int32), ("error_code", Int16), ("tags", TaggedFields))),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _OffsetCommitRequestV3(RequestStruct):
+    API_KEY = 28
+    API_VERSION = 3
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _OffsetCommitResponseV3
+    SCHEMA = Schema(
+        ("transactional_id", CompactString("utf-8")),
+        ("group_id", CompactString("utf-8")),
+        ("producer_id", Int64),
+        ("producer_epoch", Int16),
+        ("generation_id", Int32),
+        ("member_id", CompactString("utf-8")),
+        ("group_instance_id", CompactString("utf-8")),
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("offset", Int64),
+                        ("leader_epoch", Int32),
+                        ("metadata", CompactString("utf-8")),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _OffsetCommitRequest(Request[_OffsetCommitRequestV3]):
+    API_KEY = 28
+
+    def __init__(self, fields: tuple[Any, ...]) -> None:
+        self._fields = fields
+
+    def build(self, request_struct_class: type[_OffsetCommitRequestV3]) -> _OffsetCommitRequestV3:
+        return request_struct_class(*self._fields)
+
+
+class _Response:
+    """A v3 answer in the shape that aiokafka's handler reads (v0)."""
+
+    def __init__(self, response: Any) -> None:
+        self.errors = [(topic, [(p, code) for p, code, _ in partitions]) for topic, partitions, _ in response.errors]
+
+
+class _FencedCommitHandler(TxnOffsetCommitHandler):
+    def __init__(self, sender: Sender, offsets: Mapping[TopicPartition, OffsetAndMetadata], member: Membership) -> None:
+        super().__init__(sender, offsets, member.group_id)
+        self._member = member
+
+    def create_request(self) -> _OffsetCommitRequest:
+        topics: dict[str, list[tuple[int, int, int, str, dict[int, bytes]]]] = defaultdict(list)
+        for tp, offset in sorted(self._offsets.items()):
+            topics[tp.topic].append((tp.partition, offset.offset, -1, offset.metadata, {}))
+        manager, member = self._sender._txn_manager, self._member
+        rows: list[Any] = [(topic, partitions, {}) for topic, partitions in topics.items()]
+        return _OffsetCommitRequest(
+            (
+                manager.transactional_id,
+                member.group_id,
+                manager.producer_id,
+                manager.producer_epoch,
+                member.generation,
+                member.member_id,
+                None,
+                rows,
+                {},
+            )
+        )
+
+    def handle_response(self, resp: Any) -> float | None:
+        backoff: float | None = super().handle_response(_Response(resp))
+        return backoff
+
+
+class _FencedSender(Sender):
+    """aiokafka's sender, whose offset commits name a group member."""
+
+    membership: Membership | None = None
+
+    async def _do_txn_offset_commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_id: str) -> None:
+        if not offsets:
+            return
+        if self.membership is None or self.membership.group_id != group_id:
+            raise RuntimeError("offsets are sent only through FencedProducer.send_offsets")
+        node_id = await self._find_coordinator(CoordinationType.GROUP, group_id)
+        await _FencedCommitHandler(self, offsets, self.membership).do(node_id)
+
+
+class FencedProducer(AIOKafkaProducer):
+    """A transactional producer whose offset commits are refused once the group has moved on.
+
+    After any error in a transaction it is to be thrown away: aiokafka's abort sends nothing after a refused commit,
+    and the next commit would make the refused rows visible. A new producer with the same id ends the transaction.
+    """
+
+    def __init__(
+        self, *, transactional_id: str, request_timeout_ms: int, retry_backoff_ms: int, **options: Any
+    ) -> None:
+        super().__init__(
+            transactional_id=transactional_id,
+            request_timeout_ms=request_timeout_ms,
+            retry_backoff_ms=retry_backoff_ms,
+            **options,
+        )
+        self._sender: _FencedSender = _FencedSender(
+            self.client,
+            acks=-1,
+            txn_manager=self._txn_manager,
+            retry_backoff_ms=retry_backoff_ms,
+            message_accumulator=self._message_accumulator,
+            request_timeout_ms=request_timeout_ms,
+        )
+
+    async def send_offsets(self, offsets: Mapping[TopicPartition, int], membership: Membership) -> None:
+        """The offsets are part of the transaction; raises when the broker refuses the membership."""
+        self._sender.membership = membership
+        await super().send_offsets_to_transaction(offsets, membership.group_id)
+
+    async def send_offsets_to_transaction(self, offsets: Any, group_id: str) -> None:
+        """Refused: offsets without a membership are accepted by the broker whoever sends them."""
+        raise RuntimeError("use send_offsets: it names the member whose offsets they are")

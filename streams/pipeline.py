@@ -1,0 +1,243 @@
+"""One step: read → step → write.
+
+`read` turns fetched records into a batch with its users' rows; `step` is pure computing, fit for a thread; `write`
+makes everything visible in one transaction and only then brings RocksDB up to date. This order is the guarantee: for
+readers of committed records each event counts exactly once, whatever dies when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, Protocol
+from uuid import uuid4
+
+import numpy as np
+from aiokafka.structs import TopicPartition
+from numpy.typing import NDArray
+
+from models.engine import Step
+from models.events import EventBatch
+from models.items import Items
+from state.chain import advance_chain
+from state.rows import RowLayout
+from streams import __version__, predictions
+from streams.catalog import ItemCatalog
+from streams.changelog import ID_KEY, OFFSET_KEY, SourceOffset
+from streams.dead_letters import dead_letter
+from streams.owners import Owners, PartitionOwner
+from streams.register import ItemRegister
+from streams.settings import Settings
+from streams.source import SourceLog
+from streams.transport import RecordBatch
+from streams.work import PartitionWork, Work, assemble, decode_partition, item_ids
+from streams.writer import Record, TransactionWriter
+
+
+class Engine(Protocol):
+    """What a step needs of a model."""
+
+    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> Step:
+        """The rows after the batch, and what the users want now."""
+        ...
+
+
+@dataclass(slots=True)
+class Output:
+    """What a step has to say, partition by partition."""
+
+    records: dict[TopicPartition, list[Record]]
+    offset_rows: list[bytes]  # per part
+    changelog_ids: list[bytes | None]  # per part: the id row, where this step writes it
+    keys: list[list[bytes]]  # per part: users whose rows change
+    rows: list[list[bytes | None]]  # per part: their rows; None where the user is erased
+    memory: NDArray[np.void]  # [U] for the learner
+    predictions: int
+
+
+class Pipeline:
+    """The worker's way from fetched records to visible predictions. One step at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        layout: RowLayout,
+        items: Items,
+        owners: Owners,
+        writer: TransactionWriter,
+        source: SourceLog,
+        register: ItemRegister,
+        catalog: ItemCatalog,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._layout = layout
+        self._items = items
+        self._owners = owners
+        self._writer = writer
+        self._source = source
+        self._register = register
+        self._catalog = catalog
+        self._counts: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+
+    async def read(self, batches: Sequence[RecordBatch]) -> Work | None:
+        """The work of one step; None if nothing in the batches is new."""
+        by_partition: defaultdict[int, list[RecordBatch]] = defaultdict(list)
+        expected: dict[int, int] = {}
+        for batch in batches:
+            admitted = await self._admit(batch, expected)
+            if admitted is not None:
+                by_partition[batch.partition].append(admitted)
+        if not by_partition:
+            return None
+        with self._timed("decode"):
+            parts = [decode_partition(self._owner(p), admitted) for p, admitted in sorted(by_partition.items())]
+        with self._timed("items"):
+            await self._catalog.refresh()
+            await self._register.register(item_ids(parts))
+        with self._timed("load"):
+            return assemble(self._settings.topics.user_events, parts, self._items, self._layout)
+
+    async def _admit(self, batch: RecordBatch, expected: dict[int, int]) -> RecordBatch | None:
+        """What of the batch comes next in its partition; None where that is nothing."""
+        owner = self._owners.get(batch.partition)
+        if owner is None:
+            return None
+        next_offset = expected.get(batch.partition, owner.next_offset)
+        fresh = batch.since(next_offset)
+        if fresh is None:
+            return None
+        if fresh.first_offset > next_offset and not await self._source.is_hole(
+            batch.partition, next_offset, fresh.first_offset
+        ):
+            await self._source.rewind(owner, next_offset)
+            return None
+        owner.rewound_s = None
+        expected[batch.partition] = fresh.next_offset
+        return fresh
+
+    def step(self, work: Work) -> Output:
+        """Everything that the step has to say. Pure computing: no I/O, no awaiting."""
+        per = self._settings.predictions.per
+        with self._timed("model"):
+            step = self._engine.step(work.batch, work.rows, per)
+        with self._timed("encode"):
+            values = predictions.encode(step.predictions, work.causes, self._items, int(time.time() * 1000))
+        with self._timed("rows"):
+            memory = _count(work, step.memory)
+            output = self._collect(work, self._layout.pack(memory), memory)
+        for event, value in zip(step.predictions.event.tolist(), values, strict=True):
+            record = work.records[event]
+            tp = TopicPartition(self._settings.topics.interest_predictions, record.partition)
+            output.records[tp].append(Record(record.key, value))
+        output.predictions = len(values)
+        return output
+
+    def _collect(self, work: Work, rows: list[bytes], memory: NDArray[np.void]) -> Output:
+        now_ms = int(time.time() * 1000)
+        output = Output(defaultdict(list), [], [], [[] for _ in work.parts], [[] for _ in work.parts], memory, 0)
+        for user, part, row in zip(work.users, work.part.tolist(), rows, strict=True):
+            output.keys[part].append(user)
+            output.rows[part].append(row)
+        for number, part in enumerate(work.parts):
+            partition = part.owner.partition
+            kept = set(output.keys[number])
+            gone = [key for user in part.erased if (key := user.encode()) not in kept]
+            output.keys[number] += gone
+            output.rows[number] += [None] * len(gone)
+            offset_row = SourceOffset(part.next_offset, self._writer.transactional_id, now_ms).encode()
+            changelog_id = None if part.owner.store.changelog_id is not None else uuid4().bytes
+            changelog = output.records[TopicPartition(self._settings.changelog_topic, partition)]
+            # First of all, so that whoever finds this transaction open knows whose it is.
+            changelog.append(Record(OFFSET_KEY, offset_row))
+            if changelog_id is not None:
+                changelog.append(Record(ID_KEY, changelog_id))
+            changelog += [Record(k, row) for k, row in zip(output.keys[number], output.rows[number], strict=True)]
+            output.offset_rows.append(offset_row)
+            output.changelog_ids.append(changelog_id)
+            self._collect_others(output, part)
+        return output
+
+    def _collect_others(self, output: Output, part: PartitionWork) -> None:
+        topics, partition = self._settings.topics, part.owner.partition
+        if part.erased:
+            forgotten = output.records[TopicPartition(topics.interest_predictions, partition)]
+            forgotten += [Record(user.encode(), None) for user in part.erased]
+        if part.rejected:
+            letters = output.records[TopicPartition(topics.user_events_dlq, partition)]
+            letters += [Record(*dead_letter(record, error, __version__)) for record, error in part.rejected]
+        for item in part.items:
+            tp, record = self._catalog.record(item)
+            output.records[tp].append(record)
+
+    async def write(self, work: Work, output: Output) -> None:
+        """The step is visible and durable, and the owners expect what follows it.
+
+        Raises TransactionFailed; then nothing was done here, and only the changelog knows whether the step counts.
+        """
+        offsets = {
+            TopicPartition(self._settings.topics.user_events, p.owner.partition): p.next_offset for p in work.parts
+        }
+        with self._timed("transaction"):
+            ends = await self._writer.write(output.records, offsets, self._owners.membership)
+        with self._timed("store"):
+            await asyncio.to_thread(self._store, work, output, ends)
+        for part in work.parts:
+            part.owner.next_offset = part.next_offset
+        self._counts.update(
+            steps=1,
+            events=len(work.events),
+            predictions=output.predictions,
+            rejected=sum(len(part.rejected) for part in work.parts),
+        )
+
+    def _store(self, work: Work, output: Output, ends: dict[TopicPartition, int]) -> None:
+        for number, part in enumerate(work.parts):
+            part.owner.store.put_many(
+                output.keys[number],
+                output.rows[number],
+                ends[TopicPartition(self._settings.changelog_topic, part.owner.partition)],
+                offset_row=output.offset_rows[number],
+                changelog_id=output.changelog_ids[number],
+            )
+
+    def take_counts(self) -> tuple[Counter[str], dict[str, float]]:
+        """What was done since the last call, and the seconds of wall time in each stage."""
+        taken = self._counts, self._seconds
+        self._counts, self._seconds = Counter(), defaultdict(float)
+        return taken
+
+    def _owner(self, partition: int) -> PartitionOwner:
+        owner = self._owners.get(partition)
+        assert owner is not None
+        return owner
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] += time.perf_counter() - began
+
+
+def _count(work: Work, memory: NDArray[np.void]) -> NDArray[np.void]:
+    """The rows with this step's events counted, the last offset and the chain over the event ids: [U]."""
+    last = work.last
+    memory["count"] += np.diff(last, prepend=-1).astype(np.uint64)
+    memory["last_offset"] = work.offset[last]
+    ids = [event.event_id.encode() for event in work.events]
+    bounds = [0, *(last + 1).tolist()]
+    chains = [
+        advance_chain(chain.tobytes(), ids[begin:end])
+        for chain, (begin, end) in zip(memory["chain"], pairwise(bounds), strict=True)
+    ]
+    memory["chain"] = np.frombuffer(b"".join(chains), np.uint8).reshape(-1, 16)
+    return memory
