@@ -1,7 +1,7 @@
 """Adam over whole tensors and over single rows of large tables, with steps that happen entirely or not at all.
 
-Kingma & Ba, 2015. Rows that a step does not touch keep their moments as they are ("lazy" Adam), so a step over a table of
-N rows costs what its touched rows cost.
+Kingma & Ba, 2015. Rows that a step does not touch keep their moments as they are ("lazy" Adam), so a step over a large
+table costs what its touched rows cost.
 """
 
 from collections.abc import Sequence

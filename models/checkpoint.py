@@ -89,8 +89,8 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: Items, keep
 def load(folder: Path, config: ModelConfig, items: Items) -> Weights | None:
     """The newest undamaged weights; None where none were ever saved.
 
-    CheckpointError where all are damaged (it names each), or where the newest good ones were made for another network or
-    another item register.
+    CheckpointError where all are damaged (it names each), or where the newest undamaged ones were made for another
+    network or another item register.
     """
     weights, faults = examine(folder, config, items)
     if weights is None and faults:
@@ -102,7 +102,7 @@ def load(folder: Path, config: ModelConfig, items: Items) -> Weights | None:
 
 
 def examine(folder: Path, config: ModelConfig, items: Items) -> tuple[Weights | None, list[Fault]]:
-    """The newest undamaged weights, if any, and the damaged checkpoints that are newer. Errors as `load`, but none for damage."""
+    """The newest undamaged weights, if any, and the damaged checkpoints that are newer; damage is no error here."""
     faults: list[Fault] = []
     for path in _newest_first(folder):
         try:

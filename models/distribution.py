@@ -66,7 +66,7 @@ class Candidates:
     def scores(
         self, network: InterestNetwork, interest: Tensor, seen: NDArray[np.uint8] | None, known: int
     ) -> Iterator[tuple[slice, Tensor]]:
-        """Blocks of fp32 scores [p, known + 1]; −inf marks what may not be predicted, all else is finite.
+        """Blocks of fp32 scores [p, known + 1]; -inf marks what may not be predicted, all else is finite.
 
         `interest` [P, D]; `seen` [P, bytes], the bitmap of the items each user had, None where items may come back.
         """
@@ -81,7 +81,7 @@ class Candidates:
             if seen is not None:
                 _forbid_seen(scores, seen[rows])
             if not bool(torch.isfinite(scores.amax(1)).all()):
-                # Weights that are finite but huge overflow here; a user who had every item has only −inf, which stays.
+                # Weights that are finite but huge overflow here; a user who had every item has only -inf, which stays.
                 scores = scores.nan_to_num(nan=-1e30, posinf=1e30, neginf=_FORBIDDEN)
             yield rows, scores
 

@@ -36,8 +36,8 @@ class Step:
     """[U] the rows after the batch; fields that the model does not know are as they were"""
     predictions: Predictions
     refused: NDArray[np.int64]
-    """Rows whose recurrent state was not finite before or after: `h`, `c` from before are kept (zero where those were bad
-    already); ring and everything else advanced"""
+    """Rows whose recurrent state was not finite: where it became so in this step, `h`, `c` from before are kept;
+    where it was so before, the step began from zero. Ring and everything else advanced"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,5 +234,6 @@ def _heaviest(
     share[:, 1:] -= before[:, :-1]
     share = np.where(ends & (item > 0), share, 0)
     best = np.argsort(-share, axis=1, kind="stable")[:, :count]  # [P, b]
-    share = share[rows, best].astype(np.float32)
-    return np.where(share > 0, item[rows, best], 0), share
+    heaviest: NDArray[np.float32] = share[rows, best].astype(np.float32)
+    chosen: NDArray[np.int64] = np.where(heaviest > 0, item[rows, best], 0)
+    return chosen, heaviest

@@ -21,7 +21,7 @@ class Items:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.version = 0
-        """Changes whenever the categories or the activity of a known item change; not when an undescribed item is added."""
+        """Changes when categories or activity of a known item change; not when an undescribed item is added."""
         self.categories: list[str] = []
         """Category names by index, in order of first appearance"""
         self._lock = threading.RLock()

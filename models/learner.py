@@ -29,7 +29,7 @@ class Learnt:
     """What one optimisation step did."""
 
     loss: float
-    """Mean negative log-probability of the learnt events, by weight of their types; NaN where there was none or refused"""
+    """Mean negative log-probability of the learnt events, by weight of their types; NaN where refused or none"""
     events: int
     """New events that were taken from the queue"""
     seconds: float
@@ -93,7 +93,7 @@ class Learner:
         return self._network.snapshot(self._version)
 
     def restore(self, weights: Weights) -> None:
-        """Go on from these weights, with the optimiser's memory cleared. WeightsError where they are not finite or do not fit."""
+        """Go on from these weights, the optimiser's memory cleared. WeightsError where not finite or not fitting."""
         if not weights.finite():
             raise WeightsError(f"weights {weights.version} are not finite; the learner keeps those it has")
         self._network.load(weights)

@@ -83,7 +83,7 @@ class Timeline:
         return (self.start + self.count - 1)[self.count > 0]
 
     def windows(self, user: NDArray[np.int64], last_step: NDArray[np.int64]) -> Windows:
-        """The K steps up to and with `last_step` of each user, newest first; `last_step` −1 is before the first event."""
+        """The K steps up to and with `last_step` of each user, newest first; `last_step` -1 is before the first."""
         ring = self.memory["ring_item"].shape[1]
         users = len(self.memory)
         step = last_step[:, None] - np.arange(ring)  # [P, K]

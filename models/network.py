@@ -62,7 +62,7 @@ class InterestNetwork(nn.Module):
         self.item, self.item_bias = nn.Parameter(item), nn.Parameter(bias)
 
     def embed(self, table: Tensor, item: Tensor, kind: Tensor, gap: Tensor) -> Tensor:
-        """x of events; `item` are rows of `table`."""
+        """Inputs x of events; `item` are rows of `table`."""
         steps = self.event_type.unsqueeze(1) + self.gap  # [types, gaps, D]
         code = kind * GAP_BUCKETS + gap
         return nn.functional.embedding(item, table) + nn.functional.embedding(code, steps.flatten(0, 1))  # [..., D]
@@ -80,7 +80,7 @@ class InterestNetwork(nn.Module):
     def interests(
         self, table: Tensor, item: Tensor, kind: Tensor, gap: Tensor, dropout: "Dropout | None" = None
     ) -> Tensor:
-        """Interest u before each step and after the last [B, T + 1, D] of windows [B, T], oldest first, from a zero state."""
+        """Interest u before each step and after the last [B, T + 1, D]; windows [B, T] run oldest first from zero."""
         x = self.embed(table, item, kind, gap)  # [B, T, D]
         if dropout is not None:
             x = dropout.of_input(x)
@@ -111,8 +111,8 @@ class InterestNetwork(nn.Module):
             fixed = 1 if name in ITEM_TABLES else 0
             if tensor.shape[fixed:] != own[name].shape[fixed:]:
                 raise WeightsError(
-                    f"{name} has shape {tuple(tensor.shape)}, this network {tuple(own[name].shape)}: the weights were made "
-                    "with another model.width, model.hidden or model.ring; set these back or start with new weights"
+                    f"{name} has shape {tuple(tensor.shape)}, this network {tuple(own[name].shape)}: the weights were "
+                    "made with another model.width, model.hidden or model.ring; set these back or begin anew"
                 )
         rows = self.rows
         with torch.no_grad():
@@ -135,12 +135,12 @@ class InterestNetwork(nn.Module):
         hidden = self.config.hidden
         with torch.no_grad():
             # Open forget gates at first: what a user did long ago still reaches the loss.
-            self.lstm.bias_ih_l0[hidden : 2 * hidden] = 1.0
+            self.lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = 1.0
 
     def _new_rows(self, rows: int) -> Iterator[Tensor]:
         low = self.rows
         while low < rows:
-            # Blocks begin at powers of two whatever the present size, so a row is the same however the table came to be.
+            # Blocks begin at powers of two whatever the present size: a row is the same however the table came to be.
             start = 1 << (low.bit_length() - 1) if low >= _FIRST_ROWS else 0
             end = max(2 * start, _FIRST_ROWS)
             generator = torch.Generator().manual_seed((self.config.seed << 32) + start)
@@ -157,7 +157,7 @@ class Dropout:
         self._generator = torch.Generator(device).manual_seed(seed)
 
     def of_input(self, x: Tensor) -> Tensor:
-        """x of the steps with some numbers left out."""
+        """Inputs x with some numbers left out."""
         return self._drop(x, self._shares[0])
 
     def of_fused(self, fused: Tensor) -> Tensor:

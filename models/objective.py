@@ -28,7 +28,7 @@ class Candidates:
     rows: NDArray[np.int64] | None
     """[R] item of each row of the compared table, rising; None: row = item, and all are there"""
     log_count: NDArray[np.float32]
-    """[R] log of how many items the row counts for; −inf leaves it out"""
+    """[R] log of how many items the row counts for; -inf leaves it out"""
     learnable: NDArray[np.bool_]
     """[R] whether the item may be predicted, and so learnt"""
 

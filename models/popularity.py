@@ -14,7 +14,7 @@ class DecayedPopularity:
 
     def __init__(self, half_life: float = 100_000) -> None:
         self._growth = 2.0 ** (1.0 / half_life)
-        # Each new event weighs more, instead of all old ones less: an event costs the same whatever the number of items.
+        # Each new event weighs more, instead of all old ones less: the number of items does not matter.
         self._weight = 1.0
         self._counts = np.zeros(1024, dtype=np.float64)
 

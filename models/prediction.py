@@ -19,9 +19,9 @@ class Predictions:
     other_p: NDArray[np.float32]
     """[P] what is left: item_p summed, plus other_p, is 1"""
     category: NDArray[np.int64]
-    """[P, m] by falling probability; −1 where fewer than m categories have any"""
+    """[P, m] by falling probability; -1 where fewer than m categories have any"""
     category_p: NDArray[np.float32]
-    """[P, m] probability that the next item is of the category, over all items; an item's is split over its categories"""
+    """[P, m] probability that the next item is of the category; an item's own is split over its categories"""
     because: NDArray[np.int64]
     """[P, b] items of the user's last events that carried the prediction, heaviest first; 0 pads"""
     because_weight: NDArray[np.float32]

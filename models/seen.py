@@ -19,7 +19,8 @@ def mark(seen: NDArray[np.uint8], row: NDArray[np.int64], item: NDArray[np.int64
 
 def seen_after_each(timeline: Timeline) -> NDArray[np.uint8]:
     """[n, bytes] the user's map after each event of the batch."""
-    batch, before = timeline.batch, timeline.memory["seen"]
+    batch = timeline.batch
+    before: NDArray[np.uint8] = timeline.memory["seen"]
     seen = np.zeros((len(batch), before.shape[1]), dtype=np.uint8)  # [n, bytes]
     mark(seen, np.arange(len(batch)), batch.item)
     # Each pass doubles the stretch of events that a row covers: log2(longest) passes, however hot one user is.

@@ -43,7 +43,7 @@ class TrainingWindows:
 
 
 def last_windows(batch: EventBatch, memory_after: NDArray[np.void]) -> TrainingWindows:
-    """The ring of each user of the batch, unrolled; new are the user's events of the batch that the ring still holds."""
+    """The ring of each user of the batch, unrolled; new are the events of the batch that it still holds."""
     count = np.bincount(batch.user, minlength=len(memory_after))
     user = np.flatnonzero(count)
     ring = memory_after["ring_item"].shape[1]
@@ -120,9 +120,12 @@ class Reservoir:
         size = config.reservoir_windows
         self._generator = generator
         self._windows = TrainingWindows(
-            *(np.zeros((size, ring), dtype=np.int64) for _ in range(3)),
-            *(np.zeros(size, dtype=np.int64) for _ in range(2)),
-            np.zeros(size, dtype=np.bool_),
+            item=np.zeros((size, ring), dtype=np.int64),
+            type=np.zeros((size, ring), dtype=np.int64),
+            gap=np.zeros((size, ring), dtype=np.int64),
+            length=np.zeros(size, dtype=np.int64),
+            new=np.zeros(size, dtype=np.int64),
+            whole=np.zeros(size, dtype=np.bool_),
         )
         self._held = 0
         self._counts = np.zeros(1024, dtype=np.int64)
@@ -135,8 +138,8 @@ class Reservoir:
         size = len(self._windows)
         chosen = np.flatnonzero(self._generator.random(len(windows)) * windows.length < windows.new)[:size]
         fresh = min(len(chosen), size - self._held)
-        replaced = self._generator.choice(self._held, len(chosen) - fresh, replace=False) if fresh < len(chosen) else []
-        rows = np.concatenate([np.arange(self._held, self._held + fresh), np.asarray(replaced, dtype=np.int64)])
+        replaced = self._generator.permutation(self._held)[: len(chosen) - fresh]
+        rows = np.concatenate([np.arange(self._held, self._held + fresh), replaced])
         self._count(windows.item[chosen], self._windows.item[rows])
         width = windows.item.shape[1]
         for name in ("item", "type", "gap"):
@@ -153,7 +156,7 @@ class Reservoir:
         return self._windows[self._generator.choice(self._held, min(count, self._held), replace=False)]
 
     def sample_items(self, count: int, known: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Items drawn half by how often the reservoir holds them, half evenly from 1 … known, and each one's probability."""
+        """Items drawn half by how often the reservoir holds them, half evenly, and the probability of each."""
         cells = self._windows.item[: self._held]
         drawn = cells[
             self._generator.integers(0, max(self._held, 1), count // 2),

@@ -1,10 +1,10 @@
 import numpy as np
+from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.events import EventBatch
 from models.memory import Timeline, new_memory
 from models.seen import mark, seen_after_each
-from numpy.typing import NDArray
 
 
 def had(seen: NDArray[np.uint8]) -> list[int]:
