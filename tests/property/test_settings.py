@@ -29,8 +29,16 @@ def positive(most: int) -> st.SearchStrategy[int]:
 
 @st.composite
 def topics(draw: st.DrawFn) -> TopicSettings:
-    names = draw(st.lists(NAMES, min_size=5, max_size=5, unique=True))
-    return TopicSettings(*names, partitions=draw(positive(10_000)), replication=draw(positive(100)))
+    events, predictions, dlq, index, catalog = draw(st.lists(NAMES, min_size=5, max_size=5, unique=True))
+    return TopicSettings(
+        user_events=events,
+        interest_predictions=predictions,
+        user_events_dlq=dlq,
+        item_index=index,
+        item_catalog=catalog,
+        partitions=draw(positive(10_000)),
+        replication=draw(positive(100)),
+    )
 
 
 SETTINGS = st.builds(
@@ -54,7 +62,7 @@ SETTINGS = st.builds(
     ),
     items=st.builds(ItemSettings, capacity=positive(2**31 - 2)),
     model=st.builds(
-        ModelConfig, width=positive(512), seed=st.integers(0, 2**31), dtype=st.sampled_from(["float32", "bfloat16"])
+        ModelConfig, width=positive(512), seed=st.integers(0, 2**31 - 1), dtype=st.sampled_from(["float32", "bfloat16"])
     ),
     learning=st.builds(LearnerConfig, rate=st.floats(1e-9, 1), events_per_step=positive(10_000)),
     predictions=st.builds(

@@ -1,0 +1,133 @@
+import contextlib
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+from aiokafka import ConsumerRecord
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from models.events import EVENT_TYPES
+from streams.dialects import ALIASES, SECONDS_BELOW, TIME_LIMIT_MS
+from streams.errors import Rejected
+from streams.events import Record, UserEvent, decode, decode_item
+
+NOW = 1_731_900_000_500
+IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(lambda text: text[0] != "\0")
+TIMES_MS = st.integers(SECONDS_BELOW, NOW)
+EVENTS = st.fixed_dictionaries(
+    {
+        "user_id": IDS,
+        "event_type": st.sampled_from([name for name in EVENT_TYPES if name != "other"]),
+        "item_id": IDS,
+        "timestamp": TIMES_MS,
+    },
+    optional={
+        "event_id": IDS,
+        "value": st.floats(-1e12, 1e12),
+        "text": st.text(st.characters(exclude_categories=["Cs"])),
+        "session_id": IDS,
+        "lang": IDS,
+        "prediction_id": IDS,
+        "impression": st.lists(IDS, max_size=5),
+        "schema_version": st.just(1),
+    },
+)
+
+
+def json_values(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
+
+
+PLAIN = st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.text()
+JSON = json_values(PLAIN | st.floats(allow_nan=False, allow_infinity=False))
+# What json.dumps writes though it is no JSON: NaN, infinities, integers without end, lone surrogates.
+ALMOST_JSON = json_values(PLAIN | st.floats() | st.integers() | st.text(st.characters()))
+CAMEL = {name: alias for alias, name in ALIASES.items()}
+
+
+def record(value: bytes | None, key: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()) -> Record:
+    return ConsumerRecord("user-events", 3, 991, NOW, 0, key, value, None, 0, 0, headers)
+
+
+def decoded(fields: dict[str, Any], user_id: str, headers: tuple[tuple[str, bytes], ...] = ()) -> UserEvent:
+    event = decode(record(json.dumps(fields).encode(), user_id.encode(), headers))
+    assert isinstance(event, UserEvent)
+    return event
+
+
+def assert_only_rejected(source: Record) -> None:
+    for read in (decode, decode_item):
+        with contextlib.suppress(Rejected):
+            msgspec.json.encode(read(source)).decode()  # whatever is let in can be written again
+
+
+@given(
+    st.binary(),
+    st.none() | st.binary(),
+    st.lists(st.tuples(st.sampled_from(["ce_specversion", "ce_id", "x"]), st.binary())),
+)
+def test_any_bytes_give_an_event_or_a_rejection(
+    value: bytes, key: bytes | None, headers: list[tuple[str, bytes]]
+) -> None:
+    assert_only_rejected(record(value, key, tuple(headers)))
+
+
+@given(
+    EVENTS.flatmap(
+        lambda event: st.dictionaries(
+            st.sampled_from([*event, *ALIASES, "properties", "title", "features"]), ALMOST_JSON
+        ).map(lambda wrong: (event["user_id"], event | wrong))
+    ),
+    st.sampled_from([None, "user.delete", "item.upsert", "item.delete"]),
+)
+@example(("u", {"user_id": "u", "event_type": "view", "timestamp": 10**400}), None)
+def test_any_json_gives_an_event_or_a_rejection(given: tuple[str, dict[str, Any]], control: str | None) -> None:
+    user_id, fields = given
+    if control is not None:
+        fields = fields | {"event_type": control}
+    assert_only_rejected(record(json.dumps(fields).encode(), user_id.encode()))
+
+
+@given(EVENTS)
+def test_a_canonical_event_keeps_every_field(fields: dict[str, Any]) -> None:
+    event = decoded(fields, fields["user_id"])
+    expected = {"event_id": "user-events:3:991"} | fields
+    expected["impression"] = tuple(expected.get("impression", ()))
+    expected["time_ms"] = expected.pop("timestamp")
+    assert {name: getattr(event, name) for name in expected} == expected
+
+
+@given(EVENTS, st.data())
+def test_any_mix_of_names_gives_the_same_event(fields: dict[str, Any], data: st.DataObject) -> None:
+    renamed = data.draw(st.sets(st.sampled_from(sorted(fields))))
+    mixed = {CAMEL.get(name, name) if name in renamed else name: value for name, value in fields.items()}
+    order = data.draw(st.permutations(sorted(mixed)))
+    assert decoded({name: mixed[name] for name in order}, fields["user_id"]) == decoded(fields, fields["user_id"])
+
+
+@given(EVENTS, st.dictionaries(st.text(min_size=1).map("x-".__add__), JSON))
+def test_unknown_fields_change_nothing(fields: dict[str, Any], unknown: dict[str, Any]) -> None:
+    assert decoded(unknown | fields, fields["user_id"]) == decoded(fields, fields["user_id"])
+
+
+@given(EVENTS, st.integers(-23 * 60, 23 * 60))
+def test_every_form_of_time_gives_the_same_event(fields: dict[str, Any], offset_minutes: int) -> None:
+    expected = decoded(fields, fields["user_id"])
+    time_ms = fields["timestamp"]
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
+    local = moment.astimezone(timezone(timedelta(minutes=offset_minutes)))
+    forms = [time_ms / 1000, local.isoformat(), moment.isoformat().replace("+00:00", "Z"), moment.isoformat(" ")[:-6]]
+    for form in forms:
+        assert decoded(fields | {"timestamp": form}, fields["user_id"]) == expected
+    data = {name: value for name, value in fields.items() if name != "timestamp"}
+    headers = (("ce_specversion", b"1.0"), ("ce_time", local.isoformat().encode()))
+    assert decoded(data, fields["user_id"], headers) == expected
+
+
+@given(EVENTS, st.integers(1 - TIME_LIMIT_MS, TIME_LIMIT_MS - 1) | st.integers(-SECONDS_BELOW, SECONDS_BELOW))
+def test_a_time_never_lies_far_ahead_of_its_record(fields: dict[str, Any], time: int) -> None:
+    event = decoded(fields | {"timestamp": time}, fields["user_id"])
+    assert event.time_ms <= NOW + 24 * 3600 * 1000
+    assert decoded(fields | {"timestamp": float(time)}, fields["user_id"]) == event
