@@ -1,0 +1,179 @@
+"""Event logs in files, read for replay: MovieLens `.inter` and `.dat`, CSV and TSV with a column map, JSON lines."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from streams.delimited import JSON_SUFFIXES, LogError, open_text, read_delimited, suffix_of
+
+GUESSES = {
+    "user": ("user_id", "user", "userid", "uid", "customer_id", "reviewerid", "visitorid"),
+    "item": ("item_id", "item", "itemid", "iid", "movie_id", "movieid", "product_id", "asin", "track_id", "article_id"),
+    "time": ("timestamp", "time", "ts", "time_ms", "event_time", "sentat", "unixreviewtime", "datetime", "date", "created_at"),
+    "value": ("rating", "value", "event_value", "eventvalue", "score", "overall", "stars"),
+    "text": ("text", "review", "review_text", "reviewtext", "comment"),
+    "type": ("event_type", "eventtype", "type", "event", "action", "behavior"),
+}
+REQUIRED = ("user", "item", "time")
+ITEMLESS_TYPES = ("search", "user.delete")
+RATINGS_COLUMNS = ("user_id", "item_id", "rating", "timestamp")  # of MovieLens files without a header
+SECONDS_BELOW = 1e11  # a smaller number counts seconds (up to the year 5138), a larger one milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One event of a log."""
+
+    user_id: str
+    item_id: str  # "" where the event is about no item
+    time_ms: int
+    event_type: str
+    event_id: str  # file and line: the same at every replay
+    value: float | None = None
+    text: str | None = None
+    others: Mapping[str, object] | None = None  # what else a JSON line holds
+
+    def encode(self) -> bytes:
+        """The `user-events` record value."""
+        # A log that counts from 0 holds times that only the unit of seconds tells from milliseconds.
+        seconds = self.time_ms < SECONDS_BELOW
+        record: dict[str, object] = {
+            "schema_version": 1,
+            **(self.others or {}),
+            "event_id": self.event_id,
+            "event_type": self.event_type,
+            "user_id": self.user_id,
+            "timestamp": self.time_ms / 1000 if seconds else self.time_ms,
+        }
+        if self.item_id:
+            record["item_id"] = self.item_id
+        if self.value is not None:
+            record["value"] = self.value
+        if self.text:
+            record["text"] = self.text
+        return orjson.dumps(record)
+
+
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """A file's events in order of time, file order where times are equal."""
+
+    events: list[LoggedEvent]
+    bad_lines: int
+
+
+Row = tuple[int, Callable[[], LoggedEvent]]  # line number, and what reads the line or raises ValueError
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """Role → column name of `user=user_id,item=movie_id,…`."""
+    columns: dict[str, str] = {}
+    for part in filter(None, (text or "").split(",")):
+        role, equals, column = (piece.strip() for piece in part.partition("="))
+        if role not in GUESSES or not equals or not column:
+            raise LogError(f"--columns {part!r}: expected ROLE=COLUMN with a role of {', '.join(GUESSES)}")
+        columns[role] = column
+    return columns
+
+
+def read_events(path: Path, columns: Mapping[str, str] | None = None, skip_bad: bool = False) -> EventLog:
+    """Every event of the file, sorted by time.
+
+    Raises `LogError` at the first bad line, or with `skip_bad` counts such lines; a file without one good line is an error.
+    """
+    rows = _json_rows(path, columns or {}) if suffix_of(path) in JSON_SUFFIXES else _delimited_rows(path, columns or {})
+    events: list[LoggedEvent] = []
+    bad_lines = 0
+    for number, parse in rows:
+        try:
+            events.append(parse())
+        except (ValueError, OverflowError) as error:
+            if not skip_bad:
+                raise LogError(f"{path}:{number}: {error}; --skip-bad leaves such lines out") from None
+            bad_lines += 1
+    if not events:
+        raise LogError(f"{path}: no event in it ({bad_lines} bad lines)")
+    events.sort(key=attrgetter("time_ms"))
+    return EventLog(events, bad_lines)
+
+
+def parse_time_ms(text: str) -> int:
+    """Epoch milliseconds of a number (seconds or milliseconds, by size) or of an ISO-8601 time (UTC unless it says)."""
+    try:
+        number = float(text)
+    except ValueError:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is neither an epoch time nor an ISO-8601 one") from None
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if not math.isfinite(number):
+        raise ValueError(f"time {text!r} is not finite")
+    return round(number * 1000 if abs(number) < SECONDS_BELOW else number)
+
+
+def _delimited_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+    table = read_delimited(path, RATINGS_COLUMNS)
+    places = table.find(GUESSES, columns, REQUIRED)
+    width, name = len(table.names), path.name
+
+    def parse(number: int, cells: list[str]) -> LoggedEvent:
+        if len(cells) != width:
+            raise ValueError(f"{len(cells)} columns where {width} are expected")
+        return _event(f"{name}:{number}", {role: cells[place] for role, place in places.items()})
+
+    return ((number, partial(parse, number, cells)) for number, cells in table.rows)
+
+
+def _json_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+    names = {key: role for role, guesses in GUESSES.items() if role not in columns for key in guesses}
+    names |= {column.lower(): role for role, column in columns.items()}
+
+    def parse(number: int, line: str) -> LoggedEvent:
+        fields = orjson.loads(line)
+        if not isinstance(fields, dict):
+            raise ValueError("not a JSON object")
+        found: dict[str, Any] = {}
+        others = {}
+        for key, value in fields.items():
+            role = names.get(key.lower())
+            if role is None:
+                others[key] = value
+            elif value is not None:
+                found.setdefault(role, value)
+        event_id = others.pop("event_id", None) or others.pop("eventId", None) or f"{path.name}:{number}"
+        return _event(str(event_id), {role: str(value) for role, value in found.items()}, others)
+
+    return ((number, partial(parse, number, line)) for number, line in enumerate(open_text(path), 1) if line.strip())
+
+
+def _event(event_id: str, cells: Mapping[str, str], others: Mapping[str, object] | None = None) -> LoggedEvent:
+    user, item, time = cells.get("user", ""), cells.get("item", ""), cells.get("time", "")
+    text, value = cells.get("text") or None, _number(cells.get("value", ""))
+    event_type = cells.get("type") or ("review" if text else "view" if value is None else "rating")
+    if not user:
+        raise ValueError("the user is empty")
+    if not time:
+        raise ValueError("the time is empty")
+    if not item and event_type not in ITEMLESS_TYPES:
+        raise ValueError("the item is empty")
+    return LoggedEvent(user, item, parse_time_ms(time), event_type, event_id, value, text, others or None)
+
+
+def _number(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"value {text!r} is not a number") from None
+    if not math.isfinite(value):
+        raise ValueError(f"value {text!r} is not finite")
+    return value

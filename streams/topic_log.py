@@ -1,0 +1,93 @@
+"""Topics read as logs: without a consumer group, from the start or the end of every partition, and up to the present end."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.partitioner import murmur2
+
+from streams.errors import TopicError
+
+Isolation = Literal["read_committed", "read_uncommitted"]
+POLL_MS = 50  # a read that has reached the end learns so after this long, not by a record that never comes
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where Kafka's own clients put the key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+async def partition_count(servers: str, topic: str) -> int:
+    """How many partitions the topic has; `TopicError` where it does not exist."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        found = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    if not found or found[0]["error_code"]:
+        raise TopicError(f"topic {topic!r} does not exist at {servers}; `interest-stream topics` creates what is missing")
+    return len(found[0]["partitions"])
+
+
+@asynccontextmanager
+async def reading(
+    servers: str,
+    topics: Sequence[str],
+    *,
+    from_start: bool = True,
+    isolation: Isolation = "read_committed",
+    partitions: Sequence[int] | None = None,
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer placed at the start, or at the end, of these partitions (all when None) of every topic."""
+    places = [
+        TopicPartition(topic, partition)
+        for topic in topics
+        for partition in (range(await partition_count(servers, topic)) if partitions is None else partitions)
+    ]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=servers,
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level=isolation,
+        fetch_max_wait_ms=20,
+        max_partition_fetch_bytes=4 << 20,
+    )
+    await consumer.start()
+    try:
+        consumer.assign(places)
+        await (consumer.seek_to_beginning(*places) if from_start else consumer.seek_to_end(*places))
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def read_to_end(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[ConsumerRecord]:
+    """The records before these offsets; past a consumer's last stable offset it waits for open transactions to end."""
+    missing = {place: end for place, end in ends.items() if await consumer.position(place) < end}
+    while missing:
+        for place, records in (await consumer.getmany(*missing, timeout_ms=POLL_MS)).items():
+            for record in records:
+                if record.offset < ends[place]:
+                    yield record
+        missing = {place: end for place, end in missing.items() if await consumer.position(place) < end}
+
+
+async def read_topic(
+    servers: str, topic: str, *, partitions: Sequence[int] | None = None, settled: bool = False
+) -> AsyncIterator[ConsumerRecord]:
+    """Every committed record of the topic as it stands now, partition by partition in order.
+
+    With `settled` also those of transactions still open now, once they end; without, reading stops before them.
+    """
+    async with reading(servers, [topic], partitions=partitions) as consumer:
+        places = consumer.assignment()
+        if settled:
+            async with reading(servers, [topic], partitions=partitions, isolation="read_uncommitted") as other:
+                ends = await other.end_offsets(places)
+        else:
+            ends = await consumer.end_offsets(places)
+        async for record in read_to_end(consumer, ends):
+            yield record
