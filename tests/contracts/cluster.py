@@ -5,6 +5,7 @@ clients are `Any` here.
 """
 
 import asyncio
+import inspect
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,10 +22,13 @@ AdminClient: Any = AIOKafkaAdminClient
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 20) -> None:
-    """Returns once the condition holds; TimeoutError when it does not in time."""
+    """Returns once the condition, plain or awaitable, holds; TimeoutError when it does not in time."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - what is waited for belongs to a library that sets no event
-            await asyncio.sleep(0.01)
+        while True:
+            holds = condition()
+            if await holds if inspect.isawaitable(holds) else holds:
+                return
+            await asyncio.sleep(0.02)
 
 
 class Cluster:
