@@ -101,9 +101,7 @@ class PartitionStore:
             raise StoreCorruptError(_corrupt_message(self.folder, fault))
         self._write(WriteBatch(raw_mode=True), position, changelog_id, offset_row)
 
-    def _write(
-        self, batch: WriteBatch, position: int, changelog_id: bytes | None, offset_row: bytes | None
-    ) -> None:
+    def _write(self, batch: WriteBatch, position: int, changelog_id: bytes | None, offset_row: bytes | None) -> None:
         name, row = changelog_id or b"", offset_row or b""
         head = _PROGRESS.pack(position, len(name), len(row))
         batch[_PROGRESS_KEY] = head + name + row + pack_marks(measure_files(self.folder))

@@ -98,7 +98,8 @@ class Pipeline:
         if not by_partition:
             return None
         with self._timed("decode"):
-            parts = [decode_partition(self._owner(p), admitted) for p, admitted in sorted(by_partition.items())]
+            most = self._settings.kafka.max_record_bytes
+            parts = [decode_partition(self._owner(p), admitted, most) for p, admitted in sorted(by_partition.items())]
         with self._timed("items"):
             await self._catalog.refresh()
             await self._register.register(item_ids(parts))

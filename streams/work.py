@@ -72,14 +72,14 @@ class Work:
         return np.flatnonzero(np.diff(self.batch.user, append=len(self.users)))
 
 
-def decode_partition(owner: PartitionOwner, batches: Sequence[RecordBatch]) -> PartitionWork:
+def decode_partition(owner: PartitionOwner, batches: Sequence[RecordBatch], max_record_bytes: int) -> PartitionWork:
     """The partition's share of a step: decoded events, control records, and the records that can't be used."""
     part = PartitionWork(owner, batches[-1].next_offset)
     slots, slot = part.slots, part.slot
     for batch in batches:
         for record in batch.records:
             try:
-                event = decode(record)
+                event = decode(record, max_record_bytes)
             except Rejected as error:
                 part.rejected.append((record, error))
                 continue
