@@ -76,7 +76,9 @@ class Delimited:
         for role, names in guesses.items():
             if role in chosen:
                 if chosen[role].lower() not in places:
-                    raise LogError(f"{self.path}: no column {chosen[role]!r} for {role}; it has {', '.join(self.names)}")
+                    raise LogError(
+                        f"{self.path}: no column {chosen[role]!r} for {role}; it has {', '.join(self.names)}"
+                    )
                 found[role] = places[chosen[role].lower()]
             else:
                 place = next((places[name] for name in names if name in places), None)

@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal, Protocol
 from uuid import uuid4
 
@@ -24,7 +23,6 @@ from numpy.typing import NDArray
 from models.engine import Step
 from models.events import EventBatch
 from models.items import Items
-from state.chain import advance_chain
 from state.rows import RowLayout
 from streams import __version__, predictions
 from streams.catalog import ItemCatalog
@@ -35,7 +33,7 @@ from streams.register import ItemRegister
 from streams.settings import Settings
 from streams.source import SourceLog
 from streams.transport import RecordBatch
-from streams.work import PartitionWork, Work, assemble, decode_partition, item_ids
+from streams.work import PartitionWork, Work, assemble, count_events, decode_partition, item_ids
 from streams.writer import Record, TransactionWriter
 
 
@@ -132,7 +130,7 @@ class Pipeline:
         with self._timed("encode"):
             values = predictions.encode(step.predictions, work.causes, self._items, int(time.time() * 1000))
         with self._timed("rows"):
-            memory = _count(work, step.memory)
+            memory = count_events(work, step.memory)
             output = self._collect(work, self._layout.pack(memory), memory)
         for event, value in zip(step.predictions.event.tolist(), values, strict=True):
             record = work.records[event]
@@ -227,18 +225,3 @@ class Pipeline:
             yield
         finally:
             self._seconds[stage] += time.perf_counter() - began
-
-
-def _count(work: Work, memory: NDArray[np.void]) -> NDArray[np.void]:
-    """The rows with this step's events counted, the last offset and the chain over the event ids: [U]."""
-    last = work.last
-    memory["count"] += np.diff(last, prepend=-1).astype(np.uint64)
-    memory["last_offset"] = work.offset[last]
-    ids = [event.event_id.encode() for event in work.events]
-    bounds = [0, *(last + 1).tolist()]
-    chains = [
-        advance_chain(chain.tobytes(), ids[begin:end])
-        for chain, (begin, end) in zip(memory["chain"], pairwise(bounds), strict=True)
-    ]
-    memory["chain"] = np.frombuffer(b"".join(chains), np.uint8).reshape(-1, 16)
-    return memory

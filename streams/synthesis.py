@@ -120,9 +120,7 @@ def synthesize(events: int, users: int, items: int, seed: int) -> Synthesis:
     )
 
 
-def _next_topic(
-    rng: np.random.Generator, favourites: NDArray[np.int64], now: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _next_topic(rng: np.random.Generator, favourites: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[np.int64]:
     """Mostly another of the user's favourites, at times a topic that is new to them."""
     known = favourites[np.arange(len(now)), rng.integers(0, favourites.shape[1], len(now))]
     return np.where(rng.random(len(now)) < 0.25, rng.integers(0, len(TOPICS), len(now)), known)

@@ -28,7 +28,9 @@ async def partition_count(servers: str, topic: str) -> int:
     finally:
         await admin.close()
     if not found or found[0]["error_code"]:
-        raise TopicError(f"topic {topic!r} does not exist at {servers}; `interest-stream topics` creates what is missing")
+        raise TopicError(
+            f"topic {topic!r} does not exist at {servers}; `interest-stream topics` creates what is missing"
+        )
     return len(found[0]["partitions"])
 
 

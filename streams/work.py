@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from aiokafka import ConsumerRecord
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.events import EventBatch, type_index
 from models.items import Items
+from state.chain import advance_chain
 from state.rows import RowLayout
 from streams.errors import Rejected
 from streams.events import ItemDelete, ItemUpsert, UserDelete, UserEvent, decode
@@ -171,3 +173,18 @@ def _columns(part: PartitionWork, items: Items) -> NDArray[np.int64]:
         earlier = column[:, :events_before]
         earlier[_ITEM, earlier[_USER] == part.slots[user]] = _LEFT_OUT
     return column
+
+
+def count_events(work: Work, memory: NDArray[np.void]) -> NDArray[np.void]:
+    """The step's rows with its events counted, the last offset and the chain over the event ids: [U]."""
+    last = work.last
+    memory["count"] += np.diff(last, prepend=-1).astype(np.uint64)
+    memory["last_offset"] = work.offset[last]
+    ids = [event.event_id.encode() for event in work.events]
+    bounds = [0, *(last + 1).tolist()]
+    chains = [
+        advance_chain(chain.tobytes(), ids[begin:end])
+        for chain, (begin, end) in zip(memory["chain"], pairwise(bounds), strict=True)
+    ]
+    memory["chain"] = np.frombuffer(b"".join(chains), np.uint8).reshape(-1, 16)
+    return memory

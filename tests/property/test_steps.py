@@ -1,0 +1,85 @@
+"""However a stream is cut into steps, and however often a part of it comes again, the rows are the same."""
+
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from aiokafka import ConsumerRecord
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models.config import ModelConfig
+from models.engine import Engine
+from models.items import Items
+from models.memory import memory_fields
+from state.rows import RowLayout
+from state.table import UserTable
+from streams.owners import PartitionOwner
+from streams.work import assemble, count_events, decode_partition
+from tests.unit.streams.records import batch, click, record
+
+CONFIG = ModelConfig(width=8, hidden=8, ring=6, repeats="filter", seen_bits=64)
+LAYOUT = RowLayout(memory_fields(CONFIG))
+ITEMS = Items(10)
+for number in range(1, 8):
+    ITEMS.add(f"i{number}")
+EXACT = [name for name in LAYOUT.dtype.names or () if name not in ("h", "c")]
+
+Stream = list["ConsumerRecord[bytes, bytes]"]
+
+USERS = st.sampled_from(["a", "b", "c"])
+EVENTS = st.one_of(
+    st.tuples(st.just("click"), USERS, st.integers(1, 7)),
+    st.tuples(st.just("click"), USERS, st.integers(1, 7)),
+    st.tuples(st.just("delete"), USERS, st.just(0)),
+    st.tuples(st.just("junk"), USERS, st.just(0)),
+)
+
+
+def stream(events: list[tuple[str, str, int]]) -> Stream:
+    records = []
+    for offset, (kind, user, item) in enumerate(events):
+        if kind == "click":
+            records.append(click(offset, user, f"i{item}"))
+        elif kind == "delete":
+            records.append(record(offset, {"user_id": user, "event_type": "user.delete"}))
+        else:
+            records.append(record(offset, b"{", user.encode()))
+    return records
+
+
+def rows_after(records: Stream, cuts: list[int], again: int = 0) -> dict[bytes, NDArray[np.void]]:
+    """The stored rows after steps that end at the cuts, each of which begins `again` records too early."""
+    engine = Engine(CONFIG, ITEMS)
+    with tempfile.TemporaryDirectory() as folder, UserTable(Path(folder)) as table:
+        owner = PartitionOwner(0, table.open(0), 0)
+        for begin, end in pairwise(sorted({0, *cuts, len(records)})):
+            fetched = batch(*records[max(begin - again, 0) : end]).since(owner.next_offset)
+            assert fetched is not None
+            part = decode_partition(owner, [fetched], 1 << 20)
+            work = assemble("user-events", [part], ITEMS, LAYOUT)
+            memory = count_events(work, engine.step(work.batch, work.rows).memory)
+            gone = [user.encode() for user in part.erased if user.encode() not in work.users]
+            owner.store.put_many([*work.users, *gone], [*LAYOUT.pack(memory), *[None] * len(gone)], end)
+            owner.next_offset = part.next_offset
+        return {key: LAYOUT.unpack([row])[0] for key, row in owner.store.rows()}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(EVENTS, min_size=1, max_size=40), st.lists(st.integers(1, 39), max_size=6), st.integers(0, 5))
+def test_any_chunking_and_any_repetition_gives_the_same_rows(
+    events: list[tuple[str, str, int]], cuts: list[int], again: int
+) -> None:
+    records = stream(events)
+    whole = rows_after(records, [])
+    cut = rows_after(records, [place for place in cuts if place < len(records)], again)
+    assert whole.keys() == cut.keys()
+    for user, row in whole.items():
+        for name in EXACT:
+            assert np.array_equal(row[name], cut[user][name]), name
+        # h and c rest in half precision between steps.
+        assert row["h"] == pytest.approx(cut[user]["h"], abs=5e-3)
+        assert row["c"] == pytest.approx(cut[user]["c"], abs=1e-2)
