@@ -77,6 +77,8 @@ class LocalKafka:
         self.stop()
 
     def _start(self, owned: bool) -> None:
+        if running := [node.pid for node in self.nodes if node.pid is not None]:
+            raise KafkaStartError(f"A Kafka runs in {self.folder} already (processes {running}); stop that one first.")
         try:
             with ThreadPoolExecutor(len(self.nodes)) as pool:
                 list(pool.map(lambda node: node.format(self._cluster_id), self.nodes))
@@ -111,7 +113,7 @@ def status(folder: Path) -> LocalKafkaStatus | None:
     state = folder / _STATE
     if not state.is_file():
         return None
-    return _status(LocalKafka(folder, len(json.loads(state.read_text())["ports"])))
+    return _status(LocalKafka(folder, len(_load(state)[1])))
 
 
 def _status(kafka: LocalKafka) -> LocalKafkaStatus:
@@ -127,34 +129,36 @@ def _load_or_create(folder: Path, nodes: int) -> tuple[str, list[tuple[int, int]
     """Cluster id and (broker, controller) ports of each node, as they were or new."""
     state = folder / _STATE
     if state.is_file():
-        found = json.loads(state.read_text())
-        if len(found["ports"]) != nodes:
+        cluster_id, ports = _load(state)
+        if len(ports) != nodes:
             raise KafkaStartError(
-                f"The Kafka in {folder} has {len(found['ports'])} nodes, not {nodes}; "
-                "ask for as many or take another folder."
+                f"The Kafka in {folder} has {len(ports)} nodes, not {nodes}; ask for as many or take another folder."
             )
-        return found["cluster_id"], [(broker, controller) for broker, controller in found["ports"]]
-    ports = _free_ports(2 * nodes)
-    pairs = list(zip(ports[::2], ports[1::2], strict=True))
+        return cluster_id, ports
+    free = _free_ports(2 * nodes)
+    ports = list(zip(free[::2], free[1::2], strict=True))
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
-    state.write_text(json.dumps({"cluster_id": cluster_id, "ports": pairs}))
-    return cluster_id, pairs
+    state.write_text(json.dumps({"cluster_id": cluster_id, "ports": ports}))
+    return cluster_id, ports
+
+
+def _load(state: Path) -> tuple[str, list[tuple[int, int]]]:
+    try:
+        found = json.loads(state.read_text())
+        return found["cluster_id"], [(broker, controller) for broker, controller in found["ports"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise KafkaStartError(
+            f"{state} is damaged: remove {state.parent}, with Kafka's data in it, and start again."
+        ) from error
 
 
 def _free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, outside the ephemeral range.
 
-    An outgoing connection takes its port from that range, and may take a broker's while the broker is down.
+    An outgoing connection draws from that range, and could take a broker's port while the broker is down.
     """
-    low, high = 32768, 60999
-    ranges = Path("/proc/sys/net/ipv4/ip_local_port_range")
-    if ranges.is_file():
-        low, high = map(int, ranges.read_text().split())
-    candidates = [port for port in range(20_000, 65_536) if not low <= port <= high] or list(range(10_000, 20_000))
-    # SystemRandom: another start, seeded alike, must not draw the same ports.
-    random.SystemRandom().shuffle(candidates)
     free: list[int] = []
-    for port in candidates:
+    for port in _candidate_ports():
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -163,7 +167,18 @@ def _free_ports(count: int) -> list[int]:
         free.append(port)
         if len(free) == count:
             return free
-    raise KafkaStartError(f"No {count} free ports outside {low}-{high}; end something that listens on this machine.")
+    raise KafkaStartError(f"No {count} free ports outside the ephemeral range; end something that listens here.")
+
+
+def _candidate_ports() -> list[int]:
+    """All ports that may be taken, in random order: starts at the same time must not try the same ones."""
+    low, high = 32_768, 65_535
+    ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if ephemeral.is_file():
+        low, high = map(int, ephemeral.read_text().split())
+    ports = [port for port in range(20_000, 65_536) if not low <= port <= high] or list(range(10_000, 20_000))
+    random.SystemRandom().shuffle(ports)  # not the seeded generator, which tests set alike in every process
+    return ports
 
 
 def _quorum_settings(ports: list[tuple[int, int]]) -> dict[str, str]:

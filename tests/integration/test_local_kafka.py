@@ -1,0 +1,167 @@
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from streams.errors import KafkaStartError
+from streams.local_kafka import LocalKafka, start_background, status, stop_background
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(script: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", script, *arguments]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def alive(pid: int) -> bool:
+    command_line = Path("/proc", str(pid), "cmdline")
+    return command_line.exists() and command_line.read_bytes() != b""
+
+
+def wait_until_gone(pid: int, deadline_s: float = 10.0) -> None:
+    end = time.monotonic() + deadline_s
+    while alive(pid):
+        assert time.monotonic() < end, f"process {pid} still runs"
+        time.sleep(0.02)
+
+
+async def create(kafka: LocalKafka, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, 2, len(kafka.nodes))])
+    finally:
+        await admin.close()
+
+
+async def produce(kafka: LocalKafka, topic: str, values: list[bytes]) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, acks="all") as producer:
+        for value in values:
+            await producer.send_and_wait(topic, value)
+
+
+async def consume(kafka: LocalKafka, topic: str, count: int) -> list[bytes]:
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka.bootstrap_servers, group_id=f"{topic}-readers", auto_offset_reset="earliest"
+    )
+    async with consumer:
+        return sorted([(await consumer.getone()).value for _ in range(count)])
+
+
+async def test_what_is_produced_is_consumed(kafka: LocalKafka, prefix: str) -> None:
+    await create(kafka, prefix)
+    await produce(kafka, prefix, [b"a", b"b", b"c"])
+    assert await consume(kafka, prefix, 3) == [b"a", b"b", b"c"]
+
+
+async def test_a_topic_that_nobody_created_is_not_there(kafka: LocalKafka, prefix: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.describe_topics([prefix])
+        assert prefix not in await admin.list_topics()
+    finally:
+        await admin.close()
+
+
+async def test_a_restart_keeps_port_and_data_and_so_does_a_killed_node(tmp_path: Path) -> None:
+    with LocalKafka(tmp_path / "kafka") as first:
+        await create(first, "kept")
+        await produce(first, "kept", [b"before"])
+        first.nodes[0].kill()
+        assert first.nodes[0].pid is None
+        first.nodes[0].start()
+        await produce(first, "kept", [b"killed"])
+    assert first.nodes[0].pid is None
+    with LocalKafka(tmp_path / "kafka") as second:
+        assert second.bootstrap_servers == first.bootstrap_servers
+        assert await consume(second, "kept", 2) == [b"before", b"killed"]
+
+
+def test_a_killed_parent_leaves_no_broker_not_even_a_frozen_one() -> None:
+    script = """
+import time
+from streams.local_kafka import LocalKafka
+kafka = LocalKafka().start()
+kafka.nodes[0].pause()
+print(kafka.nodes[0].pid, kafka.folder, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen(python(script), env=environment(), stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid, folder = parent.stdout.readline().split()
+        assert alive(int(pid))
+        parent.kill()
+    wait_until_gone(int(pid))
+    # Nobody is left to remove the data.
+    subprocess.run(["rm", "-r", folder], check=True)
+
+
+def test_a_background_kafka_outlives_its_starter_until_it_is_stopped(tmp_path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from streams.local_kafka import start_background
+print(*start_background(Path(sys.argv[1])).pids)
+"""
+    answer = subprocess.run(
+        python(script, str(tmp_path)), env=environment(), stdout=subprocess.PIPE, text=True, check=True
+    )
+    now = status(tmp_path)
+    assert now is not None
+    try:
+        assert now.running
+        assert now.pids == (int(answer.stdout),)
+        assert start_background(tmp_path) == now  # it runs: nothing to do
+        with pytest.raises(KafkaStartError, match="already"):
+            LocalKafka(tmp_path).start()
+        assert status(tmp_path) == now  # and the refused start has not stopped it
+    finally:
+        assert stop_background(tmp_path) == now
+    after = status(tmp_path)
+    assert after is not None
+    assert after.pids == (None,)
+    assert after.bootstrap_servers == now.bootstrap_servers
+    wait_until_gone(int(answer.stdout))
+
+
+def test_a_node_that_ends_while_it_starts_says_why(tmp_path: Path) -> None:
+    kafka = LocalKafka(tmp_path)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", kafka.nodes[0].port))
+        holder.listen()
+        with pytest.raises(KafkaStartError, match=r"(?s)node 1 ended while it started.*Address already in use"):
+            kafka.start()
+
+
+def test_a_frozen_node_answers_when_it_goes_on_and_is_gone_with_its_data_after_stop() -> None:
+    with LocalKafka() as kafka:
+        node = kafka.nodes[0]
+        pid = node.pid
+        assert pid is not None
+        node.pause()
+        with pytest.raises(KafkaStartError, match="knew 0 of 1 brokers"):
+            node.wait(brokers=1, deadline_s=1.0)
+        node.resume()
+        node.wait(brokers=1, deadline_s=10.0)
+    assert not alive(pid)
+    assert not kafka.folder.exists()
+
+
+async def test_three_nodes_carry_on_without_one() -> None:
+    with LocalKafka(nodes=3) as kafka:
+        await create(kafka, "shared")
+        await produce(kafka, "shared", [b"with three"])
+        kafka.nodes[0].kill()
+        await produce(kafka, "shared", [b"with two"])
+        assert await consume(kafka, "shared", 2) == [b"with three", b"with two"]
