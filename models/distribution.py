@@ -18,6 +18,7 @@ _BLOCK_SCORES = 1 << 20
 """Scores held at once: 4 MB stay in the processor's cache"""
 
 _FORBIDDEN = float("-inf")
+_LARGEST = 1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Candidates:
     def scores(
         self, network: InterestNetwork, interest: Tensor, seen: NDArray[np.uint8] | None, known: int
     ) -> Iterator[tuple[slice, Tensor]]:
-        """Blocks of fp32 scores [p, known + 1]; -inf marks what may not be predicted, all else is finite.
+        """Blocks of fp32 scores [p, known + 1]; -inf marks what may not be predicted, nothing is NaN.
 
         `interest` [P, D]; `seen` [P, bytes], the bitmap of the items each user had, None where items may come back.
         """
@@ -80,9 +81,9 @@ class Candidates:
             scores = torch.addmm(bias, interest[rows], table).float()  # [p, N + 1]
             if seen is not None:
                 _forbid_seen(scores, seen[rows])
-            if not bool(torch.isfinite(scores.amax(1)).all()):
-                # Weights that are finite but huge overflow here; a user who had every item has only -inf, which stays.
-                scores = scores.nan_to_num(nan=-1e30, posinf=1e30, neginf=_FORBIDDEN)
+            if not bool((scores.amax(1) <= _LARGEST).all()):
+                # Weights that are finite but huge: NaN, or scores so large that their probabilities would not sum to 1.
+                scores = scores.nan_to_num(nan=-_LARGEST, posinf=_LARGEST, neginf=_FORBIDDEN).clamp_(max=_LARGEST)
             yield rows, scores
 
     def predict(

@@ -191,7 +191,8 @@ class Engine:
         window = network.embed(
             network.item, self._tensor(windows.item), self._tensor(windows.type), self._tensor(windows.gap)
         )  # [P, K, D]
-        return network.read(h, window, torch.from_numpy(windows.valid).to(self.device))
+        interest, attention = network.read(h, window, torch.from_numpy(windows.valid).to(self.device))
+        return interest, attention.nan_to_num(nan=0.0)
 
     def _predict(
         self,

@@ -10,6 +10,7 @@ and W_v behind the sum: no ring entry is ever projected, neither per event nor p
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -143,7 +144,8 @@ class InterestNetwork(nn.Module):
             # Blocks begin at powers of two whatever the present size: a row is the same however the table came to be.
             start = 1 << (low.bit_length() - 1) if low >= _FIRST_ROWS else 0
             end = max(2 * start, _FIRST_ROWS)
-            generator = torch.Generator().manual_seed((self.config.seed << 32) + start)
+            seed = int(np.random.SeedSequence((self.config.seed, start)).generate_state(1)[0])
+            generator = torch.Generator().manual_seed(seed)
             block = torch.randn(end - start, self.config.width, generator=generator) * _ITEM_SCALE
             yield block[low - start :].to(self.item)
             low = end
