@@ -59,7 +59,7 @@ class Changelog:
         self._topic = topic
         self._delete_retention_ms = delete_retention_ms
         self._committed = AIOKafkaConsumer(
-            bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest"
+            bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="none"
         )
         self._uncommitted = AIOKafkaConsumer(
             bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_uncommitted", auto_offset_reset="none"
@@ -85,8 +85,6 @@ class Changelog:
         it takes.
         """
         tps = [TopicPartition(self._topic, partition) for partition in partitions]
-        self._uncommitted.assign(tps)
-        self._committed.assign(tps)
         marks = await self._uncommitted.end_offsets(tps)
         began = time.monotonic()
         while True:
@@ -112,7 +110,7 @@ class Changelog:
             self._uncommitted.seek(tp, stable[tp])
         behind = set(tps)
         while behind:
-            fetched = await self._uncommitted.getmany(timeout_ms=_FETCH_TIMEOUT_MS)
+            fetched = await self._uncommitted.getmany(*behind, timeout_ms=_FETCH_TIMEOUT_MS)
             for records in fetched.values():
                 writers |= {SourceOffset.decode(cast(bytes, r.value)).writer for r in records if r.key == OFFSET_KEY}
             behind = {tp for tp in behind if await self._uncommitted.position(tp) < marks[tp]}
@@ -124,11 +122,15 @@ class Changelog:
         Raises ChangelogError where a store is not a past of its changelog.
         """
         tps = {TopicPartition(self._topic, partition): store for partition, store in stores.items()}
-        self._committed.assign(list(tps))
-        await self._check(tps)
+        begins = await self._committed.beginning_offsets(list(tps))
         ends = await self._committed.end_offsets(list(tps))
+        # Placed at once: a consumer without a position would begin to fetch on its own.
+        self._committed.assign(list(tps))
+        for tp, begin in begins.items():
+            self._committed.seek(tp, begin)
+        await self._check(tps, begins, ends)
         for tp, store in tps.items():
-            self._committed.seek(tp, store.position or 0)
+            self._committed.seek(tp, begins[tp] if store.position is None else store.position)
         behind, restored, began = set(tps), 0, time.monotonic()
         while behind:
             fetched = await self._committed.getmany(*behind, timeout_ms=_FETCH_TIMEOUT_MS)
@@ -139,10 +141,13 @@ class Changelog:
         if restored:
             log.info("restored %d changelog records in %.1f s", restored, time.monotonic() - began)
 
-    async def _check(self, stores: Mapping[TopicPartition, PartitionStore]) -> None:
-        """Raises ChangelogError where a store is not a past of its changelog."""
-        begins = await self._committed.beginning_offsets(list(stores))
-        ends = await self._committed.end_offsets(list(stores))
+    async def _check(
+        self,
+        stores: Mapping[TopicPartition, PartitionStore],
+        begins: Mapping[TopicPartition, int],
+        ends: Mapping[TopicPartition, int],
+    ) -> None:
+        """Raises ChangelogError where a store is not a past of its changelog; the consumer stands at the beginnings."""
         for tp, store in stores.items():
             if store.position is not None and not begins[tp] <= store.position <= ends[tp]:
                 raise ChangelogError(
@@ -151,8 +156,6 @@ class Changelog:
                 )
         # The id row was written once, in the first transaction, and compaction leaves it where it is.
         unseen = {tp for tp, store in stores.items() if store.changelog_id is not None}
-        for tp in unseen:
-            self._committed.seek(tp, begins[tp])
         while unseen:
             for tp, records in (await self._committed.getmany(*unseen, timeout_ms=_FETCH_TIMEOUT_MS)).items():
                 if stores[tp].changelog_id not in [r.value for r in records if r.key == ID_KEY]:

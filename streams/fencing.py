@@ -7,6 +7,7 @@ stale ones.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import CoordinationType
+from aiokafka.errors import KafkaError
 from aiokafka.producer.sender import Sender, TxnOffsetCommitHandler
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +185,13 @@ class FencedProducer(AIOKafkaProducer):
     async def send_offsets_to_transaction(self, offsets: Any, group_id: str) -> None:
         """Refused: offsets without a membership are accepted by the broker whoever sends them."""
         raise RuntimeError("use send_offsets: it names the member whose offsets they are")
+
+    async def discard(self) -> None:
+        """The failed producer is closed; what it failed with was reported before and is not reported again."""
+        try:
+            await self.stop()
+        except (KafkaError, AssertionError) as error:
+            log.debug("the failed producer closed with %r", error)
+        waiter = self._txn_manager._transaction_waiter
+        if waiter is not None and waiter.done() and not waiter.cancelled():
+            waiter.exception()

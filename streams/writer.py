@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar, cast
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
@@ -21,6 +21,8 @@ from streams.fencing import FencedProducer, Membership
 from streams.sections import KafkaSettings
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 REQUEST_TIMEOUT_MS = 15_000
 # A step's transaction takes milliseconds. A dead worker's is ended by its successor; this bounds the wait of readers
@@ -74,11 +76,7 @@ class TransactionWriter:
         """A new producer with the same id: the transaction that failed is ended, its records stay invisible."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            try:
-                await producer.stop()
-            except (KafkaError, AssertionError) as error:
-                # A failed producer reports its failure once more when it is closed.
-                log.debug("the failed producer closed with %r", error)
+            await producer.discard()
         await self.start()
 
     async def write(
@@ -97,7 +95,7 @@ class TransactionWriter:
         producer = self._producer
         try:
             await producer.begin_transaction()
-            ends = await asyncio.gather(*(_send(producer, tp, rows) for tp, rows in records.items()))
+            ends = await _all(_send(producer, tp, rows) for tp, rows in records.items())
             await producer.send_offsets(offsets, membership)
             await producer.commit_transaction()
         except (KafkaError, AssertionError) as error:
@@ -120,6 +118,15 @@ async def _send(producer: AIOKafkaProducer, tp: TopicPartition, records: Iterabl
             batch.append(**row)
         size += 1
     sent.append((await producer.send_batch(batch, tp.topic, partition=tp.partition), size))
-    metadata = [await future for future, _ in sent]
+    metadata = await _all(future for future, _ in sent)
     end: int = metadata[-1].offset + sent[-1][1]
     return end
+
+
+async def _all(awaitables: Iterable[Awaitable[T]]) -> list[T]:
+    """All results; the first error only once all are done, so that none is left to complain when it is collected."""
+    results = await asyncio.gather(*awaitables, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return cast(list[T], results)

@@ -1,0 +1,112 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from models.items import Items
+from streams.catalog import ItemCatalog
+from streams.events import ItemDelete, ItemUpsert
+from streams.local_kafka import LocalKafka
+from streams.register import ItemRegister
+from streams.sections import KafkaSettings
+
+
+@pytest.fixture
+def settings(kafka: LocalKafka, prefix: str) -> KafkaSettings:
+    return KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, group_id=prefix)
+
+
+@pytest.fixture
+async def topics(settings: KafkaSettings) -> tuple[str, str]:
+    register, catalog = f"{settings.group_id}-index", f"{settings.group_id}-catalog"
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(register, 1, 1), NewTopic(catalog, 3, 1)])
+    await admin.close()
+    return register, catalog
+
+
+@pytest.fixture
+async def registers(
+    settings: KafkaSettings, topics: tuple[str, str]
+) -> AsyncIterator[list[tuple[ItemRegister, Items]]]:
+    made = []
+    for _ in range(3):
+        items = Items(1000)
+        register = ItemRegister(settings, topics[0], items)
+        await register.start()
+        made.append((register, items))
+    yield made
+    for register, _ in made:
+        await register.stop()
+
+
+def ids(items: Items) -> list[str]:
+    return [items.id(index) for index in range(1, len(items) + 1)]
+
+
+async def test_workers_that_register_at_once_agree_on_every_index(
+    registers: list[tuple[ItemRegister, Items]], settings: KafkaSettings, topics: tuple[str, str]
+) -> None:
+    wanted = [[f"i{(n * step) % 40}" for n in range(40)] for step in (1, 7, 11)]
+    await asyncio.gather(
+        *(r.register(list(dict.fromkeys(ids_))) for (r, _), ids_ in zip(registers, wanted, strict=True))
+    )
+    for register, _ in registers:
+        await register.register([*wanted[0], "one-more"])
+    first = ids(registers[0][1])
+    assert set(first) == {*wanted[0], "one-more"}
+    assert all(ids(items) == first for _, items in registers)
+    late = Items(1000)
+    newcomer = ItemRegister(settings, topics[0], late)
+    await newcomer.start()
+    assert ids(late) == first
+    await newcomer.stop()
+
+
+async def test_a_full_register_takes_no_more_and_says_so(
+    settings: KafkaSettings, topics: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    items = Items(2)
+    register = ItemRegister(settings, topics[0], items)
+    await register.start()
+    await register.register(["a", "b", "c"])
+    await register.register(["d"])
+    assert ids(items) == ["a", "b"]
+    await register.stop()
+    roomy = Items(10)
+    other = ItemRegister(settings, topics[0], roomy)
+    await other.start()
+    assert ids(roomy) == ["a", "b"]  # what did not fit was never written
+    await other.register(["c"])
+    await other.stop()
+    again = ItemRegister(settings, topics[0], smaller := Items(2))
+    await again.start()
+    assert ids(smaller) == ["a", "b"]
+    assert "items.capacity" in caplog.text
+    await again.stop()
+
+
+async def test_the_catalog_describes_items_and_survives_bad_records(
+    settings: KafkaSettings, topics: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    items = Items(10)
+    for name in ("i1", "i2"):
+        items.add(name)
+    catalog = ItemCatalog(settings, topics[1], items)
+    await catalog.start()
+    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers)
+    await producer.start()
+    bad = await producer.send_and_wait(topics[1], key=b"i9", value=b"{")
+    for item in (ItemUpsert(item_id="i1", title="One", categories=("x",)), ItemDelete(item_id="i2")):
+        place, record = catalog.record(item)
+        sent = await producer.send_and_wait(topics[1], key=record.key, value=record.value)
+        assert sent.partition == place.partition  # where any other producer puts the key
+    await producer.stop()
+    await catalog._log.catch_up()
+    assert (items.title(1), items.categories) == ("One", ["x"])
+    assert not items.active()[2]
+    assert f"offset {bad.offset}" in caplog.text
+    await catalog.stop()

@@ -1,0 +1,47 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from streams.local_kafka import LocalKafka
+from streams.sections import KafkaSettings
+from streams.source import SourceLog
+
+
+@pytest.fixture
+async def topic(kafka: LocalKafka, prefix: str) -> str:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(prefix, 1, 1)])
+    await admin.close()
+    return prefix
+
+
+@pytest.fixture
+async def source(kafka: LocalKafka, topic: str) -> AsyncIterator[SourceLog]:
+    def never() -> None:
+        raise AssertionError("no rewind is asked for here")
+
+    source = SourceLog(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), topic, never)  # type: ignore[arg-type]
+    await source.start()
+    yield source
+    await source.stop()
+
+
+async def test_markers_and_aborted_records_are_holes_and_records_are_not(
+    kafka: LocalKafka, topic: str, source: SourceLog
+) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=f"{topic}-t")
+    await producer.start()
+    for outcome in (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction):
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, b"x", partition=0)
+        await producer.send_and_wait(topic, b"y", partition=0)
+        await outcome()
+    await producer.stop()
+    # 0 1 | marker 2 | aborted 3 4 | marker 5 | 6 7 | marker 8
+    assert await source.is_hole(0, 2, 6)
+    assert await source.is_hole(0, 4, 6)
+    assert not await source.is_hole(0, 1, 6)
+    assert not await source.is_hole(0, 2, 7)

@@ -1,0 +1,85 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from streams.errors import TransactionFailed
+from streams.fencing import Membership
+from streams.local_kafka import LocalKafka
+from streams.sections import KafkaSettings
+from streams.topic_log import read_topic
+from streams.writer import Record, TransactionWriter
+
+
+@pytest.fixture
+def settings(kafka: LocalKafka, prefix: str) -> KafkaSettings:
+    return KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, group_id=prefix)
+
+
+@pytest.fixture
+async def topic(settings: KafkaSettings) -> str:
+    name = f"{settings.group_id}-out"
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(name, 2, 1)])
+    await admin.close()
+    return name
+
+
+@pytest.fixture
+async def writer(settings: KafkaSettings) -> AsyncIterator[TransactionWriter]:
+    writer = TransactionWriter(settings)
+    await writer.start()
+    yield writer
+    await writer.stop()
+
+
+@pytest.fixture
+async def member(settings: KafkaSettings, topic: str) -> AsyncIterator[Membership]:
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
+    await consumer.start()
+    coordinator = consumer._coordinator
+    yield Membership(settings.group_id, coordinator.generation, coordinator.member_id)
+    await consumer.stop()
+
+
+@pytest.fixture
+def nobody(settings: KafkaSettings) -> Membership:
+    return Membership(settings.group_id, 7, "a-member-that-never-joined")
+
+
+async def values(settings: KafkaSettings, topic: str) -> list[bytes | None]:
+    return [record.value async for record in read_topic(settings.bootstrap_servers, topic, settled=True)]
+
+
+async def test_a_refused_membership_leaves_nothing_visible_and_the_next_writer_goes_on(
+    settings: KafkaSettings, topic: str, writer: TransactionWriter, nobody: Membership
+) -> None:
+    place = TopicPartition(topic, 0)
+    offsets = {place: 1}
+    with pytest.raises(TransactionFailed):
+        await writer.write({place: [Record(b"k", b"lost")]}, offsets, nobody)
+    await writer.restart()
+    with pytest.raises(TransactionFailed):
+        await writer.write({place: [Record(b"k", b"lost too")]}, offsets, nobody)
+    await writer.restart()
+    assert await values(settings, topic) == []
+
+
+async def test_records_of_any_number_arrive_in_order_and_ends_are_theirs(
+    settings: KafkaSettings, topic: str, writer: TransactionWriter, member: Membership
+) -> None:
+    # More than one batch of the largest size, and partitions side by side.
+    big = [Record(str(i).encode(), b"%06d" % i + bytes(200_000)) for i in range(12)]
+    places = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    ends = await writer.write(
+        {places[0]: big, places[1]: [Record(b"k", b"v", [("h", b"1")], 1234)]}, {places[0]: 5}, member
+    )
+    assert ends == {places[0]: 12, places[1]: 1}
+    assert await writer.write({places[0]: [Record(b"k", None)]}, {places[0]: 6}, member) == {
+        places[0]: 14
+    }  # 12 is the marker
+    read = [record async for record in read_topic(settings.bootstrap_servers, topic, settled=True)]
+    assert [r.value[:6] for r in read if r.partition == 0 and r.value] == [b"%06d" % i for i in range(12)]
+    assert [(r.headers, r.timestamp) for r in read if r.partition == 1] == [((("h", b"1"),), 1234)]
