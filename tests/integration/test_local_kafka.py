@@ -55,7 +55,7 @@ async def consume(kafka: LocalKafka, topic: str, count: int) -> list[bytes]:
         topic, bootstrap_servers=kafka.bootstrap_servers, group_id=f"{topic}-readers", auto_offset_reset="earliest"
     )
     async with consumer:
-        return sorted([(await consumer.getone()).value for _ in range(count)])
+        return sorted([(await consumer.getone()).value or b"" for _ in range(count)])
 
 
 async def test_what_is_produced_is_consumed(kafka: LocalKafka, prefix: str) -> None:
