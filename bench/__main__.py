@@ -1,0 +1,115 @@
+"""`python -m bench`: the benchmarks of this project."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from bench.backlog import Backlog
+from bench.errors import BenchError
+from bench.throughput import CONTENDERS, choose, compare
+from models.config import ModelConfig
+from models.memory import memory_fields
+from state.rows import RowLayout
+from streams.errors import KafkaStartError
+from streams.local_kafka import LocalKafka
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Measures the worker against other ways to do its work. Every command starts a Kafka of its own on this "
+    "machine (Java 17 or newer; Maven fetches the jars once) unless --kafka names one.",
+)
+_screen = Console()
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps `throughput` a command of its own while it is the only one."""
+
+
+@app.command()
+def throughput(
+    events: Annotated[
+        int, typer.Option(min=10_000, help="Events in the backlog; the slow programs apply part of it.")
+    ] = 200_000,
+    users: Annotated[int, typer.Option(min=1, help="Users that the events are drawn from.")] = 10_000,
+    skew: Annotated[
+        float,
+        typer.Option(min=0, help="Exponent of Zipf's law over the users: 0 is uniform, 1.1 is like real traffic."),
+    ] = 0.0,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of every topic.")] = 8,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Measure only this program, once or more: {', '.join(c.name for c in CONTENDERS)}."),
+    ] = None,
+    kafka: Annotated[
+        str | None, typer.Option(help="host:port of a running Kafka; topics named bench-… stay in it.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+) -> None:
+    """What an event costs under a backlog: CPU µs of the worker process, and the ratios between programs.
+
+    The backlog is produced once; each program then consumes the same topic as a
+    process of its own, from the first event to the last. CPU time is that of all
+    its threads, user and system, between the first tenth of the events and the
+    end; Kafka's own is not in it. Every program decodes JSON, reads and writes the
+    user's state row and its changelog record, and sends one JSON prediction per
+    event.
+    """
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it warns of each retry, new topics cause some
+    try:
+        contenders = choose(only or [])
+        with _broker(kafka) as servers, _progress() as told:
+            report = compare(
+                servers,
+                contenders,
+                Backlog(events, users, skew, partitions),
+                RowLayout(memory_fields(ModelConfig())).size,
+                told,
+            )
+    except (BenchError, KafkaStartError) as error:
+        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
+        raise typer.Exit(1) from None
+    _screen.print(report.table())
+    for line in report.lines():
+        _screen.print(line, highlight=False)
+    if json is not None:
+        report.save(json)
+
+
+@contextmanager
+def _broker(kafka: str | None) -> Iterator[str]:
+    if kafka is not None:
+        yield kafka
+        return
+    with ExitStack() as stack:
+        with _screen.status("starting Kafka"):
+            local = stack.enter_context(LocalKafka())
+        yield local.bootstrap_servers
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    tasks: dict[str, TaskID] = {}
+    columns = TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=_screen) as progress:
+
+        def told(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done)
+
+        yield told
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m bench")

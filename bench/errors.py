@@ -1,0 +1,15 @@
+"""The errors of this package; each message says what whoever runs the benchmark does.
+
+BenchError
+└── PeerError   a measured program failed or stalled
+"""
+
+from __future__ import annotations
+
+
+class BenchError(Exception):
+    """A benchmark can't run or gave no result."""
+
+
+class PeerError(BenchError):
+    """A measured program failed or stalled."""

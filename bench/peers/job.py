@@ -1,0 +1,51 @@
+"""Job: what a peer program is asked to do, as JSON in its only argument."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Apply the first `events` events of `source`, then stop."""
+
+    bootstrap_servers: str
+    source: str
+    run: str
+    """Prefix of everything that belongs to this run alone: consumer group, changelog, predictions."""
+    partitions: int
+    events: int
+    warmup_events: int
+    """Events before the measurement begins."""
+    folder: str
+    """An empty folder of its own for local state."""
+    row_bytes: int
+    """Size of a user's state row."""
+    variant: str = ""
+    """Which form of itself the program shall run; programs with one form ignore it."""
+
+    @property
+    def changelog(self) -> str:
+        """Topic of the state rows."""
+        return f"{self.run}-user-state-changelog"
+
+    @property
+    def predictions(self) -> str:
+        """Topic of the predictions."""
+        return f"{self.run}-predictions"
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder as a path."""
+        return Path(self.folder)
+
+    def to_argument(self) -> str:
+        """The job as `from_argv` reads it."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_argv(cls) -> Job:
+        """The job of this process."""
+        return msgspec.json.decode(sys.argv[1], type=cls)
