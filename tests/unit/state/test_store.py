@@ -77,7 +77,7 @@ def store(tmp_path: Path, memory: StoreMemory) -> Iterator[PartitionStore]:
 
 
 def test_an_empty_store_has_no_position(store: PartitionStore) -> None:
-    assert (store.position, store.changelog_id) == (None, None)
+    assert (store.position, store.changelog_id, store.offset_row) == (None, None, None)
     assert store.get_many([b"a", b"b"]) == [None, None]
     assert list(store.rows()) == []
 
@@ -99,13 +99,15 @@ def test_rows_are_those_of_users_in_key_order(store: PartitionStore) -> None:
     assert list(store.rows()) == [(b"\x01", b"2"), (b"b", b"1"), (b"\xff", b"3")]
 
 
-def test_position_and_id_come_back_after_reopening(store: PartitionStore, memory: StoreMemory) -> None:
+def test_position_id_and_offset_row_come_back_after_reopening(store: PartitionStore, memory: StoreMemory) -> None:
     store.put_many([b"a"], [b"1"], position=7, changelog_id=b"id")
+    store.put_many([b"a"], [b"2"], position=8, offset_row=b"next: 4")
     store.put_many([], [], position=9)
+    assert (store.position, store.changelog_id, store.offset_row) == (9, b"id", b"next: 4")
     store.close()
     again = PartitionStore(store.folder, memory)
-    assert (again.position, again.changelog_id) == (9, b"id")
-    assert again.get_many([b"a"]) == [b"1"]
+    assert (again.position, again.changelog_id, again.offset_row) == (9, b"id", b"next: 4")
+    assert again.get_many([b"a"]) == [b"2"]
     again.close()
 
 

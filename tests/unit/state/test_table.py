@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from state.errors import FolderInUseError, StoreCorruptError
+from state.errors import FolderInUseError, StoreClosedError, StoreCorruptError
 from state.table import UserTable, partition_folder
 
 ROOT = Path(__file__).parents[3]
@@ -63,6 +63,18 @@ def test_a_partition_can_be_given_away_and_taken_again(tmp_path: Path) -> None:
         table.close_partition(1)
         table.close_partition(1)
         assert table.open(1).get_many([b"a"]) == [b"1"]
+
+
+def test_all_partitions_can_be_given_away_at_once(tmp_path: Path) -> None:
+    with UserTable(tmp_path) as table:
+        stores = [table.open(1), table.open(2)]
+        table.close_partitions()
+        for store in stores:
+            with pytest.raises(StoreClosedError):
+                store.get_many([b"a"])
+        with pytest.raises(FolderInUseError):
+            UserTable(tmp_path)
+        table.open(2)
 
 
 def test_discard_leaves_an_empty_store(tmp_path: Path) -> None:
