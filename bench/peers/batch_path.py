@@ -91,7 +91,7 @@ async def _run(job: Job) -> None:
         await worker.start(stack)
         while True:
             await asyncio.sleep(_LOOK_S)
-            counts, stage_s = worker._pipeline.take_counts()
+            counts, stage_s = worker.pipeline.take_counts()
             if meter.apply(counts["events"], stage_s):
                 leave()
 

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -32,7 +33,7 @@ async def source(kafka: LocalKafka, topic: str) -> AsyncIterator[SourceLog]:
 async def test_markers_and_aborted_records_are_holes_and_records_are_not(
     kafka: LocalKafka, topic: str, source: SourceLog
 ) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=f"{topic}-t")
+    producer: Any = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=f"{topic}-t")
     await producer.start()
     for outcome in (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction):
         await producer.begin_transaction()

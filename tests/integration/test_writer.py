@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -39,7 +40,7 @@ async def writer(settings: KafkaSettings) -> AsyncIterator[TransactionWriter]:
 async def member(settings: KafkaSettings, topic: str) -> AsyncIterator[Membership]:
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
     await consumer.start()
-    coordinator = consumer._coordinator
+    coordinator: Any = consumer._coordinator
     yield Membership(settings.group_id, coordinator.generation, coordinator.member_id)
     await consumer.stop()
 
