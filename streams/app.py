@@ -35,7 +35,7 @@ from streams.process import broker_reachable, die, stop_requested
 from streams.register import ItemRegister
 from streams.settings import Settings
 from streams.source import SourceLog
-from streams.topics import CHANGELOG_DELETE_RETENTION_MS, ensure_topics
+from streams.topics import ensure_topics
 from streams.transport import BatchConsumer, BatchSchema, BatchTransport, RecordBatch
 from streams.writer import TransactionWriter
 
@@ -101,7 +101,7 @@ class Worker:
             engine, self._learning = self._network()
         self._table = UserTable(settings.worker.data_dir / "users", settings.worker.cache_mb << 20)
         self._compute = ThreadPoolExecutor(1, "compute")
-        self._changelog = Changelog(kafka, settings.changelog_topic, CHANGELOG_DELETE_RETENTION_MS)
+        self._changelog = Changelog(kafka, settings.changelog_topic)
         self._writer = TransactionWriter(kafka)
         self._source = SourceLog(kafka, topics.user_events, self._consumer)
         self._register = ItemRegister(kafka, topics.item_index, self._items)

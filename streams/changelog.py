@@ -20,6 +20,7 @@ from aiokafka.structs import TopicPartition
 from state.store import PartitionStore
 from streams.errors import ChangelogError
 from streams.sections import KafkaSettings
+from streams.topics import CHANGELOG_DELETE_RETENTION_MS
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +56,8 @@ class SourceOffset(msgspec.Struct, frozen=True):
 class Changelog:
     """Reads the changelog partitions that this worker is about to own."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, delete_retention_ms: int) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._topic = topic
-        self._delete_retention_ms = delete_retention_ms
         self._committed = AIOKafkaConsumer(
             bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="none"
         )
@@ -165,12 +165,13 @@ class Changelog:
                     )
                 unseen.discard(tp)
 
-    def is_outdated(self, store: PartitionStore) -> bool:
-        """Whether the store is so old that the changelog may have forgotten deletions that the store never saw."""
-        if store.position is None or store.offset_row is None:
-            return False
-        age_ms = time.time() * 1000 - SourceOffset.decode(store.offset_row).written_ms
-        return age_ms > self._delete_retention_ms
+
+def is_outdated(store: PartitionStore) -> bool:
+    """Whether the store is so old that the changelog may have forgotten deletions that the store never saw."""
+    if store.offset_row is None:
+        return False
+    age_ms = time.time() * 1000 - SourceOffset.decode(store.offset_row).written_ms
+    return age_ms > CHANGELOG_DELETE_RETENTION_MS
 
 
 def _apply(store: PartitionStore, records: list[ConsumerRecord[bytes, bytes]]) -> None:

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from state.store import PartitionStore
 from state.table import UserTable
-from streams.changelog import Changelog, SourceOffset
+from streams.changelog import Changelog, SourceOffset, is_outdated
 from streams.errors import StaleMembership
 from streams.fencing import Membership
 from streams.sections import KafkaSettings
@@ -138,7 +138,7 @@ class Owners:
             await self._changelog.wait_for_silence(partitions, self._end_transactions)
             stores = {partition: self._table.open(partition) for partition in partitions}
             for partition, store in stores.items():
-                if self._changelog.is_outdated(store):
+                if is_outdated(store):
                     log.warning("the rows of partition %d are too old to be brought up to date: dropped", partition)
                     stores[partition] = self._table.discard(partition)
             await self._changelog.restore(stores)

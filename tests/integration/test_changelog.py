@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,12 +9,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from state.store import PartitionStore
 from state.table import UserTable
-from streams.changelog import ID_KEY, OFFSET_KEY, Changelog, SourceOffset
+from streams.changelog import ID_KEY, OFFSET_KEY, Changelog, SourceOffset, is_outdated
 from streams.errors import ChangelogError
 from streams.local_kafka import LocalKafka
 from streams.sections import KafkaSettings
-
-DAY_MS = 24 * 3600 * 1000
+from streams.topics import CHANGELOG_DELETE_RETENTION_MS
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def topic(admin: AIOKafkaAdminClient, prefix: str) -> str:
 
 @pytest.fixture
 async def changelog(settings: KafkaSettings, topic: str) -> AsyncIterator[Changelog]:
-    changelog = Changelog(settings, topic, DAY_MS)
+    changelog = Changelog(settings, topic)
     await changelog.start()
     yield changelog
     await changelog.stop()
@@ -189,13 +189,11 @@ async def test_a_truncated_changelog_is_noticed(
         await changelog.restore({1: ahead})
 
 
-def test_a_store_older_than_the_tombstones_is_outdated(table: UserTable, settings: KafkaSettings) -> None:
+def test_a_store_older_than_the_tombstones_is_outdated(table: UserTable) -> None:
     store = table.open(0)
-
-    async def outdated(retention_ms: int) -> bool:
-        return Changelog(settings, "unused", retention_ms).is_outdated(store)
-
-    assert not asyncio.run(outdated(1))  # an empty one has nothing to be outdated
-    store.put_many([], [], 1, offset_row=SourceOffset(0, "w", 1_000).encode())
-    assert asyncio.run(outdated(DAY_MS))
-    assert not asyncio.run(outdated(100 * 365 * DAY_MS))
+    assert not is_outdated(store)  # an empty one has nothing to be outdated
+    now_ms = int(time.time() * 1000)
+    store.put_many([], [], 1, offset_row=SourceOffset(0, "w", now_ms - CHANGELOG_DELETE_RETENTION_MS - 1000).encode())
+    assert is_outdated(store)
+    store.put_many([], [], 1, offset_row=SourceOffset(0, "w", now_ms - CHANGELOG_DELETE_RETENTION_MS + 60_000).encode())
+    assert not is_outdated(store)
