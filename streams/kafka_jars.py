@@ -1,4 +1,7 @@
-"""Java and the Kafka jars on this machine: found, or fetched once. Knows nothing of brokers and ports."""
+"""Java and the Kafka jars on this machine: found, or fetched once. Knows nothing of brokers and ports.
+
+Needs no package beyond Python's own: `python -m streams.kafka_jars` makes ready before there is an environment.
+"""
 
 import fcntl
 import functools
@@ -7,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from streams.errors import KafkaStartError
@@ -57,6 +61,7 @@ def _fetch(folder: Path) -> None:
             f"Kafka's jars are not in {folder} yet, and there is no `mvn` on PATH to fetch them. "
             "Install Maven: `apt install maven` (Debian, Ubuntu) or `brew install maven` (macOS)."
         )
+    print("Fetching Kafka through Maven, 45 MB, once", file=sys.stderr, flush=True)
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     command = [maven, "-B", "-q", "-f", str(_POM), "dependency:copy-dependencies"]
@@ -67,3 +72,11 @@ def _fetch(folder: Path) -> None:
         tail = "\n".join((answer.stdout + answer.stderr).splitlines()[-15:])
         raise KafkaStartError(f"Maven could not fetch Kafka's jars; mend what it says and start again:\n{tail}")
     part.rename(folder)  # complete or not there at all
+
+
+if __name__ == "__main__":
+    try:
+        java()
+        jars()
+    except KafkaStartError as error:
+        sys.exit(str(error))

@@ -1,0 +1,60 @@
+# GNU make. Every target sets up what it needs: .venv from the locks, Kafka's jars in the user's cache.
+SHELL := bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format lock clean setup kafka
+
+ARGS ?=
+BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+help: ## print this
+	@echo "make TARGET [ARGS='…']: ARGS go to the command that the target runs"
+	@sed -nE 's/^([a-z]+):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: kafka setup ## run the whole system on this machine for a minute and show it (ARGS: interest-stream demo --help)
+	@$(BIN)/interest-stream demo $(ARGS)
+
+test: kafka setup ## run all tests, those against a real Kafka included (ARGS: of pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## lint, format, types, import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## format, and mend what lint can mend
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+lock: setup ## resolve pyproject.toml into the locks anew (ARGS='--upgrade': newest versions)
+	@$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
+	@$(COMPILE) $(ARGS) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	@$(COMPILE) $(ARGS) - -o requirements-uv.txt <<<uv
+
+clean: ## remove the environment and what the tools have cached here
+	@rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -prune -exec rm -r {} +
+
+setup: .venv/.locked
+
+# The first Python that will do; it needs no package to look for Java and Maven.
+FIND_PYTHON = for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 ""; do \
+	[ -z "$$python" ] && { \
+		echo "Python 3.11 or newer is missing. Install it: \`apt install python3 python3-venv\` (Debian 12, Ubuntu 24.04 \
+	or newer) or \`brew install python\` (macOS), or name one: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; done
+
+kafka:
+	@$(FIND_PYTHON); PYTHONDONTWRITEBYTECODE=1 "$$python" -m streams.kafka_jars || { \
+		echo "With Docker you need neither: \`docker compose up\` runs Kafka and a worker." >&2; exit 1; }
+
+# Made anew whenever a lock changes, so that nothing is left of older ones. pip only installs uv.
+.venv/.locked: requirements-uv.txt requirements-dev.txt
+	@$(FIND_PYTHON); echo "Setting up .venv with $$("$$python" --version)"; "$$python" -m venv --clear .venv || { \
+		echo "Install its venv module: \`apt install python3-venv\` (Debian, Ubuntu)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
