@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
-from typing import cast
+from typing import TypeVar, cast
 
+from aiokafka.errors import KafkaError
 from faust import Stream
 from faust.types import EventT
 
@@ -25,9 +26,12 @@ from streams.writer import TransactionWriter
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 # A worker that wakes up after its group has moved on fails until its consumer has learnt of it: some heartbeats.
 _MOST_FAILURES = 12
 _LONGEST_PAUSE_S = 2.0
+_RETRY_S = 1.0
 
 
 async def gathered(
@@ -99,7 +103,7 @@ class StepLoop:
             self._on_error(error)
 
     async def _step(self, batches: list[RecordBatch]) -> None:
-        work = await self._pipeline.read(batches)
+        work = await _persistently(lambda: self._pipeline.read(batches), "reading")
         if work is None:
             return
         loop = asyncio.get_running_loop()
@@ -119,5 +123,15 @@ class StepLoop:
             raise error
         log.warning("the step's transaction failed (%s): starting over from the changelog", error)
         await asyncio.sleep(min(0.1 * 2**self._failures, _LONGEST_PAUSE_S))
-        await self._writer.restart()
+        await _persistently(self._writer.restart, "restarting the producer")
         self._owners.reopen()
+
+
+async def _persistently(action: Callable[[], Awaitable[T]], what: str) -> T:
+    """The action's result, however long the broker takes to be there again."""
+    while True:
+        try:
+            return await action()
+        except KafkaError as error:
+            log.warning("%s failed, trying again: %r", what, error)
+            await asyncio.sleep(_RETRY_S)

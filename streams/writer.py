@@ -63,7 +63,11 @@ class TransactionWriter:
             max_batch_size=self._kafka.max_record_bytes,
             max_request_size=self._kafka.max_record_bytes,
         )
-        await producer.start()
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.discard()
+            raise
         self._producer = producer
 
     async def stop(self) -> None:
