@@ -1,0 +1,119 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from streams import kafka_node
+from streams.kafka_jars import jars, java
+from streams.local_kafka import LocalKafka
+from streams.settings import load_settings
+
+ROOT = Path(__file__).parents[2]
+# Where a broker listens, and where its data and controllers are, differs by nature.
+OF_THE_PLACE = {
+    "node.id",
+    "listeners",
+    "advertised.listeners",
+    "listener.security.protocol.map",
+    "controller.quorum.voters",
+    "log.dirs",
+}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return cast(dict[str, Any], yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
+
+
+def properties(path: Path) -> dict[str, str]:
+    """The last value of each, as Java reads it."""
+    lines = path.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line.strip() and not line.startswith("#"))
+
+
+def test_it_follows_the_compose_specification() -> None:
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    answer = subprocess.run([*check, str(ROOT / "docker-compose.yml")], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_its_broker_has_the_settings_of_the_local_one(compose: dict[str, Any], tmp_path: Path) -> None:
+    """As the image's own start program joins them: the mounted file, then the environment."""
+    kafka = compose["services"]["kafka"]
+    [mount] = [volume for volume in kafka["volumes"] if "server.properties" in volume]
+    source, target, _ = mount.split(":")
+    assert target == "/mnt/shared/config/server.properties"
+    folders = {name: tmp_path / name for name in ("default", "mounted", "final")}
+    for folder in folders.values():
+        folder.mkdir()
+        for name in ("server.properties", "log4j2.yaml", "tools-log4j2.yaml"):
+            (folder / name).touch()
+    (folders["mounted"] / "server.properties").write_text((ROOT / source).read_text())
+    environment = {name: str(value) for name, value in kafka["environment"].items()}
+    environment["KAFKA_LOG_DIRS"] = str(tmp_path / "data")
+    setup = ["kafka.docker.KafkaDockerWrapper", "setup"]
+    for option, folder in folders.items():
+        setup += [f"--{option}-configs-dir", str(folder)]
+    subprocess.run(
+        [java(), "-XX:TieredStopAtLevel=1", "-cp", f"{jars()}/*", *setup],
+        env=os.environ | environment,
+        check=True,
+        capture_output=True,
+    )
+    assert (tmp_path / "data" / "meta.properties").is_file()  # formatted: the broker would start
+
+    [node] = LocalKafka(tmp_path / "local").nodes
+    node.format("aW50ZXJlc3Qtc3RyZWFtMQ")
+    local, in_compose = properties(node._config), properties(folders["final"] / "server.properties")
+    assert {name: in_compose.get(name) for name in local.keys() - OF_THE_PLACE} == {
+        name: local[name] for name in local.keys() - OF_THE_PLACE
+    }
+    assert in_compose.keys() == local.keys()
+
+
+def test_its_broker_is_the_local_one_s_version_with_its_heap(compose: dict[str, Any]) -> None:
+    kafka = compose["services"]["kafka"]
+    pom = (ROOT / "streams" / "pom.xml").read_text()
+    [version] = re.findall(r"<artifactId>kafka_2.13</artifactId>\s*<version>([^<]+)</version>", pom)
+    assert kafka["image"] == f"apache/kafka:{version}"
+    assert kafka["environment"]["KAFKA_HEAP_OPTS"] in kafka_node._JAVA_FLAGS
+
+
+def test_workers_find_the_broker_and_the_host_finds_it_by_default(
+    compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kafka, worker = compose["services"]["kafka"], compose["services"]["worker"]
+    advertised = dict(
+        listener.split("://") for listener in kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    )
+    by_default = load_settings().kafka.bootstrap_servers
+    assert advertised["HOST"] == by_default
+    assert kafka["ports"] == [f"{by_default}:{by_default.split(':')[1]}"]
+    for name, value in worker["environment"].items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().kafka.bootstrap_servers == advertised["PLAINTEXT"]
+
+
+def test_no_two_workers_share_a_data_folder(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    data = {name: [v for v in service.get("volumes", []) if v.endswith("/data")] for name, service in services.items()}
+    assert data["worker"] == ["worker:/data"]  # one replica
+    assert "deploy" not in services["worker"]
+    assert data["workers"] == ["/data"]  # anonymous: one for each replica
+    assert services["workers"]["profiles"] == ["scale"]
+
+
+def test_the_image_holds_what_the_checkout_holds_and_nothing_else(compose: dict[str, Any]) -> None:
+    inline = compose["services"]["worker"]["build"]["dockerfile_inline"]
+    copied = {name for line in re.findall(r"^COPY (.+) \S+$", inline, re.MULTILINE) for name in line.split()}
+    allowed = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+    assert copied == allowed
+    assert all((ROOT / name).exists() for name in copied)
+    assert "--require-hashes -r requirements.txt" in inline
+    assert "USER interest" in inline
