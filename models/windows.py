@@ -157,19 +157,15 @@ class Reservoir:
 
     def sample_items(self, count: int, known: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Items drawn half by how often the reservoir holds them, half evenly, and the probability of each."""
-        cells = self._windows.item[: self._held]
-        drawn = cells[
-            self._generator.integers(0, max(self._held, 1), count // 2),
-            self._generator.integers(0, cells.shape[1], count // 2),
-        ]
-        even = self._generator.integers(1, known + 1, count)
-        item = np.concatenate([drawn[drawn > 0], even[: count - int((drawn > 0).sum())]])
-        # A cell that only pads falls back to an even draw, so the share of even draws depends on the padding.
-        held = self._counts[np.minimum(item, len(self._counts) - 1)] * (item < len(self._counts))
-        by_count = held / max(self._counts.sum(), 1)
-        filled = self._counts.sum() / max(cells.size, 1)
-        share = (count // 2) / count * filled
-        return item, share * by_count + (1 - share) / known
+        cells = self._windows.item[: self._held].ravel()
+        drawn = cells[self._generator.integers(0, len(cells), count // 2)] if len(cells) else cells
+        drawn = drawn[drawn > 0]
+        item = np.concatenate([drawn, self._generator.integers(1, known + 1, count - len(drawn))])
+        # A cell without an item gives way to an even draw: the share of draws by count is that of the full cells.
+        total = int(self._counts.sum())
+        by_count = (count // 2) / count * total / max(len(cells), 1)
+        held = np.where(item < len(self._counts), self._counts[np.minimum(item, len(self._counts) - 1)], 0)
+        return item, by_count * held / max(total, 1) + (1 - by_count) / known
 
     def _count(self, added: NDArray[np.int64], removed: NDArray[np.int64]) -> None:
         highest = int(added.max(initial=0))

@@ -99,7 +99,7 @@ def test_rows_are_those_of_a_fold_by_hand(events: list[Event], cuts: list[int]) 
 @given(_events, st.lists(st.integers(1, 10)))
 @settings(max_examples=60, deadline=None)
 def test_any_cut_gives_the_same_rows_and_predictions(events: list[Event], cuts: list[int]) -> None:
-    """Ring, steps, time and seen items exactly; h, c and probabilities within the rounding of h and c to fp16 per batch."""
+    """Ring, steps, time and seen exactly; h, c and probabilities within the rounding of h and c to fp16."""
     whole = _ENGINE.step(_batch(events), new_memory(_CONFIG, _USERS), "event")
     memory = new_memory(_CONFIG, _USERS)
     interests: dict[int, list[tuple[NDArray[np.float32], float]]] = {user: [] for user in range(_USERS)}

@@ -1,0 +1,69 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.adam import Adam, Change
+
+_EVERY = slice(None)
+
+
+def test_steps_are_those_of_the_library() -> None:
+    random = torch.Generator().manual_seed(0)
+    start, gradients = torch.randn(6, 3, generator=random), torch.randn(10, 6, 3, generator=random)
+    ours, theirs = start.clone(), start.clone().requires_grad_()
+    adam, library = Adam(clip=5.0), torch.optim.Adam([theirs], lr=0.01)
+    for gradient in gradients:
+        assert adam.apply([Change("p", ours, gradient, _EVERY)], rate=0.01)
+        theirs.grad = gradient.clone()
+        torch.nn.utils.clip_grad_norm_([theirs], 5.0)
+        library.step()
+    torch.testing.assert_close(ours, theirs.detach())
+
+
+def test_untouched_rows_stay_as_they_are() -> None:
+    table = torch.ones(5, 2)
+    adam = Adam(clip=5.0)
+    rows = torch.tensor([1, 3])
+    for _ in range(3):
+        adam.apply([Change("table", table, torch.ones(2, 2), rows)], rate=0.1)
+    assert (table[[0, 2, 4]] == 1).all()
+    assert (table[rows] < 0.8).all()
+
+
+def test_moments_follow_a_table_that_grows() -> None:
+    adam, grown = Adam(clip=5.0), torch.ones(4, 1)
+    small = torch.ones(2, 1)
+    adam.apply([Change("table", small, torch.ones(2, 1), _EVERY)], rate=0.1)
+    adam.apply([Change("table", grown, torch.tensor([[1.0], [1.0], [1.0], [1.0]]), _EVERY)], rate=0.1)
+    assert grown[0] < grown[3] < 1  # the second step in one direction is longer than a first one at this age
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_bad_gradient_changes_nothing(bad: float) -> None:
+    good, other = torch.ones(3), torch.ones(2)
+    adam, control = Adam(clip=5.0), Adam(clip=5.0)
+    same, twin = good.clone(), other.clone()
+
+    def changes(a: Tensor, b: Tensor, gradient: float) -> list[Change]:
+        return [Change("a", a, torch.ones(3), _EVERY), Change("b", b, torch.tensor([1.0, gradient]), _EVERY)]
+
+    adam.apply(changes(good, other, 1.0), rate=0.1)
+    control.apply(changes(same, twin, 1.0), rate=0.1)
+    assert not adam.apply(changes(good, other, bad), rate=0.1)
+    assert torch.equal(good, same)
+    adam.apply(changes(good, other, 2.0), rate=0.1)
+    control.apply(changes(same, twin, 2.0), rate=0.1)
+    assert torch.equal(good, same)
+    assert torch.equal(other, twin)
+
+
+def test_bad_new_value_changes_nothing() -> None:
+    fine, huge = torch.ones(1), torch.tensor([-3.4e38])
+    adam = Adam(clip=5.0)
+    changes = [Change("fine", fine, torch.ones(1), _EVERY), Change("huge", huge, torch.ones(1), _EVERY)]
+    assert not adam.apply(changes, rate=1e38)
+    assert fine.item() == 1
+    assert adam.apply(changes, rate=0.5)
+    assert fine.item() == pytest.approx(0.5)

@@ -1,0 +1,136 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.checkpoint import examine, load, save
+from models.config import ModelConfig
+from models.errors import CheckpointError
+from models.items import Items
+from models.network import InterestNetwork
+from models.weights import Weights
+
+
+def weights(config: ModelConfig, version: int) -> Weights:
+    snapshot = InterestNetwork(config).snapshot(version)
+    return Weights(version, {name: t + version for name, t in snapshot.tensors.items()})
+
+
+def test_saved_weights_load(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    saved = weights(config, 12)
+    path = save(tmp_path / "new" / "folder", saved, config, items)
+    assert sorted(part.name for part in path.iterdir()) == ["manifest.json", "weights.safetensors"]
+    loaded = load(tmp_path / "new" / "folder", config, items)
+    assert loaded is not None
+    assert loaded.version == 12
+    assert len(loaded.tensors["item"]) == len(items) + 1
+    network = InterestNetwork(config)
+    network.load(loaded)
+    assert torch.equal(network.item[: len(items) + 1], saved.tensors["item"][: len(items) + 1])
+    assert torch.equal(network.fuse.weight, saved.tensors["fuse.weight"])
+
+
+def test_nothing_saved_is_nothing(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    assert load(tmp_path / "absent", config, items) is None
+    assert load(tmp_path, config, items) is None
+
+
+def test_newest_is_loaded_and_the_oldest_go(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    for version in (5, 6, 700_000_000, 8):
+        save(tmp_path, weights(config, version), config, items, keep=3)
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == ["weights-00000006", "weights-00000008", "weights-700000000"]
+    loaded = load(tmp_path, config, items)
+    assert loaded is not None
+    assert loaded.version == 700_000_000
+
+
+def test_same_version_is_replaced(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    save(tmp_path, weights(config, 1), config, items)
+    items.add("one more")
+    save(tmp_path, weights(config, 1), config, items)
+    loaded = load(tmp_path, config, items)
+    assert loaded is not None
+    assert len(loaded.tensors["item"]) == len(items) + 1
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-9] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip, Path.unlink])
+@pytest.mark.parametrize("name", ["weights.safetensors", "manifest.json"])
+def test_damaged_weights_are_passed_over(
+    tmp_path: Path, config: ModelConfig, items: Items, damage: object, name: str
+) -> None:
+    save(tmp_path, weights(config, 1), config, items)
+    newest = save(tmp_path, weights(config, 2), config, items)
+    assert callable(damage)
+    damage(newest / name)
+    loaded, faults = examine(tmp_path, config, items)
+    assert loaded is not None
+    assert loaded.version == 1
+    assert [fault.path for fault in faults] == [newest]
+    damage(tmp_path / "weights-00000001" / name)
+    with pytest.raises(CheckpointError, match="weights-00000001"):
+        load(tmp_path, config, items)
+
+
+def test_changed_manifest_is_refused(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    path = save(tmp_path, weights(config, 1), config, items)
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["items"]["count"] = 3
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match="not as it was written"):
+        load(tmp_path, config, items)
+
+
+def test_renamed_checkpoint_is_refused(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    save(tmp_path, weights(config, 1), config, items).rename(tmp_path / "weights-00000009")
+    with pytest.raises(CheckpointError, match="weights-00000009"):
+        load(tmp_path, config, items)
+
+
+def test_what_a_crash_left_behind_is_ignored_and_removed(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    (tmp_path / ".saving-abc").mkdir()
+    (tmp_path / ".saving-abc" / "weights.safetensors").write_bytes(b"half")
+    assert load(tmp_path, config, items) is None
+    save(tmp_path, weights(config, 1), config, items)
+    assert [path.name for path in tmp_path.iterdir()] == ["weights-00000001"]
+
+
+def test_another_network_is_refused_by_what_differs(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    save(tmp_path, weights(config, 1), config, items)
+    with pytest.raises(CheckpointError, match="hidden 12 there, 16 here"):
+        load(tmp_path, replace(config, hidden=16), items)
+    assert load(tmp_path, replace(config, repeats="allow", dtype="bfloat16", seed=99), items) is not None
+
+
+def test_another_item_register_is_refused(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    save(tmp_path, weights(config, 1), config, items)
+    shorter, other = Items(100), Items(100)
+    shorter.add("i0")
+    for number in range(30):
+        other.add(f"x{number}")
+    with pytest.raises(CheckpointError, match="only 1"):
+        load(tmp_path, config, shorter)
+    with pytest.raises(CheckpointError, match="another item register"):
+        load(tmp_path, config, other)
+    items.add("i30")
+    assert load(tmp_path, config, items) is not None
+
+
+def test_bad_weights_are_not_saved(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    bad = weights(config, 1)
+    bad.tensors["item"][3] = torch.inf
+    with pytest.raises(CheckpointError, match="not finite"):
+        save(tmp_path, bad, config, items)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import torch
+
+from models import distribution
+from models.config import ModelConfig
+from models.distribution import Candidates
+from models.items import Items
+from models.network import InterestNetwork
+
+_CPU = torch.device("cpu")
+
+
+def test_blocks_do_not_change_the_result(config: ModelConfig, items: Items, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = InterestNetwork(config).requires_grad_(False)
+    interest = torch.randn(17, config.width, generator=torch.Generator().manual_seed(0))
+    seen = np.random.default_rng(0).integers(0, 256, (17, 8), dtype=np.uint8)
+    candidates = Candidates(items, _CPU)
+    candidates.refresh()
+    whole = candidates.predict(network, interest, seen, 5, 2)
+    monkeypatch.setattr(distribution, "_BLOCK_SCORES", 31 * 4)
+    blocks = candidates.predict(network, interest, seen, 5, 2)
+    assert torch.equal(whole.item, blocks.item)
+    assert torch.equal(whole.category, blocks.category)
+    torch.testing.assert_close(whole.item_p, blocks.item_p)
+
+
+def test_bitmap_smaller_than_the_vocabulary_repeats(config: ModelConfig, items: Items) -> None:
+    network = InterestNetwork(config).requires_grad_(False)
+    candidates = Candidates(items, _CPU)
+    candidates.refresh()
+    seen = np.array([[0b00100001]], dtype=np.uint8)  # 8 bits, 30 items: 0 and 5 stand for 8, 16, 24 and 13, 21, 29, too
+    _, scores = next(candidates.scores(network, torch.zeros(1, config.width), seen, candidates.known))
+    assert torch.nonzero(scores[0].isneginf()).ravel().tolist() == [0, 5, 8, 13, 16, 21, 24, 29]
+
+
+def test_only_known_items_are_scored(config: ModelConfig, items: Items) -> None:
+    candidates = Candidates(items, _CPU)
+    candidates.refresh()
+    items.forget("i8")
+    candidates.refresh()
+    network = InterestNetwork(config).requires_grad_(False)
+    _, scores = next(candidates.scores(network, torch.zeros(2, config.width), None, 12))
+    assert scores.shape == (2, 13)
+    assert torch.nonzero(scores[1].isneginf()).ravel().tolist() == [0, 9]
+
+
+def test_items_without_category_belong_to_none(config: ModelConfig) -> None:
+    items = Items(10)
+    items.describe("a", "", ["x"])
+    for name in "abcd":
+        items.add(name)
+    candidates = Candidates(items, _CPU)
+    candidates.refresh()
+    network = InterestNetwork(config).requires_grad_(False)
+    found = candidates.predict(network, torch.zeros(1, config.width), None, 2, 3)
+    assert found.category.tolist() == [[0, -1, -1]]
+    assert found.category_p[0].tolist() == pytest.approx([0.25, 0, 0])
+    assert found.item_p[0].tolist() == pytest.approx([0.25, 0.25])

@@ -1,0 +1,117 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import ModelConfig
+from models.events import TYPE_WEIGHT, type_index
+from models.network import InterestNetwork
+from models.objective import Candidates, gradients
+from models.windows import TrainingWindows
+
+_KNOWN = 40
+
+
+def windows(seed: int = 0) -> TrainingWindows:
+    random = np.random.default_rng(seed)
+    item = random.permutation(_KNOWN)[:15].reshape(3, 5) + 1
+    length = np.array([5, 4, 2])
+    item[np.arange(5) >= length[:, None]] = 0
+    kind = random.integers(0, 11, (3, 5))
+    gap = random.integers(0, 32, (3, 5))
+    return TrainingWindows(item, kind, gap, length, length, np.array([False, True, True]))
+
+
+def active(*inactive: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    mask = np.ones(_KNOWN + 1, dtype=np.bool_)
+    mask[[0, *inactive]] = False
+    return mask
+
+
+def expected_loss(network: InterestNetwork, given: TrainingWindows, mask: list[int], filtered: bool) -> torch.Tensor:
+    """The definition, one target after another."""
+    item, kind, gap = (torch.from_numpy(part) for part in (given.item, given.type, given.gap))
+    interest = network.interests(network.item, item, kind, gap)
+    total, weights = torch.zeros(()), 0.0
+    for row, at in zip(*given.targets(), strict=True):
+        target = int(given.item[row, at])
+        if target in mask:
+            continue
+        score = (interest[row, at] @ network.item.T + network.item_bias)[: _KNOWN + 1].clone()
+        score[[0, *mask]] = -torch.inf
+        if filtered:
+            score[given.item[row, :at]] = -torch.inf
+        weight = float(TYPE_WEIGHT[given.type[row, at]])
+        total, weights = total - weight * score.log_softmax(0)[target], weights + weight
+    return total / weights
+
+
+@pytest.mark.parametrize("repeats", ["allow", "filter"])
+@pytest.mark.parametrize("inactive", [[], [3, 4, 5, 6]])
+def test_loss_and_gradients_are_those_of_the_definition(repeats: str, inactive: list[int]) -> None:
+    config = replace(ModelConfig(width=8, hidden=12, ring=5), repeats=repeats)  # type: ignore[arg-type]
+    network = InterestNetwork(config)
+    found = gradients(network, windows(), Candidates.all(active(*inactive)))
+    assert found is not None
+    loss = expected_loss(network, windows(), inactive, repeats == "filter")
+    assert found.loss == pytest.approx(loss.item(), rel=1e-5)
+    wanted = dict(
+        zip(
+            (n for n, _ in network.named_parameters()),
+            torch.autograd.grad(loss, list(network.parameters())),
+            strict=True,
+        )
+    )
+    assert {change.name for change in found.changes} == set(wanted)
+    for change in found.changes:
+        torch.testing.assert_close(change.gradient, wanted[change.name][change.rows], rtol=1e-3, atol=1e-6)
+
+
+def test_sampled_loss_is_the_full_one_on_average(config: ModelConfig) -> None:
+    network = InterestNetwork(config)
+    with torch.no_grad():
+        network.item.mul_(10)
+    full = gradients(network, windows(), Candidates.all(active(9)))
+    random = np.random.default_rng(0)
+    q = random.random(_KNOWN) + 0.05
+    q /= q.sum()
+    losses, rows = [], np.zeros((_KNOWN + 1, config.width))
+    for _ in range(300):
+        drawn = random.choice(_KNOWN, 2000, p=q)
+        sample = Candidates.sampled(drawn + 1, q[drawn], windows().item.ravel(), active(9))
+        found = gradients(network, windows(), sample)
+        assert found is not None
+        losses.append(found.loss)
+        change = found.changes[0]
+        rows[change.rows.numpy()] += change.gradient.numpy() / 300  # type: ignore[union-attr]
+    assert full is not None
+    assert np.mean(losses) == pytest.approx(full.loss, abs=0.02)
+    np.testing.assert_allclose(rows, full.changes[0].gradient, atol=0.01)
+
+
+def test_sampled_step_touches_only_its_rows(config: ModelConfig) -> None:
+    network = InterestNetwork(config)
+    sample = Candidates.sampled(np.array([30, 31]), np.array([0.5, 0.5]), windows().item.ravel(), active())
+    found = gradients(network, windows(), sample)
+    assert found is not None
+    assert set(found.changes[0].rows.tolist()) == {0, 30, 31, *windows().item.ravel().tolist()}  # type: ignore[union-attr]
+
+
+def test_heavier_types_pull_harder(config: ModelConfig) -> None:
+    network = InterestNetwork(config)
+    given = windows()
+    given.type[:] = type_index("view")
+    even = gradients(network, given, Candidates.all(active()))
+    given.type[0, 4] = type_index("purchase")
+    skewed = gradients(network, given, Candidates.all(active()))
+    assert even is not None
+    assert skewed is not None
+    target = given.item[0, 4]
+    assert -skewed.changes[1].gradient[target] > -even.changes[1].gradient[target] > 0
+
+
+def test_no_target_no_loss(config: ModelConfig) -> None:
+    given = windows()
+    given.item[:] = 0
+    assert gradients(InterestNetwork(config), given, Candidates.all(active())) is None
