@@ -45,7 +45,13 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerConfig:
-    """How the weights follow the stream."""
+    """How the weights follow the stream.
+
+    The defaults were chosen by recall@10 over the events from 40 % to 70 % of ml-100k, in one pass from nothing: .203.
+    """
+
+    # Without dropout .184, with .2 / .2 of it .195, .2 / .5 .196; .2 / .6 to .2 / .8 are alike. Without the larger rate of
+    # the first steps (learner.py) .193; with 256 events per step .193, with 64 .196 (both at .2 / .5) at twice the cost.
 
     rate: float = field(default=4e-3, metadata={"help": "learning rate of Adam"})
     input_dropout: float = field(

@@ -17,6 +17,9 @@ from models.network import InterestNetwork
 _BLOCK_SCORES = 1 << 20
 """Scores held at once: 4 MB stay in the processor's cache"""
 
+_DENSE_CELLS = 1 << 24
+"""Largest item and category matrix that is kept dense (64 MB), which is several times faster with few categories"""
+
 _FORBIDDEN = float("-inf")
 _LARGEST = 1e4
 
@@ -62,7 +65,9 @@ class Candidates:
         at = torch.from_numpy(np.stack([category, item]))
         size = (len(self._items.categories), int(item.max(initial=0)) + 1)
         matrix = torch.sparse_coo_tensor(at, torch.from_numpy(share), size, check_invariants=False)
-        self._categories = matrix.coalesce().to(self._device)  # [categories, items], sparse
+        if matrix.numel() <= _DENSE_CELLS:
+            matrix = matrix.to_dense()
+        self._categories = matrix.to(self._device)  # [categories, items]
 
     def scores(
         self, network: InterestNetwork, interest: Tensor, seen: NDArray[np.uint8] | None, known: int
@@ -110,7 +115,7 @@ class Candidates:
 
     def _predict_categories(self, out: Distribution, rows: slice, p: Tensor) -> None:
         described = p[:, : self._categories.shape[1]]
-        category_p = torch.sparse.mm(self._categories, described.T).T  # [p, categories]
+        category_p = (self._categories @ described.T).T  # [p, categories]
         best, category = category_p.topk(min(out.category.shape[1], category_p.shape[1]), 1)  # [p, m]
         out.category[rows, : category.shape[1]] = category.masked_fill(best <= 0, -1)
         out.category_p[rows, : category.shape[1]] = best

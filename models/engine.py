@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from models.config import ModelConfig
 from models.device import device_of
 from models.distribution import Candidates
-from models.errors import WeightsError
+from models.errors import UnknownItemError, WeightsError
 from models.events import EventBatch
 from models.items import Items
 from models.memory import Timeline, Windows
@@ -85,8 +85,9 @@ class Engine:
     @torch.inference_mode()
     def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> Step:
         """Advance the memories [U] by the batch and predict after each user's last event, or after each event."""
-        self._catch_up(batch)
+        self._catch_up()
         timeline = Timeline(batch, memory)
+        self._check(timeline)
         states = self._recur(timeline)
         event = timeline.last_events() if per == "user" else np.arange(len(batch))
         windows = timeline.windows(batch.user[event], timeline.step[event])
@@ -110,9 +111,10 @@ class Engine:
         Candidates are the items up to index `known` (default: all that are known now), less those that are filtered.
         Infinite where the item is no candidate, NaN where the event has none.
         """
-        self._catch_up(batch)
+        self._catch_up()
         known = self._candidates.known if known is None else known
         timeline = Timeline(batch, memory)
+        self._check(timeline)
         h = torch.roll(self._recur(timeline).h, 1, 0)  # [n, H]
         first = np.flatnonzero(timeline.position == 0)
         h[torch.from_numpy(first).to(self.device)] = self._stored(memory, "h", batch.user[first])
@@ -133,15 +135,19 @@ class Engine:
     def _place(self, network: InterestNetwork) -> InterestNetwork:
         return network.to(self.device, self._dtype).requires_grad_(False).eval()
 
-    def _catch_up(self, batch: EventBatch) -> None:
+    def _catch_up(self) -> None:
         with self._lock:
             incoming, self._incoming = self._incoming, None
             if incoming is not None:
                 self._version, self._network = incoming
         self._candidates.refresh()
-        if int(batch.item.max(initial=0)) > self._candidates.known:
-            raise ValueError(f"item index {int(batch.item.max())}, but {self._candidates.known} items are known")
         self._network.grow(self._candidates.known + 1)
+
+    def _check(self, timeline: Timeline) -> None:
+        # An index beyond the table is an assertion inside a CUDA kernel, after which the device cannot be used any more.
+        largest = max(int(timeline.batch.item.max(initial=0)), int(timeline.memory["ring_item"].max(initial=0)))
+        if largest > self._candidates.known:
+            raise UnknownItemError(largest, self._candidates.known)
 
     def _tensor(self, array: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(array).to(self.device)

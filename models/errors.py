@@ -2,6 +2,7 @@
 
 ModelError
 ├── ItemCapacityError    more distinct items than `items.capacity` allows
+├── UnknownItemError     an event or a user's row names an item beyond the vocabulary
 ├── WeightsError         weights that are not finite or do not fit the configuration
 └── CheckpointError      saved weights that cannot be used
 """
@@ -18,6 +19,16 @@ class ItemCapacityError(ModelError):
         super().__init__(
             f"item {item_id!r} would be number {capacity + 1}, but items.capacity is {capacity}: "
             "raise items.capacity in every worker and restart them (an index once given is never given again)"
+        )
+
+
+class UnknownItemError(ModelError):
+    """An event or a user's row names an item that the vocabulary does not have."""
+
+    def __init__(self, index: int, known: int) -> None:
+        super().__init__(
+            f"item index {index} is used, but {known} items are known: the item register was not read to its end, or the "
+            "users' rows belong to another register; let the register be read first, or restore the one of these rows"
         )
 
 

@@ -15,7 +15,7 @@ from models.errors import WeightsError
 from models.events import EventBatch
 from models.items import Items
 from models.network import Dropout, InterestNetwork
-from models.objective import Candidates, gradients
+from models.objective import Competitors, gradients
 from models.weights import Weights
 from models.windows import Reservoir, TrainingWindows, WindowQueue, join, last_windows
 
@@ -46,8 +46,7 @@ class Learner:
         self._items = items
         device = device_of(config)
         self._network = InterestNetwork(config).to(device)
-        self._generator = np.random.default_rng(config.seed)
-        self._reservoir = Reservoir(learner, config.ring, self._generator)
+        self._reservoir = Reservoir(learner, config.ring, np.random.default_rng(config.seed))
         self._adam = Adam(learner.clip)
         self._dropout = Dropout(learner.input_dropout, learner.dropout, config.seed, device)
         self._version = 0
@@ -106,11 +105,11 @@ class Learner:
         known = len(active) - 1
         self._network.grow(known + 1)
         if known <= self._config.full_softmax_items:
-            candidates = Candidates.all(active)
+            competitors = Competitors.all(active)
         else:
             drawn, probability = self._reservoir.sample_items(self._config.sampled_items, known)
-            candidates = Candidates.sampled(drawn, probability, windows.item.ravel(), active)
-        found = gradients(self._network, windows, candidates, self._dropout, self._model.dtype == "bfloat16")
+            competitors = Competitors.sampled(drawn, probability, windows.item.ravel(), active)
+        found = gradients(self._network, windows, competitors, self._dropout, self._model.dtype == "bfloat16")
         if found is None:
             return None
         if not np.isfinite(found.loss) or not self._adam.apply(found.changes, self._rate()):

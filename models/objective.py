@@ -22,7 +22,7 @@ _FORBIDDEN = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class Competitors:
     """Items that a loss compares the true one with."""
 
     rows: NDArray[np.int64] | None
@@ -33,14 +33,14 @@ class Candidates:
     """[R] whether the item may be predicted, and so learnt"""
 
     @staticmethod
-    def all(active: NDArray[np.bool_]) -> "Candidates":
+    def all(active: NDArray[np.bool_]) -> "Competitors":
         """Every active item, once."""
-        return Candidates(None, np.where(active, 0, _FORBIDDEN).astype(np.float32), active)
+        return Competitors(None, np.where(active, 0, _FORBIDDEN).astype(np.float32), active)
 
     @staticmethod
     def sampled(
         item: NDArray[np.int64], probability: NDArray[np.float64], needed: NDArray[np.int64], active: NDArray[np.bool_]
-    ) -> "Candidates":
+    ) -> "Competitors":
         """Drawn items, weighed by the probability of each; `needed` ones get rows of their own that do not compete."""
         rows, row = np.unique(np.concatenate([item, needed, [0]]), return_inverse=True)
         row = row[: len(item)]
@@ -50,7 +50,7 @@ class Candidates:
         with np.errstate(divide="ignore"):
             log_count = np.log(times / expected)
         learnable = active[rows]
-        return Candidates(rows, np.where(learnable, log_count, _FORBIDDEN).astype(np.float32), learnable)
+        return Competitors(rows, np.where(learnable, log_count, _FORBIDDEN).astype(np.float32), learnable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Gradients:
 def gradients(
     network: InterestNetwork,
     windows: TrainingWindows,
-    candidates: Candidates,
+    competitors: Competitors,
     dropout: Dropout | None = None,
     bfloat16: bool = False,
 ) -> Gradients | None:
@@ -77,14 +77,14 @@ def gradients(
     def tensor(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(device)
 
-    if candidates.rows is None:
-        at: slice | Tensor = slice(0, len(candidates.log_count))
+    if competitors.rows is None:
+        at: slice | Tensor = slice(0, len(competitors.log_count))
         item = windows.item
     else:
-        at = tensor(candidates.rows)
-        item = np.searchsorted(candidates.rows, windows.item)  # [B, T] rows of the compared table
+        at = tensor(competitors.rows)
+        item = np.searchsorted(competitors.rows, windows.item)  # [B, T] rows of the compared table
     window, step = windows.targets()
-    kept = np.flatnonzero(candidates.learnable[item[window, step]])
+    kept = np.flatnonzero(competitors.learnable[item[window, step]])
     window, step = window[kept], step[kept]
     if not len(window):
         return None
@@ -99,7 +99,7 @@ def gradients(
     target = item[window, step]  # [P]
     own = tensor(target).unsqueeze(1)  # [P, 1]
     true = score.gather(1, own)
-    score = score + tensor(candidates.log_count)
+    score = score + tensor(competitors.log_count)
     if network.config.repeats == "filter":
         before = np.where(np.arange(item.shape[1]) < step[:, None], item[window], 0)  # [P, T]
         score = score.scatter(1, tensor(before), _FORBIDDEN)  # row 0, "no item", is left out anyway

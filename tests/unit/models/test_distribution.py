@@ -25,6 +25,21 @@ def test_blocks_do_not_change_the_result(config: ModelConfig, items: Items, monk
     torch.testing.assert_close(whole.item_p, blocks.item_p)
 
 
+def test_sparse_categories_are_the_dense_ones(
+    config: ModelConfig, items: Items, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = InterestNetwork(config).requires_grad_(False)
+    interest = torch.randn(3, config.width, generator=torch.Generator().manual_seed(0))
+    found = []
+    for cells in (distribution._DENSE_CELLS, 0):
+        monkeypatch.setattr(distribution, "_DENSE_CELLS", cells)
+        candidates = Candidates(items, _CPU)
+        candidates.refresh()
+        found.append(candidates.predict(network, interest, None, 5, 4))
+    assert torch.equal(found[0].category, found[1].category)
+    torch.testing.assert_close(found[0].category_p, found[1].category_p)
+
+
 def test_bitmap_smaller_than_the_vocabulary_repeats(config: ModelConfig, items: Items) -> None:
     network = InterestNetwork(config).requires_grad_(False)
     candidates = Candidates(items, _CPU)

@@ -7,7 +7,7 @@ import torch
 
 from models.config import ModelConfig
 from models.engine import Engine
-from models.errors import WeightsError
+from models.errors import UnknownItemError, WeightsError
 from models.events import EventBatch
 from models.items import Items
 from models.memory import new_memory
@@ -147,9 +147,13 @@ def test_items_may_outgrow_the_table(config: ModelConfig, items: Items) -> None:
     assert predictions.item.max() <= 3000
 
 
-def test_unknown_index_is_refused(config: ModelConfig, items: Items) -> None:
-    with pytest.raises(ValueError, match="30 items are known"):
-        Engine(config, items).step(events([0], [31]), new_memory(config, 1))
+def test_unknown_item_is_refused_in_event_and_row(config: ModelConfig, items: Items) -> None:
+    engine, memory = Engine(config, items), new_memory(config, 1)
+    with pytest.raises(UnknownItemError, match="30 items are known"):
+        engine.step(events([0], [31]), memory)
+    memory["ring_item"][0, 2] = 77
+    with pytest.raises(UnknownItemError, match="77"):
+        engine.rank(events([0], [1]), memory)
 
 
 def test_new_weights_are_used_from_the_next_step_on(config: ModelConfig, items: Items) -> None:

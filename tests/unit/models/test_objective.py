@@ -7,7 +7,7 @@ import torch
 from models.config import ModelConfig
 from models.events import TYPE_WEIGHT, type_index
 from models.network import InterestNetwork
-from models.objective import Candidates, gradients
+from models.objective import Competitors, gradients
 from models.windows import TrainingWindows
 
 _KNOWN = 40
@@ -52,7 +52,7 @@ def expected_loss(network: InterestNetwork, given: TrainingWindows, mask: list[i
 def test_loss_and_gradients_are_those_of_the_definition(repeats: str, inactive: list[int]) -> None:
     config = replace(ModelConfig(width=8, hidden=12, ring=5), repeats=repeats)  # type: ignore[arg-type]
     network = InterestNetwork(config)
-    found = gradients(network, windows(), Candidates.all(active(*inactive)))
+    found = gradients(network, windows(), Competitors.all(active(*inactive)))
     assert found is not None
     loss = expected_loss(network, windows(), inactive, repeats == "filter")
     assert found.loss == pytest.approx(loss.item(), rel=1e-5)
@@ -72,14 +72,14 @@ def test_sampled_loss_is_the_full_one_on_average(config: ModelConfig) -> None:
     network = InterestNetwork(config)
     with torch.no_grad():
         network.item.mul_(10)
-    full = gradients(network, windows(), Candidates.all(active(9)))
+    full = gradients(network, windows(), Competitors.all(active(9)))
     random = np.random.default_rng(0)
     q = random.random(_KNOWN) + 0.05
     q /= q.sum()
     losses, rows = [], np.zeros((_KNOWN + 1, config.width))
     for _ in range(300):
         drawn = random.choice(_KNOWN, 2000, p=q)
-        sample = Candidates.sampled(drawn + 1, q[drawn], windows().item.ravel(), active(9))
+        sample = Competitors.sampled(drawn + 1, q[drawn], windows().item.ravel(), active(9))
         found = gradients(network, windows(), sample)
         assert found is not None
         losses.append(found.loss)
@@ -92,7 +92,7 @@ def test_sampled_loss_is_the_full_one_on_average(config: ModelConfig) -> None:
 
 def test_sampled_step_touches_only_its_rows(config: ModelConfig) -> None:
     network = InterestNetwork(config)
-    sample = Candidates.sampled(np.array([30, 31]), np.array([0.5, 0.5]), windows().item.ravel(), active())
+    sample = Competitors.sampled(np.array([30, 31]), np.array([0.5, 0.5]), windows().item.ravel(), active())
     found = gradients(network, windows(), sample)
     assert found is not None
     assert set(found.changes[0].rows.tolist()) == {0, 30, 31, *windows().item.ravel().tolist()}  # type: ignore[union-attr]
@@ -102,9 +102,9 @@ def test_heavier_types_pull_harder(config: ModelConfig) -> None:
     network = InterestNetwork(config)
     given = windows()
     given.type[:] = type_index("view")
-    even = gradients(network, given, Candidates.all(active()))
+    even = gradients(network, given, Competitors.all(active()))
     given.type[0, 4] = type_index("purchase")
-    skewed = gradients(network, given, Candidates.all(active()))
+    skewed = gradients(network, given, Competitors.all(active()))
     assert even is not None
     assert skewed is not None
     target = given.item[0, 4]
@@ -114,4 +114,4 @@ def test_heavier_types_pull_harder(config: ModelConfig) -> None:
 def test_no_target_no_loss(config: ModelConfig) -> None:
     given = windows()
     given.item[:] = 0
-    assert gradients(InterestNetwork(config), given, Candidates.all(active())) is None
+    assert gradients(InterestNetwork(config), given, Competitors.all(active())) is None
