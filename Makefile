@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 help: ## print this
 	@echo "make TARGET [ARGS='…']: ARGS go to the command that the target runs"
-	@sed -nE 's/^([a-z]+):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: kafka setup ## run the whole system on this machine for a minute and show it (ARGS: interest-stream demo --help)
 	@$(BIN)/interest-stream demo $(ARGS)

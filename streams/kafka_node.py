@@ -17,14 +17,17 @@ _SETTINGS = Path(__file__).with_name("server.properties")
 _LOGGING = Path(__file__).with_name("kafka-log4j2.properties")
 _JAVA_FLAGS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 
-# Java runs detached and the shell prints its pid. A second process reads the lifeline ($1, "-" for none), whose writing
-# end only the starter holds: it ends without a line when the starter is gone, in whatever way, and then Java goes too.
+# Java runs detached and the shell prints its pid.
 _LAUNCH = """
-lifeline=$1 log=$2; shift 2
-"$@" </dev/null >>"$log" 2>&1 &
-java=$!
-echo $java
-if [ "$lifeline" != - ]; then { read -r _ <&"$lifeline" || kill -KILL $java; } >/dev/null 2>&1 & fi
+log=$1; shift
+exec 3<&0
+"$@" </dev/null >>"$log" 2>&1 3<&- &
+echo $!
+"""
+# A second process reads the lifeline, whose writing end only the starter holds: it ends without a line when the starter
+# is gone, in whatever way, and then Java goes too.
+_LAUNCH_OWNED = f"""{_LAUNCH}
+{{ read -r _ <&3 || kill -KILL $!; }} >/dev/null 2>&1 &
 """
 
 
@@ -74,18 +77,16 @@ class KafkaNode:
             raise KafkaStartError(f"Kafka node {self.node_id} in {self.folder} runs already, as process {self.pid}.")
         self._release()
         command = self._command("kafka.Kafka", str(self._config))
-        reader, writer = os.pipe() if owned else (None, None)
+        reader, self._lifeline = os.pipe() if owned else (os.open(os.devnull, os.O_RDONLY), None)
         answer = subprocess.run(
-            ["sh", "-c", _LAUNCH, "sh", "-" if reader is None else str(reader), str(self.log), *command],
+            ["sh", "-c", _LAUNCH_OWNED if owned else _LAUNCH, "sh", str(self.log), *command],
+            stdin=reader,
             stdout=subprocess.PIPE,
             text=True,
             check=True,
             start_new_session=True,  # a Ctrl-C at the terminal is for the starter, which then stops us in order
-            pass_fds=() if reader is None else (reader,),
         )
-        if reader is not None:
-            os.close(reader)
-        self._lifeline = writer
+        os.close(reader)
         self._pid_file.write_text(answer.stdout.strip())
 
     def start(self, deadline_s: float = 60.0) -> None:
@@ -155,7 +156,7 @@ class KafkaNode:
         """How many brokers the node names in an answer to a metadata request; 0 while it does not answer."""
         body = struct.pack(">hhihi", 3, 1, 0, -1, 0)  # Metadata v1, no client id, no topics
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5.0) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as connection:
                 connection.sendall(struct.pack(">i", len(body)) + body)
                 answer = connection.makefile("rb").read(12)  # length, correlation id, count of brokers
         except OSError:
