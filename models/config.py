@@ -50,8 +50,9 @@ class LearnerConfig:
     The defaults were chosen by recall@10 over the events from 40 % to 70 % of ml-100k, in one pass from nothing: .203.
     """
 
-    # Without dropout .184, with .2 / .2 of it .195, .2 / .5 .196; .2 / .6 to .2 / .8 are alike. Without the larger rate of
-    # the first steps (learner.py) .193; with 256 events per step .193, with 64 .196 (both at .2 / .5) at twice the cost.
+    # Without dropout .184, with .2 / .2 of it .195, .2 / .5 .196; .2 / .6 to .2 / .8 are alike. Without the larger rate
+    # of the first steps (learner.py) .193. At .2 / .5: 256 events per step .193, 64 .196 at twice the cost; 4 or 16
+    # replayed windows .197 and .198 at .8 and 1.6 times the cost.
 
     rate: float = field(default=4e-3, metadata={"help": "learning rate of Adam"})
     input_dropout: float = field(

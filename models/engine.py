@@ -144,7 +144,7 @@ class Engine:
         self._network.grow(self._candidates.known + 1)
 
     def _check(self, timeline: Timeline) -> None:
-        # An index beyond the table is an assertion inside a CUDA kernel, after which the device cannot be used any more.
+        # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
         largest = max(int(timeline.batch.item.max(initial=0)), int(timeline.memory["ring_item"].max(initial=0)))
         if largest > self._candidates.known:
             raise UnknownItemError(largest, self._candidates.known)

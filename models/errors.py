@@ -27,8 +27,8 @@ class UnknownItemError(ModelError):
 
     def __init__(self, index: int, known: int) -> None:
         super().__init__(
-            f"item index {index} is used, but {known} items are known: the item register was not read to its end, or the "
-            "users' rows belong to another register; let the register be read first, or restore the one of these rows"
+            f"item index {index} is used, but {known} items are known: the item register was not read to its end, or "
+            "the users' rows belong to another register; read the register first, or restore the one of these rows"
         )
 
 

@@ -18,7 +18,7 @@ _BATCH = 128
 def test_learning_from_nothing_beats_decayed_popularity(
     ml_100k: tuple[NDArray[np.int64], list[str], NDArray[np.int64]],
 ) -> None:
-    users, item_ids, times_ms = (column[:_EVENTS] for column in ml_100k)
+    users, item_ids, times_ms = ml_100k[0][:_EVENTS], ml_100k[1][:_EVENTS], ml_100k[2][:_EVENTS]
     config, items = ModelConfig(repeats="filter", device="cpu"), Items(10_000)
     engine, learner, popularity = Engine(config, items), Learner(config, LearnerConfig(), items), DecayedPopularity()
     memory = new_memory(config, int(users.max()) + 1)
