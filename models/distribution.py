@@ -17,6 +17,9 @@ from models.network import InterestNetwork
 _BLOCK_SCORES = 1 << 20
 """Scores held at once: 4 MB stay in the processor's cache"""
 
+_LEAST_BLOCK = 16
+"""Events in a block, at least: each block reads the whole item table once"""
+
 _DENSE_CELLS = 1 << 24
 """Largest item and category matrix that is kept dense (64 MB), which is several times faster with few categories"""
 
@@ -80,15 +83,16 @@ class Candidates:
         bias[0] = _FORBIDDEN
         bias[self._inactive[self._inactive <= known]] = _FORBIDDEN
         table = network.item[: known + 1].T  # [D, N + 1]
-        block = max(1, _BLOCK_SCORES // (known + 1))
+        block = max(_LEAST_BLOCK, _BLOCK_SCORES // (known + 1))
         for low in range(0, len(interest), block):
             rows = slice(low, low + block)
             scores = torch.addmm(bias, interest[rows], table).float()  # [p, N + 1]
-            if seen is not None:
-                _forbid_seen(scores, seen[rows])
             if not bool((scores.amax(1) <= _LARGEST).all()):
                 # Weights that are finite but huge: NaN, or scores so large that their probabilities would not sum to 1.
                 scores = scores.nan_to_num(nan=-_LARGEST, posinf=_LARGEST, neginf=_FORBIDDEN).clamp_(max=_LARGEST)
+                scores.masked_fill_(bias.isneginf(), _FORBIDDEN)
+            if seen is not None:
+                _forbid_seen(scores, seen[rows])
             yield rows, scores
 
     def predict(
@@ -104,18 +108,18 @@ class Candidates:
         )
         top = min(items, self.known)
         for rows, scores in self.scores(network, interest, seen, self.known):
-            mass = scores.logsumexp(1, keepdim=True).nan_to_num(neginf=0.0)  # [p, 1]
-            best, item = scores.topk(top, 1)  # [p, k]
-            item_p = (best - mass).exp()
+            p = scores.softmax(1)  # [p, N + 1], NaN in a row where nothing may be predicted
+            item_p, item = p.topk(top, 1)  # [p, k]
+            item_p = item_p.nan_to_num_(nan=0.0)
             out.item[rows, :top] = item * (item_p > 0)
             out.item_p[rows, :top] = item_p
             if self._categories.shape[0] and categories:
-                self._predict_categories(out, rows, scores.sub_(mass).exp_())
+                self._predict_categories(out, rows, p)
         return out
 
     def _predict_categories(self, out: Distribution, rows: slice, p: Tensor) -> None:
         described = p[:, : self._categories.shape[1]]
-        category_p = (self._categories @ described.T).T  # [p, categories]
+        category_p = (self._categories @ described.T).T.nan_to_num_(nan=0.0)  # [p, categories]
         best, category = category_p.topk(min(out.category.shape[1], category_p.shape[1]), 1)  # [p, m]
         out.category[rows, : category.shape[1]] = category.masked_fill(best <= 0, -1)
         out.category_p[rows, : category.shape[1]] = best

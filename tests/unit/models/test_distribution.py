@@ -19,6 +19,7 @@ def test_blocks_do_not_change_the_result(config: ModelConfig, items: Items, monk
     candidates.refresh()
     whole = candidates.predict(network, interest, seen, 5, 2)
     monkeypatch.setattr(distribution, "_BLOCK_SCORES", 31 * 4)
+    monkeypatch.setattr(distribution, "_LEAST_BLOCK", 1)
     blocks = candidates.predict(network, interest, seen, 5, 2)
     assert torch.equal(whole.item, blocks.item)
     assert torch.equal(whole.category, blocks.category)

@@ -221,6 +221,8 @@ def test_huge_weights_still_give_distributions(config: ModelConfig, items: Items
         memory = step.memory
         p = step.predictions
         np.testing.assert_allclose(p.item_p.sum(1) + p.other_p, 1, atol=1e-5)
+        assert not (p.item_p[p.item == 0] > 0).any()
+        assert not np.isin(p.item[1], [1, 2]).any()
         assert all(np.isfinite(part).all() for part in (p.category_p, p.because_weight, memory["h"], memory["c"]))
 
 
