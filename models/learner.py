@@ -59,6 +59,11 @@ class Learner:
         return self._queue.events
 
     @property
+    def ready(self) -> bool:
+        """Whether enough events wait for a full step; smaller steps cost about as much and teach less."""
+        return self.pending >= self._config.events_per_step
+
+    @property
     def dropped(self) -> int:
         """Events that newer ones pushed out of the queue, never to be learnt."""
         return self._queue.dropped

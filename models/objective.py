@@ -102,8 +102,8 @@ def gradients(
     score = score + tensor(competitors.log_count)
     if network.config.repeats == "filter":
         before = np.where(np.arange(item.shape[1]) < step[:, None], item[window], 0)  # [P, T]
-        score = score.scatter(1, tensor(before), _FORBIDDEN)  # row 0, "no item", is left out anyway
-    score = score.scatter(1, own, true)
+        score = score.scatter_(1, tensor(before), _FORBIDDEN)  # row 0, "no item", is left out anyway
+    score = score.scatter_(1, own, true)
     weight = tensor(TYPE_WEIGHT[windows.type[window, step]])  # [P]
     loss = (cross_entropy(score, own.squeeze(1), reduction="none") * weight).sum() / weight.sum()
     shared = [(name, p) for name, p in network.named_parameters() if name not in ITEM_TABLES]

@@ -69,12 +69,16 @@ def test_one_step_takes_no_more_events_than_it_should(config: ModelConfig, items
     batch = sequence(10, 5, 20)
     learner.observe(batch, engine.step(batch, new_memory(config, 10)).memory)
     assert learner.pending == 50
+    assert learner.ready
     learnt = learner.learn()
     assert learnt is not None
     assert learnt.events == 20
     assert learnt.loss == pytest.approx(math.log(20), abs=0.2)
     assert learnt.seconds > 0
     assert learner.pending == 30
+    learner.learn()
+    assert learner.pending == 10
+    assert not learner.ready
 
 
 def test_old_events_make_room_and_are_counted(config: ModelConfig, items: Items) -> None:

@@ -34,7 +34,7 @@ def test_learning_from_nothing_beats_decayed_popularity(
         memory[row] = (step := engine.step(batch, memory[row])).memory
         assert not len(step.refused)
         learner.observe(batch, step.memory)
-        while learner.pending >= _BATCH:
+        while learner.ready:
             learnt = learner.learn()
             assert learnt is not None
             assert not learnt.refused
