@@ -54,7 +54,9 @@ class LearnerConfig:
     # of the first steps (learner.py) .193. At .2 / .5: 256 events per step .193, 64 .196 at twice the cost; 4 or 16
     # replayed windows .197 and .198 at .8 and 1.6 times the cost.
 
-    rate: float = field(default=4e-3, metadata={"help": "learning rate of Adam"})
+    rate: float = field(
+        default=4e-3, metadata={"help": "learning rate of Adam; the first few hundred steps are up to 3 times as long"}
+    )
     input_dropout: float = field(
         default=0.2, metadata={"help": "share of each event's embedding left out while learning"}
     )

@@ -69,8 +69,8 @@ class Engine:
     @property
     def version(self) -> int:
         """Version of the weights that the next step uses."""
-        incoming = self._incoming
-        return self._version if incoming is None else incoming[0]
+        with self._lock:
+            return self._version if self._incoming is None else self._incoming[0]
 
     def update(self, weights: Weights) -> None:
         """Use these weights from the next step on. WeightsError where they are not finite or do not fit."""
@@ -161,7 +161,8 @@ class Engine:
         batch, memory = timeline.batch, timeline.memory
         after = memory.copy()
         if not len(batch):
-            return _States(torch.zeros(0, self.config.hidden, device=self.device), after, np.zeros(0, np.int64))
+            h = torch.zeros(0, self.config.hidden, device=self.device, dtype=self._dtype)
+            return _States(h, after, np.zeros(0, np.int64))
         order = np.argsort(-timeline.count, kind="stable")
         order = order[: int(np.count_nonzero(timeline.count))]  # [A] users with events, busiest first
         place = np.empty(len(memory), dtype=np.int64)

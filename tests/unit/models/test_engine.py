@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -93,9 +94,11 @@ def test_memory_is_not_modified_and_foreign_fields_pass(config: ModelConfig, ite
     assert after["steps"].tolist() == [1, 0, 1]
 
 
-def test_nothing_in_nothing_out(config: ModelConfig) -> None:
-    engine = Engine(config, Items(10))
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_nothing_in_nothing_out(config: ModelConfig, dtype: Literal["float32", "bfloat16"]) -> None:
+    engine = Engine(replace(config, dtype=dtype), Items(10))
     step = engine.step(events([], []), new_memory(config, 2))
+    assert len(engine.rank(events([], []), new_memory(config, 2))) == 0
     assert len(step.predictions) == 0
     assert step.predictions.item.shape == (0, 10)
     assert step.memory["steps"].tolist() == [0, 0]
