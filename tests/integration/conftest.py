@@ -1,0 +1,30 @@
+"""Deployments for the integration tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from streams.local_kafka import LocalKafka
+from tests.integration.deployment import Deploy, Deployment
+from tests.integration.worker import killed_at_end
+
+@pytest.fixture
+def deploy(kafka: LocalKafka, prefix: str, tmp_path: Path) -> Iterator[Deploy]:
+    """Makes deployments on the shared broker: `await deploy("section.key=value", …)`."""
+    with ExitStack() as stack:
+        made: list[Deployment] = []
+
+        async def new(*overrides: str) -> Deployment:
+            name = f"{prefix}-{len(made)}"
+            folder = tmp_path / str(len(made))
+            folder.mkdir()
+            deployment = Deployment(kafka.bootstrap_servers, name, folder, overrides)
+            made.append(deployment)
+            stack.enter_context(killed_at_end(deployment.workers))
+            return await deployment.create()
+
+        yield new

@@ -1,0 +1,221 @@
+"""One test's topics, input and workers on a broker, and the oracle: what the rows and predictions must be.
+
+Expected are the rows of a fold of the input, exact in count, last offset and chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+
+from state.store import read_rows
+from state.table import partition_folder
+from streams import predictions
+from streams.fold import Comparison, InputFold, UserFold, compare, fold_changelog, fold_input, fold_rows
+from streams.settings import Settings, load_settings
+from streams.topic_log import partition_of, read_topic
+from streams.topics import ensure_topics
+from tests.integration.worker import Fault, Worker
+
+Input = tuple[bytes | None, bytes | None]
+"""Key and value of an input record."""
+
+_SMALL = (
+    "model.width=16",
+    "model.hidden=16",
+    "model.ring=8",
+    "model.device=cpu",
+    "worker.cache_mb=8",
+    "worker.learning_share=0.2",
+    "predictions.per=event",
+)
+
+
+def event(number: int, users: int = 97, items: int = 53) -> Input:
+    """The n-th event of a stream in which users take turns."""
+    return event_of(f"u{number % users}", number, f"i{number * 7 % items}")
+
+
+def event_of(user: str, number: int, item: str = "i1") -> Input:
+    """An event of this user; the number makes its id and time."""
+    fields = {"user_id": user, "event_type": "click", "item_id": item, "timestamp": 1731900000000 + number * 1000}
+    return user.encode(), orjson.dumps(fields | {"event_id": f"e{number}"})
+
+
+class Deployment:
+    """Topics, a consumer group and its workers, all named by one prefix."""
+
+    def __init__(self, servers: str, prefix: str, folder: Path, overrides: Sequence[str] = ()) -> None:
+        self.servers = servers
+        self.folder = folder
+        self.workers: list[Worker] = []
+        self._overrides = [
+            *_SMALL,
+            f"kafka.bootstrap_servers={servers}",
+            f"kafka.group_id={prefix}",
+            "kafka.session_timeout_s=1.5",
+            "topics.partitions=3",
+            *(
+                f"topics.{name}={prefix}-{name}"
+                for name in ("user_events", "interest_predictions", "user_events_dlq", "item_index", "item_catalog")
+            ),
+            *overrides,
+        ]
+        self.settings: Settings = load_settings(None, self._overrides)
+        self._next_offset: dict[TopicPartition, int] = {}
+
+    async def create(self) -> Deployment:
+        """All topics exist."""
+        await ensure_topics(self.settings)
+        return self
+
+    def worker(
+        self,
+        name: str = "a",
+        fault: Fault | None = None,
+        engine: Callable[[], object] | None = None,
+        overrides: Sequence[str] = (),
+    ) -> Worker:
+        """A worker with the data folder of this name; it is started, and killed with the deployment."""
+        log = self.folder / f"worker-{len(self.workers)}-{name}.log"
+        settings = [*self._overrides, f"worker.data_dir={self.data_dir(name)}", *overrides]
+        self.workers.append(Worker(settings, log, fault, engine))
+        return self.workers[-1]
+
+    def data_dir(self, name: str = "a") -> Path:
+        return self.folder / f"data-{name}"
+
+    @asynccontextmanager
+    async def producer(self, **options: Any) -> AsyncIterator[Any]:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.servers, linger_ms=5, max_batch_size=1 << 18, max_request_size=1 << 22, **options
+        )
+        await producer.start()
+        try:
+            yield producer
+        finally:
+            await producer.stop()
+
+    async def send(self, records: Iterable[Input]) -> None:
+        """The records are acknowledged, each in the partition of its key."""
+        async with self.producer(enable_idempotence=True) as producer:
+            await self.send_by(producer, records)
+
+    async def send_by(self, producer: Any, records: Iterable[Input]) -> None:
+        """The same by a producer of the test's own."""
+        topic, partitions = self.settings.topics.user_events, self.settings.topics.partitions
+        sent = [
+            await producer.send(topic, value, key=key, partition=partition_of(key or b"", partitions))
+            for key, value in records
+        ]
+        for future in sent:
+            metadata = await future
+            tp = TopicPartition(topic, metadata.partition)
+            self._next_offset[tp] = max(self._next_offset.get(tp, 0), metadata.offset + 1)
+
+    async def progress(self) -> dict[TopicPartition, int]:
+        """The source offsets that the group has committed."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(self.settings.kafka.group_id)
+        except GroupCoordinatorNotAvailableError:  # a broker that has had no group before
+            return {}
+        finally:
+            await admin.close()
+        return {tp: at.offset for tp, at in found.items()}
+
+    async def applied(self, records: int | None = None, deadline_s: float = 60.0) -> None:
+        """So many of the records sent, or all, are taken into account."""
+        end = time.monotonic() + deadline_s
+        while True:
+            progress = await self.progress()
+            if records is None and all(progress.get(tp, 0) >= at for tp, at in self._next_offset.items()):
+                return
+            if records is not None and sum(progress.values()) >= records:
+                return
+            logs = "\n".join(worker.text()[-3000:] for worker in self.workers)
+            assert time.monotonic() < end, f"progress {progress}, sent {self._next_offset}\n{logs}"
+            await asyncio.sleep(0.05)
+
+    async def finish(self, worker: Worker) -> None:
+        """All that was sent is taken into account, and the worker has stopped."""
+        await worker.owns()
+        await self.applied()
+        await worker.stop()
+
+    async def expected(self) -> InputFold:
+        return await fold_input(self.servers, self.settings.topics.user_events)
+
+    async def compare(self) -> Comparison:
+        """How the changelog's rows differ from those of the input."""
+        actual = await fold_changelog(self.servers, self.settings.changelog_topic)
+        return compare((await self.expected()).users, actual)
+
+    async def check(self, stopped: Sequence[str] = ()) -> dict[str, UserFold]:
+        """The rows, after they were found exact, with the predictions and, of these stopped workers, RocksDB."""
+        expected = await self.expected()
+        records = [r async for r in read_topic(self.servers, self.settings.changelog_topic, settled=True)]
+        rows = await fold_rows(_each(records))
+        comparison = compare(expected.users, rows)
+        assert comparison.exact, str(comparison)
+        if problems := await self.prediction_problems(expected):
+            raise AssertionError("\n".join(problems[:10]))
+        if stopped:
+            newest = {r.key: r.value for r in records if not r.key.startswith(b"\0")}
+            stored = dict(row for name in stopped for row in self._stored(name))
+            assert stored == {key: value for key, value in newest.items() if value is not None}
+        return rows
+
+    def _stored(self, name: str) -> Iterable[tuple[bytes, bytes]]:
+        for partition in range(self.settings.topics.partitions):
+            yield from read_rows(partition_folder(self.data_dir(name) / "users", partition))
+
+    async def prediction_problems(self, expected: InputFold) -> list[str]:
+        """What committed readers of the predictions would complain about; one prediction per accepted event."""
+        problems: list[str] = []
+        ids: set[str] = set()
+        places: set[tuple[int, int]] = set()
+        newest: dict[str, predictions.Prediction] = {}
+        async for record in self.read(self.settings.topics.interest_predictions):
+            if record.value is None:
+                newest.pop(record.key.decode(), None)
+                continue
+            found = predictions.decode(record.value)
+            place = found.source.partition, found.source.offset
+            if found.prediction_id in ids or place in places:
+                problems.append(f"{found.prediction_id} is predicted twice")
+            before = newest.get(found.user_id)
+            if before is not None and before.state_version + 1 != found.state_version:
+                problems.append(f"{found.user_id}: version {found.state_version} follows {before.state_version}")
+            ids.add(found.prediction_id)
+            places.add(place)
+            newest[found.user_id] = found
+        named = {user: (last.state_version, last.source.offset) for user, last in newest.items()}
+        for user in named.keys() | expected.users.keys():
+            row = expected.users.get(user)
+            if row is None or named.get(user) != (row.count, row.last_offset):
+                problems.append(f"{user}: the last prediction names {named.get(user)}, the input leads to {row}")
+        return problems
+
+    def read(self, topic: str) -> AsyncIterator[ConsumerRecord]:
+        """The committed records of a topic, those of transactions open now included once they end."""
+        return read_topic(self.servers, topic, settled=True)
+
+
+async def _each(records: Sequence[ConsumerRecord]) -> AsyncIterator[ConsumerRecord]:
+    for record in records:
+        yield record
+
+
+Deploy = Callable[..., Awaitable[Deployment]]
+"""Makes a deployment on the shared broker: `await deploy("section.key=value", …)`."""

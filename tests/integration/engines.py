@@ -1,0 +1,12 @@
+"""Engines in the network's place."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+
+class Raising:
+    """Fails at its first step."""
+
+    def step(self, *_: Any, **__: Any) -> NoReturn:
+        raise ZeroDivisionError("the engine broke")

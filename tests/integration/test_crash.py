@@ -1,0 +1,89 @@
+"""Killed workers, and what the next one makes of what they left."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import signal
+from functools import partial
+
+import pytest
+
+from tests.integration.deployment import Deploy, Deployment, event
+from tests.integration.faults import strike
+
+EVENTS = 20_000
+PRODUCER = "streams.fencing:FencedProducer"
+
+
+@pytest.mark.parametrize(
+    ("method", "number", "after"),
+    [
+        pytest.param(f"{PRODUCER}.begin_transaction", 2, False, id="before-begin"),
+        pytest.param(f"{PRODUCER}.send_offsets", 2, False, id="records-sent"),
+        pytest.param(f"{PRODUCER}.commit_transaction", 2, False, id="offsets-sent"),
+        pytest.param(f"{PRODUCER}.commit_transaction", 2, True, id="committed"),
+        pytest.param("state.store:PartitionStore.put_many", 5, True, id="amid-rocksdb"),
+    ],
+)
+async def test_killed_at_a_point_of_the_step(deploy: Deploy, method: str, number: int, after: bool) -> None:
+    site = await deploy()
+    victim = site.worker(fault=partial(strike, method, number, signal.SIGKILL, after))
+    await victim.owns()
+    sent = 0
+    while victim.exit_code is None and sent < EVENTS:
+        await site.send(event(n) for n in range(sent, sent + 100))
+        sent += 100
+    assert await victim.ended() == -signal.SIGKILL
+    successor = site.worker()
+    await site.finish(successor)
+    await site.check(stopped=["a"])
+
+
+async def test_killed_again_and_again_equals_never_killed(deploy: Deploy) -> None:
+    calm, site = await deploy(), await deploy("worker.step_max_events=1000")
+    undisturbed = calm.worker()
+    await calm.send(event(n) for n in range(EVENTS))
+    await calm.finish(undisturbed)
+
+    chance = random.Random(7)
+    feeding = asyncio.create_task(_feed(site))
+    worker = site.worker()
+    for kill, target in enumerate(sorted(chance.randrange(1, EVENTS // 2) for _ in range(3))):
+        await site.applied(target)
+        await asyncio.sleep(chance.uniform(0, 0.1))  # at any point of a step
+        worker.kill()
+        assert sum((await site.progress()).values()) < EVENTS
+        if kill == 1:
+            shutil.rmtree(site.data_dir())
+        worker = site.worker()
+    await feeding
+    await site.finish(worker)
+
+    rows = await site.check(stopped=["a"])
+    assert rows == await calm.check(stopped=["a"])
+    assert sum(row.count for row in rows.values()) == EVENTS
+
+
+async def _feed(site: Deployment) -> None:
+    """20 000 events within some seconds, so that there is a middle to be killed in."""
+    async with site.producer(enable_idempotence=True) as producer:
+        for begin in range(0, EVENTS, 250):
+            await site.send_by(producer, (event(n) for n in range(begin, begin + 250)))
+            await asyncio.sleep(0.05)
+
+
+async def test_rows_come_back_from_the_changelog(deploy: Deploy) -> None:
+    site = await deploy()
+    worker = site.worker()
+    await site.send(event(n) for n in range(3000))
+    await site.finish(worker)
+    shutil.rmtree(site.data_dir())
+
+    worker = site.worker()
+    await worker.wait_for("restored")
+    await site.send(event(n) for n in range(3000, 4000))
+    await site.finish(worker)
+    rows = await site.check(stopped=["a"])
+    assert sum(row.count for row in rows.values()) == 4000

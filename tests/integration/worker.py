@@ -1,0 +1,137 @@
+"""Worker processes of the integration tests: real ones, that can be killed, frozen and spoilt.
+
+They are forked from one process that has imported everything, because importing takes longer than most tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import psutil
+
+Fault = Callable[[], None]
+"""Run in the worker before anything else, to patch what the test breaks."""
+
+_FORKSERVER = multiprocessing.get_context("forkserver")
+_FORKSERVER.set_forkserver_preload(["streams.app", "tests.integration.engines", "tests.integration.faults"])
+
+
+async def poll(condition: Callable[[], object], what: str, deadline_s: float = 30.0) -> None:
+    """Returns once the condition holds; fails with `what` after the deadline."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline_s:.0f} s: {what}")
+        await asyncio.sleep(0.02)
+
+
+class Worker:
+    """One worker process; its log is the file `log`."""
+
+    def __init__(
+        self, overrides: Sequence[str], log: Path, fault: Fault | None = None, engine: Callable[[], object] | None = None
+    ) -> None:
+        self.log = log
+        self._process = _FORKSERVER.Process(target=_work, args=(list(overrides), log, fault, engine), daemon=True)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; the negative number of the signal that killed it."""
+        return self._process.exitcode
+
+    def text(self) -> str:
+        """What it has logged."""
+        return self.log.read_text(errors="replace") if self.log.is_file() else ""
+
+    async def wait_for(self, line: str, times: int = 1, deadline_s: float = 30.0) -> None:
+        """Its log has the text, so many times."""
+
+        def logged() -> bool:
+            if self.text().count(line) >= times:
+                return True
+            assert self.exit_code is None, f"ended with {self.exit_code} before it logged {line!r}\n{self.text()}"
+            return False
+
+        await poll(logged, f"{line!r} in the log\n{self.text()[-5000:]}", deadline_s)
+
+    async def owns(self, times: int = 1) -> None:
+        """It has opened its partitions, so many times."""
+        await self.wait_for("own partitions", times)
+
+    async def wait_frozen(self, deadline_s: float = 30.0) -> None:
+        """It is stopped by SIGSTOP."""
+        process = psutil.Process(self.pid)
+        await poll(lambda: process.status() == psutil.STATUS_STOPPED, f"frozen\n{self.text()[-5000:]}", deadline_s)
+
+    def send(self, which: signal.Signals) -> None:
+        os.kill(self.pid, which)
+
+    async def ended(self, deadline_s: float = 30.0) -> int:
+        """Its exit code, once it has ended."""
+        await poll(lambda: self.exit_code is not None, f"ended\n{self.text()[-5000:]}", deadline_s)
+        assert self.exit_code is not None
+        return self.exit_code
+
+    async def stop(self, which: signal.Signals = signal.SIGTERM, deadline_s: float = 15.0) -> float:
+        """Seconds from the signal to an exit with 0."""
+        began = time.monotonic()
+        self.send(which)
+        code = await self.ended(deadline_s)
+        assert code == 0, f"exit code {code}\n{self.text()[-5000:]}"
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """Gone, without a word to anybody; one that is gone stays so."""
+        self._process.kill()
+        self._process.join()
+
+
+@contextmanager
+def killed_at_end(workers: list[Worker]) -> Iterator[list[Worker]]:
+    """The list to which a test adds its workers; none of them outlives the block."""
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+def _work(
+    overrides: Sequence[str], log: Path, fault: Fault | None, engine: Callable[[], object] | None
+) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, sys.stdout.fileno())
+    os.dup2(descriptor, sys.stderr.fileno())
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    from streams.app import run_worker
+    from streams.settings import load_settings
+
+    if fault is not None:
+        fault()
+    run_worker(load_settings(None, overrides), None if engine is None else engine())  # type: ignore[arg-type]
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
