@@ -29,12 +29,16 @@ class ModelConfig:
     )
     seed: int = field(default=0, metadata={"help": "seed of the initial weights; the same in every worker"})
     device: str = field(default="auto", metadata={"help": "'auto' (cuda where available), 'cpu', 'cuda' or 'cuda:N'"})
+    threads: int = field(
+        default=1,
+        metadata={"help": "CPU threads of one computation; steps and learning compute side by side, Kafka needs the rest"},
+    )
     dtype: Literal["float32", "bfloat16"] = field(
         default="float32", metadata={"help": "number type of the computation"}
     )
 
     def __post_init__(self) -> None:
-        for name in ("width", "hidden", "ring", "seen_bits"):
+        for name in ("width", "hidden", "ring", "seen_bits", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name} must be at least 1")
         if not 0 <= self.seed < 2**31:

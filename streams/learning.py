@@ -21,6 +21,8 @@ from streams.sections import WorkerSettings
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.02
+_PATIENCE_S = 0.5
+_PUBLISH_S = 0.25
 
 
 class LearningThread:
@@ -42,6 +44,8 @@ class LearningThread:
         self._on_error = on_error
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
+        self._learnt = self._published = 0.0  # when, by the monotonic clock
+        self._unpublished = self._unsaved = False
         self.steps = 0
         self.refused = 0
 
@@ -66,10 +70,11 @@ class LearningThread:
             saved = time.monotonic()
             while not self._stopping.is_set():
                 self._stopping.wait(self._learn())
-                if time.monotonic() - saved > self._save_interval_s:
+                self._hand_over()
+                if time.monotonic() - saved > self._save_interval_s and self._unsaved:
                     self._save(self._learner.weights())
-                    saved = time.monotonic()
-            if self.steps:
+                    saved, self._unsaved = time.monotonic(), False
+            if self._unsaved:
                 self._save(self._learner.weights())
         except Exception as error:
             self._on_error(error)
@@ -77,7 +82,11 @@ class LearningThread:
     def _learn(self) -> float:
         """Seconds to rest after at most one step of learning."""
         began = time.monotonic()
+        # A small step costs as much as a full one: what does not fill one waits, but not for ever.
+        if not self._learner.ready and began - self._learnt < _PATIENCE_S:
+            return _IDLE_S
         learnt = self._learner.learn()
+        self._learnt = time.monotonic()
         if learnt is None:
             return _IDLE_S
         if learnt.refused:
@@ -85,5 +94,12 @@ class LearningThread:
             log.warning("a step of learning was not finite: refused, the weights are those before it")
         else:
             self.steps += 1
+            self._unpublished = self._unsaved = True
+        return (self._learnt - began) * (1 - self._share) / self._share
+
+    def _hand_over(self) -> None:
+        """The steps' weights are the newest, but copied no more often than is worth it."""
+        now = time.monotonic()
+        if self._unpublished and now - self._published > _PUBLISH_S:
             self._publish(self._learner.weights())
-        return (time.monotonic() - began) * (1 - self._share) / self._share
+            self._published, self._unpublished = now, False

@@ -64,7 +64,7 @@ def test_what_is_observed_is_learnt_published_and_saved_at_the_end(recorder: Rec
     thread = recorder.thread()
     thread.start(None)
     recorder.observe(thread)
-    wait_for(lambda: thread.steps)
+    wait_for(lambda: len(recorder.published) > 1)
     thread.stop()
     assert not recorder.errors
     assert [w.version for w in recorder.published] == sorted({w.version for w in recorder.published})
