@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     KafkaConnectionError,
+    KafkaError,
     NoError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
@@ -25,7 +26,8 @@ CHANGELOG_DELETE_RETENTION_MS = 7 * _DAY_MS
 # A batch holds framing, key and headers beside its largest value.
 _BATCH_ROOM_BYTES = 65_536
 _DEADLINE_S = 30.0
-_POLL_S = 0.05
+_REQUEST_TIMEOUT_MS = 5_000
+_RETRY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +107,45 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
 async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
     """Every topic exists and is what it must be; `TopicError` names each fault and its cure. Alters nothing."""
     servers = settings.kafka.bootstrap_servers
+    created: set[str] = set()
+    end = time.monotonic() + _DEADLINE_S
+    while True:
+        # A client of its own for each attempt: one that has met a dead controller asks that one for ever.
+        admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+        try:
+            await admin.start()
+        except KafkaConnectionError as error:
+            await admin.close()
+            raise TopicError(
+                f"no broker answers at {servers}: start one (`interest-stream kafka start`) "
+                "or set kafka.bootstrap_servers"
+            ) from error
+        try:
+            return await _ensured(admin, settings, created)
+        except (_UnsettledError, KafkaError, TimeoutError) as error:
+            if time.monotonic() > end:
+                raise TopicError(
+                    f"the topics were not ready after {_DEADLINE_S:.0f} s: {error!r}; start the brokers that are down"
+                ) from error
+        finally:
+            await admin.close()
+        await asyncio.sleep(_RETRY_S)
+
+
+class _UnsettledError(Exception):
+    """What a broker said will be otherwise in a moment."""
+
+
+async def _ensured(admin: AIOKafkaAdminClient, settings: Settings, created: set[str]) -> tuple[TopicReport, ...]:
     specs = topic_specs(settings)
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    try:
-        await admin.start()
+    found = await _partitions(admin)
+    if missing := [spec for spec in specs if spec.name not in found]:
+        created |= await _create(admin, settings.kafka.bootstrap_servers, missing)
         found = await _partitions(admin)
-        created = await _create(admin, servers, [spec for spec in specs if spec.name not in found])
-        found = await _with_leaders(admin, [spec.name for spec in specs])
-        configs = await _configs(admin, specs)
-    except KafkaConnectionError as error:
-        raise TopicError(
-            f"no broker answers at {servers}: start one (`interest-stream kafka start`) or set kafka.bootstrap_servers"
-        ) from error
-    finally:
-        await admin.close()
+    # A new topic takes a moment to be known everywhere and to have leaders, and longer while a broker is down.
+    if waiting := [s.name for s in specs if not found.get(s.name) or any(p["leader"] < 0 for p in found[s.name])]:
+        raise _UnsettledError(f"partitions without a leader in {', '.join(waiting)}")
+    configs = await _configs(admin, [spec.name for spec in specs])
     faults = [fault for spec in specs for fault in _faults(spec, len(found[spec.name]), configs[spec.name], settings)]
     if faults:
         raise TopicError("\n".join(faults))
@@ -171,8 +198,6 @@ def _value(config: str) -> frozenset[str]:
 
 async def _create(admin: AIOKafkaAdminClient, servers: str, missing: Sequence[TopicSpec]) -> set[str]:
     """Names of the topics that this call created; others may create them at the same time."""
-    if not missing:
-        return set()
     answer: Any = await admin.create_topics(
         [NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.configs) for spec in missing]
     )
@@ -183,6 +208,8 @@ async def _create(admin: AIOKafkaAdminClient, servers: str, missing: Sequence[To
         for name, (error, message) in errors.items()
         if error not in (NoError, TopicAlreadyExistsError)
     }
+    if any(error.retriable for error, _ in refused.values()):
+        raise _UnsettledError(f"creation answered {sorted(error.__name__ for error, _ in refused.values())}")
     if refused:
         raise TopicError(
             "\n".join(
@@ -207,44 +234,20 @@ async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, list[Any]]:
     return {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
 
 
-async def _with_leaders(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Partitions of each topic once all have a leader: a new topic takes a moment, and longer on several brokers."""
-    end = time.monotonic() + _DEADLINE_S
-    while True:
-        found = await _partitions(admin)
-        waiting = [name for name in names if not found.get(name) or any(p["leader"] < 0 for p in found[name])]
-        if not waiting:
-            return found
-        if time.monotonic() > end:
-            raise TopicError(
-                f"partitions of {', '.join(waiting)} have had no leader for {_DEADLINE_S:.0f} s: "
-                "a broker that holds them is down, start it"
-            )
-        await asyncio.sleep(_POLL_S)
-
-
-async def _configs(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, dict[str, str]]:
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Effective settings by topic."""
-    end = time.monotonic() + _DEADLINE_S
-    while True:
-        # The broker that answers may learn of a new topic later than the one that answered before.
-        resources = await _described(admin, [spec.name for spec in specs])
-        failed = {name: (for_code(code), message) for code, message, _, name, _ in resources if code}
-        if not failed:
-            return {name: {entry[0]: entry[1] for entry in entries} for *_, name, entries in resources}
-        if any(error is not UnknownTopicOrPartitionError for error, _ in failed.values()) or time.monotonic() > end:
-            raise TopicError(
-                "\n".join(
-                    f"the broker does not tell the settings of {name} ({error.__name__}: {message}); "
-                    "allow this user to describe them"
-                    for name, (error, message) in failed.items()
-                )
-            )
-        await asyncio.sleep(_POLL_S)
-
-
-async def _described(admin: AIOKafkaAdminClient, names: Sequence[str]) -> list[Any]:
     answers: list[Any] = await admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     )
-    return [resource for answer in answers for resource in answer.resources]
+    configs: dict[str, dict[str, str]] = {}
+    for code, message, _, name, entries in (resource for answer in answers for resource in answer.resources):
+        error = for_code(code)
+        if error is UnknownTopicOrPartitionError:  # this broker learns of it later than the one asked before
+            raise _UnsettledError(f"{name} is not known everywhere")
+        if error is not NoError:
+            raise TopicError(
+                f"the broker does not tell the settings of {name} ({error.__name__}: {message}): allow this user to "
+                "describe them"
+            )
+        configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs

@@ -11,6 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.errors import KafkaStartError
 from streams.local_kafka import LocalKafka, start_background, status, stop_background
+from streams.sections import KafkaSettings, TopicSettings
+from streams.settings import Settings
+from streams.topics import ensure_topics
 
 ROOT = Path(__file__).parents[2]
 
@@ -160,8 +163,13 @@ def test_a_frozen_node_answers_when_it_goes_on_and_is_gone_with_its_data_after_s
 
 async def test_three_nodes_carry_on_without_one() -> None:
     with LocalKafka(nodes=3) as kafka:
-        await create(kafka, "shared")
-        await produce(kafka, "shared", [b"with three"])
+        settings = Settings(
+            kafka=KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), topics=TopicSettings(replication=3)
+        )
+        topic = settings.topics.user_events
+        assert {report.outcome for report in await ensure_topics(settings)} == {"created"}
+        await produce(kafka, topic, [b"with three"])
         kafka.nodes[0].kill()
-        await produce(kafka, "shared", [b"with two"])
-        assert await consume(kafka, "shared", 2) == [b"with three", b"with two"]
+        assert {report.outcome for report in await ensure_topics(settings)} == {"ok"}
+        await produce(kafka, topic, [b"with two"])
+        assert await consume(kafka, topic, 2) == [b"with three", b"with two"]
