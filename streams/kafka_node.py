@@ -19,28 +19,39 @@ _JAVA_FLAGS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djav
 
 # Java runs detached and the shell prints its pid.
 _LAUNCH = """
-log=$1; shift
+temporary=$1 log=$2; shift 2
 exec 3<&0
 "$@" </dev/null >>"$log" 2>&1 3<&- &
 echo $!
 """
 # A second process reads the lifeline, whose writing end only the starter holds: it ends without a line when the starter
-# is gone, in whatever way, and then Java goes too.
+# is gone, in whatever way, and then Java goes too, and with it the folder that nobody is left to remove.
 _LAUNCH_OWNED = f"""{_LAUNCH}
-{{ read -r _ <&3 || kill -KILL $!; }} >/dev/null 2>&1 &
+{{ read -r _ <&3 || {{ kill -KILL $!; sleep 0.1; [ -z "$temporary" ] || rm -rf "$temporary"; }}; }} >/dev/null 2>&1 &
 """
 
 
 class KafkaNode:
-    """One node in `folder`; `ports` are those of its broker and of its controller and stay the same over restarts."""
+    """One node in `folder`; `ports` are those of its broker and of its controller and stay the same over restarts.
 
-    def __init__(self, folder: Path, node_id: int, ports: tuple[int, int], settings: Mapping[str, str]) -> None:
+    `temporary` is removed when the starter dies without stopping the node.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        node_id: int,
+        ports: tuple[int, int],
+        settings: Mapping[str, str],
+        temporary: Path | None = None,
+    ) -> None:
         self.folder = folder
         self.node_id = node_id
         self.port = ports[0]
         self.log = folder / "kafka.log"
         self._config = folder / "server.properties"
         self._pid_file = folder / "pid"
+        self._temporary = temporary
         self._lifeline: int | None = None
         self._settings = {
             "node.id": str(node_id),
@@ -79,7 +90,15 @@ class KafkaNode:
         command = self._command("kafka.Kafka", str(self._config))
         reader, self._lifeline = os.pipe() if owned else (os.open(os.devnull, os.O_RDONLY), None)
         answer = subprocess.run(
-            ["sh", "-c", _LAUNCH_OWNED if owned else _LAUNCH, "sh", str(self.log), *command],
+            [
+                "sh",
+                "-c",
+                _LAUNCH_OWNED if owned else _LAUNCH,
+                "sh",
+                str(self._temporary or ""),
+                str(self.log),
+                *command,
+            ],
             stdin=reader,
             stdout=subprocess.PIPE,
             text=True,

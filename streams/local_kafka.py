@@ -51,7 +51,7 @@ class LocalKafka:
         self._cluster_id, ports = _load_or_create(self.folder, nodes)
         shared = _quorum_settings(ports)
         self.nodes = tuple(
-            KafkaNode(self.folder / f"node-{node_id}", node_id, pair, shared)
+            KafkaNode(self.folder / f"node-{node_id}", node_id, pair, shared, self.folder if self._temporary else None)
             for node_id, pair in enumerate(ports, start=1)
         )
         self.bootstrap_servers = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
