@@ -157,7 +157,11 @@ class Changelog:
         # The id row was written once, in the first transaction, and compaction leaves it where it is.
         unseen = {tp for tp, store in stores.items() if store.changelog_id is not None}
         while unseen:
-            for tp, records in (await self._committed.getmany(*unseen, timeout_ms=_FETCH_TIMEOUT_MS)).items():
+            fetched = await self._committed.getmany(*unseen, timeout_ms=_FETCH_TIMEOUT_MS)
+            for tp in list(unseen):
+                records = fetched.get(tp, [])
+                if not records and await self._committed.position(tp) < ends[tp]:
+                    continue
                 if stores[tp].changelog_id not in [r.value for r in records if r.key == ID_KEY]:
                     raise ChangelogError(
                         f"{tp.topic} partition {tp.partition} is not the changelog that the local rows were read from: "
