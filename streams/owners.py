@@ -91,7 +91,7 @@ class Owners:
         Call it in the assigned handler and do not wait there: the group's heartbeats would stop.
         """
         self._membership = membership
-        self._start_opening(self._open(sorted(partitions)))
+        self._start_opening(self._open(partitions))
 
     async def revoked(self) -> None:
         """Everything is closed; the step in work was finished first, for its generation is still valid."""
@@ -105,10 +105,12 @@ class Owners:
 
     def reopen(self) -> None:
         """What is assigned is opened again from what the changelog holds: the way back from a failed transaction."""
-        self._start_opening(self._open(sorted(self._owners), rewind=True))
+        self._start_opening(self._open(None))
 
     def _start_opening(self, opening: Coroutine[Any, Any, None]) -> None:
         self._ready.clear()
+        if self._opening is not None:
+            self._opening.cancel()
         self._opening = asyncio.create_task(opening)
         self._opening.add_done_callback(self._opened)
 
@@ -116,12 +118,14 @@ class Owners:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_error(error)
 
-    async def _open(self, partitions: list[int], rewind: bool = False) -> None:
+    async def _open(self, assigned: Collection[int] | None) -> None:
+        """Opens what is assigned; None opens again what is open, which is nothing after a revocation."""
         async with self._busy:
+            partitions = sorted(self._owners if assigned is None else assigned)
             while True:
                 self._close()
                 try:
-                    await self._open_once(partitions, rewind)
+                    await self._open_once(partitions)
                 except StaleMembership as error:
                     log.warning("%s; waiting for the next assignment", error)
                     return
@@ -133,7 +137,7 @@ class Owners:
             self._ready.set()
         log.info("own partitions %s (generation %d)", partitions or "none", self.membership.generation)
 
-    async def _open_once(self, partitions: list[int], rewind: bool) -> None:
+    async def _open_once(self, partitions: list[int]) -> None:
         if partitions:
             await self._changelog.wait_for_silence(partitions, self._end_transactions)
             stores = {partition: self._table.open(partition) for partition in partitions}
@@ -145,8 +149,8 @@ class Owners:
             for partition, store in stores.items():
                 next_offset = 0 if store.offset_row is None else SourceOffset.decode(store.offset_row).next_offset
                 self._owners[partition] = PartitionOwner(partition, store, next_offset)
-                if rewind:
-                    await self._consumer().rewind(self._topic, partition, next_offset)
+                # Where the group stands is not asked: its offsets outlive a changelog that was given up.
+                await self._consumer().rewind(self._topic, partition, next_offset)
 
     def _close(self) -> None:
         self._owners.clear()
