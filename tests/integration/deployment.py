@@ -122,16 +122,22 @@ class Deployment:
             tp = TopicPartition(topic, metadata.partition)
             self._next_offset[tp] = max(self._next_offset.get(tp, 0), metadata.offset + 1)
 
-    async def progress(self) -> dict[TopicPartition, int]:
-        """The source offsets that the group has committed."""
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[Any]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
         await admin.start()
         try:
-            found = await admin.list_consumer_group_offsets(self.settings.kafka.group_id)
-        except GroupCoordinatorNotAvailableError:  # a broker that has had no group before
-            return {}
+            yield admin
         finally:
             await admin.close()
+
+    async def progress(self) -> dict[TopicPartition, int]:
+        """The source offsets that the group has committed."""
+        async with self.admin() as admin:
+            try:
+                found = await admin.list_consumer_group_offsets(self.settings.kafka.group_id)
+            except GroupCoordinatorNotAvailableError:  # a broker that has had no group before
+                return {}
         return {tp: at.offset for tp, at in found.items()}
 
     async def applied(self, records: int | None = None, deadline_s: float = 60.0) -> None:
