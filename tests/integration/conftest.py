@@ -28,3 +28,19 @@ def deploy(kafka: LocalKafka, prefix: str, tmp_path: Path) -> Iterator[Deploy]:
             return await deployment.create()
 
         yield new
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
+    """A Kafka that the test starts and ends as it likes."""
+    kafka = LocalKafka(tmp_path / "kafka")
+    yield kafka
+    kafka.stop()
+
+
+@pytest.fixture
+def site(own_kafka: LocalKafka, prefix: str, tmp_path: Path) -> Iterator[Deployment]:
+    """A deployment on it, without its topics."""
+    deployment = Deployment(own_kafka.bootstrap_servers, prefix, tmp_path)
+    with killed_at_end(deployment.workers):
+        yield deployment

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,30 @@ class Deployment:
             logs = "\n".join(worker.text()[-3000:] for worker in self.workers)
             assert time.monotonic() < end, f"progress {progress}, sent {self._next_offset}\n{logs}"
             await asyncio.sleep(0.05)
+
+    @asynccontextmanager
+    async def load(self) -> AsyncIterator[None]:
+        """Some thousand events a second for as long as the block takes."""
+        stop = asyncio.Event()
+
+        async def feed() -> None:
+            async with self.producer(enable_idempotence=True) as producer:
+                for begin in count(0, 100):
+                    if stop.is_set():
+                        return
+                    await self.send_by(producer, (event(n) for n in range(begin, begin + 100)))
+                    await asyncio.sleep(0.05)
+
+        feeding = asyncio.create_task(feed())
+        try:
+            yield
+        finally:
+            stop.set()
+            await feeding
+
+    async def more(self, records: int = 500) -> None:
+        """So many more records are taken into account."""
+        await self.applied(sum((await self.progress()).values()) + records)
 
     async def finish(self, worker: Worker) -> None:
         """All that was sent is taken into account, and the worker has stopped."""

@@ -1,0 +1,36 @@
+"""A broker that comes late, dies and comes back."""
+
+from __future__ import annotations
+
+import signal
+
+from streams.local_kafka import LocalKafka
+from streams.process import STOP_DEADLINE_S
+from tests.integration.deployment import Deployment, event
+
+
+async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: LocalKafka, site: Deployment) -> None:
+    worker = site.worker()
+    await worker.wait_for(f"waiting for a Kafka broker at {site.servers} (kafka.bootstrap_servers)")
+    own_kafka.start()
+    await worker.owns()
+    await site.send(event(n) for n in range(1000))
+    await site.applied()
+
+    node = own_kafka.nodes[0]
+    async with site.load():
+        await site.more()
+        node.kill()
+        node.start()
+        await site.more()
+    await site.applied()
+
+    other = site.worker("b")
+    await other.owns()
+    node.kill()
+    assert await worker.stop(signal.SIGTERM) < STOP_DEADLINE_S + 2
+    assert await other.stop(signal.SIGINT) < STOP_DEADLINE_S + 2
+    node.start()
+    await site.send(event(n) for n in range(1000))
+    await site.finish(site.worker())
+    await site.check(stopped=["a"])
