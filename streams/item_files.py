@@ -28,15 +28,7 @@ class FileItem:
 
     def encode(self) -> bytes:
         """The `item-catalog` record value."""
-        return orjson.dumps(
-            {
-                "schema_version": 1,
-                "event_type": "item.upsert",
-                "item_id": self.item_id,
-                "title": self.title,
-                "categories": self.categories,
-            }
-        )
+        return orjson.dumps({"schema_version": 1, "title": self.title, "categories": self.categories})
 
 
 def read_items(path: Path) -> list[FileItem]:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any
 
 import orjson
 
+from streams import dialects
 from streams.delimited import JSON_SUFFIXES, LogError, open_text, read_delimited, suffix_of
+from streams.errors import Rejected
 
 GUESSES = {
     "user": ("user_id", "user", "userid", "uid", "customer_id", "reviewerid", "visitorid"),
@@ -35,7 +36,6 @@ GUESSES = {
 REQUIRED = ("user", "item", "time")
 ITEMLESS_TYPES = ("search", "user.delete")
 RATINGS_COLUMNS = ("user_id", "item_id", "rating", "timestamp")  # of MovieLens files without a header
-SECONDS_BELOW = 1e11  # a smaller number counts seconds (up to the year 5138), a larger one milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,15 @@ class LoggedEvent:
 
     def encode(self) -> bytes:
         """The `user-events` record value."""
-        # A log that counts from 0 holds times that only the unit of seconds tells from milliseconds.
-        seconds = self.time_ms < SECONDS_BELOW
+        # A log that counts from 0 holds milliseconds that would be taken for seconds.
+        small = self.time_ms < dialects.SECONDS_BELOW
         record: dict[str, object] = {
             "schema_version": 1,
             **(self.others or {}),
             "event_id": self.event_id,
             "event_type": self.event_type,
             "user_id": self.user_id,
-            "timestamp": self.time_ms / 1000 if seconds else self.time_ms,
+            "timestamp": self.time_ms / 1000 if small else self.time_ms,
         }
         if self.item_id:
             record["item_id"] = self.item_id
@@ -116,18 +116,15 @@ def read_events(path: Path, columns: Mapping[str, str] | None = None, skip_bad: 
 
 
 def parse_time_ms(text: str) -> int:
-    """Epoch milliseconds of a number (seconds or milliseconds, by size) or of an ISO-8601 time (UTC unless it says)."""
+    """Epoch milliseconds of a time in any form that events may carry. Raises ValueError."""
     try:
-        number = float(text)
+        time: float | str = float(text)
     except ValueError:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(f"{text!r} is neither an epoch time nor an ISO-8601 one") from None
-        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    if not math.isfinite(number):
-        raise ValueError(f"time {text!r} is not finite")
-    return round(number * 1000 if abs(number) < SECONDS_BELOW else number)
+        time = text
+    try:
+        return dialects.time_ms(time)
+    except Rejected as error:
+        raise ValueError(error.message) from None
 
 
 def _delimited_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:

@@ -1,98 +1,84 @@
-"""Events and items sent to their topics: in batches, in order, each record to the partition of its key."""
+"""Event logs and made-up events sent to Kafka, with a progress bar."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Sequence
+from pathlib import Path
 
-from aiokafka import AIOKafkaProducer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
-from streams.item_files import FileItem
-from streams.logs import LoggedEvent
-from streams.topic_log import partition_count, partition_of
-
-CHUNK = 2_000  # records handed over at a time, at full speed
-TICK_S = 0.02  # between chunks, at a given rate
-BATCH_BYTES = 256 * 1024
+from streams.delimited import LogError
+from streams.item_files import FileItem, read_items
+from streams.logs import LoggedEvent, parse_columns, read_events
+from streams.publisher import Publisher, due
+from streams.settings import Settings
 
 
-class Publisher:
-    """An idempotent producer of one topic that sends whole batches; records with one key stay in order."""
-
-    def __init__(self, servers: str, topic: str):
-        self.topic = topic
-        self._servers = servers
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=servers, acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES
-        )
-        self._partition_of: dict[bytes, int] = {}
-        self._partitions = 0
-
-    async def __aenter__(self) -> Self:
-        self._partitions = await partition_count(self._servers, self.topic)
-        await self._producer.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._producer.stop()
-
-    async def send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
-        """The records (key, value) are acknowledged by all in-sync replicas when this returns."""
-        by_partition: dict[int, list[tuple[bytes, bytes]]] = {}
-        for record in records:
-            partition = self._partition_of.get(record[0])
-            if partition is None:
-                partition = self._partition_of[record[0]] = partition_of(record[0], self._partitions)
-            by_partition.setdefault(partition, []).append(record)
-        await asyncio.gather(*(self._send(partition, part) for partition, part in by_partition.items()))
-
-    async def _send(self, partition: int, records: list[tuple[bytes, bytes]]) -> None:
-        acknowledged = []
-        batch = self._producer.create_batch()
-        for key, value in records:
-            # The record's own timestamp is the time of sending: topics drop what is old by it, and logs are old.
-            while batch.append(key=key, value=value, timestamp=None) is None:
-                acknowledged.append(await self._producer.send_batch(batch, self.topic, partition=partition))
-                batch = self._producer.create_batch()
-        acknowledged.append(await self._producer.send_batch(batch, self.topic, partition=partition))
-        await asyncio.gather(*acknowledged)
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.completed / task.finished_time if task.finished_time else task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")
 
 
-async def due(total: int, rate_per_s: float | None) -> AsyncIterator[tuple[int, int]]:
-    """The ranges (start, end) of `total` things as they fall due: at once in chunks, or at the rate."""
-    if rate_per_s is None:
-        for start in range(0, total, CHUNK):
-            yield start, min(start + CHUNK, total)
-        return
-    begin, start = time.monotonic(), 0
-    while start < total:
-        end = min(total, int((time.monotonic() - begin + TICK_S) * rate_per_s))
-        if end > start:
-            yield start, end
-            start = end
-        await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - begin) % TICK_S))
+def parse_rate(text: str) -> float | None:
+    """Events per second of "500/s" or "500"; None for "max"."""
+    if text == "max":
+        return None
+    try:
+        rate = float(text.removesuffix("/s"))
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise LogError(f"--rate {text!r}: expected a number of events per second, such as 500/s, or max")
+    return rate
 
 
-async def fill_catalog(servers: str, topic: str, items: Sequence[FileItem], advance: Callable[[int], None]) -> None:
-    """The items stand in the catalog; `advance` hears of each chunk's size."""
-    async with Publisher(servers, topic) as publisher:
-        async for start, end in due(len(items), None):
-            await publisher.send([(item.item_id.encode(), item.encode()) for item in items[start:end]])
-            advance(end - start)
+async def replay_file(
+    settings: Settings,
+    console: Console,
+    file: Path,
+    items_file: Path | None = None,
+    columns: str | None = None,
+    rate_per_s: float | None = None,
+    limit: int | None = None,
+    skip_bad: bool = False,
+) -> None:
+    """The file's events stand in `user-events` and its items in `item-catalog`."""
+    with console.status(f"reading {file}"):
+        log = read_events(file, parse_columns(columns), skip_bad)
+        items = read_items(items_file) if items_file else []
+    if log.bad_lines:
+        console.print(f"[yellow]{log.bad_lines} bad lines left out[/]")
+    await send(settings, console, log.events[:limit], items, rate_per_s)
 
 
-async def replay(
-    servers: str,
-    topic: str,
+async def send(
+    settings: Settings,
+    console: Console,
     events: Sequence[LoggedEvent],
-    advance: Callable[[int], None],
+    items: Sequence[FileItem],
     rate_per_s: float | None = None,
 ) -> None:
-    """The events stand in the topic, in their order per user; `advance` hears of each chunk's size."""
-    async with Publisher(servers, topic) as publisher:
-        async for start, end in due(len(events), rate_per_s):
-            await publisher.send([(event.user_id.encode(), event.encode()) for event in events[start:end]])
-            advance(end - start)
+    """Items first, then the events, in their order per user; acknowledged by all in-sync replicas."""
+    servers, topics = settings.kafka.bootstrap_servers, settings.topics
+    pairs = [(item.item_id.encode(), item.encode()) for item in items]
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+    )
+    with progress:
+        if pairs:
+            task = progress.add_task(topics.item_catalog, total=len(pairs))
+            async with Publisher(servers, topics.item_catalog) as publisher:
+                async for start, end in due(len(pairs), None):
+                    await publisher.send(pairs[start:end])
+                    progress.update(task, completed=end)
+        task = progress.add_task(topics.user_events, total=len(events))
+        async with Publisher(servers, topics.user_events) as publisher:
+            async for start, end in due(len(events), rate_per_s):
+                await publisher.send([(event.user_id.encode(), event.encode()) for event in events[start:end]])
+                progress.update(task, completed=end)

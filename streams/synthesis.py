@@ -5,10 +5,14 @@ events, in sessions; each next item is one of those that follow the last (most o
 popular one. So the last items say much about the next, and popularity says little.
 """
 
+import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from streams.item_files import FileItem
@@ -73,6 +77,19 @@ class Synthesis:
             yield LoggedEvent(
                 user_name(user), item_name(item), time_ms, EVENT_TYPES[type_], f"synthetic:{n}", value=stars
             )
+
+
+def write(synthesis: Synthesis, out: Path | None, items_out: Path | None) -> None:
+    """Events as JSON lines in `out`, or on stdout; items in `items_out`, if any."""
+    if items_out is not None:
+        described = (
+            {"item_id": item.item_id, "title": item.title, "categories": item.categories} for item in synthesis.items()
+        )
+        items_out.write_bytes(b"".join(orjson.dumps(item) + b"\n" for item in described))
+    with nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as file:
+        for event in synthesis.events():
+            file.write(event.encode() + b"\n")
+        file.flush()
 
 
 def user_name(index: int) -> str:

@@ -1,0 +1,284 @@
+"""The command line, `interest-stream`. Whatever a command needs is imported inside it, so that help comes at once."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.command_line import CommandLine, Commands
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="[dim]--config and --set may stand anywhere: interest-stream worker --set predictions.per=event[/]",
+)
+kafka_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
+
+Rate = Annotated[str, typer.Option(metavar="N/s", help="Events per second, or [bold]max[/].")]
+Log = Annotated[Path, typer.Argument(metavar="FILE", help="The event log.", show_default=False)]
+Items = Annotated[Path | None, typer.Option(metavar="FILE", help="Item file; its titles and categories go first.")]
+Columns = Annotated[str | None, typer.Option(metavar="ROLE=NAME,…", help="Which column is what.", show_default="guessed")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines out and count them, instead of stopping.")]
+
+
+@app.callback()
+def interest_stream(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings file.", show_default="interest.toml, if there")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated.")
+    ] = None,
+) -> None:
+    """Events of users in, what each will want next out, over Apache Kafka.
+
+    [bold]First look[/]      interest-stream demo
+
+    [bold]Your own events[/] interest-stream kafka start
+                    interest-stream worker &
+                    interest-stream replay ratings.csv --items movies.csv
+                    interest-stream tail
+                    interest-stream show USER
+    """
+    ctx.obj = CommandLine(config, list(overrides or ()))
+    # A client's own log repeats what its exceptions say; the worker, which logs, turns it on again.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+@app.command()
+def worker(
+    ctx: typer.Context,
+    with_stdin: Annotated[bool, typer.Option("--with-stdin", hidden=True, help="End when stdin closes.")] = False,
+) -> None:
+    """Run one worker: events in, predictions out, until SIGTERM or Ctrl-C.
+
+    Start as many as there are cores, each with a data folder of its own:
+    interest-stream worker --set worker.data_dir=data/2
+    """
+    settings = ctx.obj.settings()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    if with_stdin:
+        from streams.worker_process import end_with_stdin
+
+        end_with_stdin()
+    from streams.app import run_worker
+
+    run_worker(settings)
+
+
+@app.command()
+def topics(ctx: typer.Context) -> None:
+    """Create the topics that are missing, and verify all of them."""
+    from streams.topics import ensure_topics
+
+    settings = ctx.obj.settings()
+    asyncio.run(ensure_topics(settings))
+    names = settings.topics
+    console().print(
+        f"[green]✓[/] {names.user_events}, {names.interest_predictions}, {names.user_events_dlq}, {names.item_index}, "
+        f"{names.item_catalog} and {settings.changelog_topic} stand at {settings.kafka.bootstrap_servers}"
+    )
+
+
+@app.command()
+def replay(
+    ctx: typer.Context,
+    file: Log,
+    items: Items = None,
+    rate: Rate = "max",
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many events.", show_default="all")] = None,
+    columns: Columns = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Send an event log to user-events, in order of time.
+
+    Formats: MovieLens .inter and .dat, .csv and .tsv with a header, .jsonl; each also with .gz. Roles of columns:
+    user, item, time, value, text, type; what the header's names don't tell is named:
+
+    interest-stream replay plays.csv --columns user=listener,item=track,time=at --rate 500/s
+    """
+    from streams.replay import parse_rate, replay_file
+
+    settings = ctx.obj.settings()
+    asyncio.run(replay_file(settings, console(), file, items, columns, parse_rate(rate), limit, skip_bad))
+
+
+@app.command()
+def synthesize(
+    ctx: typer.Context,
+    events: Annotated[int, typer.Option(min=1, help="How many events.")] = 10_000,
+    users: Annotated[int, typer.Option(min=1, help="How many users.")] = 100,
+    items: Annotated[int, typer.Option(min=12, help="How many items.")] = 240,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another population.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON lines.", show_default="stdout")] = None,
+    items_out: Annotated[Path | None, typer.Option(metavar="FILE", help="The items, as JSON lines.")] = None,
+    rate: Annotated[str | None, typer.Option(metavar="N/s", help="Send to Kafka instead, at this rate or [bold]max[/].")] = None,
+) -> None:
+    """Make up users whose interests drift: to a file, or straight into Kafka.
+
+    interest-stream synthesize --events 50000 --out events.jsonl --items-out items.jsonl
+
+    interest-stream synthesize --events 50000 --rate 300/s
+    """
+    from streams.replay import parse_rate, send
+    from streams.synthesis import synthesize as make
+    from streams.synthesis import write
+
+    made = make(events, users, items, seed)
+    if rate is None:
+        write(made, out, items_out)
+    else:
+        asyncio.run(send(ctx.obj.settings(), console(), list(made.events()), made.items(), parse_rate(rate)))
+
+
+@app.command()
+def tail(
+    ctx: typer.Context,
+    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="End after so many.", show_default="never")] = None,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest prediction kept.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The records as they are, one per line.")] = False,
+) -> None:
+    """Watch predictions arrive: who, what next, which interests, and why."""
+    from streams.tail import tail as follow
+
+    follow_all = follow(ctx.obj.settings(), console(), user=user, limit=limit, from_start=from_start, as_json=as_json)
+    asyncio.run(follow_all)
+
+
+@app.command()
+def show(
+    ctx: typer.Context, user: Annotated[str, typer.Argument(metavar="USER", show_default=False, help="The user's id.")]
+) -> None:
+    """Show what is stored of a user, and the latest prediction."""
+    from streams.show import show as show_user
+
+    asyncio.run(show_user(ctx.obj.settings(), console(), user))
+
+
+@app.command()
+def config(
+    ctx: typer.Context,
+    toml: Annotated[bool, typer.Option("--toml", help="As the text of an interest.toml.")] = False,
+) -> None:
+    """Print every setting, its value and where that came from.
+
+    Sources, each overruling the one before: defaults, interest.toml, environment (INTEREST_KAFKA__GROUP_ID=…), --set.
+    """
+    settings = ctx.obj.settings()
+    if toml:
+        typer.echo(settings.to_toml(), nl=False)
+        return
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("setting", "value", "source", "meaning"):
+        table.add_column(heading, no_wrap=True, min_width=None if heading == "meaning" else 7)
+    for row in settings.explain():
+        style = "dim" if row.source == "default" else "green"
+        table.add_row(row.key, f"[{style}]{row.value}[/]", f"[{style}]{row.source}[/]", f"[dim]{row.help}[/]")
+    console().print(table)
+
+
+KafkaFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where its data and its log lie.")]
+
+
+@kafka_app.command()
+def start(
+    folder: KafkaFolder = Path("data/kafka"),
+    nodes: Annotated[int, typer.Option(help="1 or 3 brokers.")] = 1,
+) -> None:
+    """Start it in the background; the first time its jars are fetched through Maven."""
+    from streams.local_kafka import start_background
+
+    with console().status("starting Kafka"):
+        state = start_background(folder, nodes)
+    console().print(
+        f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log lie in {state.folder}\n"
+        f"  [bold]export INTEREST_KAFKA__BOOTSTRAP_SERVERS={state.bootstrap_servers}[/]   makes every command use it",
+        soft_wrap=True,
+    )
+
+
+@kafka_app.command()
+def stop(folder: KafkaFolder = Path("data/kafka")) -> None:
+    """Stop it; its data stay."""
+    from streams.local_kafka import stop_background
+
+    stopped = stop_background(folder)
+    console().print(f"no Kafka has been started in {folder}" if stopped is None else "[green]✓[/] stopped")
+
+
+@kafka_app.command()
+def status(folder: KafkaFolder = Path("data/kafka")) -> None:
+    """Say whether it runs, and where. Exits 1 where it doesn't."""
+    from streams import local_kafka
+
+    found = local_kafka.status(folder)
+    if found is None or not found.running:
+        console().print(f"no Kafka runs in {folder}")
+        raise typer.Exit(1)
+    pids = ", ".join(map(str, found.pids))
+    console().print(f"Kafka runs at [bold]{found.bootstrap_servers}[/] (process {pids})", soft_wrap=True)
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An event log.", show_default="a made-up stream")
+    ] = None,
+    items: Items = None,
+    columns: Columns = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How long events are sent, where no rate is given.")] = 40,
+    rate: Annotated[
+        str | None, typer.Option(metavar="N/s", help="Events per second, or [bold]max[/].", show_default="400/s; a log: by --seconds")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many events.", show_default="all")] = None,
+    repeats: Annotated[
+        str | None, typer.Option(metavar="allow|filter", help="May a user's items return?", show_default="as in the log")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Whom to watch.", show_default="the most active")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the made-up stream.")] = 0,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the summary there.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with Kafka's data and the worker's log.")] = False,
+) -> None:
+    """See it work: Kafka, a worker, a stream of events, and what comes out, checked at the end.
+
+    interest-stream demo --events ratings.csv --items movies.csv --json summary.json
+    """
+    from streams.demo import run_demo
+    from streams.demo_feed import DemoOptions
+
+    line: CommandLine = ctx.obj
+    options = DemoOptions(events, items, columns, seconds, rate, limit, repeats, user, seed, keep)
+    raise typer.Exit(run_demo(line, options, console(), json))
+
+
+def console() -> "Console":
+    """The terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def main() -> None:
+    """Runs the command line; the process ends with its exit code."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
