@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +27,9 @@ app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine
 Rate = Annotated[str, typer.Option(metavar="N/s", help="Events per second, or [bold]max[/].")]
 Log = Annotated[Path, typer.Argument(metavar="FILE", help="The event log.", show_default=False)]
 Items = Annotated[Path | None, typer.Option(metavar="FILE", help="Item file; its titles and categories go first.")]
-Columns = Annotated[str | None, typer.Option(metavar="ROLE=NAME,…", help="Which column is what.", show_default="guessed")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="ROLE=NAME,…", help="Which column is what.", show_default="guessed")
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines out and count them, instead of stopping.")]
 
 
@@ -53,7 +54,7 @@ def interest_stream(
                     interest-stream show USER
     """
     ctx.obj = CommandLine(config, list(overrides or ()))
-    # A client's own log repeats what its exceptions say; the worker, which logs, turns it on again.
+    # A client's own log repeats what its exceptions say; the worker's journal turns it on again.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
@@ -68,13 +69,13 @@ def worker(
     interest-stream worker --set worker.data_dir=data/2
     """
     settings = ctx.obj.settings()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    if with_stdin:
-        from streams.worker_process import end_with_stdin
+    from streams.journal import start_journal
+    from streams.worker_process import end_with_stdin
 
+    start_journal()
+    if with_stdin:
         end_with_stdin()
-    from streams.app import run_worker
+    from streams.app import run_worker  # only now: torch takes seconds
 
     run_worker(settings)
 
@@ -125,7 +126,9 @@ def synthesize(
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another population.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON lines.", show_default="stdout")] = None,
     items_out: Annotated[Path | None, typer.Option(metavar="FILE", help="The items, as JSON lines.")] = None,
-    rate: Annotated[str | None, typer.Option(metavar="N/s", help="Send to Kafka instead, at this rate or [bold]max[/].")] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="N/s", help="Send to Kafka instead, at this rate or [bold]max[/].")
+    ] = None,
 ) -> None:
     """Make up users whose interests drift: to a file, or straight into Kafka.
 
@@ -245,16 +248,22 @@ def demo(
     columns: Columns = None,
     seconds: Annotated[float, typer.Option(min=1, help="How long events are sent, where no rate is given.")] = 40,
     rate: Annotated[
-        str | None, typer.Option(metavar="N/s", help="Events per second, or [bold]max[/].", show_default="400/s; a log: by --seconds")
+        str | None,
+        typer.Option(
+            metavar="N/s", help="Events per second, or [bold]max[/].", show_default="400/s; a log: by --seconds"
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first so many events.", show_default="all")] = None,
     repeats: Annotated[
-        str | None, typer.Option(metavar="allow|filter", help="May a user's items return?", show_default="as in the log")
+        str | None,
+        typer.Option(metavar="allow|filter", help="May a user's items return?", show_default="as in the log"),
     ] = None,
     user: Annotated[str | None, typer.Option(help="Whom to watch.", show_default="the most active")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the made-up stream.")] = 0,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the summary there.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with Kafka's data and the worker's log.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the folder with Kafka's data and the worker's log.")
+    ] = False,
 ) -> None:
     """See it work: Kafka, a worker, a stream of events, and what comes out, checked at the end.
 

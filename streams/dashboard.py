@@ -126,7 +126,9 @@ class Dashboard:
         table.add_row("events/s", f"[bold cyan]{self.events_per_s:,.0f}[/]", Text(sparks(self._rates), "cyan"))
         table.add_row("lag", f"[bold yellow]{self.lag:,}[/]", Text(sparks(self._lags), "yellow"))
         known = p50 == p50
-        table.add_row("latency", f"[bold]{p50:,.0f}[/]" if known else "", "ms p50, produced → readable" if known else "")
+        table.add_row(
+            "latency", f"[bold]{p50:,.0f}[/]" if known else "", "ms p50, produced → readable" if known else ""
+        )
         table.add_row("", f"[bold]{p99:,.0f}[/]" if known else "", "ms p99" if known else "")
         return Panel(table, title="stream", title_align="left", box=ROUNDED, height=6)
 
@@ -181,7 +183,11 @@ class Dashboard:
             p = now.get(name, 0.0)
             mark = "●" if name == truth else ""
             table.add_row(
-                Text(mark, style), Text(name[:12], style), percent(p), Text(bar(p, 13), style), Text(sparks(line, 1.0), style)
+                Text(mark, style),
+                Text(name[:12], style),
+                percent(p),
+                Text(bar(p, 13), style),
+                Text(sparks(line, 1.0), style),
             )
         return table
 

@@ -1,4 +1,4 @@
-"""Delimited text files as named columns: typed headers (`.inter`, `.item`), `::` (`.dat`), tabs and commas, plain or gzipped."""
+"""Delimited text files as named columns: typed headers (`.inter`, `.item`), `::` (`.dat`), tabs, commas, gzip."""
 
 import csv
 import gzip

@@ -1,4 +1,4 @@
-"""The demo: a local Kafka, a worker, a stream of events, the predictions read back, and the outcome checked against the input."""
+"""The demo: a local Kafka, a worker, a stream of events, its predictions, and a check against the input."""
 
 import asyncio
 import signal
@@ -67,9 +67,7 @@ def run_demo(line: CommandLine, options: DemoOptions, console: Console, json_fil
 class DemoRun:
     """One run, once Kafka is up."""
 
-    def __init__(
-        self, settings: Settings, feed: Feed, worker: WorkerProcess, board: Scoreboard, dashboard: Dashboard
-    ):
+    def __init__(self, settings: Settings, feed: Feed, worker: WorkerProcess, board: Scoreboard, dashboard: Dashboard):
         self._settings = settings
         self._servers = settings.kafka.bootstrap_servers
         self._feed = feed
@@ -135,13 +133,14 @@ class DemoRun:
                 if place.topic == self._settings.topics.user_events_dlq:
                     self._rejected += len(records)
                 else:
-                    for record in records:
-                        self._board.receive(read_prediction(record.value), now_s)
+                    for value in (record.value for record in records if record.value is not None):
+                        self._board.receive(read_prediction(value), now_s)
             if batches or self._dashboard.lag <= self._rejected:
                 heard_s = now_s
             elif now_s - heard_s > STALL_S:
+                waiting = self._dashboard.lag - self._rejected
                 raise StreamError(
-                    f"no prediction for {STALL_S:.0f} s though {self._dashboard.lag} events wait.\n{self._worker.log_tail()}"
+                    f"no prediction for {STALL_S:.0f} s though {waiting} events wait.\n{self._worker.log_tail()}"
                 )
             self._worker.check()
 

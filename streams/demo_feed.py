@@ -53,7 +53,9 @@ def prepare(options: DemoOptions) -> Feed:
         events, items = list(made.events()), made.items()
         names, topics = list(TOPICS), made.topic.tolist()
         # Of made-up users one whom the eye can follow.
-        return Feed(events, items, rate, _repeats(options, events), _watched(options, events, 3.0), lambda n: names[topics[n]])
+        return Feed(
+            events, items, rate, _repeats(options, events), _watched(options, events, 3.0), lambda n: names[topics[n]]
+        )
     events = read_events(options.events, parse_columns(options.columns)).events[: options.limit]
     items = read_items(options.items) if options.items else []
     if options.rate is None:

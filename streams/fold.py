@@ -1,6 +1,6 @@
 """The reference fold: what every user's row must say, straight from the input, against what the changelog says.
 
-The oracle of the demo and of the integration tests. It shares nothing with the worker but the decoder of events and the chain.
+The oracle of the demo and the integration tests. With the worker it shares the decoder of events and the chain only.
 """
 
 from collections.abc import AsyncIterable, Iterable, Mapping
@@ -57,7 +57,7 @@ class Comparison:
         return "; ".join(parts)
 
 
-def fold_records(records: Iterable[ConsumerRecord], max_bytes: int = MAX_RECORD_BYTES) -> InputFold:
+def fold_records(records: Iterable[ConsumerRecord[bytes, bytes]], max_bytes: int = MAX_RECORD_BYTES) -> InputFold:
     """The rows that these records of `user-events` must lead to, each partition's in order of offset."""
     users: dict[str, UserFold] = {}
     events = rejected = 0
@@ -87,13 +87,15 @@ async def fold_changelog(servers: str, topic: str) -> dict[str, UserFold]:
     return await fold_rows(read_topic(servers, topic, settled=True))
 
 
-async def fold_rows(records: AsyncIterable[ConsumerRecord]) -> dict[str, UserFold]:
-    """The newest row of every user; a tombstone deletes, keys that begin with \\0 are no users."""
+async def fold_rows(records: AsyncIterable[ConsumerRecord[bytes, bytes]]) -> dict[str, UserFold]:
+    """The newest row of every user; a tombstone deletes, keys that begin with U+0000 are no users."""
     newest: dict[bytes, bytes] = {}
     async for record in records:
+        if record.key is None or record.key.startswith(b"\0"):
+            continue
         if record.value is None:
             newest.pop(record.key, None)
-        elif not record.key.startswith(b"\0"):
+        else:
             newest[record.key] = record.value
     header = RowLayout(())  # every row begins with it, whatever fields the model declares
     rows = header.unpack([value[: header.size] for value in newest.values()])

@@ -97,7 +97,7 @@ def parse_columns(text: str | None) -> dict[str, str]:
 def read_events(path: Path, columns: Mapping[str, str] | None = None, skip_bad: bool = False) -> EventLog:
     """Every event of the file, sorted by time.
 
-    Raises `LogError` at the first bad line, or with `skip_bad` counts such lines; a file without one good line is an error.
+    Raises `LogError` at the first bad line, or with `skip_bad` counts such lines, and for a file without one good line.
     """
     rows = _json_rows(path, columns or {}) if suffix_of(path) in JSON_SUFFIXES else _delimited_rows(path, columns or {})
     events: list[LoggedEvent] = []

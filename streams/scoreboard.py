@@ -1,6 +1,6 @@
 """What the demo measures: latency, lag, and recall@10 of the predictions against decayed popularity on the same events.
 
-An event scores as a hit when the prediction that followed the same user's previous event held its item among the first ten. A
+An event is a hit when the prediction that followed the same user's previous event held its item among the first ten. A
 user's first event and an item's first appearance are misses. Knows nothing of Kafka.
 """
 
@@ -34,7 +34,7 @@ class Scoreboard:
         self._user = [users.setdefault(event.user_id, len(users)) for event in events]
         self._item = [items.setdefault(event.item_id, len(items)) for event in events]
         self._scorable = np.array([item > 0 for item in self._item])  # [n]
-        self._next = _next_of_same(self._user)  # [n] place of the user's next event, −1 = none
+        self._next = _next_of_same(self._user)  # [n] place of the user's next event, -1 = none
         self._known = np.zeros(len(events), np.bool_)  # [n] the item appeared before
         self._known[[place for place in _next_of_same(self._item) if place >= 0]] = True
         self._had: list[list[int]] | None = [[] for _ in users] if repeats == "filter" else None
@@ -118,7 +118,7 @@ def has_repeats(events: Sequence[LoggedEvent]) -> bool:
 
 
 def _next_of_same(values: Sequence[int]) -> list[int]:
-    """The place of the next equal value, −1 where none follows."""
+    """The place of the next equal value, -1 where none follows."""
     following = [-1] * len(values)
     last: dict[int, int] = {}
     for place, value in enumerate(values):

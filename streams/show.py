@@ -105,11 +105,11 @@ async def _newest(servers: str, topic: str, partition: int, user: str) -> bytes 
 
 
 async def _item_ids(servers: str, topic: str, largest: int) -> list[str]:
-    """Item ids by index, from "" for no item to at least the largest asked for: the register's order of first appearance."""
+    """Item ids by index, "" for none, at least up to the largest: the register's order of first appearance."""
     ids = {"": 0}
     if largest:
         async for record in read_topic(servers, topic):
-            ids.setdefault(record.key.decode(), len(ids))
+            ids.setdefault((record.key or b"").decode(), len(ids))
     if len(ids) <= largest:
         raise StreamError(f"{topic} registers {len(ids) - 1} items, but a row names item {largest}: not its register")
     return list(ids)

@@ -1,8 +1,8 @@
 """A seeded population whose interests drift: users stay with a topic for a while, and one item leads to the next.
 
-Every item belongs to a topic and knows the few items of its topic that follow it well. A user holds a topic for some dozens of
-events, in sessions; each next item is one of those that follow the last (most often), else a popular one of the topic, else any
-popular one. So the last items say much about the next, and popularity says little.
+Every item belongs to a topic and knows the few items of its topic that follow it well. A user holds a topic for some
+dozens of events, in sessions; each next item is mostly one of those that follow the last, else a popular one of the
+topic, else any popular one. So the last items say much about the next, and popularity says little.
 """
 
 import sys
@@ -35,8 +35,8 @@ TOPICS = {
 }
 ADJECTIVES = (
     "Silent", "Crimson", "Last", "Hidden", "Golden", "Broken", "Distant", "Electric", "Frozen", "Midnight", "Restless",
-    "Scarlet", "Secret", "Velvet", "Wild", "Burning", "Hollow", "Lucky", "Paper", "Seventh", "Second", "Glass", "Lonely",
-    "Endless", "Quiet", "Savage", "Stolen", "Twisted", "Vanishing", "Wandering",
+    "Scarlet", "Secret", "Velvet", "Wild", "Burning", "Hollow", "Lucky", "Paper", "Seventh", "Second", "Glass",
+    "Lonely", "Endless", "Quiet", "Savage", "Stolen", "Twisted", "Vanishing", "Wandering",
 )  # fmt: skip
 EVENT_TYPES = ("view", "click", "add_to_cart", "purchase", "rating", "like")
 EVENT_TYPE_P = (0.45, 0.30, 0.08, 0.05, 0.07, 0.05)
@@ -53,7 +53,7 @@ class Synthesis:
     """A population and its events, the same for the same four numbers; arrays are in order of time."""
 
     titles: list[str]
-    item_topics: NDArray[np.int64]  # [M, 2] index into TOPICS; −1 = only one topic
+    item_topics: NDArray[np.int64]  # [M, 2] index into TOPICS; -1 = only one topic
     user: NDArray[np.int64]  # [n]
     item: NDArray[np.int64]  # [n]
     type: NDArray[np.int64]  # [n] index into EVENT_TYPES
@@ -144,7 +144,7 @@ def _next_topic(rng: np.random.Generator, favourites: NDArray[np.int64], now: ND
 
 
 def _times(rng: np.random.Generator, user: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Event times [n] in ms: per user sessions of some minutes, spread over the whole span; `user` in order of steps."""
+    """Event times [n] in ms: per user sessions of some minutes, spread over the span; `user` in order of steps."""
     order = np.argsort(user, kind="stable")
     opens = rng.random(len(user)) < 1 / SESSION_EVENTS
     gaps = np.where(opens, rng.exponential(1.0, len(user)), 0.0)  # between sessions, in shares of the user's span
@@ -181,7 +181,7 @@ class _Catalog:
     def next_item(
         self, rng: np.random.Generator, last: NDArray[np.int64], topic: NDArray[np.int64], fresh: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """One item per user [U]; `fresh` users begin a topic, `last` is −1 for new ones."""
+        """One item per user [U]; `fresh` users begin a topic, `last` is -1 for new ones."""
         n = len(last)
         low, high = self._cumulated[self._topic_start[topic]], self._cumulated[self._topic_start[topic + 1]]
         place = np.searchsorted(self._cumulated, low + rng.random(n) * (high - low), side="right") - 1

@@ -44,6 +44,7 @@ class Titles:
                 self._items.pop(item.item_id, None)
 
     def __call__(self, item_id: str) -> str:
+        """The item's title, its id where it has none."""
         item = self._items.get(item_id)
         return item.title if item is not None and item.title else item_id
 

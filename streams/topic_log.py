@@ -1,4 +1,4 @@
-"""Topics read as logs: without a consumer group, from the start or the end of every partition, and up to the present end."""
+"""Topics read as logs: without a consumer group, from start or end of every partition, and up to the present end."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -66,7 +66,9 @@ async def reading(
         await consumer.stop()
 
 
-async def read_to_end(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[ConsumerRecord]:
+async def read_to_end(
+    consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]
+) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     """The records before these offsets; past a consumer's last stable offset it waits for open transactions to end."""
     missing = {place: end for place, end in ends.items() if await consumer.position(place) < end}
     while missing:
@@ -79,7 +81,7 @@ async def read_to_end(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int
 
 async def read_topic(
     servers: str, topic: str, *, partitions: Sequence[int] | None = None, settled: bool = False
-) -> AsyncIterator[ConsumerRecord]:
+) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     """Every committed record of the topic as it stands now, partition by partition in order.
 
     With `settled` also those of transactions still open now, once they end; without, reading stops before them.

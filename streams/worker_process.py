@@ -21,7 +21,7 @@ class WorkerEndedError(StreamError):
 
 
 def end_with_stdin() -> None:
-    """From now on this process ends as soon as its standard input closes; at once, for nothing of an unfinished step is visible."""
+    """Standard input's closing ends this process; at once, for nothing of an unfinished step is visible."""
 
     def wait() -> None:
         while os.read(0, 1024):  # not sys.stdin: a thread inside it would break the interpreter's shutdown
