@@ -12,6 +12,7 @@ from typing import Any, cast
 import aiokafka
 from aiokafka import ConsumerRecord
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
@@ -149,13 +150,15 @@ class BatchConsumer(Consumer):
         )
 
     async def is_member(self, membership: Membership) -> bool:
-        """Whether the group, asked by a heartbeat, still knows this membership."""
+        """Whether the group, asked by a heartbeat, still knows this membership. Raises KafkaError without an answer."""
         coordinator = self._coordinator()
-        alive = await self._thread.call_thread(coordinator._do_heartbeat)
-        return bool(alive) and (coordinator.generation, coordinator.member_id) == (
-            membership.generation,
-            membership.member_id,
-        )
+        answered = await self._thread.call_thread(coordinator._do_heartbeat)
+        # A refusal resets both; without an answer they stay, and so may the membership.
+        if (coordinator.generation, coordinator.member_id) != (membership.generation, membership.member_id):
+            return False
+        if not answered:
+            raise KafkaError("the group's coordinator did not answer a heartbeat")
+        return True
 
     def _coordinator(self) -> Any:
         return self._thread._ensure_consumer()._coordinator
