@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pkgutil import resolve_name
 from typing import Any
+
+import numpy as np
+from aiokafka.structs import TopicPartition
+from faust.types import TP
+from numpy.typing import NDArray
+
+from state.rows import RowLayout
+from streams import writer
+from streams.changelog import Changelog
+from streams.fencing import FencedProducer, Membership
+from streams.pipeline import Output, Pipeline
+from streams.transport import BatchConsumer, RecordBatch
+from streams.work import Work
+from streams.writer import Record
+
+log = logging.getLogger(__name__)
+
+Fetched = Mapping[TP, list[RecordBatch]]
 
 
 def strike(method: str, number: int, which: signal.Signals, after: bool = False) -> None:
@@ -45,3 +64,103 @@ def strike(method: str, number: int, which: signal.Signals, after: bool = False)
 
     owner = resolve_name(path)
     setattr(owner, name, hit(getattr(owner, name)))
+
+
+def lose_a_fetch(number: int) -> None:
+    """The n-th fetch that holds records never reaches the worker."""
+    _on_fetch(number, lambda fetched: [])
+
+
+def repeat_a_fetch(number: int) -> None:
+    """The n-th fetch that holds records is delivered twice."""
+    _on_fetch(number, lambda fetched: [fetched, fetched])
+
+
+def _on_fetch(number: int, change: Callable[[Fetched], list[Fetched]]) -> None:
+    original = BatchConsumer._getmany
+    fetches = 0
+    waiting: list[Fetched] = []
+
+    async def getmany(self: BatchConsumer, active_partitions: set[TP] | None, timeout: float) -> Fetched:
+        nonlocal fetches
+        if not waiting:
+            fetched = await original(self, active_partitions, timeout)
+            if not fetched:
+                return fetched
+            fetches += 1
+            if fetches != number:
+                return fetched
+            waiting.extend(change(fetched))
+            log.info("fetch %d is delivered %d times", number, len(waiting))
+        return waiting.pop() if waiting else {}
+
+    BatchConsumer._getmany = getmany  # type: ignore[method-assign]
+
+
+def trust_the_delivery() -> None:
+    """Rule broken: whatever is delivered is taken for what comes next, and no row looks at its last offset."""
+    unpack = RowLayout.unpack
+
+    async def admit(self: Pipeline, batch: RecordBatch, _: dict[int, int]) -> RecordBatch | None:
+        return None if self._owners.get(batch.partition) is None else batch
+
+    def forgetful(self: RowLayout, values: Sequence[bytes | None]) -> NDArray[np.void]:
+        rows = unpack(self, values)
+        rows["last_offset"] = -1
+        return rows
+
+    Pipeline._admit = admit  # type: ignore[method-assign]
+    RowLayout.unpack = forgetful  # type: ignore[method-assign]
+
+
+def store_before_commit(number: int) -> None:
+    """Rule broken: RocksDB is written before the commit. The process dies between the two of the n-th step."""
+    send, write, commit = writer._send, Pipeline.write, FencedProducer.commit_transaction
+    ends: dict[TopicPartition, int] = {}
+    steps: list[Callable[[], None]] = []
+
+    async def noted(producer: Any, tp: TopicPartition, records: Iterable[Record]) -> int:
+        ends[tp] = await send(producer, tp, records)
+        return ends[tp]
+
+    async def step(self: Pipeline, work: Work, output: Output) -> None:
+        steps.append(lambda: self._store(work, output, ends))
+        await write(self, work, output)
+
+    async def late(self: FencedProducer) -> None:
+        if len(steps) == number:
+            steps[-1]()
+            os.kill(os.getpid(), signal.SIGKILL)
+        await commit(self)
+
+    writer._send = noted
+    Pipeline.write = step  # type: ignore[method-assign]
+    FencedProducer.commit_transaction = late  # type: ignore[method-assign]
+
+
+def name_no_generation() -> None:
+    """Rule broken: offsets are sent as somebody who is no member, as aiokafka does."""
+    send = FencedProducer.send_offsets
+
+    async def anonymous(self: FencedProducer, offsets: Mapping[TopicPartition, int], membership: Membership) -> None:
+        nobody = object.__new__(Membership)
+        for name, value in (("group_id", membership.group_id), ("generation", -1), ("member_id", "")):
+            object.__setattr__(nobody, name, value)
+        await send(self, offsets, nobody)
+
+    FencedProducer.send_offsets = anonymous  # type: ignore[method-assign]
+
+
+def wait_for_nobody() -> None:
+    """Rule broken: a partition is opened while its last owner's transaction is still open."""
+
+    async def at_once(*_: Any) -> None:
+        return None
+
+    Changelog.wait_for_silence = at_once  # type: ignore[method-assign]
+
+
+def together(*faults: Callable[[], None]) -> None:
+    """All of them."""
+    for fault in faults:
+        fault()
