@@ -27,7 +27,7 @@ from state.rows import RowLayout
 from streams import __version__, predictions
 from streams.catalog import ItemCatalog
 from streams.changelog import ID_KEY, OFFSET_KEY, SourceOffset
-from streams.dead_letters import dead_letter
+from streams.dead_letters import MAX_BYTES, dead_letter
 from streams.owners import Owners, PartitionOwner
 from streams.register import ItemRegister
 from streams.settings import Settings
@@ -171,7 +171,8 @@ class Pipeline:
             forgotten += [Record(user.encode(), None) for user in part.erased]
         if part.rejected:
             letters = output.records[TopicPartition(topics.user_events_dlq, partition)]
-            letters += [Record(*dead_letter(record, error, __version__)) for record, error in part.rejected]
+            most = min(MAX_BYTES, self._settings.kafka.max_record_bytes)
+            letters += [Record(*dead_letter(record, error, __version__, most)) for record, error in part.rejected]
         for item in part.items:
             tp, record = self._catalog.record(item)
             output.records[tp].append(record)
