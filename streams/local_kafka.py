@@ -16,6 +16,7 @@ from typing import Self
 from streams.errors import KafkaStartError
 from streams.kafka_node import KafkaNode
 
+DEFAULT_PORT = 9092
 _STATE = "local-kafka.json"
 _START_DEADLINE_S = 60.0
 _STOP_DEADLINE_S = 15.0
@@ -42,13 +43,14 @@ class LocalKafka:
     The nodes end with this process, even when it is killed.
     """
 
-    def __init__(self, folder: Path | None = None, nodes: int = 1) -> None:
+    def __init__(self, folder: Path | None = None, nodes: int = 1, first_port: int | None = None) -> None:
+        """`first_port` is the first broker's where the folder is new and the port is free."""
         if nodes not in (1, 3):
             raise KafkaStartError(f"A local Kafka has 1 or 3 nodes, not {nodes}.")
         self._temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="interest-kafka-")) if folder is None else folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._cluster_id, ports = _load_or_create(self.folder, nodes)
+        self._cluster_id, ports = _load_or_create(self.folder, nodes, first_port)
         shared = _quorum_settings(ports)
         self.nodes = tuple(
             KafkaNode(self.folder / f"node-{node_id}", node_id, pair, shared, self.folder if self._temporary else None)
@@ -92,10 +94,13 @@ class LocalKafka:
 
 
 def start_background(folder: Path, nodes: int = 1) -> LocalKafkaStatus:
-    """A Kafka that outlives this process; one that runs in the folder already is left as it is."""
+    """A Kafka that outlives this process, at Kafka's own port if that is free.
+
+    One that runs in the folder already is left as it is.
+    """
     if (now := status(folder)) is not None and now.running:
         return now
-    kafka = LocalKafka(folder, nodes)
+    kafka = LocalKafka(folder, nodes, DEFAULT_PORT)
     kafka._start(owned=False)
     return _status(kafka)
 
@@ -125,7 +130,7 @@ def _stop(node: KafkaNode) -> None:
     node.stop(deadline_s=_STOP_DEADLINE_S)
 
 
-def _load_or_create(folder: Path, nodes: int) -> tuple[str, list[tuple[int, int]]]:
+def _load_or_create(folder: Path, nodes: int, first_port: int | None) -> tuple[str, list[tuple[int, int]]]:
     """Cluster id and (broker, controller) ports of each node, as they were or new."""
     state = folder / _STATE
     if state.is_file():
@@ -135,7 +140,7 @@ def _load_or_create(folder: Path, nodes: int) -> tuple[str, list[tuple[int, int]
                 f"The Kafka in {folder} has {len(ports)} nodes, not {nodes}; ask for as many or take another folder."
             )
         return cluster_id, ports
-    free = _free_ports(2 * nodes)
+    free = _free_ports(2 * nodes, first_port)
     ports = list(zip(free[::2], free[1::2], strict=True))
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
     state.write_text(json.dumps({"cluster_id": cluster_id, "ports": ports}))
@@ -152,13 +157,13 @@ def _load(state: Path) -> tuple[str, list[tuple[int, int]]]:
         ) from error
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, outside the ephemeral range.
+def _free_ports(count: int, first: int | None) -> list[int]:
+    """Ports that nobody listens on, outside the ephemeral range; `first` first, if it is one of them.
 
     An outgoing connection draws from that range, and could take a broker's port while the broker is down.
     """
     free: list[int] = []
-    for port in _candidate_ports():
+    for port in [*([] if first is None else [first]), *_candidate_ports()]:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

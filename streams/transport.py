@@ -5,6 +5,7 @@ Knows Faust's consumer and its private hooks (each pinned by tests/contracts); k
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -63,8 +64,14 @@ class BatchSchema(Schema[None, RecordBatch]):
         return decode
 
 
+# Faust's services log under the module that defines them: what these two say is still the library's.
+_library_log = logging.getLogger("faust.transport")
+
+
 class _ConsumerThread(AIOKafkaConsumerThread):
     """The thread whose consumer is of our own making: Faust hard-codes isolation level, assignor and fetch window."""
+
+    logger = _library_log
 
     def _create_worker_consumer(self, transport: Transport) -> aiokafka.AIOKafkaConsumer:
         kafka = cast(BatchTransport, transport).kafka
@@ -106,6 +113,8 @@ class _Unset(dict[TP, int | None]):
 
 class BatchConsumer(Consumer):
     """Faust's consumer with one message per partition and fetch."""
+
+    logger = _library_log
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

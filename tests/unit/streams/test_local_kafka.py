@@ -17,7 +17,7 @@ SERVER_PROPERTIES = ROOT / "streams" / "server.properties"
 def test_ports_are_free_distinct_and_not_ephemeral() -> None:
     ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range")
     low, high = map(int, ephemeral.read_text().split()) if ephemeral.is_file() else (32768, 60999)
-    ports = local_kafka._free_ports(6)
+    ports = local_kafka._free_ports(6, None)
     assert len(set(ports)) == 6
     assert not [port for port in ports if low <= port <= high]
     for port in ports:
@@ -26,19 +26,19 @@ def test_ports_are_free_distinct_and_not_ephemeral() -> None:
 
 
 def test_a_taken_port_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken, free = local_kafka._free_ports(2)
+    taken, free = local_kafka._free_ports(2, None)
     monkeypatch.setattr(local_kafka, "_candidate_ports", lambda: [taken, free])
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", taken))
         holder.listen()
-        assert local_kafka._free_ports(1) == [free]
+        assert local_kafka._free_ports(1, None) == [free]
         with pytest.raises(KafkaStartError, match="No 2 free ports"):
-            local_kafka._free_ports(2)
+            local_kafka._free_ports(2, None)
 
 
 def test_starts_at_the_same_time_do_not_share_a_port() -> None:
     with ThreadPoolExecutor(8) as pool:
-        drawn = list(pool.map(lambda _: local_kafka._free_ports(2), range(8)))
+        drawn = list(pool.map(lambda _: local_kafka._free_ports(2, None), range(8)))
     assert len({port for ports in drawn for port in ports}) == 16
 
 
@@ -86,3 +86,12 @@ def test_three_nodes_raise_what_the_shipped_settings_hold_for_one(tmp_path: Path
     assert {shipped[name] for name in raised} == {"1"}
     of_one = {name for name in shipped if name.endswith((".replication.factor", ".min.isr", "insync.replicas"))}
     assert of_one == set(raised)
+
+
+def test_a_wished_port_is_taken_where_it_is_free() -> None:
+    (port,) = local_kafka._free_ports(1, None)
+    assert local_kafka._free_ports(2, port)[0] == port
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        assert port not in local_kafka._free_ports(2, port)
