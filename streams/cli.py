@@ -186,13 +186,16 @@ def config(
         typer.echo(settings.to_toml(), nl=False)
         return
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("setting", "value", "source", "meaning"):
-        table.add_column(heading, no_wrap=True, min_width=None if heading == "meaning" else 7)
+    for heading in ("setting", "value", "source"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("meaning")  # whose lines are cut where the terminal is narrow
     for row in settings.explain():
         style = "dim" if row.source == "default" else "green"
-        table.add_row(row.key, f"[{style}]{row.value}[/]", f"[{style}]{row.source}[/]", f"[dim]{row.help}[/]")
+        meaning = Text(row.help, "dim", no_wrap=True, overflow="ellipsis")
+        table.add_row(row.key, Text(str(row.value), style), Text(row.source, style), meaning)
     console().print(table)
 
 

@@ -77,12 +77,11 @@ def explain(error: Exception, line: CommandLine | None) -> str | None:
     if package in _OURS:
         return str(error)
     if package == "aiokafka":
-        what = "no broker answers" if type(error).__name__ == "KafkaConnectionError" else str(error)
         servers = line.loaded.kafka.bootstrap_servers if line and line.loaded else "kafka.bootstrap_servers"
-        return (
-            f"Kafka at {servers}: {what}\n"
-            "`interest-stream kafka start` starts a local one; name yours with --set kafka.bootstrap_servers=HOST:PORT"
-        )
+        if type(error).__name__ == "KafkaConnectionError":
+            what_to_do = "start one (`interest-stream kafka start`) or set kafka.bootstrap_servers"
+            return f"no broker answers at {servers}: {what_to_do}"
+        return f"Kafka at {servers}: {error or type(error).__name__}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return None

@@ -1,0 +1,105 @@
+"""The demo as a command: what it prints, what it writes, and that nothing of it stays."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ML_100K = ROOT.parent / "shared/data/ml-100k"
+KEYS = {
+    "events_in", "events_applied", "predictions", "users", "lost", "doubled", "rejected", "recall_at_10",
+    "popularity_recall_at_10", "events_per_s", "latency_ms", "faults",
+}  # fmt: skip
+
+
+def start(tmp_path: Path, *words: str) -> "subprocess.Popen[str]":
+    program = [sys.executable, "-m", "streams.cli", "demo", *words]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INTEREST_")}
+    environment["TMPDIR"] = str(tmp_path)
+    return subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment
+    )
+
+
+def demo(tmp_path: Path, *words: str) -> tuple[str, dict[str, Any]]:
+    """Output and summary of a demo that ended well."""
+    process = start(tmp_path, *words, "--json", str(tmp_path / "summary.json"))
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary.keys() == KEYS
+    (tmp_path / "summary.json").unlink()
+    assert list(tmp_path.iterdir()) == []
+    return output, summary
+
+
+def test_a_made_up_stream_is_learnt_and_every_event_counts_once(tmp_path: Path) -> None:
+    output, summary = demo(tmp_path, "--seconds", "12")
+    assert "✓ every user's row and last prediction are what the input demands" in output
+    assert summary["events_in"] == summary["events_applied"] == summary["predictions"] == 4800
+    assert (summary["lost"], summary["doubled"], summary["rejected"], summary["faults"]) == (0, 0, 0, [])
+    assert 90 <= summary["users"] <= 100
+    assert summary["recall_at_10"] > summary["popularity_recall_at_10"] > 0
+    assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
+
+
+@pytest.mark.skipif(not ML_100K.is_dir(), reason=f"{ML_100K} is not there")
+def test_a_log_with_its_items(tmp_path: Path) -> None:
+    _, summary = demo(
+        tmp_path, "--events", str(ML_100K / "ml-100k.inter"), "--items", str(ML_100K / "ml-100k.item"),
+        "--limit", "5000", "--rate", "max",
+    )  # fmt: skip
+    assert summary["events_applied"] == summary["predictions"] == 5000
+    assert (summary["lost"], summary["doubled"], summary["faults"]) == (0, 0, [])
+
+
+def test_records_that_cannot_be_used_are_counted_and_the_rest_applied(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    lines = [{"user_id": f"u{n % 3}", "item_id": f"i{n}", "timestamp": 1_700_000_000 + n} for n in range(30)]
+    lines[7]["session_id"] = 7  # must be a string
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    process = start(tmp_path, "--events", str(log), "--rate", "max", "--json", str(tmp_path / "summary.json"))
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["events_in"], summary["events_applied"], summary["rejected"]) == (30, 29, 1)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_stays_running_however_it_ends(tmp_path: Path, how: signal.Signals) -> None:
+    process = start(tmp_path, "--seconds", "30")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "sending events" in line:
+            break
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert {"java", "python"} <= {each.name().rstrip("0123456789.") for each in started(tmp_path)}
+    process.send_signal(how)
+    process.communicate(timeout=30)
+    assert process.returncode == (-signal.SIGKILL if how is signal.SIGKILL else 130)
+    end = time.monotonic() + 10
+    while left := [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] + started(
+        tmp_path
+    ):
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+    if how is not signal.SIGKILL:
+        assert list(tmp_path.iterdir()) == []
+
+
+def started(folder: Path) -> list[psutil.Process]:
+    """Processes whose command line names the folder."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and any(str(folder) in word for word in process.info["cmdline"] or [])
+    ]

@@ -1,0 +1,93 @@
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from streams.demo_summary import Summary, summarize
+from streams.fold import InputFold, UserFold
+from streams.logs import LoggedEvent
+from streams.predictions import Prediction, Source
+from streams.scoreboard import Scoreboard
+
+ROWS = {"a": UserFold(2, 2, b"a" * 16), "b": UserFold(1, 1, b"b" * 16)}
+EXPECTED = InputFold(ROWS, 3, 1)
+
+
+def predict(board: Scoreboard, place: int, user: str, count: int) -> None:
+    source = Source("user-events", 0, place)
+    board.receive(Prediction("p", user, f"e{place}", 0, 0, "m0", count, source, [], [], 1.0, [], [], [], []), 0.1)
+
+
+@pytest.fixture
+def board() -> Scoreboard:
+    board = Scoreboard([LoggedEvent(user, "x", n, "view", f"e{n}") for n, user in enumerate("aba")], "allow")
+    board.send(3, 0.0)
+    for place, user, count in ((0, "a", 1), (1, "b", 1), (2, "a", 2)):
+        predict(board, place, user, count)
+    return board
+
+
+def test_a_run_that_is_what_the_input_demands_has_no_faults(board: Scoreboard) -> None:
+    summary = summarize(board, 1, 2.0, EXPECTED, ROWS)
+    assert json.loads(summary.to_json()) == {
+        "events_in": 3,
+        "events_applied": 3,
+        "predictions": 3,
+        "users": 2,
+        "lost": 0,
+        "doubled": 0,
+        "rejected": 1,
+        "recall_at_10": 0.0,
+        "popularity_recall_at_10": 1.0,
+        "events_per_s": 1.5,
+        "latency_ms": {"p50": pytest.approx(100), "p99": pytest.approx(100)},
+        "faults": [],
+    }
+
+
+Rows = Mapping[str, UserFold]
+
+
+@pytest.mark.parametrize(
+    ("change", "rejected", "expected", "fault"),
+    [
+        (lambda rows: {**rows, "a": replace(rows["a"], count=1)}, 1, EXPECTED, "1 events lost, 0 counted twice"),
+        (lambda rows: {**rows, "b": replace(rows["b"], chain=b"?" * 16)}, 1, EXPECTED, r"wrong chain of 1 users \(b\)"),
+        (lambda rows: rows, 0, EXPECTED, "0 dead letters where 1 records"),
+        (lambda rows: rows, 1, replace(EXPECTED, events=4), "3 events predicted of 4"),
+        (lambda rows: {**rows, "b": replace(rows["b"], last_offset=9)}, 1, EXPECTED, "the last prediction of 1 users"),
+    ],
+)
+def test_every_difference_is_a_fault(
+    board: Scoreboard, change: Callable[[Rows], Rows], rejected: int, expected: InputFold, fault: str
+) -> None:
+    assert fault_like(summarize(board, rejected, 2.0, expected, change(ROWS)), fault)
+
+
+def test_a_repeated_prediction_is_a_fault(board: Scoreboard) -> None:
+    predict(board, 0, "a", 1)
+    summary = summarize(board, 1, 2.0, EXPECTED, ROWS)
+    assert fault_like(summary, "1 predictions came twice")
+    assert summary.predictions == 4
+
+
+def test_the_report_ends_with_the_verdict(board: Scoreboard) -> None:
+    good = summarize(board, 1, 2.0, EXPECTED, ROWS)
+    assert "✓ every user's row" in report(good)
+    bad = report(replace(good, faults=["one thing"]))
+    assert "✗ not what the input demands" in bad
+    assert "one thing" in bad
+
+
+def fault_like(summary: Summary, pattern: str) -> bool:
+    return any(re.search(pattern, fault) for fault in summary.faults)
+
+
+def report(summary: Summary) -> str:
+    console = Console(width=100)
+    with console.capture() as captured:
+        summary.report(console)
+    return captured.get()

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from streams.delimited import LogError
+from streams.events import ItemUpsert, decode_item
+from streams.item_files import FileItem, read_items, split_categories
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "a.item",
+            "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+            "1\tToy Story\t1995\tAnimation Children's Comedy\n",
+        ),
+        ("movies.dat", "1::Toy Story (1995)::Animation|Children's|Comedy\n"),
+        ("movies.csv", "movie_id,title,genres\n1,Toy Story (1995),Animation|Children's|Comedy\n"),
+        ("a.csv", 'id,name,categories\n1,Toy Story (1995),"Animation, Children\'s, Comedy"\n'),
+        (
+            "a.jsonl",
+            '{"item_id": 1, "title": "Toy Story (1995)", "categories": ["Animation", "Children\'s", "Comedy"]}\n\n',
+        ),
+    ],
+)
+def test_every_format_describes_the_same_item(tmp_path: Path, name: str, text: str) -> None:
+    assert read_items(write(tmp_path, name, text)) == [
+        FileItem("1", "Toy Story (1995)", ("Animation", "Children's", "Comedy"))
+    ]
+
+
+def test_a_catalog_record_is_what_the_worker_reads() -> None:
+    item = FileItem("i1", "Orbit", ("Sci-Fi", "Drama"))
+    value = item.encode()
+    read = decode_item(ConsumerRecord("item-catalog", 0, 0, 0, 0, b"i1", value, None, 0, len(value), ()))
+    assert read == ItemUpsert("Orbit", "", ("Sci-Fi", "Drama"), item_id="i1")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("a|b,c", ("a", "b,c")), ("a;b", ("a", "b")), ("a, b", ("a", "b")), ("a|a", ("a",)), ("", ()), (" | ", ())],
+)
+def test_categories_are_apart_by_the_strongest_separator(text: str, names: tuple[str, ...]) -> None:
+    assert split_categories(text) == names
+
+
+def test_movielens_words_for_no_genre_are_no_category() -> None:
+    assert split_categories("(no genres listed)") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "id,title\n1\n", "a.csv:2: 1 columns where 2 are expected"),
+        ("a.csv", "id,title\n,A\n", "a.csv:2: the item's id is empty"),
+        ("a.csv", "id,genres\n", "no column looks like the title"),
+        ("a.jsonl", "[]\n", "a.jsonl:1: not an item object"),
+        ("a.jsonl", '{"title": "A"}\n', "a.jsonl:1: the object has no item_id"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(LogError, match=message):
+        read_items(write(tmp_path, name, text))

@@ -1,0 +1,113 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from streams.delimited import LogError
+from streams.logs import LoggedEvent, read_events
+from streams.predictions import Prediction, Source
+from streams.scoreboard import Repeats, Scoreboard, has_repeats
+
+ML_100K = Path(__file__).parents[4] / "shared/data/ml-100k/ml-100k.inter"
+
+
+def events(*pairs: str) -> list[LoggedEvent]:
+    """Events of "user item" pairs."""
+    return [LoggedEvent(pair[0], pair[2], n, "view", f"e{n}") for n, pair in enumerate(pairs)]
+
+
+def prediction(place: int, user: str, *items: str) -> Prediction:
+    return Prediction(
+        f"p{place}", user, f"e{place}", 0, 0, "m0", 1, Source("user-events", 0, place),
+        list(items), [], 1.0, [], [], [], [],
+    )  # fmt: skip
+
+
+def played(log: list[LoggedEvent], predicted: dict[int, list[str]], repeats: Repeats = "allow") -> Scoreboard:
+    """The board after all events were sent at second 0, and each predicted at second 1."""
+    board = Scoreboard(log, repeats)
+    board.send(len(log), 0.0)
+    for place, event in enumerate(log):
+        board.receive(prediction(place, event.user_id, *predicted.get(place, [])), 1.0)
+    return board
+
+
+def test_a_hit_is_an_item_that_the_users_previous_prediction_named() -> None:
+    log = events("a x", "b y", "a y", "b x")
+    board = played(log, {0: ["y"], 1: ["y"], 2: ["x"], 3: ["x"]})
+    assert board.running_recall()[0] == 1 / 4  # a's y; b's x was predicted for a, and b's own guess was wrong
+
+
+def test_first_appearances_and_first_events_are_misses() -> None:
+    log = events("a x", "a y", "b y")
+    board = played(log, {0: ["y"], 1: ["y"]})
+    assert board.running_recall()[0] == 0.0
+
+
+def test_only_the_first_ten_items_count() -> None:
+    log = events("b x", "a y", "a x")
+    others = [f"o{n}" for n in range(9)]
+    assert played(log, {1: [*others, "x"]}).running_recall()[0] == 1 / 3
+    assert played(log, {1: [*others, "o9", "x"]}).running_recall()[0] == 0.0
+
+
+def test_the_final_score_is_that_of_the_last_part() -> None:
+    log = events(*["a x"] * 10)
+    board = played(log, {place: ["x"] for place in range(7, 10)})
+    assert board.recall() == (2 / 3, 1.0)
+    assert board.running_recall() == (2 / 10, 9 / 10)
+
+
+def test_popularity_never_offers_again_what_the_user_had_where_repeats_are_filtered() -> None:
+    log = events("a x", "a x", "b x")
+    assert played(log, {}).running_recall()[1] == 2 / 3
+    assert played(log, {}, "filter").running_recall()[1] == 1 / 3
+
+
+def test_events_about_no_item_are_not_scored() -> None:
+    log = [LoggedEvent("a", "", 0, "search", "e0"), *events("a x", "a x")[1:]]
+    board = played(log, {0: ["x"]})
+    assert board.running_recall() == (0.0, 0.0)
+
+
+def test_latency_runs_from_sending_to_reading() -> None:
+    board = Scoreboard(events("a x", "b y", "a x"), "allow")
+    assert all(map(math.isnan, board.latency_ms()))
+    board.send(2, 10.0)
+    board.send(3, 11.0)
+    board.receive(prediction(1, "b"), 10.5)
+    board.receive(prediction(0, "a"), 10.1)
+    assert (board.sent, board.predicted) == (3, 2)
+    p50, p99 = board.latency_ms()
+    assert p50 == pytest.approx(300)
+    assert p99 == pytest.approx(496)
+
+
+def test_a_second_prediction_of_an_event_is_counted_and_changes_nothing() -> None:
+    log = events("b x", "a y", "a x")
+    board = played(log, {1: []})
+    board.receive(prediction(1, "a", "x"), 9.0)
+    assert (board.repeated, board.predicted) == (1, 3)
+    assert board.running_recall()[0] == 0.0
+    assert board.newest["a"].caused_by == "e2"
+    assert board.event_of(board.newest["a"]) == log[2]
+
+
+def test_two_events_with_one_id_are_refused() -> None:
+    with pytest.raises(LogError, match="event ids are not unique"):
+        Scoreboard([*events("a x"), *events("b y")], "allow")
+
+
+def test_repeats_are_found() -> None:
+    assert not has_repeats(events("a x", "b x", "a y"))
+    assert has_repeats(events("a x", "b x", "a x"))
+    assert not has_repeats([LoggedEvent("a", "", n, "search", f"e{n}") for n in range(2)])
+
+
+@pytest.mark.skipif(not ML_100K.is_file(), reason=f"{ML_100K} is not there")
+def test_decayed_popularity_on_movielens_100k() -> None:
+    log = read_events(ML_100K).events
+    board = Scoreboard(log, "filter")
+    board.send(len(log), 0.0)
+    assert not has_repeats(log)
+    assert board.recall()[1] == pytest.approx(0.0769, abs=0.0001)
