@@ -12,9 +12,10 @@ from streams.local_kafka import LocalKafka
 from tests.integration.deployment import Deploy, Deployment
 from tests.integration.worker import killed_at_end
 
+
 @pytest.fixture
 def deploy(kafka: LocalKafka, prefix: str, tmp_path: Path) -> Iterator[Deploy]:
-    """Makes deployments on the shared broker: `await deploy("section.key=value", …)`."""
+    """Makes deployments on the shared broker, with settings such as "section.key=value"."""
     with ExitStack() as stack:
         made: list[Deployment] = []
 

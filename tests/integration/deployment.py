@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
@@ -98,7 +98,11 @@ class Deployment:
     @asynccontextmanager
     async def producer(self, **options: Any) -> AsyncIterator[Any]:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.servers, linger_ms=5, max_batch_size=1 << 18, max_request_size=1 << 22, **options
+            bootstrap_servers=self.servers,
+            linger_ms=5,
+            max_batch_size=min(1 << 18, self.settings.kafka.max_record_bytes),  # a larger one holds one record
+            max_request_size=1 << 22,
+            **options,
         )
         await producer.start()
         try:
@@ -151,7 +155,9 @@ class Deployment:
             if records is not None and sum(progress.values()) >= records:
                 return
             logs = "\n".join(worker.text()[-3000:] for worker in self.workers)
-            assert time.monotonic() < end, f"progress {progress}, sent {self._next_offset}\n{logs}"
+            alive = any(worker.exit_code is None for worker in self.workers)
+            if not alive or time.monotonic() > end:
+                raise AssertionError(f"progress {progress}, sent {self._next_offset}\n{logs}")
             await asyncio.sleep(0.05)
 
     @asynccontextmanager
@@ -185,7 +191,7 @@ class Deployment:
         await worker.stop()
 
     async def expected(self) -> InputFold:
-        return await fold_input(self.servers, self.settings.topics.user_events)
+        return await fold_input(self.servers, self.settings.topics.user_events, self.settings.kafka.max_record_bytes)
 
     async def compare(self) -> Comparison:
         """How the changelog's rows differ from those of the input."""
@@ -195,7 +201,7 @@ class Deployment:
     async def check(self, stopped: Sequence[str] = ()) -> dict[str, UserFold]:
         """The rows, after they were found exact, with the predictions and, of these stopped workers, RocksDB."""
         expected = await self.expected()
-        records = [r async for r in read_topic(self.servers, self.settings.changelog_topic, settled=True)]
+        records = [record async for record in self.read(self.settings.changelog_topic)]
         rows = await fold_rows(_each(records))
         comparison = compare(expected.users, rows)
         assert comparison.exact, str(comparison)
@@ -238,12 +244,12 @@ class Deployment:
                 problems.append(f"{user}: the last prediction names {named.get(user)}, the input leads to {row}")
         return problems
 
-    def read(self, topic: str) -> AsyncIterator[ConsumerRecord]:
+    def read(self, topic: str) -> AsyncIterator[Any]:
         """The committed records of a topic, those of transactions open now included once they end."""
         return read_topic(self.servers, topic, settled=True)
 
 
-async def _each(records: Sequence[ConsumerRecord]) -> AsyncIterator[ConsumerRecord]:
+async def _each(records: Sequence[Any]) -> AsyncIterator[Any]:
     for record in records:
         yield record
 

@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pkgutil import resolve_name
 from typing import Any
@@ -63,7 +63,7 @@ def strike(method: str, number: int, which: signal.Signals, after: bool = False)
         return awaited if inspect.iscoroutinefunction(original) else called
 
     owner = resolve_name(path)
-    setattr(owner, name, hit(getattr(owner, name)))
+    _replace(owner, name, hit(getattr(owner, name)))
 
 
 def lose_a_fetch(number: int) -> None:
@@ -94,7 +94,7 @@ def _on_fetch(number: int, change: Callable[[Fetched], list[Fetched]]) -> None:
             log.info("fetch %d is delivered %d times", number, len(waiting))
         return waiting.pop() if waiting else {}
 
-    BatchConsumer._getmany = getmany  # type: ignore[method-assign]
+    _replace(BatchConsumer, "_getmany", getmany)
 
 
 def trust_the_delivery() -> None:
@@ -109,13 +109,14 @@ def trust_the_delivery() -> None:
         rows["last_offset"] = -1
         return rows
 
-    Pipeline._admit = admit  # type: ignore[method-assign]
-    RowLayout.unpack = forgetful  # type: ignore[method-assign]
+    _replace(Pipeline, "_admit", admit)
+    _replace(RowLayout, "unpack", forgetful)
 
 
 def store_before_commit(number: int) -> None:
     """Rule broken: RocksDB is written before the commit. The process dies between the two of the n-th step."""
-    send, write, commit = writer._send, Pipeline.write, FencedProducer.commit_transaction
+    send, write = writer._send, Pipeline.write
+    commit: Callable[[FencedProducer], Awaitable[None]] = FencedProducer.commit_transaction
     ends: dict[TopicPartition, int] = {}
     steps: list[Callable[[], None]] = []
 
@@ -133,9 +134,9 @@ def store_before_commit(number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         await commit(self)
 
-    writer._send = noted
-    Pipeline.write = step  # type: ignore[method-assign]
-    FencedProducer.commit_transaction = late  # type: ignore[method-assign]
+    _replace(writer, "_send", noted)
+    _replace(Pipeline, "write", step)
+    _replace(FencedProducer, "commit_transaction", late)
 
 
 def name_no_generation() -> None:
@@ -148,7 +149,7 @@ def name_no_generation() -> None:
             object.__setattr__(nobody, name, value)
         await send(self, offsets, nobody)
 
-    FencedProducer.send_offsets = anonymous  # type: ignore[method-assign]
+    _replace(FencedProducer, "send_offsets", anonymous)
 
 
 def wait_for_nobody() -> None:
@@ -157,10 +158,14 @@ def wait_for_nobody() -> None:
     async def at_once(*_: Any) -> None:
         return None
 
-    Changelog.wait_for_silence = at_once  # type: ignore[method-assign]
+    _replace(Changelog, "wait_for_silence", at_once)
 
 
 def together(*faults: Callable[[], None]) -> None:
     """All of them."""
     for fault in faults:
         fault()
+
+
+def _replace(owner: object, name: str, function: Callable[..., Any]) -> None:
+    setattr(owner, name, function)

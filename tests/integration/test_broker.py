@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 
 from streams.local_kafka import LocalKafka
@@ -28,8 +29,8 @@ async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: Local
     other = site.worker("b")
     await other.owns()
     node.kill()
-    assert await worker.stop(signal.SIGTERM) < STOP_DEADLINE_S + 2
-    assert await other.stop(signal.SIGINT) < STOP_DEADLINE_S + 2
+    took_s = await asyncio.gather(worker.stop(signal.SIGTERM), other.stop(signal.SIGINT))
+    assert max(took_s) < STOP_DEADLINE_S + 2
     node.start()
     await site.send(event(n) for n in range(1000))
     await site.finish(site.worker())

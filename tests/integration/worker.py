@@ -40,7 +40,11 @@ class Worker:
     """One worker process; its log is the file `log`."""
 
     def __init__(
-        self, overrides: Sequence[str], log: Path, fault: Fault | None = None, engine: Callable[[], object] | None = None
+        self,
+        overrides: Sequence[str],
+        log: Path,
+        fault: Fault | None = None,
+        engine: Callable[[], object] | None = None,
     ) -> None:
         self.log = log
         self._process = _FORKSERVER.Process(target=_work, args=(list(overrides), log, fault, engine), daemon=True)
@@ -113,9 +117,7 @@ def killed_at_end(workers: list[Worker]) -> Iterator[list[Worker]]:
             worker.kill()
 
 
-def _work(
-    overrides: Sequence[str], log: Path, fault: Fault | None, engine: Callable[[], object] | None
-) -> None:
+def _work(overrides: Sequence[str], log: Path, fault: Fault | None, engine: Callable[[], object] | None) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, sys.stdout.fileno())
