@@ -29,8 +29,10 @@ async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: Local
     other = site.worker("b")
     await other.owns()
     node.kill()
+    logged = len(worker.text())
     took_s = await asyncio.gather(worker.stop(signal.SIGTERM), other.stop(signal.SIGINT))
     assert max(took_s) < STOP_DEADLINE_S + 2
+    assert len(worker.text()) - logged < 20_000
     node.start()
     await site.send(event(n) for n in range(1000))
     await site.finish(site.worker())
