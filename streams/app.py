@@ -200,8 +200,9 @@ class Worker:
         if self._learning is not None:
             self._learning.start(checkpoint.load(self._checkpoints, self._settings.model, self._items))
             stack.push_async_callback(asyncio.to_thread, self._learning.stop)
-        await self.faust.start()
+        # Also where it is told to stop amid its start: its threads would keep the process.
         stack.push_async_callback(self.faust.stop)
+        await self.faust.start()
         _freeze()
 
     def report(self) -> None:

@@ -88,9 +88,12 @@ class Deployment:
     ) -> Worker:
         """A worker with the data folder of this name; it is started, and killed with the deployment."""
         log = self.folder / f"worker-{len(self.workers)}-{name}.log"
-        settings = [*self._overrides, f"worker.data_dir={self.data_dir(name)}", *overrides]
-        self.workers.append(Worker(settings, log, fault, engine))
+        self.workers.append(Worker([*self.overrides(name), *overrides], log, fault, engine))
         return self.workers[-1]
+
+    def overrides(self, name: str) -> list[str]:
+        """The settings of that worker, as for --set."""
+        return [*self._overrides, f"worker.data_dir={self.data_dir(name)}"]
 
     def data_dir(self, name: str = "a") -> Path:
         return self.folder / f"data-{name}"
@@ -155,8 +158,8 @@ class Deployment:
             if records is not None and sum(progress.values()) >= records:
                 return
             logs = "\n".join(worker.text()[-3000:] for worker in self.workers)
-            alive = any(worker.exit_code is None for worker in self.workers)
-            if not alive or time.monotonic() > end:
+            dead = self.workers and all(worker.exit_code is not None for worker in self.workers)
+            if dead or time.monotonic() > end:
                 raise AssertionError(f"progress {progress}, sent {self._next_offset}\n{logs}")
             await asyncio.sleep(0.05)
 

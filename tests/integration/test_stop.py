@@ -7,7 +7,25 @@ import signal
 import pytest
 
 from streams.process import STOP_DEADLINE_S
-from tests.integration.deployment import Deploy, Deployment
+from streams.worker_process import WorkerProcess
+from tests.integration.deployment import Deploy, Deployment, event
+from tests.integration.worker import poll
+
+
+async def test_the_command_until_ctrl_c(deploy: Deploy) -> None:
+    site = await deploy()
+    worker = WorkerProcess(site.overrides("a"), site.folder / "worker.log")
+    worker.start()
+    try:
+        await worker.wait_ready()
+        await site.send(event(n) for n in range(500))
+        await site.applied()
+        worker.send_signal(signal.SIGINT)
+        await poll(lambda: worker.exit_code is not None, "the worker has ended")
+        assert worker.exit_code == 0, worker.log_tail()
+    finally:
+        worker.stop()
+    await site.check(stopped=["a"])
 
 
 async def test_under_load(deploy: Deploy) -> None:
@@ -26,3 +44,11 @@ async def test_before_the_broker_is_there(site: Deployment, which: signal.Signal
     worker = site.worker()
     await worker.wait_for(f"waiting for a Kafka broker at {site.servers} (kafka.bootstrap_servers)")
     assert await worker.stop(which) < STOP_DEADLINE_S / 2
+
+
+@pytest.mark.parametrize("line", ["items are known", "Waiting for agents to start", "Seek stream partitions"])
+async def test_while_it_starts(deploy: Deploy, line: str) -> None:
+    site = await deploy()
+    worker = site.worker()
+    await worker.wait_for(line)
+    assert await worker.stop() < STOP_DEADLINE_S / 2
