@@ -31,7 +31,7 @@ class ModelConfig:
     device: str = field(default="auto", metadata={"help": "'auto' (cuda where available), 'cpu', 'cuda' or 'cuda:N'"})
     threads: int = field(
         default=1,
-        metadata={"help": "CPU threads of one computation; steps and learning compute side by side, Kafka needs the rest"},
+        metadata={"help": "CPU threads of one computation; steps and learning compute side by side"},
     )
     dtype: Literal["float32", "bfloat16"] = field(
         default="float32", metadata={"help": "number type of the computation"}

@@ -31,7 +31,7 @@ from streams.learning import LearningThread
 from streams.owners import Owners
 from streams.pipeline import Engine as StepEngine
 from streams.pipeline import Pipeline
-from streams.process import Repetitions, broker_reachable, die, stop_requested
+from streams.process import broker_reachable, die, stop_requested
 from streams.register import ItemRegister
 from streams.settings import Settings
 from streams.source import SourceLog
@@ -51,9 +51,6 @@ def run_worker(settings: Settings, engine: StepEngine | None = None) -> None:
 
     `engine` takes the network's place in benchmarks of the path around it; then nothing is learnt.
     """
-    repetitions = Repetitions()
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(repetitions)
     try:
         asyncio.run(_run(settings, engine))
     except Exception as error:

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from typing import NoReturn
 
 from aiokafka import AIOKafkaClient
@@ -25,24 +24,6 @@ EX_SOFTWARE = 70
 STOP_DEADLINE_S = 8.0
 _RETRY_S = 1.0
 _REMIND_S = 10.0
-
-
-class Repetitions(logging.Filter):
-    """Lets each kind of line of the Kafka client through once in a while: without a broker it writes 3 MB a minute."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._passed_s: dict[tuple[str, str], float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is let through."""
-        if not record.name.startswith("aiokafka"):
-            return True
-        kind, now = (record.name, str(record.msg)), time.monotonic()
-        if now - self._passed_s.get(kind, -_REMIND_S) < _REMIND_S:
-            return False
-        self._passed_s[kind] = now
-        return True
 
 
 def leave(code: int) -> NoReturn:
