@@ -261,7 +261,7 @@ def demo(
         str | None,
         typer.Option(metavar="allow|filter", help="May a user's items return?", show_default="as in the log"),
     ] = None,
-    user: Annotated[str | None, typer.Option(help="Whom to watch.", show_default="the most active")] = None,
+    user: Annotated[str | None, typer.Option(help="Whom to watch.", show_default="one active all along")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the made-up stream.")] = 0,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the summary there.")] = None,
     keep: Annotated[

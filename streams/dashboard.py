@@ -193,8 +193,8 @@ class Dashboard:
 
     def _item_rows(self, newest: Prediction) -> RenderableType:
         table = Table.grid(padding=(0, 1))
-        table.add_column(width=5, justify="right")
-        table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column(width=4, justify="right")
+        table.add_column(width=27, no_wrap=True, overflow="ellipsis")
         for item, p in list(zip(newest.items, newest.item_p, strict=True))[:ROWS]:
             table.add_row(Text(percent(p), "green"), self._title(item))
         return table

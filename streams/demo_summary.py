@@ -51,8 +51,7 @@ class Summary:
                 console.print(f"  [red]{fault}[/]", soft_wrap=True)
         else:
             console.print(
-                "[green]✓[/] every user's row and last prediction are what the input demands: "
-                "count, last offset and chain of event ids",
+                "[green]✓[/] rows and last predictions are what the input demands, in count, last offset and chain",
                 soft_wrap=True,
             )
 

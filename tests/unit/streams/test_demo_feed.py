@@ -39,9 +39,20 @@ def test_the_log_decides_whether_items_return_unless_told(log: DemoOptions) -> N
     assert prepare(replace(log, repeats="filter")).repeats == "filter"
 
 
-def test_the_most_active_user_is_watched_unless_told(log: DemoOptions) -> None:
+def test_the_user_active_in_most_parts_is_watched_unless_told(log: DemoOptions) -> None:
     assert prepare(log).watched == "v"
     assert prepare(replace(log, user="w")).watched == "w"
+    assert log.events is not None
+    lines = [f"once{n},i,{n * 2}\n" for n in range(500)]
+    lines += [f"burst,i{n},500\n" for n in range(100)] + [f"steady,i{n},{n * 20}\n" for n in range(50)]
+    log.events.write_text("user,item,time\n" + "".join(lines))
+    assert prepare(log).watched == "steady"
+
+
+def test_a_made_up_user_is_watched_whom_the_eye_can_follow() -> None:
+    feed = prepare(DemoOptions(seconds=10))
+    count = sum(event.user_id == feed.watched for event in feed.events)
+    assert 40 < count <= 3 * 4000 / 99
 
 
 def test_the_first_events_only(log: DemoOptions) -> None:

@@ -76,7 +76,7 @@ def test_a_repeated_prediction_is_a_fault(board: Scoreboard) -> None:
 
 def test_the_report_ends_with_the_verdict(board: Scoreboard) -> None:
     good = summarize(board, 1, 2.0, EXPECTED, ROWS)
-    assert "✓ every user's row" in report(good)
+    assert "✓ rows and last predictions" in report(good)
     bad = report(replace(good, faults=["one thing"]))
     assert "✗ not what the input demands" in bad
     assert "one thing" in bad
