@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.box import ROUNDED
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 ROWS = 12  # interests, and items, on the screen
 SAMPLE_S = 0.25
 HISTORY = 26  # samples in a line of sparks
+LEAST_TOP = 0.2  # of the scale of shares: smaller ones never fill a bar
 
 
 def sparks(values: Iterable[float], largest: float | None = None) -> str:
@@ -134,24 +136,27 @@ class Dashboard:
 
     def _score(self) -> RenderableType:
         ours, popularity = self._board.running_recall()
+        top = max(LEAST_TOP, ours, popularity)
         table = Table.grid(padding=(0, 1))
         table.add_column(width=18)
         table.add_column(width=5)
         table.add_column()
-        table.add_row("predictions", f"[bold green]{ours:.3f}[/]", Text(bar(ours, 20), "green"))
-        table.add_row("decayed popularity", f"[bold]{popularity:.3f}[/]", Text(bar(popularity, 20), "bright_black"))
+        table.add_row("predictions", f"[bold green]{ours:.3f}[/]", Text(bar(ours / top, 20), "green"))
+        table.add_row(
+            "decayed popularity", f"[bold]{popularity:.3f}[/]", Text(bar(popularity / top, 20), "bright_black")
+        )
         table.add_row("")
-        table.add_row("since the start", "", Text(sparks(thinned(self._recalls, 20), 1.0), "green"))
+        table.add_row("since the start", "", Text(sparks(thinned(self._recalls, 20)), "green"))
         return Panel(table, title=f"recall@10, last {RECENT:,} events", title_align="left", box=ROUNDED, height=6)
 
     def _user(self) -> RenderableType:
         newest = self._board.newest.get(self._watched)
         body: RenderableType
         if newest is None:
-            title = f"user [bold cyan]{self._watched}[/]"
+            title = f"user [bold cyan]{escape(self._watched)}[/]"
             body = Text("\n" * (ROWS // 2) + "no prediction yet", "dim", justify="center")
         else:
-            title = f"user [bold cyan]{self._watched}[/] · {newest.state_version} events · model {newest.model_version}"
+            title = f"user [bold cyan]{escape(self._watched)}[/] · {newest.state_version} events · model {newest.model_version}"
             just = self._board.event_of(newest)
             body = Table.grid(padding=(0, 2))
             body.add_column(width=60)
@@ -172,6 +177,7 @@ class Dashboard:
         truth = self._truth(self._board.place_of(newest)) if self._truth else None
         lines = list(self._interests.items())  # one step: rich draws in a thread of its own
         strongest = sorted(lines, key=lambda line: -sum(line[1]))[:ROWS]
+        top = max(LEAST_TOP, *(max(line) for _, line in strongest), *now.values())  # the scale that all share
         table = Table.grid(padding=(0, 1))
         table.add_column(width=1)
         table.add_column(width=12, no_wrap=True)
@@ -186,8 +192,8 @@ class Dashboard:
                 Text(mark, style),
                 Text(name[:12], style),
                 percent(p),
-                Text(bar(p, 13), style),
-                Text(sparks(line, 1.0), style),
+                Text(bar(p / top, 13), style),
+                Text(sparks(line, top), style),
             )
         return table
 
@@ -196,7 +202,7 @@ class Dashboard:
         table.add_column(width=4, justify="right")
         table.add_column(width=27, no_wrap=True, overflow="ellipsis")
         for item, p in list(zip(newest.items, newest.item_p, strict=True))[:ROWS]:
-            table.add_row(Text(percent(p), "green"), self._title(item))
+            table.add_row(Text(percent(p), "green"), Text(self._title(item)))
         return table
 
     def _title(self, item_id: str) -> str:

@@ -26,7 +26,7 @@ def board() -> Scoreboard:
 @pytest.fixture
 def dashboard(board: Scoreboard) -> Dashboard:
     return Dashboard(
-        board, "u1", {"i0": "The Silent Orbit", "i2": "A Title " * 9}, lambda place: "Horror" if place else "Crime"
+        board, "u1", {"i0": "The [Silent] Orbit", "i2": "A Title " * 9}, lambda place: "Horror" if place else "Crime"
     )
 
 
@@ -77,10 +77,10 @@ def test_the_screen_tells_the_users_interests_items_and_truth(board: Scoreboard,
     assert "user u1 · 2 events · model m3" in text
     assert "● Horror        60%" in text
     assert "  Crime         25%" in text
-    assert "5.0% The Silent Orbit" in text
+    assert "5.0% The [Silent] Orbit" in text
     assert "5.0% A Title A Title A Title A " in text
     assert "just did   click i1" in text
-    assert "because of The Silent Orbit" in text
+    assert "because of The [Silent] Orbit" in text
     assert "2 of 4 events" in text
     assert "50 ms p50, produced → readable" in text
 
