@@ -151,12 +151,12 @@ class Dashboard:
 
     def _user(self) -> RenderableType:
         newest = self._board.newest.get(self._watched)
+        title = f"user [bold cyan]{escape(self._watched)}[/]"
         body: RenderableType
         if newest is None:
-            title = f"user [bold cyan]{escape(self._watched)}[/]"
             body = Text("\n" * (ROWS // 2) + "no prediction yet", "dim", justify="center")
         else:
-            title = f"user [bold cyan]{escape(self._watched)}[/] · {newest.state_version} events · model {newest.model_version}"
+            title += f" · {newest.state_version} events · model {newest.model_version}"
             just = self._board.event_of(newest)
             body = Table.grid(padding=(0, 2))
             body.add_column(width=60)
