@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from models import checkpoint
@@ -59,20 +60,34 @@ def run_worker(settings: Settings, engine: StepEngine | None = None) -> None:
 
 async def _run(settings: Settings, engine: StepEngine | None) -> None:
     stop = stop_requested()
-    async with AsyncExitStack() as stack:
-        starting = asyncio.create_task(_started(settings, engine, stack))
-        await _first(starting, stop)
-        if not starting.done():
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
-            return
-        worker = starting.result()
-        while not stop.is_set():
-            await _first(asyncio.create_task(asyncio.sleep(_REPORT_S)), stop)
-            worker.report()
-            if worker.faust.crashed:
-                raise RuntimeError("Faust crashed; its log says why") from worker.faust.crash_reason
-        log.info("stopped")
+    stack = AsyncExitStack()
+    try:
+        await _work(settings, engine, stack, stop)
+    except Exception as error:
+        # At once: closing what works would wait for what doesn't, or hide the error behind its own.
+        die(error)
+    try:
+        await stack.aclose()
+    except (KafkaError, asyncio.CancelledError) as error:
+        # Without a broker aiokafka cannot close in order, and lets the cancellation of its own tasks out.
+        log.warning("closing was incomplete: %r", error)
+    log.info("stopped")
+
+
+async def _work(settings: Settings, engine: StepEngine | None, stack: AsyncExitStack, stop: asyncio.Event) -> None:
+    """Returns once `stop` is set; what was started is left for the stack to stop."""
+    starting = asyncio.create_task(_started(settings, engine, stack))
+    await _first(starting, stop)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return
+    worker = starting.result()
+    while not stop.is_set():
+        await _first(asyncio.create_task(asyncio.sleep(_REPORT_S)), stop)
+        worker.report()
+        if worker.faust.crashed:
+            raise RuntimeError("Faust crashed; its log says why") from worker.faust.crash_reason
 
 
 async def _first(task: asyncio.Task[Any], stop: asyncio.Event) -> None:
