@@ -190,8 +190,16 @@ class KafkaNode:
 def _command_line(pid: int) -> str:
     """Command line of a running process; empty when there is none, or only its exit status is left."""
     if Path("/proc/self").exists():
+        process = Path("/proc", str(pid))
         try:
-            return Path("/proc", str(pid), "cmdline").read_text(errors="replace").replace("\0", " ")
+            # Empty also for a moment while the process turns from the shell's fork into Java.
+            while not (line := (process / "cmdline").read_text(errors="replace")) and not _is_zombie(process):
+                time.sleep(0.001)
         except (FileNotFoundError, ProcessLookupError):
             return ""
+        return line.replace("\0", " ")
     return subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+
+
+def _is_zombie(process: Path) -> bool:
+    return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] in "ZX"
