@@ -122,11 +122,12 @@ def _work(overrides: Sequence[str], log: Path, fault: Fault | None, engine: Call
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, sys.stdout.fileno())
     os.dup2(descriptor, sys.stderr.fileno())
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     from streams.app import run_worker
+    from streams.journal import start_journal
     from streams.settings import load_settings
 
+    start_journal()
+    logging.getLogger("faust").setLevel(logging.INFO)
     if fault is not None:
         fault()
     run_worker(load_settings(None, overrides), None if engine is None else engine())  # type: ignore[arg-type]
