@@ -209,14 +209,15 @@ def start(
 ) -> None:
     """Start it in the background; the first time its jars are fetched through Maven."""
     from streams.local_kafka import start_background
+    from streams.sections import KafkaSettings
 
     with console().status("starting Kafka"):
         state = start_background(folder, nodes)
-    console().print(
-        f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log lie in {state.folder}\n"
-        f"  [bold]export INTEREST_KAFKA__BOOTSTRAP_SERVERS={state.bootstrap_servers}[/]   makes every command use it",
-        soft_wrap=True,
-    )
+    text = f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log lie in {state.folder}"
+    if state.bootstrap_servers != KafkaSettings().bootstrap_servers:
+        variable = f"INTEREST_KAFKA__BOOTSTRAP_SERVERS={state.bootstrap_servers}"
+        text += f"\n  [bold]export {variable}[/]   makes every command use it"
+    console().print(text, soft_wrap=True)
 
 
 @kafka_app.command()

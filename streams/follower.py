@@ -51,6 +51,14 @@ class TopicFollower:
         while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
             await self.drain(_FETCH_TIMEOUT_MS)
 
+    async def read_to(self, partition: int, end: int) -> None:
+        """The partition's records before offset `end`, which exist, are applied.
+
+        Asks the broker for nothing else: any other question would wait behind the fetch that waits for records.
+        """
+        while await self._consumer.position(TopicPartition(self._topic, partition)) < end:
+            await self.drain(_FETCH_TIMEOUT_MS)
+
     async def drain(self, timeout_ms: int = 0) -> None:
         """What has arrived is applied; waits up to `timeout_ms` for a first record."""
         fetched = await self._consumer.getmany(timeout_ms=timeout_ms)

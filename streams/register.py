@@ -5,6 +5,7 @@ Every worker reads the same log, so that the same item has the same index everyw
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection
 from typing import cast
@@ -47,15 +48,16 @@ class ItemRegister:
         An item that this worker does not know is written to the log and read back: where two workers write the same
         item, the first record counts for both.
         """
-        if not self._unknown(item_ids):
-            return
-        await self._log.catch_up()
+        await self._log.drain()
+        # What another worker registers meanwhile is registered twice, which costs a record and changes nothing.
         unknown = self._unknown(item_ids)[: self._items.capacity - len(self._items)]
-        for item_id in unknown:
-            await self._producer.send(self._topic, key=item_id.encode(), value=b"", partition=0)
         if unknown:
-            await self._producer.flush()
-            await self._log.catch_up()
+            sent = [
+                await self._producer.send(self._topic, key=item_id.encode(), value=b"", partition=0)
+                for item_id in unknown
+            ]
+            written = await asyncio.gather(*sent)
+            await self._log.read_to(0, written[-1].offset + 1)
 
     def _unknown(self, item_ids: Collection[str]) -> list[str]:
         return [item_id for item_id in item_ids if self._items.index(item_id) is None]

@@ -5,6 +5,7 @@ dozens of events, in sessions; each next item is mostly one of those that follow
 topic, else any popular one. So the last items say much about the next, and popularity says little.
 """
 
+import csv
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -80,16 +81,26 @@ class Synthesis:
 
 
 def write(synthesis: Synthesis, out: Path | None, items_out: Path | None) -> None:
-    """Events as JSON lines in `out`, or on stdout; items in `items_out`, if any."""
+    """Events as JSON lines in `out`, or on stdout; items in `items_out`, if any, as CSV or JSON lines by its ending."""
     if items_out is not None:
-        described = (
-            {"item_id": item.item_id, "title": item.title, "categories": item.categories} for item in synthesis.items()
-        )
-        items_out.write_bytes(b"".join(orjson.dumps(item) + b"\n" for item in described))
+        _write_items(synthesis, items_out)
     with nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as file:
         for event in synthesis.events():
             file.write(event.encode() + b"\n")
         file.flush()
+
+
+def _write_items(synthesis: Synthesis, file: Path) -> None:
+    if file.suffix == ".csv":
+        with file.open("w", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(["item_id", "title", "categories"])
+            writer.writerows([item.item_id, item.title, "|".join(item.categories)] for item in synthesis.items())
+        return
+    described = (
+        {"item_id": item.item_id, "title": item.title, "categories": item.categories} for item in synthesis.items()
+    )
+    file.write_bytes(b"".join(orjson.dumps(item) + b"\n" for item in described))
 
 
 def user_name(index: int) -> str:

@@ -85,9 +85,10 @@ def test_the_last_item_says_more_about_the_next_than_popularity_does(made: Synth
     assert by_last > 3 * by_popularity > 0
 
 
-def test_what_is_written_is_read_back(made: Synthesis, tmp_path: Path) -> None:
-    write(made, tmp_path / "events.jsonl", tmp_path / "items.jsonl")
-    assert read_items(tmp_path / "items.jsonl") == made.items()
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_what_is_written_is_read_back(made: Synthesis, tmp_path: Path, ending: str) -> None:
+    write(made, tmp_path / "events.jsonl", tmp_path / f"items.{ending}")
+    assert read_items(tmp_path / f"items.{ending}") == made.items()
     assert [event.encode() for event in read_events(tmp_path / "events.jsonl").events] == [
         event.encode() for event in made.events()
     ]
