@@ -40,9 +40,11 @@ class Cluster:
     def name(self, prefix: str) -> str:
         return f"{prefix}-{uuid.uuid4().hex[:12]}"
 
-    async def create_topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+    async def create_topic(
+        self, partitions: int = 1, config: Mapping[str, str] | None = None, name: str | None = None
+    ) -> str:
         """Name of a new empty topic."""
-        topic = self.name("contract")
+        topic = name or self.name("contract")
         admin = AdminClient(bootstrap_servers=self.bootstrap_servers)
         await admin.start()
         try:
@@ -105,3 +107,6 @@ class Cluster:
             consumer.assign([tp])
             offset = await consumer.committed(tp)
         return None if offset is None else int(offset)
+
+    async def at_least_committed(self, group: str, topic: str, offset: int) -> bool:
+        return (await self.committed(group, topic) or 0) >= offset

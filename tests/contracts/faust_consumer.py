@@ -10,19 +10,13 @@ from faust.transport.consumer import Fetcher
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 
-from tests.contracts.cluster import Cluster, until
+from tests.contracts.cluster import until
 
 Deliver = Callable[[Any], Awaitable[None]]
 
 
 async def nothing(*_: object) -> None:
     pass
-
-
-def new_app(cluster: Cluster, **settings: Any) -> faust.App:
-    defaults: dict[str, Any] = {"broker_heartbeat_interval": 0.1, "broker_session_timeout": 6.0, "web_enabled": False}
-    broker = f"kafka://{cluster.bootstrap_servers}"
-    return faust.App(cluster.name("app"), broker=broker, loop=asyncio.get_event_loop(), **(defaults | settings))
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP, ConsumerMessage
 
 from tests.contracts.cluster import Cluster, until
-from tests.contracts.faust_consumer import drained, faust_consumer, new_app, partition
+from tests.contracts.faust_app import new_app
+from tests.contracts.faust_consumer import drained, faust_consumer, partition
 
 
 @dataclass

@@ -11,7 +11,8 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, C
 from faust.types import TP
 
 from tests.contracts.cluster import Cluster, until
-from tests.contracts.faust_consumer import faust_consumer, new_app, partition
+from tests.contracts.faust_app import new_app
+from tests.contracts.faust_consumer import faust_consumer, partition
 
 NewConsumer: Any = AIOKafkaConsumer
 
