@@ -22,11 +22,11 @@ AdminClient: Any = AIOKafkaAdminClient
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 20) -> None:
-    """Returns once the condition, plain or awaitable, holds; TimeoutError when it does not in time."""
+    """Returns once the condition, plain or a coroutine, holds; TimeoutError when it does not in time."""
     async with asyncio.timeout(timeout_s):
         while True:
             holds = condition()
-            if await holds if inspect.isawaitable(holds) else holds:
+            if await holds if inspect.iscoroutine(holds) else holds:
                 return
             await asyncio.sleep(0.02)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
 from faust.types import TP
 
@@ -33,7 +34,7 @@ async def test_the_stock_consumer_reads_uncommitted_and_waits_1500_ms(cluster: C
         assert stock._fetch_max_wait_ms == 1500
         assert stock._fetch_min_bytes == 1
         assert stock._enable_auto_commit is False
-        assert stock._coordinator._assignors == [app.assignor]
+        assert stock._coordinator._assignors == [RoundRobinPartitionAssignor]
     assert not [name for name in dir(app.conf) if "isolation" in name or "fetch_max_wait" in name]
 
 
