@@ -144,7 +144,7 @@ async def test_the_listener_runs_in_the_consumer_thread_and_the_handlers_in_the_
     async with faust_consumer(
         app, topic, ListeningConsumer, on_revoked=on_revoked, on_assigned=on_assigned
     ) as consumer:
-        await until(lambda: consumer._thread._consumer._coordinator._heartbeat_task)
+        await until(lambda: consumer._thread._consumer._coordinator._heartbeat_task is not None)
     assert seen == [("listener revoked", False), ("revoked", True, True, 0), ("assigned", True, True, 1)]
 
 
