@@ -140,7 +140,10 @@ class Owners:
     async def _open_once(self, partitions: list[int]) -> None:
         if partitions:
             await self._changelog.wait_for_silence(partitions, self._end_transactions)
+            known = len(self._table.quarantined)
             stores = {partition: self._table.open(partition) for partition in partitions}
+            for folder in self._table.quarantined[known:]:
+                log.warning("damaged rows are set aside in %s and restored from the changelog", folder)
             for partition, store in stores.items():
                 if is_outdated(store):
                     log.warning("the rows of partition %d are too old to be brought up to date: dropped", partition)

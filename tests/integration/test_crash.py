@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from state.table import partition_folder
 from tests.integration.deployment import Deploy, Deployment, event
 from tests.integration.faults import strike
 
@@ -87,3 +88,18 @@ async def test_rows_come_back_from_the_changelog(deploy: Deploy) -> None:
     await site.finish(worker)
     rows = await site.check(stopped=["a"])
     assert sum(row.count for row in rows.values()) == 4000
+
+
+async def test_damaged_rows_are_set_aside_and_come_back_from_the_changelog(deploy: Deploy) -> None:
+    site = await deploy()
+    await site.send(event(n) for n in range(1000))
+    await site.finish(site.worker())
+    store = partition_folder(site.data_dir() / "users", 1)
+    (store / "CURRENT").unlink()
+
+    worker = site.worker()
+    await site.send(event(n) for n in range(1000, 2000))
+    await site.finish(worker)
+    await site.check(stopped=["a"])
+    (aside,) = store.parent.glob("partition-1.corrupt-*")
+    assert f"damaged rows are set aside in {aside} " in worker.text()
