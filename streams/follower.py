@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.partitioner import murmur2
 from aiokafka.structs import TopicPartition
 
 from streams.sections import KafkaSettings
+from streams.topic_log import partition_of
 
 # At the end of a transactional log only markers follow, for which no record comes: look at the position often.
 _FETCH_TIMEOUT_MS = 50
@@ -43,7 +43,7 @@ class TopicFollower:
 
     def partition_of(self, key: bytes) -> TopicPartition:
         """Where Kafka's default partitioner puts the key."""
-        return self._tps[(int(murmur2(key)) & 0x7FFFFFFF) % len(self._tps)]
+        return self._tps[partition_of(key, len(self._tps))]
 
     async def catch_up(self) -> None:
         """All that the topic holds at the call is applied."""
