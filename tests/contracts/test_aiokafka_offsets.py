@@ -111,3 +111,13 @@ async def test_a_transaction_past_its_timeout_fences_its_own_producer(cluster: C
         with pytest.raises(ProducerFenced, match="transaction timeout occurred"):
             await producer.commit_transaction()
     assert await cluster.read(topic, "read_committed") == []
+
+
+async def test_the_client_waits_for_the_partitions_of_a_topic(cluster: Cluster) -> None:
+    """`_client._wait_on_metadata(topic)` gives all partition numbers, also of a topic that nobody has asked for yet.
+
+    When it fails: a follower reads a part of its log; ask the admin client for the partitions.
+    """
+    topic = await cluster.create_topic(partitions=3)
+    async with cluster.consumer() as consumer:
+        assert set(await consumer._client._wait_on_metadata(topic)) == {0, 1, 2}

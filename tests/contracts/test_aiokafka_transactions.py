@@ -89,6 +89,9 @@ async def test_a_fatal_refusal_leaves_a_producer_that_can_only_be_replaced(clust
         assert isinstance(refusal.value.__cause__, IllegalGenerationError)
         assert producer._txn_manager.state is TransactionState.FATAL_ERROR
         assert producer._sender.sender_task.done()
+        assert producer._txn_manager._transaction_waiter.exception() is not None, (
+            "to be retrieved, or asyncio complains"
+        )
         with pytest.raises(AssertionError):
             await producer.commit_transaction()
         with pytest.raises(AssertionError):

@@ -142,6 +142,7 @@ async def test_the_old_generation_holds_until_the_revoked_handler_returns(cluste
         await asyncio.sleep(0.5)
         await commit_row(cluster, topic, group, generation, member_id)
         assert not newcomer.assignment()
+        assert await member._coordinator._do_heartbeat(), "current to the group as well"
         assert member._coordinator.generation == generation
 
         listener.let_go.set()
