@@ -196,10 +196,17 @@ class Worker:
     async def _on_assigned(self, *sent: Any, **_: Any) -> None:
         assigned: set[TP] = sent[1]
         mine = {tp.partition for tp in assigned if tp.topic == self._settings.topics.user_events}
-        self._owners.assigned(mine, self._consumer().membership())
+        try:
+            self._owners.assigned(mine, self._consumer().membership())
+        except Exception as error:
+            # Faust would only remember it, and stand still.
+            die(error)
 
     async def _on_leave(self, *_: Any, **__: Any) -> None:
-        await self._owners.revoked()
+        try:
+            await self._owners.revoked()
+        except Exception as error:
+            die(error)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Everything runs; what was started is stopped by the stack, last first."""

@@ -40,7 +40,9 @@ class Membership:
             raise ValueError(f"not a member of a consumer group: {self}")
 
 
-class _OffsetCommitResponseV3(Response):
+class TxnOffsetCommitResponseV3(Response):
+    """The broker's answer, partition by partition."""
+
     API_KEY = 28
     API_VERSION = 3
     SCHEMA = Schema(
@@ -57,11 +59,13 @@ class _OffsetCommitResponseV3(Response):
     )
 
 
-class _OffsetCommitRequestV3(RequestStruct):
+class TxnOffsetCommitRequestV3(RequestStruct):
+    """Offsets, and the member whose they are, on the wire."""
+
     API_KEY = 28
     API_VERSION = 3
     FLEXIBLE_VERSION = True
-    RESPONSE_TYPE = _OffsetCommitResponseV3
+    RESPONSE_TYPE = TxnOffsetCommitResponseV3
     SCHEMA = Schema(
         ("transactional_id", CompactString("utf-8")),
         ("group_id", CompactString("utf-8")),
@@ -91,13 +95,16 @@ class _OffsetCommitRequestV3(RequestStruct):
     )
 
 
-class _OffsetCommitRequest(Request[_OffsetCommitRequestV3]):
+class FencedTxnOffsetCommit(Request[TxnOffsetCommitRequestV3]):
+    """The request in the only version that fences: a broker without it is refused."""
+
     API_KEY = 28
 
     def __init__(self, fields: tuple[Any, ...]) -> None:
         self._fields = fields
 
-    def build(self, request_struct_class: type[_OffsetCommitRequestV3]) -> _OffsetCommitRequestV3:
+    def build(self, request_struct_class: type[TxnOffsetCommitRequestV3]) -> TxnOffsetCommitRequestV3:
+        """The struct that goes over the wire."""
         return request_struct_class(*self._fields)
 
 
@@ -108,18 +115,21 @@ class _Response:
         self.errors = [(topic, [(p, code) for p, code, _ in partitions]) for topic, partitions, _ in response.errors]
 
 
-class _FencedCommitHandler(TxnOffsetCommitHandler):
+class FencedCommitHandler(TxnOffsetCommitHandler):
+    """Sends offsets as a member's; what the broker answers is handled as aiokafka does."""
+
     def __init__(self, sender: Sender, offsets: Mapping[TopicPartition, OffsetAndMetadata], member: Membership) -> None:
         super().__init__(sender, offsets, member.group_id)
         self._member = member
 
-    def create_request(self) -> _OffsetCommitRequest:
+    def create_request(self) -> FencedTxnOffsetCommit:
+        """The offsets by topic, as the member's."""
         topics: dict[str, list[tuple[int, int, int, str, dict[int, bytes]]]] = defaultdict(list)
         for tp, offset in sorted(self._offsets.items()):
             topics[tp.topic].append((tp.partition, offset.offset, -1, offset.metadata, {}))
         manager, member = self._sender._txn_manager, self._member
         rows: list[Any] = [(topic, partitions, {}) for topic, partitions in topics.items()]
-        return _OffsetCommitRequest(
+        return FencedTxnOffsetCommit(
             (
                 manager.transactional_id,
                 member.group_id,
@@ -134,6 +144,7 @@ class _FencedCommitHandler(TxnOffsetCommitHandler):
         )
 
     def handle_response(self, resp: Any) -> float | None:
+        """Seconds to wait before another try; None when the broker has taken the offsets. Raises its refusal."""
         backoff: float | None = super().handle_response(_Response(resp))
         return backoff
 
@@ -149,7 +160,7 @@ class _FencedSender(Sender):
         if self.membership is None or self.membership.group_id != group_id:
             raise RuntimeError("offsets are sent only through FencedProducer.send_offsets")
         node_id = await self._find_coordinator(CoordinationType.GROUP, group_id)
-        await _FencedCommitHandler(self, offsets, self.membership).do(node_id)
+        await FencedCommitHandler(self, offsets, self.membership).do(node_id)
 
 
 class FencedProducer(AIOKafkaProducer):
