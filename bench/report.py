@@ -55,6 +55,7 @@ class Report(msgspec.Struct, frozen=True):
 
     def save(self, file: Path) -> None:
         """The report as JSON, indented."""
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
 
     def table(self) -> Table:
