@@ -273,8 +273,8 @@ def demo(
 
     interest-stream demo --events ratings.csv --items movies.csv --json summary.json
     """
-    from streams.demo import run_demo
-    from streams.demo_feed import DemoOptions
+    from streams.demo.feed import DemoOptions
+    from streams.demo.run import run_demo
 
     line: CommandLine = ctx.obj
     options = DemoOptions(events, items, columns, seconds, rate, limit, repeats, user, seed, keep)

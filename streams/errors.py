@@ -4,7 +4,7 @@ StreamError
 ├── SettingsError      correct the setting that each line names and start again
 ├── Rejected           nothing: the record lies in the dead-letter topic with this code and message, the stream went on
 ├── TopicError         create or repair the topic as the message says
-├── LogError           mend the file at the line that the message names, or leave bad lines out (streams.delimited)
+├── LogError           mend the file at the line that the message names, or leave bad lines out (streams.files)
 ├── UnknownUserError   nothing, or look for the user's events in user-events (streams.show)
 ├── WorkerEndedError   read the end of the worker's log, which the message holds (streams.worker_process)
 ├── ChangelogError     decide whether the changelog was meant to go, as the message says; the worker stops until then

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from streams.delimited import LogError
-from streams.item_files import FileItem, read_items
-from streams.logs import LoggedEvent, parse_columns, read_events
+from streams.files.delimited import LogError
+from streams.files.event_logs import LoggedEvent, parse_columns, read_events
+from streams.files.item_files import FileItem, read_items
 from streams.publisher import Publisher, due
 from streams.settings import Settings
 

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streams.cli import app
-from streams.item_files import read_items
-from streams.logs import read_events
+from streams.files.event_logs import read_events
+from streams.files.item_files import read_items
 
 COMMANDS = ["worker", "topics", "replay", "synthesize", "tail", "show", "config", "demo", "kafka"]
 NO_BROKER = "kafka.bootstrap_servers=127.0.0.1:1"

@@ -1,6 +1,6 @@
 import pytest
 
-from streams.delimited import LogError
+from streams.files.delimited import LogError
 from streams.replay import parse_rate
 
 

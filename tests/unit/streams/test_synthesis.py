@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.item_files import read_items
-from streams.logs import read_events
-from streams.scoreboard import TOP
+from streams.demo.scoreboard import TOP
+from streams.files.event_logs import read_events
+from streams.files.item_files import read_items
 from streams.synthesis import SPAN_S, START_MS, TOPICS, Synthesis, synthesize, write
 
 

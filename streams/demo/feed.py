@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.delimited import LogError
-from streams.item_files import FileItem, read_items
-from streams.logs import LoggedEvent, parse_columns, read_events
+from streams.demo.scoreboard import Repeats, has_repeats
+from streams.files.delimited import LogError
+from streams.files.event_logs import LoggedEvent, parse_columns, read_events
+from streams.files.item_files import FileItem, read_items
 from streams.replay import parse_rate
-from streams.scoreboard import Repeats, has_repeats
 from streams.synthesis import TOPICS, synthesize
 
 USERS, ITEMS = 100, 240  # of the made-up stream

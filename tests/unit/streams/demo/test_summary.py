@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from streams.demo_summary import Summary, summarize
+from streams.demo.scoreboard import Scoreboard
+from streams.demo.summary import Summary, summarize
+from streams.files.event_logs import LoggedEvent
 from streams.fold import InputFold, UserFold
-from streams.logs import LoggedEvent
 from streams.predictions import Prediction, Source
-from streams.scoreboard import Scoreboard
 
 ROWS = {"a": UserFold(2, 2, b"a" * 16), "b": UserFold(1, 1, b"b" * 16)}
 EXPECTED = InputFold(ROWS, 3, 1)

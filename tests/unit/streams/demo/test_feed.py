@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.delimited import LogError
-from streams.demo_feed import DemoOptions, prepare
+from streams.demo.feed import DemoOptions, prepare
+from streams.files.delimited import LogError
 from streams.synthesis import TOPICS
 
 

@@ -11,8 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from streams.demo.scoreboard import RECENT, Scoreboard
 from streams.predictions import Prediction
-from streams.scoreboard import RECENT, Scoreboard
 from streams.tail import bar, percent
 
 WIDTH = 100

@@ -7,9 +7,9 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from streams.demo.scoreboard import Scoreboard
 from streams.fold import InputFold, UserFold, compare
 from streams.predictions import Prediction
-from streams.scoreboard import Scoreboard
 
 
 @dataclass(frozen=True, slots=True)

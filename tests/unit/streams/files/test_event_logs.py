@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from aiokafka import ConsumerRecord
 
-from streams.delimited import LogError
 from streams.events import UserDelete, UserEvent, decode
-from streams.logs import LoggedEvent, parse_columns, read_events
+from streams.files.delimited import LogError
+from streams.files.event_logs import LoggedEvent, parse_columns, read_events
 
-ML_100K = Path(__file__).parents[4] / "shared/data/ml-100k/ml-100k.inter"
+ML_100K = Path(__file__).parents[5] / "shared/data/ml-100k/ml-100k.inter"
 
 
 def write(folder: Path, name: str, *lines: str) -> Path:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.popularity import DecayedPopularity
-from streams.delimited import LogError
-from streams.logs import LoggedEvent
+from streams.files.delimited import LogError
+from streams.files.event_logs import LoggedEvent
 from streams.predictions import Prediction
 
 Repeats = Literal["allow", "filter"]

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.live import Live
 
 from streams.command_line import CommandLine
-from streams.dashboard import SAMPLE_S, Dashboard
-from streams.demo_feed import DemoOptions, Feed, prepare
-from streams.demo_summary import Summary, summarize
+from streams.demo.dashboard import SAMPLE_S, Dashboard
+from streams.demo.feed import DemoOptions, Feed, prepare
+from streams.demo.scoreboard import Scoreboard
+from streams.demo.summary import Summary, summarize
 from streams.errors import StreamError
 from streams.fold import fold_changelog, fold_input
 from streams.local_kafka import LocalKafka
 from streams.publisher import Publisher, due
-from streams.scoreboard import Scoreboard
 from streams.settings import Settings, load_settings
 from streams.tail import read_prediction
 from streams.topic_log import reading

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from streams.delimited import LogError
-from streams.logs import LoggedEvent, read_events
+from streams.demo.scoreboard import Repeats, Scoreboard, has_repeats
+from streams.files.delimited import LogError
+from streams.files.event_logs import LoggedEvent, read_events
 from streams.predictions import Prediction, Source
-from streams.scoreboard import Repeats, Scoreboard, has_repeats
 
-ML_100K = Path(__file__).parents[4] / "shared/data/ml-100k/ml-100k.inter"
+ML_100K = Path(__file__).parents[5] / "shared/data/ml-100k/ml-100k.inter"
 
 
 def events(*pairs: str) -> list[LoggedEvent]:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.delimited import LogError, read_delimited, suffix_of
+from streams.files.delimited import LogError, read_delimited, suffix_of
 
 GUESSES = {"user": ("user_id", "user"), "item": ("item_id", "item")}
 

@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from streams.dashboard import ROWS, SPARKS, WIDTH, Dashboard, sparks, thinned
-from streams.logs import LoggedEvent
+from streams.demo.dashboard import ROWS, SPARKS, WIDTH, Dashboard, sparks, thinned
+from streams.demo.scoreboard import Scoreboard
+from streams.files.event_logs import LoggedEvent
 from streams.predictions import Prediction, Source
-from streams.scoreboard import Scoreboard
 
 HEIGHT = 27
 

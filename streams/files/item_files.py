@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from streams.delimited import JSON_SUFFIXES, LogError, open_text, read_delimited, suffix_of
+from streams.files.delimited import JSON_SUFFIXES, LogError, open_text, read_delimited, suffix_of
 
 GUESSES = {
     "item": ("item_id", "item", "itemid", "id", "movie_id", "movieid", "product_id", "asin", "track_id", "article_id"),

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from streams import dialects
-from streams.delimited import JSON_SUFFIXES, LogError, open_text, read_delimited, suffix_of
 from streams.errors import Rejected
+from streams.files.delimited import JSON_SUFFIXES, LogError, open_text, read_delimited, suffix_of
 
 GUESSES = {
     "user": ("user_id", "user", "userid", "uid", "customer_id", "reviewerid", "visitorid"),
