@@ -45,15 +45,30 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class RowChanges:
+    """What a step changes in one partition's rows; a row of None erases its user."""
+
+    owner: PartitionOwner
+    offset_row: bytes
+    changelog_id: bytes | None  # the id row, where this step is the changelog's first
+    keys: list[bytes]
+    rows: list[bytes | None]
+
+    def records(self) -> list[Record]:
+        """The changelog records, offset row first: whoever finds them uncommitted learns from it whose they are."""
+        head = [Record(OFFSET_KEY, self.offset_row)]
+        if self.changelog_id is not None:
+            head.append(Record(ID_KEY, self.changelog_id))
+        return head + [Record(key, row) for key, row in zip(self.keys, self.rows, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
-    """What a step has to say, partition by partition."""
+    """Everything that a step has to say."""
 
     records: dict[TopicPartition, list[Record]]
-    offset_rows: list[bytes]  # per part
-    changelog_ids: list[bytes | None]  # per part: the id row, where this step writes it
-    keys: list[list[bytes]]  # per part: users whose rows change
-    rows: list[list[bytes | None]]  # per part: their rows; None where the user is erased
+    changes: list[RowChanges]
     memory: NDArray[np.void]  # [U] for the learner
     predictions: int
 
@@ -124,58 +139,53 @@ class Pipeline:
 
     def step(self, work: Work) -> Output:
         """Everything that the step has to say. Pure computing: no I/O, no awaiting."""
-        per = self._settings.predictions.per
+        topics, now_ms = self._settings.topics, int(time.time() * 1000)
+        records: defaultdict[TopicPartition, list[Record]] = defaultdict(list)
         with self._timed("model"):
-            step = self._engine.step(work.batch, work.rows, per)
-        with self._timed("encode"):
-            values = predictions.encode(step.predictions, work.causes, self._items, int(time.time() * 1000))
+            step = self._engine.step(work.batch, work.rows, self._settings.predictions.per)
         with self._timed("rows"):
             memory = count_events(work, step.memory)
-            output = self._collect(work, self._layout.pack(memory), memory)
-        for event, value in zip(step.predictions.event.tolist(), values, strict=True):
-            record = work.records[event]
-            tp = TopicPartition(self._settings.topics.interest_predictions, record.partition)
-            output.records[tp].append(Record(record.key, value))
-        output.predictions = len(values)
-        return output
+            changes = self._changes(work, self._layout.pack(memory), now_ms)
+            for change in changes:
+                records[TopicPartition(self._settings.changelog_topic, change.owner.partition)] = change.records()
+        for part in work.parts:
+            self._say(part, records)
+        with self._timed("encode"):
+            values = predictions.encode(step.predictions, work.causes, self._items, now_ms)
+            for event, value in zip(step.predictions.event.tolist(), values, strict=True):
+                cause = work.records[event]
+                records[TopicPartition(topics.interest_predictions, cause.partition)].append(Record(cause.key, value))
+        return Output(records, changes, memory, len(values))
 
-    def _collect(self, work: Work, rows: list[bytes], memory: NDArray[np.void]) -> Output:
-        now_ms = int(time.time() * 1000)
-        output = Output(defaultdict(list), [], [], [[] for _ in work.parts], [[] for _ in work.parts], memory, 0)
-        for user, part, row in zip(work.users, work.part.tolist(), rows, strict=True):
-            output.keys[part].append(user)
-            output.rows[part].append(row)
-        for number, part in enumerate(work.parts):
-            partition = part.owner.partition
-            kept = set(output.keys[number])
-            gone = [key for user in part.erased if (key := user.encode()) not in kept]
-            output.keys[number] += gone
-            output.rows[number] += [None] * len(gone)
+    def _changes(self, work: Work, rows: list[bytes], now_ms: int) -> list[RowChanges]:
+        changes = []
+        for part in work.parts:
             offset_row = SourceOffset(part.next_offset, self._writer.transactional_id, now_ms).encode()
             changelog_id = None if part.owner.store.changelog_id is not None else uuid4().bytes
-            changelog = output.records[TopicPartition(self._settings.changelog_topic, partition)]
-            # First of all, so that whoever finds this transaction open knows whose it is.
-            changelog.append(Record(OFFSET_KEY, offset_row))
-            if changelog_id is not None:
-                changelog.append(Record(ID_KEY, changelog_id))
-            changelog += [Record(k, row) for k, row in zip(output.keys[number], output.rows[number], strict=True)]
-            output.offset_rows.append(offset_row)
-            output.changelog_ids.append(changelog_id)
-            self._collect_others(output, part)
-        return output
+            changes.append(RowChanges(part.owner, offset_row, changelog_id, [], []))
+        for user, part_number, row in zip(work.users, work.part.tolist(), rows, strict=True):
+            changes[part_number].keys.append(user)
+            changes[part_number].rows.append(row)
+        for part, change in zip(work.parts, changes, strict=True):
+            if part.erased:
+                gone = {user.encode() for user in part.erased}.difference(change.keys)
+                change.keys.extend(gone)
+                change.rows.extend([None] * len(gone))
+        return changes
 
-    def _collect_others(self, output: Output, part: PartitionWork) -> None:
+    def _say(self, part: PartitionWork, records: defaultdict[TopicPartition, list[Record]]) -> None:
+        """Adds what is not about rows: predictions erased, dead letters, and what became of items."""
         topics, partition = self._settings.topics, part.owner.partition
         if part.erased:
-            forgotten = output.records[TopicPartition(topics.interest_predictions, partition)]
+            forgotten = records[TopicPartition(topics.interest_predictions, partition)]
             forgotten += [Record(user.encode(), None) for user in part.erased]
         if part.rejected:
-            letters = output.records[TopicPartition(topics.user_events_dlq, partition)]
+            letters = records[TopicPartition(topics.user_events_dlq, partition)]
             most = min(MAX_BYTES, self._settings.kafka.max_record_bytes)
             letters += [Record(*dead_letter(record, error, __version__, most)) for record, error in part.rejected]
         for item in part.items:
             tp, record = self._catalog.record(item)
-            output.records[tp].append(record)
+            records[tp].append(record)
 
     async def write(self, work: Work, output: Output) -> None:
         """The step is visible and durable, and the owners expect what follows it.
@@ -188,7 +198,7 @@ class Pipeline:
         with self._timed("transaction"):
             ends = await self._writer.write(output.records, offsets, self._owners.membership)
         with self._timed("store"):
-            await asyncio.to_thread(self._store, work, output, ends)
+            await asyncio.to_thread(self._store, output.changes, ends)
         for part in work.parts:
             part.owner.next_offset = part.next_offset
         self._counts.update(
@@ -198,14 +208,11 @@ class Pipeline:
             rejected=sum(len(part.rejected) for part in work.parts),
         )
 
-    def _store(self, work: Work, output: Output, ends: dict[TopicPartition, int]) -> None:
-        for number, part in enumerate(work.parts):
-            part.owner.store.put_many(
-                output.keys[number],
-                output.rows[number],
-                ends[TopicPartition(self._settings.changelog_topic, part.owner.partition)],
-                offset_row=output.offset_rows[number],
-                changelog_id=output.changelog_ids[number],
+    def _store(self, changes: list[RowChanges], ends: dict[TopicPartition, int]) -> None:
+        for change in changes:
+            end = ends[TopicPartition(self._settings.changelog_topic, change.owner.partition)]
+            change.owner.store.put_many(
+                change.keys, change.rows, end, offset_row=change.offset_row, changelog_id=change.changelog_id
             )
 
     def take_counts(self) -> tuple[Counter[str], dict[str, float]]:

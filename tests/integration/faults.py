@@ -125,7 +125,7 @@ def store_before_commit(number: int) -> None:
         return ends[tp]
 
     async def step(self: Pipeline, work: Work, output: Output) -> None:
-        steps.append(lambda: self._store(work, output, ends))
+        steps.append(lambda: self._store(output.changes, ends))
         await write(self, work, output)
 
     async def late(self: FencedProducer) -> None:
