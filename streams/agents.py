@@ -115,6 +115,7 @@ class StepLoop:
             return
         self._failures = 0
         if self._learning is not None:
+            self._learning.behind_backlog = len(work.events) >= self._settings.step_max_events
             self._learning.observe(work.batch, output.memory)
 
     async def _recover(self, error: TransactionFailed) -> None:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 _IDLE_S = 0.02
 _PATIENCE_S = 0.5
 _PUBLISH_S = 0.25
+# Behind a backlog predictions are late already: catching up goes before learning.
+_BACKLOG_SHARE = 0.25
 
 
 class LearningThread:
@@ -46,6 +48,8 @@ class LearningThread:
         self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
         self._learnt = self._published = 0.0  # when, by the monotonic clock
         self._unpublished = self._unsaved = False
+        self.behind_backlog = False
+        """Set while full steps wait: learning then keeps to a quarter of its share."""
         self.steps = 0
         self.refused = 0
 
@@ -95,7 +99,8 @@ class LearningThread:
         else:
             self.steps += 1
             self._unpublished = self._unsaved = True
-        return (self._learnt - began) * (1 - self._share) / self._share
+        share = self._share * (_BACKLOG_SHARE if self.behind_backlog else 1)
+        return (self._learnt - began) * (1 - share) / share
 
     def _hand_over(self) -> None:
         """The steps' weights are the newest, but copied no more often than is worth it."""

@@ -103,7 +103,7 @@ class WorkerSettings:
         default=5000, metadata={"help": "most events in one step"}
     )
     learning_share: Annotated[float, Field(gt=0, le=1)] = field(
-        default=0.5, metadata={"help": "most of a core's time that learning takes, backlog or not"}
+        default=0.5, metadata={"help": "most of a core's time that learning takes; a quarter of it behind a backlog"}
     )
     checkpoint_interval_s: Annotated[float, Field(ge=1, le=86_400)] = field(
         default=60.0, metadata={"help": "time from one saving of the weights to the next"}

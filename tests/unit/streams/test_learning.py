@@ -80,14 +80,18 @@ def test_learning_goes_on_from_the_given_weights(recorder: Recorder) -> None:
     assert not recorder.saved  # nothing was learnt: what is on disk is as good
 
 
-def test_a_step_is_followed_by_the_rest_that_keeps_the_share(recorder: Recorder) -> None:
-    thread = recorder.thread(share=0.25)
+@pytest.mark.parametrize(("share", "behind_backlog", "rests"), [(0.25, False, 3), (0.5, False, 1), (0.5, True, 7)])
+def test_a_step_is_followed_by_the_rest_that_keeps_the_share(
+    recorder: Recorder, share: float, behind_backlog: bool, rests: int
+) -> None:
+    thread = recorder.thread(share)
+    thread.behind_backlog = behind_backlog
     recorder.observe(thread)
     began = time.monotonic()
     rest_s = thread._learn()
     spent_s = time.monotonic() - began
     assert thread.steps == 1
-    assert rest_s == pytest.approx(3 * spent_s, rel=0.2)
+    assert rest_s == pytest.approx(rests * spent_s, rel=0.2)
 
 
 def test_an_error_ends_the_thread_loudly(recorder: Recorder) -> None:
