@@ -2,6 +2,7 @@
 
 weights-00000123/
     weights.safetensors
+    experts.safetensors  counts and mixer, where the model has experts
     manifest.json       format, version, shape of the network, items (count, digest), sha256 of each file
 """
 
@@ -14,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from models.config import ModelConfig
 from models.errors import CheckpointError
 from models.events import EVENT_TYPES
+from models.experts import counted
 from models.items import Items
 from models.memory import GAP_BUCKETS
 from models.network import ITEM_TABLES
@@ -30,6 +34,7 @@ FORMAT: Final = 1
 _PREFIX = "weights-"
 _STAGING = ".saving-"
 _TENSORS = "weights.safetensors"
+_EXPERTS = "experts.safetensors"
 _MANIFEST = "manifest.json"
 
 
@@ -52,17 +57,21 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: Items, keep
     if not weights.finite():
         raise CheckpointError(f"weights {weights.version} are not finite and were not saved; keep the last checkpoint")
     count = min(len(items), len(weights.tensors["item"]) - 1)
+    if weights.experts:
+        count = max(count, counted(weights.experts))
     tensors = {
         name: tensor[: count + 1].contiguous() if name in ITEM_TABLES else tensor.contiguous()
         for name, tensor in weights.tensors.items()
     }
-    blob = save_tensors(tensors)
+    blobs = {_TENSORS: save_tensors(tensors)}
+    if weights.experts:
+        blobs[_EXPERTS] = save_arrays(dict(weights.experts))
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": weights.version,
         "shape": _shape(config),
         "items": {"count": count, "digest": items.digest(count)},
-        "sha256": {_TENSORS: hashlib.sha256(blob).hexdigest()},
+        "sha256": {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()},
     }
     manifest["sha256"][_MANIFEST] = _seal(manifest)
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +80,8 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: Items, keep
     target = folder / _name(weights.version)
     staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
     try:
-        _write(staging / _TENSORS, blob)
+        for name, blob in blobs.items():
+            _write(staging / name, blob)
         _write(staging / _MANIFEST, json.dumps(manifest, indent=2).encode())
         _sync(staging)
         if target.exists():
@@ -106,25 +116,27 @@ def examine(folder: Path, config: ModelConfig, items: Items) -> tuple[Weights | 
     faults: list[Fault] = []
     for path in _newest_first(folder):
         try:
-            manifest, blob = _read(path)
+            manifest, blobs = _read(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
             faults.append(Fault(path, str(error) or type(error).__name__))
             continue
         _fit(path, manifest, config, items)
-        return Weights(int(manifest["version"]), load_tensors(blob)), faults
+        experts = load_arrays(blobs[_EXPERTS]) if _EXPERTS in blobs else {}
+        return Weights(int(manifest["version"]), load_tensors(blobs[_TENSORS]), experts), faults
     return None, faults
 
 
-def _read(path: Path) -> tuple[dict[str, Any], bytes]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     manifest: dict[str, Any] = json.loads((path / _MANIFEST).read_bytes())
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']}, this program reads {FORMAT}")
     if manifest["sha256"][_MANIFEST] != _seal(manifest) or path.name != _name(manifest["version"]):
         raise ValueError(f"{_MANIFEST} is not as it was written")
-    blob = (path / _TENSORS).read_bytes()
-    if hashlib.sha256(blob).hexdigest() != manifest["sha256"][_TENSORS]:
-        raise ValueError(f"{_TENSORS} is not what {_MANIFEST} says: torn or changed")
-    return manifest, blob
+    blobs = {name: (path / name).read_bytes() for name in manifest["sha256"] if name != _MANIFEST}
+    for name, blob in blobs.items():
+        if hashlib.sha256(blob).hexdigest() != manifest["sha256"][name]:
+            raise ValueError(f"{name} is not what {_MANIFEST} says: torn or changed")
+    return manifest, blobs
 
 
 def _fit(path: Path, manifest: dict[str, Any], config: ModelConfig, items: Items) -> None:
@@ -156,7 +168,7 @@ def _name(version: int) -> str:
 
 def _seal(manifest: dict[str, Any]) -> str:
     """SHA-256 of everything in the manifest but this hash itself."""
-    others = manifest | {"sha256": {_TENSORS: manifest["sha256"][_TENSORS]}}
+    others = manifest | {"sha256": {name: sha for name, sha in manifest["sha256"].items() if name != _MANIFEST}}
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
@@ -165,6 +177,7 @@ def _shape(config: ModelConfig) -> dict[str, Any]:
         "width": config.width,
         "hidden": config.hidden,
         "ring": config.ring,
+        "copying": config.repeats == "allow",
         "event_types": list(EVENT_TYPES),
         "gap_buckets": GAP_BUCKETS,
     }

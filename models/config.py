@@ -27,6 +27,18 @@ class ModelConfig:
             "items; beyond, (the user's items) / seen_bits of the other items are left out by mistake"
         },
     )
+    experts: bool = field(
+        default=True,
+        metadata={"help": "mix the network with counts of what is popular and of what followed what; false: it alone"},
+    )
+    successors: int = field(
+        default=256,
+        metadata={"help": "successors and predecessors kept per item, 8 bytes each; a multiple of 16 (experts)"},
+    )
+    mixing_events: int = field(
+        default=64,
+        metadata={"help": "events of one step, at most, that teach how much each expert is believed; evenly spread"},
+    )
     seed: int = field(default=0, metadata={"help": "seed of the initial weights; the same in every worker"})
     device: str = field(default="auto", metadata={"help": "'auto' (cuda where available), 'cpu', 'cuda' or 'cuda:N'"})
     threads: int = field(
@@ -43,6 +55,10 @@ class ModelConfig:
                 raise ValueError(f"model.{name} must be at least 1")
         if not 0 <= self.seed < 2**31:
             raise ValueError("model.seed must be from 0 to 2147483647")
+        if self.successors < 16 or self.successors % 16:
+            raise ValueError("model.successors must be a multiple of 16")
+        if self.mixing_events < 0:
+            raise ValueError("model.mixing_events must not be negative")
         if self.seen_bits % 8:
             raise ValueError("model.seen_bits must be a multiple of 8")
 

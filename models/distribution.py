@@ -1,10 +1,9 @@
-"""From interest vectors to distributions over items and categories.
+"""Which items may be predicted, the network's scores of them, and the categories they belong to.
 
-The full distribution over N items is computed in blocks of events, so memory stays bounded whatever the batch.
+All N items are scored, in blocks of moments, so memory stays bounded whatever the batch.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,26 +26,12 @@ _FORBIDDEN = float("-inf")
 _LARGEST = 1e4
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """The head of P distributions, on the device that computed them."""
-
-    item: Tensor
-    """[P, k]"""
-    item_p: Tensor
-    """[P, k]"""
-    category: Tensor
-    """[P, m]"""
-    category_p: Tensor
-    """[P, m]"""
-
-
 class Candidates:
     """Which items may be predicted, and their categories; follows an `Items` that grows meanwhile."""
 
     def __init__(self, items: Items, device: torch.device) -> None:
         self._items = items
-        self._device = device
+        self.device = device
         self._version = -1
         self._inactive = torch.zeros(0, dtype=torch.long)
         self._categories = torch.zeros(0, 0)
@@ -63,14 +48,14 @@ class Candidates:
         self.known = len(self._items)
 
     def _redraw(self) -> None:
-        self._inactive = torch.from_numpy(np.flatnonzero(~self._items.active())).to(self._device)
+        self._inactive = torch.from_numpy(np.flatnonzero(~self._items.active())).to(self.device)
         item, category, share = self._items.category_rows()
         at = torch.from_numpy(np.stack([category, item]))
         size = (len(self._items.categories), int(item.max(initial=0)) + 1)
         matrix = torch.sparse_coo_tensor(at, torch.from_numpy(share), size, check_invariants=False)
         if matrix.numel() <= _DENSE_CELLS:
             matrix = matrix.to_dense()
-        self._categories = matrix.to(self._device)  # [categories, items]
+        self._categories = matrix.to(self.device)  # [categories, items]
 
     def scores(
         self, network: InterestNetwork, interest: Tensor, seen: NDArray[np.uint8] | None, known: int
@@ -95,34 +80,24 @@ class Candidates:
                 _forbid_seen(scores, seen[rows])
             yield rows, scores
 
-    def predict(
-        self, network: InterestNetwork, interest: Tensor, seen: NDArray[np.uint8] | None, items: int, categories: int
-    ) -> Distribution:
-        """The most probable items and categories of each interest vector."""
-        size = (len(interest), items), (len(interest), categories)
-        out = Distribution(
-            torch.zeros(size[0], dtype=torch.long, device=self._device),
-            torch.zeros(size[0], device=self._device),
-            torch.full(size[1], -1, device=self._device),
-            torch.zeros(size[1], device=self._device),
-        )
-        top = min(items, self.known)
-        for rows, scores in self.scores(network, interest, seen, self.known):
-            p = scores.softmax(1)  # [p, N + 1], NaN in a row where nothing may be predicted
-            item_p, item = p.topk(top, 1)  # [p, k]
-            item_p = item_p.nan_to_num_(nan=0.0)
-            out.item[rows, :top] = item * (item_p > 0)
-            out.item_p[rows, :top] = item_p
-            if self._categories.shape[0] and categories:
-                self._predict_categories(out, rows, p)
-        return out
+    def categories(self, p: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """The most probable categories [p, count] of distributions over items [p, N + 1], -1 padding, and their p."""
+        category = torch.full((len(p), count), -1, device=self.device)
+        category_p = torch.zeros(len(p), count, device=self.device)
+        if self._categories.shape[0] and count:
+            each = (self._categories @ p[:, : self._categories.shape[1]].T).T  # [p, categories]
+            best, at = each.topk(min(count, each.shape[1]), 1)  # [p, m]
+            category[:, : at.shape[1]] = at.masked_fill(best <= 0, -1)
+            category_p[:, : at.shape[1]] = best
+        return category, category_p
 
-    def _predict_categories(self, out: Distribution, rows: slice, p: Tensor) -> None:
-        described = p[:, : self._categories.shape[1]]
-        category_p = (self._categories @ described.T).T.nan_to_num_(nan=0.0)  # [p, categories]
-        best, category = category_p.topk(min(out.category.shape[1], category_p.shape[1]), 1)  # [p, m]
-        out.category[rows, : category.shape[1]] = category.masked_fill(best <= 0, -1)
-        out.category_p[rows, : category.shape[1]] = best
+    def repeatable(self, item: NDArray[np.int64], known: int) -> Tensor:
+        """Which of these items [P, K] may be predicted, whoever had them."""
+        item_ = torch.from_numpy(item).to(self.device)
+        active = torch.ones(known + 1, dtype=torch.bool, device=self.device)
+        active[0] = False
+        active[self._inactive[self._inactive <= known]] = False
+        return active[item_.clamp(max=known)] & (item_ <= known)
 
 
 def _forbid_seen(scores: Tensor, seen: NDArray[np.uint8]) -> None:

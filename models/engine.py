@@ -1,31 +1,38 @@
 """One step of the whole system: events and memories in, new memories and interest distributions out.
 
-An event costs one recurrent step from the stored state and one attention over its ring; no history is run again.
+An event costs one recurrent step from the stored state and one attention over its ring; no history is run again. The
+experts live here, too: some of the batch's events teach the mixer from what was said before they came, then all are
+counted, then the predictions are made. So predictions depend on how the stream is cut into batches; `h`, `c`, ring and
+all else in the rows do not, nor on the experts.
 """
 
 import threading
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence
 
+from models import explanation, mixture
 from models.config import ModelConfig
 from models.device import device_of
 from models.distribution import Candidates
 from models.errors import UnknownItemError, WeightsError
-from models.events import EventBatch
+from models.events import TYPE_WEIGHT, EventBatch
+from models.experts import Experts
 from models.items import Items
-from models.memory import Timeline, Windows
+from models.memory import Timeline
+from models.mixer import MIXER_EVENTS
+from models.mixture import Moments
 from models.network import InterestNetwork
 from models.prediction import Predictions
-from models.seen import mark, seen_after_each
+from models.recurrence import recur, stored
+from models.scores import Scores
+from models.seen import mark, seen_after_each, seen_before
 from models.weights import Weights
-
-_HALF_MAX = 65504.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +45,6 @@ class Step:
     refused: NDArray[np.int64]
     """Rows whose recurrent state was not finite: where it became so in this step, `h`, `c` from before are kept;
     where it was so before, the step began from zero. Ring and everything else advanced"""
-
-
-@dataclass(frozen=True, slots=True)
-class _States:
-    h: Tensor
-    """[n, H] after each event"""
-    memory: NDArray[np.void]
-    """[U] copy of the memory whose `h`, `c` are those after the batch"""
-    refused: NDArray[np.int64]
 
 
 class Engine:
@@ -62,6 +60,7 @@ class Engine:
         self._top = top_items, top_categories, min(top_because, config.ring)
         self._network = self._place(InterestNetwork(config))
         self._candidates = Candidates(items, self.device)
+        self._experts = Experts(config) if config.experts else None
         self._lock = threading.Lock()
         self._incoming: tuple[int, InterestNetwork] | None = None
         self._version = 0
@@ -82,16 +81,26 @@ class Engine:
         with self._lock:
             self._incoming = weights.version, placed
 
+    def experts(self) -> dict[str, NDArray[Any]]:
+        """Copy of all counts and of the mixer, for a checkpoint; any thread may ask. Empty without experts."""
+        return {} if self._experts is None else self._experts.state()
+
+    def restore(self, experts: Mapping[str, NDArray[Any]]) -> None:
+        """Count and mix on from `experts`; nothing changes where they are empty. WeightsError where they do not fit."""
+        if self._experts is not None and experts:
+            self._experts.restore(experts)
+
     @torch.inference_mode()
     def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> Step:
         """Advance the memories [U] by the batch and predict after each user's last event, or after each event."""
         self._catch_up()
         timeline = Timeline(batch, memory)
         self._check(timeline)
-        states = self._recur(timeline)
+        states = recur(self._network, timeline)
+        if self._experts is not None:
+            self._mix(self._experts, timeline, states.h)
+            self._experts.observe(timeline)
         event = timeline.last_events() if per == "user" else np.arange(len(batch))
-        windows = timeline.windows(batch.user[event], timeline.step[event])
-        interest, attention = self._read(states.h[torch.from_numpy(event).to(self.device)], windows)
         timeline.advance(states.memory)
         seen = None
         if self.config.repeats == "filter":
@@ -102,35 +111,51 @@ class Engine:
             else:
                 mark(states.memory["seen"], batch.user, batch.item)
                 seen = states.memory["seen"][batch.user[event]]
-        return Step(states.memory, self._predict(event, interest, seen, windows, attention), states.refused)
+        h = states.h[torch.from_numpy(event).to(self.device)]
+        moments = self._moments(timeline, h, batch.user[event], timeline.step[event], seen, self._candidates.known)
+        return Step(states.memory, self._predict(event, moments), states.refused)
+
+    def rank(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> NDArray[np.float64]:
+        """[n] rank of each event's item, as `score` has it."""
+        return self.score(batch, memory, known).rank
 
     @torch.inference_mode()
-    def rank(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> NDArray[np.float64]:
-        """[n] rank (from 1) of each event's item under the state right before it, ties by their mean.
+    def score(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> Scores:
+        """What would be said right before each event, and how well that foresees its item; nothing is learnt.
 
         Candidates are the items up to index `known` (default: all that are known now), less those that are filtered.
-        Infinite where the item is no candidate, NaN where the event has none.
+        Counts are those before the batch.
         """
         self._catch_up()
         known = self._candidates.known if known is None else known
         timeline = Timeline(batch, memory)
         self._check(timeline)
-        h = torch.roll(self._recur(timeline).h, 1, 0)  # [n, H]
-        first = np.flatnonzero(timeline.position == 0)
-        h[torch.from_numpy(first).to(self.device)] = self._stored(memory, "h", batch.user[first])
-        interest, _ = self._read(h, timeline.windows(batch.user, timeline.step - 1))
+        every = np.arange(len(batch))
         seen = None
         if self.config.repeats == "filter":
             seen = np.roll(seen_after_each(timeline), 1, axis=0)  # [n, bytes]
+            first = np.flatnonzero(timeline.position == 0)
             seen[first] = memory["seen"][batch.user[first]]
-        rank = np.full(len(batch), np.inf)
+        moments = self._before(timeline, recur(self._network, timeline).h, every, seen, known)
+        scores = Scores(*(np.full(len(batch), np.nan) for _ in range(4)))
         target = torch.from_numpy(np.where(batch.item <= known, batch.item, 0)).to(self.device)
-        for rows, scores in self._candidates.scores(self._network, interest, seen, known):
-            own = scores.gather(1, target[rows].unsqueeze(1))  # [p, 1]
-            place = (scores > own).sum(1) + ((scores == own).sum(1) + 1) / 2  # [p]
-            rank[rows] = place.masked_fill(own.squeeze(1).isneginf(), torch.inf).double().cpu().numpy()
-        rank[batch.item == 0] = np.nan
-        return rank
+        for block in mixture.blocks(self._network, self._candidates, self._experts, moments, known):
+            item = target[block.rows].unsqueeze(1)  # [p, 1]
+            p = block.p.masked_fill(~block.allowed, -1)  # [p, N + 1]
+            own = p.gather(1, item)  # [p, 1]
+            place = (p > own).sum(1) + ((p == own).sum(1) + 1) / 2  # [p]
+            largest, best = block.p.max(1)
+            columns = (
+                place.masked_fill(own.squeeze(1) < 0, torch.inf),
+                own.clamp(min=0).log().squeeze(1),
+                largest,
+                (best == item.squeeze(1)) & (best > 0),
+            )
+            for out, column in zip((scores.rank, scores.log_p, scores.top1_p, scores.top1_hit), columns, strict=True):
+                out[block.rows] = column.double().cpu().numpy()
+        for out in (scores.rank, scores.log_p, scores.top1_p, scores.top1_hit):
+            out[batch.item == 0] = np.nan
+        return scores
 
     def _place(self, network: InterestNetwork) -> InterestNetwork:
         return network.to(self.device, self._dtype).requires_grad_(False).eval()
@@ -142,6 +167,8 @@ class Engine:
                 self._version, self._network = incoming
         self._candidates.refresh()
         self._network.grow(self._candidates.known + 1)
+        if self._experts is not None:
+            self._experts.grow(self._candidates.known + 1)
 
     def _check(self, timeline: Timeline) -> None:
         # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
@@ -149,99 +176,86 @@ class Engine:
         if largest > self._candidates.known:
             raise UnknownItemError(largest, self._candidates.known)
 
-    def _tensor(self, array: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
-
-    def _stored(self, memory: NDArray[np.void], name: str, user: NDArray[np.int64]) -> Tensor:
-        state = torch.from_numpy(memory[name][user]).to(self.device, self._dtype)  # [p, H]
-        return state.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-
-    def _recur(self, timeline: Timeline) -> _States:
-        """Run the LSTM over each user's events, as one packed sequence: n recurrent steps, whoever they belong to."""
-        batch, memory = timeline.batch, timeline.memory
-        after = memory.copy()
-        if not len(batch):
-            h = torch.zeros(0, self.config.hidden, device=self.device, dtype=self._dtype)
-            return _States(h, after, np.zeros(0, np.int64))
-        order = np.argsort(-timeline.count, kind="stable")
-        order = order[: int(np.count_nonzero(timeline.count))]  # [A] users with events, busiest first
-        place = np.empty(len(memory), dtype=np.int64)
-        place[order] = np.arange(len(order))
-        sizes = np.bincount(timeline.position)  # [T] users with more than t events
-        packed = (np.cumsum(sizes) - sizes)[timeline.position] + place[batch.user]  # [n] where each event goes
-        source = np.empty_like(packed)
-        source[packed] = np.arange(len(batch))
-        network = self._network
-        x = network.embed(
-            network.item,
-            self._tensor(batch.item[source]),
-            self._tensor(batch.type[source]),
-            self._tensor(timeline.gap[source]),
-        )  # [n, D]
-        h0, c0 = self._stored(memory, "h", order), self._stored(memory, "c", order)  # [A, H]
-        sequence = PackedSequence(x, torch.from_numpy(sizes))
-        output, (h1, c1) = network.lstm(sequence, (h0.unsqueeze(0), c0.unsqueeze(0)))
-        h, h1, c1 = output.data[self._tensor(packed)], h1.squeeze(0), c1.squeeze(0)  # [n, H], [A, H], [A, H]
-        good = (torch.isfinite(h1) & torch.isfinite(c1)).all(1)  # [A]
-        if not bool(good.all()):
-            bad = ~good.unsqueeze(1)
-            h1, c1 = torch.where(bad, h0, h1), torch.where(bad, c0, c1)
-            mine = self._tensor(place[batch.user])  # [n]
-            h = torch.where(bad[mine], h0[mine], h)
-        stored = np.isfinite(memory["h"][order]).all(1) & np.isfinite(memory["c"][order]).all(1)  # [A]
-        after["h"][order] = h1.half().cpu().numpy()
-        after["c"][order] = c1.float().clamp(-_HALF_MAX, _HALF_MAX).half().cpu().numpy()
-        return _States(h, after, np.sort(order[~(stored & good.cpu().numpy())]))
-
-    def _read(self, h: Tensor, windows: Windows) -> tuple[Tensor, Tensor]:
-        network = self._network
-        window = network.embed(
-            network.item, self._tensor(windows.item), self._tensor(windows.type), self._tensor(windows.gap)
-        )  # [P, K, D]
-        interest, attention = network.read(h, window, torch.from_numpy(windows.valid).to(self.device))
-        return interest, attention.nan_to_num(nan=0.0)
-
-    def _predict(
+    def _moments(
         self,
-        event: NDArray[np.int64],
-        interest: Tensor,
+        timeline: Timeline,
+        h: Tensor,
+        user: NDArray[np.int64],
+        step: NDArray[np.int64],
         seen: NDArray[np.uint8] | None,
-        windows: Windows,
-        attention: Tensor,
-    ) -> Predictions:
+        known: int,
+    ) -> Moments:
+        """The moments right after these steps of these users, with the states h [P, H] there."""
+        network, windows = self._network, timeline.windows(user, step)
+        window = network.embed(
+            network.item,
+            *(torch.from_numpy(each).to(self.device) for each in (windows.item, windows.type, windows.gap)),
+        )  # [P, K, D]
+        valid = torch.from_numpy(windows.valid).to(self.device)
+        reading = network.read(h, window, valid, self._candidates.repeatable(windows.item, known))
+        reading = replace(reading, attention=reading.attention.nan_to_num(nan=0.0))
+        return Moments(reading, windows, step + 1, seen)
+
+    def _before(
+        self,
+        timeline: Timeline,
+        h: Tensor,
+        event: NDArray[np.int64],
+        seen: NDArray[np.uint8] | None,
+        known: int,
+    ) -> Moments:
+        """The moments right before these events; h [n, H] are the states after each of the batch."""
+        user = timeline.batch.user[event]
+        before = h[torch.from_numpy(np.maximum(event - 1, 0)).to(self.device)]  # [P, H]
+        first = np.flatnonzero(timeline.position[event] == 0)
+        before[torch.from_numpy(first).to(self.device)] = stored(self._network, timeline.memory, "h", user[first])
+        return self._moments(timeline, before, user, timeline.step[event] - 1, seen, known)
+
+    def _mix(self, experts: Experts, timeline: Timeline, h: Tensor) -> None:
+        """Teach the mixer some of the batch's events, by what is said of them before any of the batch is counted."""
+        batch, known = timeline.batch, min(experts.known, self._candidates.known)
+        event = np.flatnonzero((batch.item > 0) & (batch.item <= known))
+        count = self.config.mixing_events
+        if len(event) > count:
+            event = event[(np.arange(count) * len(event)) // count]
+        if not len(event):
+            return
+        seen = seen_before(timeline, event) if self.config.repeats == "filter" else None
+        moments = self._before(timeline, h, event, seen, known)
+        target = torch.from_numpy(batch.item[event]).to(self.device)
+        weight = TYPE_WEIGHT[batch.type[event]]
+        # Each step of the mixer speaks before the next one's events are scored.
+        for low in range(0, len(event), MIXER_EVENTS):
+            part = slice(low, low + MIXER_EVENTS)
+            for block in mixture.blocks(self._network, self._candidates, experts, moments[part], known):
+                if block.voices is not None:
+                    experts.learn(block.voices.verdicts(target[part][block.rows], weight[part][block.rows]))
+
+    def _predict(self, event: NDArray[np.int64], moments: Moments) -> Predictions:
         items, categories, reasons = self._top
-        head = self._candidates.predict(self._network, interest, seen, items, categories)
-        because, weight = _heaviest(windows.item, attention.float().cpu().numpy(), reasons)
-        item_p = head.item_p.cpu().numpy()
+        known = self._candidates.known
+        size, top = len(event), min(items, known)
+        item, item_p = np.zeros((size, items), np.int64), np.zeros((size, items), np.float32)
+        category, category_p = np.zeros((size, categories), np.int64), np.zeros((size, categories), np.float32)
+        share = np.zeros(moments.windows.item.shape)
+        for block in mixture.blocks(self._network, self._candidates, self._experts, moments, known):
+            best_p, best = block.p.topk(top, 1)  # [p, k]
+            best = best * (best_p > 0)
+            item[block.rows, :top], item_p[block.rows, :top] = best.cpu().numpy(), best_p.cpu().numpy()
+            best_category, best_category_p = self._candidates.categories(block.p, categories)
+            category[block.rows] = best_category.cpu().numpy()
+            category_p[block.rows] = best_category_p.cpu().numpy()
+            if top and reasons:
+                share[block.rows] = explanation.shares(block, moments, self._experts, best[:, 0])
+        because, weight = explanation.heaviest(moments.windows.item, share, reasons)
         return Predictions(
             event=event,
-            item=head.item.cpu().numpy(),
+            item=item,
             item_p=item_p,
-            other_p=(1 - item_p.sum(1)).clip(min=0),
-            category=head.category.cpu().numpy(),
-            category_p=head.category_p.cpu().numpy(),
+            other_p=np.maximum(0, 1 - item_p.sum(1, dtype=np.float64)).astype(np.float32),
+            category=category,
+            category_p=category_p,
             because=because,
             because_weight=weight,
             model_version=self._version,
         )
-
-
-def _heaviest(
-    item: NDArray[np.int64], weight: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Items [P, b] with the largest summed weight in each row [P, K], 0 where there are fewer, and those sums."""
-    rows = np.arange(len(item))[:, None]
-    order = np.argsort(item, axis=1)  # [P, K]
-    item, weight = item[rows, order], weight[rows, order]
-    total = np.cumsum(weight, axis=1, dtype=np.float64)
-    ends = np.ones(item.shape, dtype=np.bool_)
-    ends[:, :-1] = item[:, 1:] != item[:, :-1]
-    # The sum of a run of equal items: the running total at its end less the one at the end of the run before.
-    before = np.maximum.accumulate(np.where(ends, total, 0), axis=1)
-    share = total.copy()
-    share[:, 1:] -= before[:, :-1]
-    share = np.where(ends & (item > 0), share, 0)
-    best = np.argsort(-share, axis=1, kind="stable")[:, :count]  # [P, b]
-    heaviest: NDArray[np.float32] = share[rows, best].astype(np.float32)
-    chosen: NDArray[np.int64] = np.where(heaviest > 0, item[rows, best], 0)
-    return chosen, heaviest

@@ -84,21 +84,20 @@ class Timeline:
 
     def windows(self, user: NDArray[np.int64], last_step: NDArray[np.int64]) -> Windows:
         """The K steps up to and with `last_step` of each user, newest first; `last_step` -1 is before the first."""
-        ring = self.memory["ring_item"].shape[1]
-        users = len(self.memory)
-        step = last_step[:, None] - np.arange(ring)  # [P, K]
-        ahead = step - self.steps[user][:, None]  # [P, K], ≥ 0: an event of the batch
-        at = np.where(
-            ahead < 0,
-            user[:, None] * ring + step % ring,
-            users * ring + self.start[user][:, None] + ahead,
-        )  # [P, K]
+        step, at = self._places(user, last_step, self.memory["ring_item"].shape[1])
         fields = (("ring_item", self.batch.item), ("ring_type", self.batch.type), ("ring_gap", self.gap))
         item, kind, gap = (
             np.concatenate([self.memory[name].ravel(), new])[at]  # [P, K]
             for name, new in fields
         )
         return Windows(item, kind, gap, step >= 0)
+
+    def recent(self, user: NDArray[np.int64], last_step: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """[P, count] items of the steps up to and with `last_step`, newest first; 0 where there is none."""
+        ring = self.memory["ring_item"].shape[1]
+        step, at = self._places(user, last_step, min(count, ring))
+        items = np.concatenate([self.memory["ring_item"].ravel(), self.batch.item])[at]  # [P, count]
+        return np.where(step >= 0, items, 0).astype(np.int64)
 
     def advance(self, after: NDArray[np.void]) -> None:
         """Write ring, steps and last time after the batch into `after`, a copy of the memory."""
@@ -112,6 +111,16 @@ class Timeline:
         after["steps"] = self.steps + self.count
         last = self.last_events()
         after["last_time_ms"][batch.user[last]] = self.clock_ms[last]
+
+    def _places(
+        self, user: NDArray[np.int64], last_step: NDArray[np.int64], count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers [P, count] of the last steps, newest first, and where each lies in (rings, batch)."""
+        ring = self.memory["ring_item"].shape[1]
+        step = last_step[:, None] - np.arange(count)  # [P, count]
+        ahead = step - self.steps[user][:, None]  # [P, count], ≥ 0: an event of the batch
+        before = user[:, None] * ring + step % ring
+        return step, np.where(ahead < 0, before, len(self.memory) * ring + self.start[user][:, None] + ahead)
 
     def _clock(self) -> NDArray[np.int64]:
         user, time_ms = self.batch.user, self.batch.time_ms

@@ -5,16 +5,19 @@
     u = W_u [h_t; v; x_t]                                          scores = E u + b
 
 j counts back from the event itself (lag 0). Keys and values are linear, so W_k is moved to the query (x_j · W_kᵀ W_q h)
-and W_v behind the sum: no ring entry is ever projected, neither per event nor per weight version.
+and W_v behind the sum: no ring entry is ever projected, neither per event nor per weight version. Where items may come
+back, the copy path (copying.py) adds to the softmax over all items one over the user's own.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.config import ModelConfig
+from models.copying import NEVER, Copying
 from models.errors import WeightsError
 from models.events import EVENT_TYPES
 from models.memory import GAP_BUCKETS
@@ -25,7 +28,30 @@ ITEM_TABLES = ("item", "item_bias")
 
 _FIRST_ROWS = 1024
 _ITEM_SCALE = 0.1
-_NEVER = -1e30  # finite, so that a window without a single step gives even weights and no NaN
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the network makes of P states and their windows."""
+
+    interest: Tensor
+    """[P, D]"""
+    attention: Tensor
+    """[P, K]"""
+    copied: Tensor
+    """[P, K] probability that the next event repeats the step's item; all 0 where items do not come back"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the network makes of windows [B, T], before each step and after the last."""
+
+    interest: Tensor
+    """[B, T + 1, D]"""
+    copy_score: Tensor | None
+    """[B, T + 1, T] score of repeating each step"""
+    gate: Tensor | None
+    """[B, T + 1] score of repeating any"""
 
 
 class InterestNetwork(nn.Module):
@@ -45,6 +71,7 @@ class InterestNetwork(nn.Module):
         self.value = nn.Linear(width, width, bias=False)
         self.lag = nn.Parameter(torch.zeros(config.ring))
         self.fuse = nn.Linear(hidden + 2 * width, width)
+        self.copying = Copying(config) if config.repeats == "allow" else None
         self._initialise()
         self.grow(rows)
 
@@ -68,20 +95,24 @@ class InterestNetwork(nn.Module):
         code = kind * GAP_BUCKETS + gap
         return nn.functional.embedding(item, table) + nn.functional.embedding(code, steps.flatten(0, 1))  # [..., D]
 
-    def read(self, h: Tensor, window: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Interest u [P, D] and attention [P, K] from states h [P, H] and windows [P, K, D], newest step first."""
+    def read(self, h: Tensor, window: Tensor, valid: Tensor, repeatable: Tensor) -> Reading:
+        """What states h [P, H] and windows [P, K, D], newest step first, say; only `repeatable` steps are copied."""
         query = self.query(h) @ self.key.weight  # [P, D]
         score = torch.bmm(window, query.unsqueeze(2)).squeeze(2) * self.config.width**-0.5 + self.lag  # [P, K]
-        attention = score.masked_fill(~valid, _NEVER).softmax(1)  # [P, K]
+        attention = score.masked_fill(~valid, NEVER).softmax(1)  # [P, K]
         value = self.value(torch.bmm(attention.unsqueeze(1), window).squeeze(1))  # [P, D]
         begun = valid[:, :1]
         newest = window[:, 0] * begun  # [P, D]
-        return self.fuse(torch.cat([h, value * begun, newest], 1)), attention * begun
+        fused = torch.cat([h, value * begun, newest], 1)  # [P, H + 2D]
+        copied = attention.new_zeros(1, 1).expand_as(attention)
+        if self.copying is not None:
+            copied = self.copying.read(h, window, valid & repeatable, fused)
+        return Reading(self.fuse(fused), attention * begun, copied)
 
     def interests(
         self, table: Tensor, item: Tensor, kind: Tensor, gap: Tensor, dropout: "Dropout | None" = None
-    ) -> Tensor:
-        """Interest u before each step and after the last [B, T + 1, D]; windows [B, T] run oldest first from zero."""
+    ) -> Run:
+        """What windows [B, T], oldest step first and begun from zero, say before each step and after the last."""
         x = self.embed(table, item, kind, gap)  # [B, T, D]
         if dropout is not None:
             x = dropout.of_input(x)
@@ -89,14 +120,23 @@ class InterestNetwork(nn.Module):
         steps = x.shape[1]
         lag = torch.arange(steps, device=x.device)
         lag = lag[:, None] - lag  # [T, T]
+        past, lag = lag >= 0, lag.clamp(min=0)
         score = self.query(h) @ self.key.weight @ x.transpose(1, 2) * self.config.width**-0.5  # [B, T, T]
-        score = (score + self.lag[lag.clamp(min=0)]).masked_fill(lag < 0, _NEVER)
+        score = (score + self.lag[lag]).masked_fill(~past, NEVER)
         value = self.value(score.softmax(2) @ x)  # [B, T, D]
         fused = torch.cat([h, value, x], 2)  # [B, T, H + 2D]
         if dropout is not None:
             fused = dropout.of_fused(fused)
         after = self.fuse(fused)  # [B, T, D]
-        return torch.cat([self.fuse.bias.expand(len(x), 1, -1), after], 1)  # [B, T + 1, D]
+        interest = torch.cat([self.fuse.bias.expand(len(x), 1, -1), after], 1)  # [B, T + 1, D]
+        if self.copying is None:
+            return Run(interest, None, None)
+        copy_score = self.copying.scores(h, x) + self.copying.lag[lag]  # [B, T, T]
+        copy_score = copy_score.masked_fill(~past, NEVER)
+        gate = self.copying.gate(fused).squeeze(2)  # [B, T]
+        # Before the first step there is nothing to repeat.
+        pad = nn.functional.pad
+        return Run(interest, pad(copy_score, (0, 0, 1, 0), value=NEVER), pad(gate, (1, 0), value=NEVER))
 
     def snapshot(self, version: int) -> Weights:
         """Copy of all tensors on the CPU, in fp32."""
@@ -127,7 +167,7 @@ class InterestNetwork(nn.Module):
     def _initialise(self) -> None:
         generator = torch.Generator().manual_seed(self.config.seed)
         for name, parameter in self.named_parameters():
-            if name in ITEM_TABLES or name == "lag":
+            if name in ITEM_TABLES or name.endswith("lag"):
                 continue
             if parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter, generator=generator)
@@ -137,6 +177,8 @@ class InterestNetwork(nn.Module):
         with torch.no_grad():
             # Open forget gates at first: what a user did long ago still reaches the loss.
             self.lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = 1.0
+        if self.copying is not None:
+            self.copying.initialise()
 
     def _new_rows(self, rows: int) -> Iterator[Tensor]:
         low = self.rows

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, logsigmoid
 
 from models.adam import Change
+from models.copying import NEVER
 from models.events import TYPE_WEIGHT
 from models.network import ITEM_TABLES, Dropout, InterestNetwork
 from models.windows import TrainingWindows
@@ -70,7 +71,8 @@ def gradients(
 ) -> Gradients | None:
     """Mean loss of the windows' targets by weight of their types, and its gradients; None where there is no target.
 
-    Where repeats are filtered, items from earlier in the window do not compete.
+    Where repeats are filtered, items from earlier in the window do not compete; where they are allowed, the copy path
+    has its part in the probability.
     """
     device = network.item.device
 
@@ -91,10 +93,9 @@ def gradients(
     table = network.item.detach()[at].requires_grad_()  # [R, D]
     bias = network.item_bias.detach()[at].requires_grad_()  # [R]
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-        interest = network.interests(
-            table, tensor(item), tensor(windows.type), tensor(windows.gap), dropout
-        )  # [B, T + 1, D]
-        interest = interest[tensor(window), tensor(step)]  # [P, D]
+        run = network.interests(table, tensor(item), tensor(windows.type), tensor(windows.gap), dropout)
+        at_target = tensor(window), tensor(step)
+        interest = run.interest[at_target]  # [P, D]
         score = torch.addmm(bias, interest, table.T).float()  # [P, R]
     target = item[window, step]  # [P]
     own = tensor(target).unsqueeze(1)  # [P, 1]
@@ -105,7 +106,14 @@ def gradients(
         score = score.scatter_(1, tensor(before), _FORBIDDEN)  # row 0, "no item", is left out anyway
     score = score.scatter_(1, own, true)
     weight = tensor(TYPE_WEIGHT[windows.type[window, step]])  # [P]
-    loss = (cross_entropy(score, own.squeeze(1), reduction="none") * weight).sum() / weight.sum()
+    log_p = -cross_entropy(score, own.squeeze(1), reduction="none")  # [P]
+    if run.copy_score is not None and run.gate is not None:
+        repeatable = (windows.item[window] > 0) & competitors.learnable[item[window]]  # [P, T]
+        same = repeatable & (item[window] == target[:, None])
+        log_p = _with_copies(
+            log_p, run.copy_score[at_target].float(), run.gate[at_target].float(), tensor(repeatable), tensor(same)
+        )
+    loss = -(log_p * weight).sum() / weight.sum()
     shared = [(name, p) for name, p in network.named_parameters() if name not in ITEM_TABLES]
     found = torch.autograd.grad(loss, [table, bias, *(p for _, p in shared)])
     changes = [
@@ -117,3 +125,14 @@ def gradients(
         ),
     ]
     return Gradients(float(loss.detach()), changes)
+
+
+def _with_copies(log_p: Tensor, score: Tensor, gate: Tensor, repeatable: Tensor, same: Tensor) -> Tensor:
+    """log((1 - g) p + g Σ_j k_j [item_j is the target]); without a step to repeat, g is 0."""
+    score = score.masked_fill(~repeatable, NEVER)  # [P, T]
+    whole = score.logsumexp(1)  # [P]
+    some = whole > NEVER / 2
+    hit = same & (score > NEVER / 2)
+    log_copied = logsigmoid(gate) + score.masked_fill(~hit, NEVER).logsumexp(1) - whole
+    log_copied = torch.where(some & hit.any(1), log_copied, NEVER)
+    return torch.logaddexp(log_p + torch.where(some, logsigmoid(-gate), 0.0), log_copied)

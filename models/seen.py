@@ -30,3 +30,14 @@ def seen_after_each(timeline: Timeline) -> NDArray[np.uint8]:
         seen[later] |= seen[later - reach]
         reach *= 2
     return seen | before[batch.user]
+
+
+def seen_before(timeline: Timeline, event: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """[P, bytes] the user's map right before each of these events; for few events of a batch."""
+    batch, position = timeline.batch, timeline.position[event]
+    user = batch.user[event]
+    seen: NDArray[np.uint8] = timeline.memory["seen"][user]  # [P, bytes]
+    first = np.cumsum(position) - position
+    earlier = np.arange(int(position.sum())) + np.repeat(timeline.start[user] - first, position)
+    mark(seen, np.repeat(np.arange(len(event)), position), batch.item[earlier])
+    return seen

@@ -1,9 +1,12 @@
 """A snapshot of everything the network has learnt."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -13,7 +16,11 @@ class Weights:
 
     version: int
     tensors: Mapping[str, Tensor]
+    experts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """`Engine.experts()` where they rest together in a checkpoint; else empty"""
 
     def finite(self) -> bool:
         """Whether every number is finite."""
-        return all(bool(torch.isfinite(tensor).all()) for tensor in self.tensors.values())
+        return all(bool(torch.isfinite(tensor).all()) for tensor in self.tensors.values()) and all(
+            bool(np.isfinite(array).all()) for array in self.experts.values()
+        )

@@ -18,7 +18,7 @@ from models.weights import Weights
 
 torch.set_num_threads(1)
 
-_CONFIG = ModelConfig(width=8, hidden=12, ring=4, repeats="filter", seen_bits=16, device="cpu")
+_CONFIG = ModelConfig(width=8, hidden=12, ring=4, repeats="filter", seen_bits=16, experts=False, device="cpu")
 _ITEMS = Items(100)
 for _number in range(25):
     _ITEMS.describe(str(_number), "", [f"c{_number % 3}"])

@@ -111,7 +111,9 @@ def test_another_network_is_refused_by_what_differs(tmp_path: Path, config: Mode
     save(tmp_path, weights(config, 1), config, items)
     with pytest.raises(CheckpointError, match="hidden 12 there, 16 here"):
         load(tmp_path, replace(config, hidden=16), items)
-    assert load(tmp_path, replace(config, repeats="allow", dtype="bfloat16", seed=99), items) is not None
+    with pytest.raises(CheckpointError, match="copying False there, True here"):
+        load(tmp_path, replace(config, repeats="allow"), items)
+    assert load(tmp_path, replace(config, dtype="bfloat16", seed=99), items) is not None
 
 
 def test_another_item_register_is_refused(tmp_path: Path, config: ModelConfig, items: Items) -> None:

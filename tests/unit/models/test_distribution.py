@@ -17,28 +17,25 @@ def test_blocks_do_not_change_the_result(config: ModelConfig, items: Items, monk
     seen = np.random.default_rng(0).integers(0, 256, (17, 8), dtype=np.uint8)
     candidates = Candidates(items, _CPU)
     candidates.refresh()
-    whole = candidates.predict(network, interest, seen, 5, 2)
+    ((rows, whole),) = candidates.scores(network, interest, seen, candidates.known)
+    assert (rows.start, len(whole)) == (0, 17)
     monkeypatch.setattr(distribution, "_BLOCK_SCORES", 31 * 4)
     monkeypatch.setattr(distribution, "_LEAST_BLOCK", 1)
-    blocks = candidates.predict(network, interest, seen, 5, 2)
-    assert torch.equal(whole.item, blocks.item)
-    assert torch.equal(whole.category, blocks.category)
-    torch.testing.assert_close(whole.item_p, blocks.item_p)
+    blocks = [scores for _, scores in candidates.scores(network, interest, seen, candidates.known)]
+    assert len(blocks) == 5
+    torch.testing.assert_close(torch.cat(blocks), whole)
 
 
-def test_sparse_categories_are_the_dense_ones(
-    config: ModelConfig, items: Items, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network = InterestNetwork(config).requires_grad_(False)
-    interest = torch.randn(3, config.width, generator=torch.Generator().manual_seed(0))
+def test_sparse_categories_are_the_dense_ones(items: Items, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = torch.randn(3, 31, generator=torch.Generator().manual_seed(0)).softmax(1)
     found = []
     for cells in (distribution._DENSE_CELLS, 0):
         monkeypatch.setattr(distribution, "_DENSE_CELLS", cells)
         candidates = Candidates(items, _CPU)
         candidates.refresh()
-        found.append(candidates.predict(network, interest, None, 5, 4))
-    assert torch.equal(found[0].category, found[1].category)
-    torch.testing.assert_close(found[0].category_p, found[1].category_p)
+        found.append(candidates.categories(p, 4))
+    assert torch.equal(found[0][0], found[1][0])
+    torch.testing.assert_close(found[0][1], found[1][1])
 
 
 def test_bitmap_smaller_than_the_vocabulary_repeats(config: ModelConfig, items: Items) -> None:
@@ -61,15 +58,13 @@ def test_only_known_items_are_scored(config: ModelConfig, items: Items) -> None:
     assert torch.nonzero(scores[1].isneginf()).ravel().tolist() == [0, 9]
 
 
-def test_items_without_category_belong_to_none(config: ModelConfig) -> None:
+def test_items_without_category_belong_to_none() -> None:
     items = Items(10)
     items.describe("a", "", ["x"])
     for name in "abcd":
         items.add(name)
     candidates = Candidates(items, _CPU)
     candidates.refresh()
-    network = InterestNetwork(config).requires_grad_(False)
-    found = candidates.predict(network, torch.zeros(1, config.width), None, 2, 3)
-    assert found.category.tolist() == [[0, -1, -1]]
-    assert found.category_p[0].tolist() == pytest.approx([0.25, 0, 0])
-    assert found.item_p[0].tolist() == pytest.approx([0.25, 0.25])
+    category, category_p = candidates.categories(torch.tensor([[0, 0.25, 0.25, 0.25, 0.25]]), 3)
+    assert category.tolist() == [[0, -1, -1]]
+    assert category_p[0].tolist() == pytest.approx([0.25, 0, 0])

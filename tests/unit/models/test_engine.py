@@ -34,6 +34,7 @@ def events(user: list[int], item: list[int], time_s: list[int] | None = None) ->
 
 def test_step_gives_what_the_network_gives_over_the_whole_sequence(config: ModelConfig, items: Items) -> None:
     """The incremental path (packed LSTM, gathered ring) against the dense one that training runs."""
+    config = replace(config, experts=False)
     engine, network = Engine(config, items, top_items=30), InterestNetwork(config)
     weights = noisy(config)
     engine.update(weights)
@@ -42,7 +43,7 @@ def test_step_gives_what_the_network_gives_over_the_whole_sequence(config: Model
     predictions = engine.step(batch, new_memory(config, 3)).predictions
     gap = torch.tensor([[0, 3, 7], [0, 2, 0]])
     item, kind = torch.tensor([[3, 1, 7], [9, 10, 0]]), torch.ones(2, 3, dtype=torch.long)
-    interest = network.interests(network.item, item, kind, gap)
+    interest = network.interests(network.item, item, kind, gap).interest
     interest = torch.stack([interest[0, 3], interest[1, 2]])
     scores = (interest @ network.item.T + network.item_bias)[:, :31]
     scores[:, 0] = -torch.inf

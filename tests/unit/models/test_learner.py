@@ -35,7 +35,7 @@ def taught(learner: Learner, engine: Engine, rounds: int) -> None:
 
 @pytest.fixture
 def config() -> ModelConfig:
-    return ModelConfig(width=16, hidden=16, ring=8, seed=3, device="cpu")
+    return ModelConfig(width=16, hidden=16, ring=8, experts=False, seed=3, device="cpu")
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def test_weights_of_any_number_of_rows_load(config: ModelConfig) -> None:
 
 
 def test_weights_of_another_shape_are_refused(config: ModelConfig) -> None:
-    other = InterestNetwork(ModelConfig(width=16, hidden=12, ring=5)).snapshot(1)
+    other = InterestNetwork(ModelConfig(width=16, hidden=12, ring=5, repeats="filter")).snapshot(1)
     with pytest.raises(WeightsError, match=r"model\.width"):
         InterestNetwork(config).load(other)
     lacking = Weights(1, {"item": other.tensors["item"]})
@@ -79,8 +79,8 @@ def test_interest_does_not_see_the_future(config: ModelConfig) -> None:
     changed = item.clone()
     changed[:, 3] += 1
     first, second = (network.interests(network.item, steps, zeros, zeros) for steps in (item, changed))
-    assert torch.equal(first[:, :4], second[:, :4])
-    assert not torch.allclose(first[:, 4:], second[:, 4:])
+    assert torch.equal(first.interest[:, :4], second.interest[:, :4])
+    assert not torch.allclose(first.interest[:, 4:], second.interest[:, 4:])
 
 
 def test_attention_needs_no_projected_ring(config: ModelConfig) -> None:
@@ -92,13 +92,13 @@ def test_attention_needs_no_projected_ring(config: ModelConfig) -> None:
         network.lag.copy_(torch.randn(5, generator=random))
     valid = torch.ones(3, 5, dtype=torch.bool)
     valid[1, 2:] = False
-    interest, attention = network.read(h, window, valid)
+    reading = network.read(h, window, valid, valid)
     keys, values = network.key(window), network.value(window)
     score = (keys * network.query(h).unsqueeze(1)).sum(2) / 8**0.5 + network.lag
     expected = score.masked_fill(~valid, -torch.inf).softmax(1)
-    torch.testing.assert_close(attention, expected)
+    torch.testing.assert_close(reading.attention, expected)
     value = (expected.unsqueeze(2) * values).sum(1)
-    torch.testing.assert_close(interest, network.fuse(torch.cat([h, value, window[:, 0]], 1)))
+    torch.testing.assert_close(reading.interest, network.fuse(torch.cat([h, value, window[:, 0]], 1)))
 
 
 def test_dropout_keeps_the_mean_and_repeats_by_seed() -> None:

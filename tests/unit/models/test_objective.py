@@ -13,10 +13,12 @@ from models.windows import TrainingWindows
 _KNOWN = 40
 
 
-def windows(seed: int = 0) -> TrainingWindows:
+def windows(seed: int = 0, repeats: bool = False) -> TrainingWindows:
     random = np.random.default_rng(seed)
     item = random.permutation(_KNOWN)[:15].reshape(3, 5) + 1
     length = np.array([5, 4, 2])
+    if repeats:
+        item[0, 4], item[1, 3] = item[0, 1], item[1, 2]
     item[np.arange(5) >= length[:, None]] = 0
     kind = random.integers(0, 11, (3, 5))
     gap = random.integers(0, 32, (3, 5))
@@ -32,18 +34,24 @@ def active(*inactive: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
 def expected_loss(network: InterestNetwork, given: TrainingWindows, mask: list[int], filtered: bool) -> torch.Tensor:
     """The definition, one target after another."""
     item, kind, gap = (torch.from_numpy(part) for part in (given.item, given.type, given.gap))
-    interest = network.interests(network.item, item, kind, gap)
+    run = network.interests(network.item, item, kind, gap)
     total, weights = torch.zeros(()), 0.0
     for row, at in zip(*given.targets(), strict=True):
         target = int(given.item[row, at])
         if target in mask:
             continue
-        score = (interest[row, at] @ network.item.T + network.item_bias)[: _KNOWN + 1].clone()
+        score = (run.interest[row, at] @ network.item.T + network.item_bias)[: _KNOWN + 1].clone()
         score[[0, *mask]] = -torch.inf
         if filtered:
             score[given.item[row, :at]] = -torch.inf
         weight = float(TYPE_WEIGHT[given.type[row, at]])
-        total, weights = total - weight * score.log_softmax(0)[target], weights + weight
+        p = score.softmax(0)[target]
+        repeatable = [step for step in range(at) if given.item[row, step] not in mask]
+        if run.copy_score is not None and run.gate is not None and repeatable:
+            share = run.copy_score[row, at][repeatable].softmax(0)
+            gate, same = run.gate[row, at].sigmoid(), given.item[row, repeatable] == target
+            p = (1 - gate) * p + gate * share[torch.from_numpy(same)].sum()
+        total, weights = total - weight * p.log(), weights + weight
     return total / weights
 
 
@@ -52,9 +60,10 @@ def expected_loss(network: InterestNetwork, given: TrainingWindows, mask: list[i
 def test_loss_and_gradients_are_those_of_the_definition(repeats: str, inactive: list[int]) -> None:
     config = replace(ModelConfig(width=8, hidden=12, ring=5), repeats=repeats)  # type: ignore[arg-type]
     network = InterestNetwork(config)
-    found = gradients(network, windows(), Competitors.all(active(*inactive)))
+    given = windows(repeats=repeats == "allow")
+    found = gradients(network, given, Competitors.all(active(*inactive)))
     assert found is not None
-    loss = expected_loss(network, windows(), inactive, repeats == "filter")
+    loss = expected_loss(network, given, inactive, repeats == "filter")
     assert found.loss == pytest.approx(loss.item(), rel=1e-5)
     wanted = dict(
         zip(

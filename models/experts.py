@@ -1,0 +1,160 @@
+"""What counting alone says about a user's next item: what is popular, and what came before and after their last items.
+
+Counts change a batch at a time; what a batch adds is seen by the next one. Knows nothing of the network.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.config import ModelConfig
+from models.counters import HALF_LIVES, PopularityCounts
+from models.errors import WeightsError
+from models.events import TYPE_WEIGHT
+from models.memory import Timeline
+from models.mixer import Mixer, Verdicts
+from models.successors import SuccessorTable
+
+POPULAR: Final = tuple(f"popular{half_life:g}" for half_life in HALF_LIVES)
+FOLLOWING: Final = ("skip5", "skip20", "back20")
+RECENCY: Final = "recency"
+
+_REACH = 10
+"""Steps between two events that still count as a pair, each 1 / steps"""
+
+_DECAYS: Final = {"skip5": 0.5 ** np.arange(5), "skip20": 0.85 ** np.arange(20), "back20": 0.85 ** np.arange(20)}
+"""What a user's last items count, newest first"""
+
+_RECENCY_DECAY = 0.7
+_START = {"network": 0.5, "popular": 0.1, "following": 0.2, "recency": 0.1}
+
+
+class Experts:
+    """The counts and the mixer's weights. One thread at a time may use it; any thread may ask for its `state`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.repeats = config.repeats == "allow"
+        self.following = (*FOLLOWING, RECENCY) if self.repeats else FOLLOWING
+        """Experts that each of the user's last items has a part in"""
+        self.names = ("network", *POPULAR, *self.following)
+        """All experts in the mixer's order"""
+        start = [_START["network"], *[_START["popular"]] * len(POPULAR), *[_START["following"]] * len(FOLLOWING)]
+        self.mixer = Mixer(np.array(start + [_START["recency"]] * self.repeats))
+        self.known = 0
+        """Largest item index that was ever counted"""
+        self._popularity = PopularityCounts()
+        self._after = SuccessorTable(config.successors)
+        self._before = SuccessorTable(config.successors)
+        self._lock = threading.Lock()
+
+    def grow(self, rows: int) -> None:
+        """Make room for item indices below `rows`."""
+        with self._lock:
+            self._after.grow(rows)
+            self._before.grow(rows)
+
+    def learn(self, verdicts: Verdicts) -> None:
+        """Teach the mixer."""
+        with self._lock:
+            self.mixer.learn(verdicts)
+
+    def observe(self, timeline: Timeline) -> None:
+        """Count the events of a batch."""
+        batch = timeline.batch
+        if not len(batch):
+            return
+        # The batch is grouped by user; what is popular now is a matter of time.
+        order = np.argsort(batch.time_ms, kind="stable")
+        weight = TYPE_WEIGHT[batch.type]
+        before = timeline.recent(batch.user, timeline.step - 1, _REACH)  # [n, lags]
+        lags = before.shape[1]
+        item = np.repeat(batch.item, lags)
+        pair_weight = (weight[:, None] / np.arange(1, lags + 1)).ravel()
+        with self._lock:
+            self._popularity.add(batch.item[order], weight[order])
+            self._after.add(before.ravel(), item, pair_weight)
+            self._before.add(item, before.ravel(), pair_weight)
+            self.known = max(self.known, int(batch.item.max()))
+
+    def popular(self, rows: int) -> NDArray[np.float32]:
+        """[4, rows] popularity of the items below `rows` at each half-life; each row sums to one."""
+        return self._popularity.probabilities(rows)
+
+    def follow(self, recent: NDArray[np.int64], rows: int) -> Tensor:
+        """[F, P, rows] how much each item below `rows` follows from the last items [P, K], newest first; of any sum."""
+        parts = []
+        for name in FOLLOWING:
+            item, weight = self._weights(name, recent)
+            parts.append(self._table(name).weighted(item, weight, rows))
+        if self.repeats:
+            weight = np.where(recent > 0, _RECENCY_DECAY ** np.arange(recent.shape[1]), 0).astype(np.float32)
+            again = torch.zeros(len(recent), max(rows, int(recent.max(initial=0)) + 1))
+            parts.append(again.scatter_add_(1, torch.from_numpy(recent), torch.from_numpy(weight))[:, :rows])
+        return torch.stack(parts)
+
+    def shares(self, recent: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[F, P, K] the share that each of the last items has in what `follow` says of `item` [P]; sums to 1 or 0."""
+        shares = np.zeros((len(self.following), *recent.shape), dtype=np.float32)
+        for row, name in zip(shares, FOLLOWING, strict=False):
+            last, weight = self._weights(name, recent)
+            target = np.broadcast_to(item[:, None], last.shape)
+            row[:, : last.shape[1]] = weight * self._table(name).counts(last, target)
+        if self.repeats:
+            again = (recent == item[:, None]) & (recent > 0)
+            shares[-1] = again * _RECENCY_DECAY ** np.arange(recent.shape[1])
+        total = shares.sum(2, keepdims=True)
+        np.divide(shares, total, out=shares, where=total > 0)
+        return shares
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copy of counts and mixer: 4 KB per item by default, taken between two batches."""
+        with self._lock:
+            rows = self.known + 1
+            parts: dict[str, Mapping[str, NDArray[Any]]] = {
+                "popularity": {"counts": self._popularity.state(rows)},
+                "after": self._after.state(rows),
+                "before": self._before.state(rows),
+                "mixer": self.mixer.state(),
+            }
+        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from `state`. WeightsError where it was made with other experts or another `successors`."""
+
+        def part(name: str) -> dict[str, NDArray[Any]]:
+            return {key.removeprefix(f"{name}."): each for key, each in state.items() if key.startswith(f"{name}.")}
+
+        with self._lock:
+            try:
+                self._after.restore(part("after"))
+                self._before.restore(part("before"))
+                self.mixer.restore(part("mixer"))
+            except ValueError as error:
+                raise WeightsError(
+                    f"the counts were made with another model.successors or model.repeats ({error}): set these back or "
+                    "begin anew"
+                ) from error
+            self._popularity.restore(state["popularity.counts"])
+            self.known = counted(state)
+
+    def _table(self, name: str) -> SuccessorTable:
+        return self._before if name == "back20" else self._after
+
+    def _weights(self, name: str, recent: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The last items that the expert looks at, and what each of their counts weighs: [P, J] both."""
+        decay = _DECAYS[name][: recent.shape[1]]
+        item = recent[:, : len(decay)]
+        total = self._table(name).totals(item)
+        by = total if name == "skip5" else np.sqrt(total)
+        weight = np.divide(decay.astype(np.float32), by, out=np.zeros(item.shape, np.float32), where=total > 0)
+        return item, weight
+
+
+def counted(state: Mapping[str, NDArray[Any]]) -> int:
+    """Largest item index that this `Experts.state()` knows."""
+    return int(state["popularity.counts"].shape[1]) - 1
