@@ -10,7 +10,7 @@ import gc
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -112,6 +112,7 @@ class Worker:
         kafka, topics = settings.kafka, settings.topics
         self._items = Items(settings.items.capacity)
         self._learning = None
+        self._model: Engine | None = None
         if engine is None:
             engine, self._learning = self._network()
         self._table = UserTable(settings.worker.data_dir / "users", settings.worker.cache_mb << 20)
@@ -148,13 +149,15 @@ class Worker:
 
     def _network(self) -> tuple[Engine, LearningThread]:
         settings, predictions = self._settings, self._settings.predictions
-        engine = Engine(
+        engine = self._model = Engine(
             settings.model, self._items, predictions.top_items, predictions.top_categories, predictions.top_because
         )
         learning = LearningThread(
             Learner(settings.model, settings.learning, self._items),
             publish=engine.update,
-            save=partial(checkpoint.save, self._checkpoints, config=settings.model, items=self._items),
+            save=lambda weights: checkpoint.save(
+                self._checkpoints, replace(weights, experts=engine.experts()), settings.model, self._items
+            ),
             settings=settings.worker,
             on_error=die,
         )
@@ -217,7 +220,10 @@ class Worker:
             stack.push_async_callback(part.stop)
         log.info("%d items are known", len(self._items))
         if self._learning is not None:
-            self._learning.start(checkpoint.load(self._checkpoints, self._settings.model, self._items))
+            saved = checkpoint.load(self._checkpoints, self._settings.model, self._items)
+            if saved is not None and self._model is not None:
+                self._model.restore(saved.experts)
+            self._learning.start(saved)
             stack.push_async_callback(asyncio.to_thread, self._learning.stop)
         # Also where it is told to stop amid its start: its threads would keep the process.
         stack.push_async_callback(self.faust.stop)
