@@ -36,7 +36,7 @@ class ModelConfig:
         metadata={"help": "successors and predecessors kept per item, 8 bytes each; a multiple of 16 (experts)"},
     )
     mixing_events: int = field(
-        default=64,
+        default=32,
         metadata={"help": "events of one step, at most, that teach how much each expert is believed; evenly spread"},
     )
     seed: int = field(default=0, metadata={"help": "seed of the initial weights; the same in every worker"})

@@ -13,8 +13,8 @@ from torch import Tensor
 from models.items import Items
 from models.network import InterestNetwork
 
-_BLOCK_SCORES = 1 << 20
-"""Scores held at once: 4 MB stay in the processor's cache"""
+_BLOCK_SCORES = 1 << 18
+"""Scores held at once: the dozen arrays of this size that a mixture needs stay in the processor's cache"""
 
 _LEAST_BLOCK = 16
 """Events in a block, at least: each block reads the whole item table once"""

@@ -72,13 +72,12 @@ class Experts:
         order = np.argsort(batch.time_ms, kind="stable")
         weight = TYPE_WEIGHT[batch.type]
         before = timeline.recent(batch.user, timeline.step - 1, _REACH)  # [n, lags]
-        lags = before.shape[1]
-        item = np.repeat(batch.item, lags)
-        pair_weight = (weight[:, None] / np.arange(1, lags + 1)).ravel()
+        worth = weight[:, None] / np.arange(1, before.shape[1] + 1)  # [n, lags]
+        former, latter, count = _distinct(before, batch.item, worth)
         with self._lock:
             self._popularity.add(batch.item[order], weight[order])
-            self._after.add(before.ravel(), item, pair_weight)
-            self._before.add(item, before.ravel(), pair_weight)
+            self._after.add(former, latter, count)
+            self._before.add(latter, former, count)
             self.known = max(self.known, int(batch.item.max()))
 
     def popular(self, rows: int) -> NDArray[np.float32]:
@@ -100,10 +99,13 @@ class Experts:
     def shares(self, recent: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
         """[F, P, K] the share that each of the last items has in what `follow` says of `item` [P]; sums to 1 or 0."""
         shares = np.zeros((len(self.following), *recent.shape), dtype=np.float32)
+        far = recent[:, : max(map(len, _DECAYS.values()))]
+        target = np.broadcast_to(item[:, None], far.shape)
+        counts = {table: table.counts(far, target) for table in (self._after, self._before)}
         for row, name in zip(shares, FOLLOWING, strict=False):
             last, weight = self._weights(name, recent)
-            target = np.broadcast_to(item[:, None], last.shape)
-            row[:, : last.shape[1]] = weight * self._table(name).counts(last, target)
+            width = last.shape[1]
+            row[:, :width] = weight * counts[self._table(name)][:, :width]
         if self.repeats:
             again = (recent == item[:, None]) & (recent > 0)
             shares[-1] = again * _RECENCY_DECAY ** np.arange(recent.shape[1])
@@ -153,6 +155,15 @@ class Experts:
         by = total if name == "skip5" else np.sqrt(total)
         weight = np.divide(decay.astype(np.float32), by, out=np.zeros(item.shape, np.float32), where=total > 0)
         return item, weight
+
+
+def _distinct(
+    before: NDArray[np.int64], item: NDArray[np.int64], worth: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Pairs (former, latter) of items before [n, lags] and item [n], each once, and the sum of its worth."""
+    real = (before > 0) & (item > 0)[:, None]
+    pair, inverse = np.unique((before << 32 | item[:, None])[real], return_inverse=True)
+    return pair >> 32, pair & 0xFFFFFFFF, np.bincount(inverse, worth[real], len(pair)).astype(np.float32)
 
 
 def counted(state: Mapping[str, NDArray[Any]]) -> int:

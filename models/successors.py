@@ -44,14 +44,10 @@ class SuccessorTable:
             self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
             self._totals = np.concatenate([self._totals, np.zeros_like(self._totals)])
 
-    def add(self, item: NDArray[np.int64], successor: NDArray[np.int64], weight: NDArray[np.float64]) -> None:
-        """Count pairs; those with item 0 (no item) on either side are none."""
-        real = (item > 0) & (successor > 0)
-        if not real.any():
+    def add(self, item: NDArray[np.int64], successor: NDArray[np.int64], count: NDArray[np.float32]) -> None:
+        """Count pairs of items from 1 on, no pair twice."""
+        if not len(item):
             return
-        pair, inverse = np.unique(item[real] << 32 | successor[real], return_inverse=True)
-        count = np.bincount(inverse, weights=weight[real]).astype(np.float32)
-        item, successor = pair >> 32, pair & 0xFFFFFFFF
         self._known = max(self._known, int(max(item.max(), successor.max())) + 1)
         self.grow(self._known)
         np.add.at(self._totals, item, count)
@@ -70,10 +66,10 @@ class SuccessorTable:
     def counts(self, item: NDArray[np.int64], successor: NDArray[np.int64]) -> NDArray[np.float32]:
         """Kept count of each pair; arrays of one shape, 0 where the pair is not kept."""
         group = item * self._sets + successor % self._sets
-        found = self._items.reshape(-1, WAYS)[group] == successor[..., None]  # [..., WAYS]
-        kept = np.where(found & (successor[..., None] > 0), self._counts.reshape(-1, WAYS)[group], 0)
-        counts: NDArray[np.float32] = kept.sum(-1)
-        return counts
+        way = (self._items.reshape(-1, WAYS)[group] == successor[..., None]).argmax(-1)
+        cell = group * WAYS + way
+        kept = (self._items.ravel()[cell] == successor) & (successor > 0)
+        return np.where(kept, self._counts.ravel()[cell], np.float32(0))
 
     def weighted(self, item: NDArray[np.int64], weight: NDArray[np.float32], rows: int) -> Tensor:
         """[P, rows] Σ_j weight[p, j] · (counts of item[p, j]'s successors), over the items below `rows`."""

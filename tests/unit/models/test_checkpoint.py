@@ -2,14 +2,18 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from models.checkpoint import examine, load, save
 from models.config import ModelConfig
+from models.engine import Engine
 from models.errors import CheckpointError
+from models.events import EventBatch
 from models.items import Items
-from models.network import InterestNetwork
+from models.memory import new_memory
+from models.network import ITEM_TABLES, InterestNetwork
 from models.weights import Weights
 
 
@@ -127,6 +131,49 @@ def test_another_item_register_is_refused(tmp_path: Path, config: ModelConfig, i
     with pytest.raises(CheckpointError, match="another item register"):
         load(tmp_path, config, other)
     items.add("i30")
+    assert load(tmp_path, config, items) is not None
+
+
+def test_counts_rest_beside_the_weights(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    engine = Engine(config, items)
+    batch = EventBatch(np.zeros(4, np.int64), np.array([3, 30, 2, 3]), np.ones(4, np.int64), np.arange(4) * 1000)
+    engine.step(batch, new_memory(config, 1))
+    experts = engine.experts()
+    path = save(tmp_path, replace(weights(config, 1), experts=experts), config, items)
+    assert sorted(part.name for part in path.iterdir()) == [
+        "experts.safetensors",
+        "manifest.json",
+        "weights.safetensors",
+    ]
+    loaded = load(tmp_path, config, items)
+    assert loaded is not None
+    assert loaded.experts.keys() == experts.keys()
+    for name, array in experts.items():
+        np.testing.assert_array_equal(loaded.experts[name], array)
+    _flip(path / "experts.safetensors")
+    with pytest.raises(CheckpointError, match=r"experts\.safetensors is not what"):
+        load(tmp_path, config, items)
+
+
+def test_counts_that_are_not_finite_are_not_saved(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    experts = Engine(config, items).experts()
+    experts["mixer.value.w"][0] = np.nan
+    with pytest.raises(CheckpointError, match="not finite"):
+        save(tmp_path, replace(weights(config, 1), experts=experts), config, items)
+
+
+def test_counts_of_items_beyond_the_register_are_refused(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    """Counts may know newer items than the weights do."""
+    engine = Engine(config, items)
+    engine.step(EventBatch(*(np.array([value]) for value in (0, 30, 1, 1000))), new_memory(config, 1))
+    few = weights(config, 1)
+    few = Weights(1, {name: t[:6] if name in ITEM_TABLES else t for name, t in few.tensors.items()}, engine.experts())
+    save(tmp_path, few, config, items)
+    shorter = Items(100)
+    for number in range(10):
+        shorter.add(f"i{number}")
+    with pytest.raises(CheckpointError, match="knows 30 items"):
+        load(tmp_path, config, shorter)
     assert load(tmp_path, config, items) is not None
 
 

@@ -12,7 +12,18 @@ def test_every_field_is_explained(section: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("width", 0), ("hidden", -1), ("ring", 0), ("seen_bits", 12), ("seed", -1), ("seed", 2**31)]
+    ("field", "value"),
+    [
+        ("width", 0),
+        ("hidden", -1),
+        ("ring", 0),
+        ("seen_bits", 12),
+        ("seed", -1),
+        ("seed", 2**31),
+        ("successors", 0),
+        ("successors", 100),
+        ("mixing_events", -1),
+    ],
 )
 def test_impossible_shape_is_refused_by_name(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"model.{field}"):

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.events import EventBatch
 from models.memory import Timeline, new_memory
-from models.seen import mark, seen_after_each
+from models.seen import mark, seen_after_each, seen_before
 
 
 def had(seen: NDArray[np.uint8]) -> list[int]:
@@ -40,3 +40,13 @@ def test_map_after_each_event_holds_all_before_and_none_after(config: ModelConfi
         [5, 41],
         [5, 6, 41],
     ]
+
+
+def test_map_before_each_event_is_the_one_after_the_last(config: ModelConfig) -> None:
+    memory = new_memory(config, 2)
+    mark(memory["seen"], np.array([0, 1]), np.array([40, 41]))
+    user, item = np.array([0] * 5 + [1] * 2), np.array([1, 2, 0, 3, 4, 5, 6])
+    zeros = np.zeros(7, dtype=np.int64)
+    before = seen_before(Timeline(EventBatch(user, item, zeros, zeros), memory), np.array([6, 0, 4]))
+    assert [had(row) for row in before] == [[5, 41], [40], [1, 2, 3, 40]]
+    assert had(memory["seen"][0]) == [40]

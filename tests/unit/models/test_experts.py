@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.config import ModelConfig
+from models.errors import WeightsError
+from models.events import EventBatch
+from models.experts import Experts
+from models.memory import Timeline, new_memory
+
+
+def observed(config: ModelConfig, *items: int) -> Experts:
+    experts = Experts(config)
+    n = len(items)
+    batch = EventBatch(np.zeros(n, np.int64), np.array(items), np.full(n, 2), np.arange(n) * 1000)
+    experts.observe(Timeline(batch, new_memory(config, 1)))
+    return experts
+
+
+def test_recency_speaks_only_where_items_come_back(config: ModelConfig) -> None:
+    assert "recency" not in Experts(config).names
+    experts = observed(replace(config, repeats="allow"), 1, 2)
+    assert experts.names[-1] == "recency"
+    np.testing.assert_allclose(experts.follow(np.array([[2, 1, 2]]), 4)[3, 0], [0, 0.7, 1.49, 0])
+
+
+def test_newest_in_time_is_most_popular_whoever_did_it(config: ModelConfig) -> None:
+    """The batch is grouped by user; the clock decides."""
+    experts = Experts(config)
+    time_ms = np.concatenate([np.arange(100) + 1000, np.arange(100)])
+    batch = EventBatch(np.repeat([0, 1], 100), np.repeat([7, 9], 100), np.full(200, 2), time_ms)
+    experts.observe(Timeline(batch, new_memory(config, 2)))
+    popular = experts.popular(12)
+    assert popular[0, 7] > 3 * popular[0, 9]
+    assert popular[3, 7] == popular[3, 9]
+
+
+def test_largest_counted_item_is_known(config: ModelConfig) -> None:
+    assert Experts(config).known == 0
+    assert observed(config, 3, 17, 0).known == 17
+
+
+def test_state_does_not_follow_the_counts(config: ModelConfig) -> None:
+    experts = observed(config, 1, 2, 3)
+    state = {name: array.copy() for name, array in experts.state().items()}
+    taken = experts.state()
+    batch = EventBatch(np.zeros(2, np.int64), np.array([2, 3]), np.full(2, 2), np.zeros(2, np.int64))
+    experts.observe(Timeline(batch, new_memory(config, 1)))
+    for name, array in state.items():
+        np.testing.assert_array_equal(taken[name], array)
+
+
+def test_memory_per_item_is_bounded() -> None:
+    config = ModelConfig(device="cpu")
+    items = np.random.default_rng(0).integers(1, 2001, 20_000).tolist()
+    state = observed(config, *items).state()
+    per_item = sum(array.nbytes for name, array in state.items() if not name.startswith("mixer")) / 2001
+    assert per_item == pytest.approx(2 * (256 * 8 + 4) + 4 * 8)
+
+
+@pytest.mark.parametrize(("changed", "said"), [({"successors": 32}, "successors"), ({"repeats": "allow"}, "experts")])
+def test_counts_of_another_kind_are_refused(config: ModelConfig, changed: dict[str, object], said: str) -> None:
+    state = observed(config, 1, 2, 3).state()
+    with pytest.raises(WeightsError, match=said):
+        Experts(replace(config, **changed)).restore(state)  # type: ignore[arg-type]

@@ -1,0 +1,184 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models import distribution
+from models.config import ModelConfig
+from models.counters import PopularityCounts
+from models.engine import Engine
+from models.events import EventBatch
+from models.experts import Experts
+from models.items import Items
+from models.memory import new_memory
+from models.mixer import Mixer
+from models.network import InterestNetwork
+from models.weights import Weights
+
+MakeBatch = Callable[..., EventBatch]
+
+
+def noisy(config: ModelConfig) -> Weights:
+    weights = InterestNetwork(config).snapshot(1)
+    generator = torch.Generator().manual_seed(2)
+    return Weights(1, {n: t + 0.3 * torch.randn(t.shape, generator=generator) for n, t in weights.tensors.items()})
+
+
+def probabilities(engine: Engine, batch: EventBatch, memory: NDArray[np.void]) -> NDArray[np.float64]:
+    """[N + 1] what is predicted after the only user's last event."""
+    predictions = engine.step(batch, memory).predictions
+    p = np.zeros(31)
+    p[predictions.item[0]] = predictions.item_p[0]
+    return p
+
+
+@pytest.mark.parametrize("repeats", ["allow", "filter"])
+def test_mixture_is_that_of_the_definition(
+    config: ModelConfig, items: Items, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
+) -> None:
+    config = replace(config, repeats=repeats)
+    engine = Engine(config, items, top_items=30)
+    engine.update(noisy(config))
+    memory = new_memory(config, 6)
+    for seed in range(4):
+        memory = engine.step(make_batch(60, 6, seed=seed), memory).memory
+    batch = EventBatch(*(np.array([value]) for value in (0, 11, 1, 1_800_000_000_000)))
+    row = memory[:1].copy()
+    items.forget("i19")
+    found = probabilities(engine, batch, row)
+
+    experts, alone = Experts(config), Engine(replace(config, experts=False), items, top_items=30)
+    experts.restore(engine.experts())
+    alone.update(noisy(config))
+    network = probabilities(alone, batch, row)
+    after = alone.step(batch, row).memory[0]
+    steps = int(after["steps"])
+    recent = np.array([[int(after["ring_item"][s % 5]) for s in range(steps - 1, steps - 6, -1)]])
+    closed = [0, 20]
+    if repeats == "filter":
+        closed += np.flatnonzero(np.unpackbits(after["seen"], bitorder="little")[:31]).tolist()
+    popular = experts.popular(31).astype(np.float64)
+    following = experts.follow(recent, 31)[:, 0].numpy().astype(np.float64)
+    popular[:, closed], following[:, closed] = 0, 0
+    popular /= popular.sum(1, keepdims=True)
+    following = 0.98 * following / following.sum(1, keepdims=True) + 0.02 * popular[-1]
+    each = np.stack([network, *popular, *following])  # [E, N + 1]
+    features = np.array([[1, np.log1p(steps) / 5, 0, network.max(), following[0].max()]])
+    weight, share = experts.mixer.weights(features)
+    with np.errstate(divide="ignore"):
+        z = np.exp(np.where(each[-1] > 0, weight[0] @ np.log(each.clip(1e-300)), -np.inf))
+    expected = share[0] @ np.stack([*each, z / z.sum()])
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+    assert not found[closed].any()
+    assert found.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_blocks_do_not_change_the_result(
+    config: ModelConfig, items: Items, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for scores in (1 << 18, 31 * 3):
+        monkeypatch.setattr(distribution, "_BLOCK_SCORES", scores)
+        monkeypatch.setattr(distribution, "_LEAST_BLOCK", 1)
+        engine = Engine(config, items)
+        engine.update(noisy(config))
+        memory = engine.step(make_batch(80, 9), new_memory(config, 9)).memory
+        results.append(engine.step(make_batch(80, 9, seed=1), memory, "event").predictions)
+    np.testing.assert_allclose(results[0].item_p, results[1].item_p, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(results[0].because_weight, results[1].because_weight, rtol=1e-3, atol=1e-5)
+
+
+def test_before_anything_is_counted_all_items_are_alike_to_the_experts(config: ModelConfig, items: Items) -> None:
+    engine = Engine(config, items)
+    weights = InterestNetwork(config).snapshot(1)
+    weights.tensors["item"].zero_()
+    engine.update(weights)
+    batch = EventBatch(*(np.array([value]) for value in (0, 4, 1, 1000)))
+    scores = engine.score(batch, new_memory(config, 1))
+    assert scores.rank.tolist() == [15.5]
+    assert scores.log_p[0] == pytest.approx(np.log(1 / 30), abs=1e-4)
+
+
+def test_same_events_same_predictions(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+    def run() -> tuple[NDArray[np.float32], dict[str, NDArray[np.float64]]]:
+        engine, memory = Engine(config, items), new_memory(config, 9)
+        for seed in range(5):
+            step = engine.step(make_batch(50, 9, seed=seed), memory)
+            memory = step.memory
+        return step.predictions.item_p, engine.experts()
+
+    (first, counts), (second, again) = run(), run()
+    np.testing.assert_array_equal(first, second)
+    for name, array in counts.items():
+        np.testing.assert_array_equal(array, again[name])
+
+
+def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
+    config: ModelConfig, items: Items, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mixer learns first, from counts without the batch; the predictions after it come from counts with it."""
+    order: list[str] = []
+    add, learn, popular = PopularityCounts.add, Mixer.learn, PopularityCounts.probabilities
+    monkeypatch.setattr(PopularityCounts, "add", lambda *args: (order.append("count"), add(*args))[1])
+    monkeypatch.setattr(Mixer, "learn", lambda *args: (order.append("mix"), learn(*args))[1])
+    monkeypatch.setattr(PopularityCounts, "probabilities", lambda *args: (order.append("read"), popular(*args))[1])
+    engine, memory = Engine(config, items), new_memory(config, 9)
+    memory = engine.step(make_batch(50, 9), memory).memory
+    assert order == ["count", "read"]
+    order.clear()
+    engine.step(make_batch(20, 9, seed=1), memory)
+    assert order == ["read", "mix", "count", "read"]
+
+
+def test_scoring_changes_nothing(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+    engine = Engine(config, items)
+    memory = engine.step(make_batch(50, 9), new_memory(config, 9)).memory
+    before, row = engine.experts(), memory.copy()
+    scores = engine.score(make_batch(50, 9, seed=1), memory)
+    for name, array in engine.experts().items():
+        np.testing.assert_array_equal(array, before[name])
+    np.testing.assert_array_equal(row, memory)
+    again = engine.score(make_batch(50, 9, seed=1), memory)
+    np.testing.assert_array_equal(scores.log_p, again.log_p)
+
+
+def test_score_is_what_the_step_before_predicted(config: ModelConfig, items: Items) -> None:
+    config = replace(config, mixing_events=0)
+    engine = Engine(config, items, top_items=30)
+    engine.update(noisy(config))
+    first = EventBatch(np.zeros(3, np.int64), np.array([4, 9, 2]), np.ones(3, np.int64), np.arange(3) * 1000)
+    step = engine.step(first, new_memory(config, 1))
+    p, top = step.predictions.item_p[0], step.predictions.item[0]
+    for place in (0, 4):
+        second = EventBatch(*(np.array([value]) for value in (0, top[place], 1, 5000)))
+        scores = engine.score(second, step.memory)
+        assert scores.rank.tolist() == [place + 1]
+        assert scores.log_p[0] == pytest.approx(np.log(p[place]), rel=1e-3)
+        assert scores.top1_p[0] == pytest.approx(p[0], rel=1e-3)
+        assert scores.top1_hit.tolist() == [place == 0]
+
+
+def test_item_that_could_not_be_predicted_has_no_probability(config: ModelConfig, items: Items) -> None:
+    engine = Engine(config, items)
+    batch = EventBatch(np.zeros(4, np.int64), np.array([4, 4, 29, 0]), np.ones(4, np.int64), np.arange(4) * 1000)
+    scores = engine.score(batch, new_memory(config, 1), known=12)
+    assert np.isfinite(scores.log_p[0])
+    assert scores.log_p[1:3].tolist() == [-np.inf, -np.inf]
+    assert scores.rank[1:3].tolist() == [np.inf, np.inf]
+    assert np.isnan([scores.rank[3], scores.log_p[3], scores.top1_p[3], scores.top1_hit[3]]).all()
+
+
+def test_restored_experts_predict_as_before(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+    engine, other = Engine(config, items), Engine(config, items)
+    memory = new_memory(config, 9)
+    for seed in range(4):
+        memory = engine.step(make_batch(60, 9, seed=seed), memory).memory
+    other.restore(engine.experts())
+    for seed in range(4, 7):
+        first, second = (each.step(make_batch(60, 9, seed=seed), memory) for each in (engine, other))
+        np.testing.assert_array_equal(first.predictions.item_p, second.predictions.item_p)
+        memory = first.memory
