@@ -119,11 +119,11 @@ def test_successors_are_those_of_a_table_by_hand(batches: list[dict[tuple[int, i
     assert ((found > 0).sum(1) <= cells).all()
     np.testing.assert_allclose(table.totals(np.arange(4)), [total[item] for item in range(4)], rtol=1e-5)
     recent = np.array([[1, 2, 3, 0], [3, 3, 0, 0]])
-    weight = np.array([[1, 0.5, 2, 9], [1, 1, 0, 0]], dtype=np.float32)
-    summed = table.weighted(recent, weight, 71)
+    worth = np.array([[1, 0.5, 2, 9], [1, 1, 0, 0]], dtype=np.float32)
+    summed = table.weighted(recent, worth, 71)
     np.testing.assert_allclose(summed[0], expected[1] + 0.5 * expected[2] + 2 * expected[3], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(summed[1], 2 * expected[3], rtol=1e-5)
-    np.testing.assert_allclose(table.weighted(recent, weight, 30), summed[:, :30], rtol=1e-6)
+    np.testing.assert_allclose(table.weighted(recent, worth, 30), summed[:, :30], rtol=1e-6)
 
 
 @given(_batches, st.lists(st.integers(0, _KNOWN), min_size=6, max_size=6))
@@ -133,7 +133,8 @@ def test_following_is_that_of_all_pairs_by_hand(batches: list[list[Event]], last
     config = ModelConfig(width=8, hidden=12, ring=12, device="cpu")
     experts, memory = Experts(config), new_memory(config, 4)
     experts.grow(_KNOWN + 1)
-    pairs, lives = np.zeros((_KNOWN + 1, _KNOWN + 1)), defaultdict(list)
+    pairs = np.zeros((_KNOWN + 1, _KNOWN + 1))
+    lives: dict[int, list[int]] = defaultdict(list)
     for number, events in enumerate(batches):
         timeline = Timeline(batch_of(events, 1000 * number), memory)
         experts.observe(timeline)

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ def test_heaviest_sums_equal_items_and_leaves_out_no_item() -> None:
     weight = np.array([[0.2, 0.4, 0.25, 0.1], [0.0, 0.5, 0.5, 0.0]])
     because, share = heaviest(item, weight, 3)
     assert because.tolist() == [[5, 6, 0], [0, 0, 0]]
-    np.testing.assert_allclose(share, [[0.3, 0.25, 0], [0, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(share, np.array([[0.3, 0.25, 0], [0, 0, 0]]), rtol=1e-6)
 
 
 def test_what_only_one_event_leads_to_is_carried_by_it(config: ModelConfig, items: Items) -> None:
@@ -44,9 +45,10 @@ def test_what_only_one_event_leads_to_is_carried_by_it(config: ModelConfig, item
 
 
 def test_shares_sum_to_one_less_what_popularity_gives(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
-    for repeats in ("allow", "filter"):
-        alone = Engine(replace(config, repeats=repeats, experts=False), items, top_because=5)  # type: ignore[arg-type]
-        mixed = Engine(replace(config, repeats=repeats), items, top_because=5)  # type: ignore[arg-type]
+    repeating: tuple[Literal["allow", "filter"], ...] = ("allow", "filter")
+    for repeats in repeating:
+        alone = Engine(replace(config, repeats=repeats, experts=False), items, top_because=5)
+        mixed = Engine(replace(config, repeats=repeats), items, top_because=5)
         for engine in (alone, mixed):
             batch = make_batch(90, 9)
             batch.item[batch.item == 0] = 1
@@ -62,7 +64,7 @@ def test_without_its_heaviest_reason_a_prediction_is_less_probable(
     ml_100k: tuple[NDArray[np.int64], list[str], NDArray[np.int64]],
 ) -> None:
     """On a real log, most often; half of the time would be chance."""
-    users, names, times_ms = (column[:_EVENTS] for column in ml_100k)
+    users, names, times_ms = ml_100k[0][:_EVENTS], ml_100k[1][:_EVENTS], ml_100k[2][:_EVENTS]
     config, items = ModelConfig(repeats="filter", device="cpu"), Items(10_000)
     engine, learner = Engine(config, items, top_because=1), Learner(config, LearnerConfig(), items)
     memory, rating = new_memory(config, int(users.max()) + 1), type_index("rating")

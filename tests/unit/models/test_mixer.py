@@ -1,22 +1,21 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from models.mixer import FEATURES, MIXER_EVENTS, Mixer, Verdicts
 
 _EXPERTS = 4
 
 
-def spoken(
-    n: int, seed: int = 0, items: int = 9
-) -> tuple[torch.Tensor, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+def spoken(n: int, seed: int = 0, items: int = 9) -> tuple[torch.Tensor, NDArray[np.float64]]:
     """Distributions [n, E, items] and features [n, FEATURES]."""
     random = np.random.default_rng(seed)
     p = torch.from_numpy(random.random((n, _EXPERTS, items)) + 0.01)
     return p / p.sum(2, keepdim=True), np.column_stack([np.ones(n), random.random((n, FEATURES - 1))])
 
 
-def verdicts_of(mixer: Mixer, p: torch.Tensor, features: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Verdicts:
+def verdicts_of(mixer: Mixer, p: torch.Tensor, features: NDArray[np.float64]) -> Verdicts:
     """What the mixture says of item 0."""
     weight = torch.from_numpy(mixer.weights(features)[0])
     log_p = p.log()

@@ -122,10 +122,19 @@ def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
 ) -> None:
     """The mixer learns first, from counts without the batch; the predictions after it come from counts with it."""
     order: list[str] = []
-    add, learn, popular = PopularityCounts.add, Mixer.learn, PopularityCounts.probabilities
-    monkeypatch.setattr(PopularityCounts, "add", lambda *args: (order.append("count"), add(*args))[1])
-    monkeypatch.setattr(Mixer, "learn", lambda *args: (order.append("mix"), learn(*args))[1])
-    monkeypatch.setattr(PopularityCounts, "probabilities", lambda *args: (order.append("read"), popular(*args))[1])
+
+    def noted(owner: type, name: str, word: str) -> None:
+        original = getattr(owner, name)
+
+        def call(*args: object) -> object:
+            order.append(word)
+            return original(*args)
+
+        monkeypatch.setattr(owner, name, call)
+
+    noted(PopularityCounts, "add", "count")
+    noted(PopularityCounts, "probabilities", "read")
+    noted(Mixer, "learn", "mix")
     engine, memory = Engine(config, items), new_memory(config, 9)
     memory = engine.step(make_batch(50, 9), memory).memory
     assert order == ["count", "read"]
