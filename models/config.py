@@ -31,10 +31,12 @@ class ModelConfig:
         default=True,
         metadata={"help": "mix the network with counts of what is popular and of what followed what; false: it alone"},
     )
+    # R@10 on ml-100k's events from 40 % to 70 %, one pass from nothing: 64 .2185, 256 .2246, 1024 .2251.
     successors: int = field(
         default=256,
         metadata={"help": "successors and predecessors kept per item, 8 bytes each; a multiple of 16 (experts)"},
     )
+    # In batches of 128, 32, 64 and all are alike (.2246, .2242, .2230), and so are their log-losses (5.434 to 5.427).
     mixing_events: int = field(
         default=32,
         metadata={"help": "events of one step, at most, that teach how much each expert is believed; evenly spread"},

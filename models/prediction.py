@@ -25,7 +25,7 @@ class Predictions:
     because: NDArray[np.int64]
     """[P, b] items of the user's last events that carried the prediction, heaviest first; 0 pads"""
     because_weight: NDArray[np.float32]
-    """[P, b] their shares of the attention; items listed or not, no-item events included, the shares sum to 1"""
+    """[P, b] their shares in the most probable item (explanation.py); the rest to 1 is other events' and popularity's"""
     model_version: int
 
     def __len__(self) -> int:
