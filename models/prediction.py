@@ -25,7 +25,7 @@ class Predictions:
     because: NDArray[np.int64]
     """[P, b] items of the user's last events that carried the prediction, heaviest first; 0 pads"""
     because_weight: NDArray[np.float32]
-    """[P, b] their shares in the most probable item (explanation.py); the rest to 1 is other events' and popularity's"""
+    """[P, b] their shares in the most probable item (explanation.py); what is left to 1 is others' or popularity's"""
     model_version: int
 
     def __len__(self) -> int:
