@@ -54,8 +54,7 @@ class PopularityCounts:
         return p.astype(np.float32)
 
     def state(self, rows: int) -> NDArray[np.float64]:
-        """[L, rows] copy of the counts of items below `rows`."""
-        self.grow(rows)
+        """[L, rows] copy of the counts of items below `rows`, for which there is room."""
         return self._counts[:, :rows].copy()
 
     def restore(self, state: NDArray[np.float64]) -> None:

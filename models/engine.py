@@ -34,6 +34,9 @@ from models.scores import Scores
 from models.seen import mark, seen_after_each, seen_before
 from models.weights import Weights
 
+_MIXING_STRIDE = 4
+"""At most one of so many events teaches the mixer: scoring an event costs as much as predicting a user's next"""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -215,7 +218,7 @@ class Engine:
         """Teach the mixer some of the batch's events, by what is said of them before any of the batch is counted."""
         batch, known = timeline.batch, min(experts.known, self._candidates.known)
         event = np.flatnonzero((batch.item > 0) & (batch.item <= known))
-        count = self.config.mixing_events
+        count = min(self.config.mixing_events, -(-len(batch) // _MIXING_STRIDE))
         if len(event) > count:
             event = event[(np.arange(count) * len(event)) // count]
         if not len(event):

@@ -55,8 +55,7 @@ class Experts:
     def grow(self, rows: int) -> None:
         """Make room for item indices below `rows`."""
         with self._lock:
-            self._after.grow(rows)
-            self._before.grow(rows)
+            self._grow(rows)
 
     def learn(self, verdicts: Verdicts) -> None:
         """Teach the mixer."""
@@ -75,10 +74,11 @@ class Experts:
         worth = weight[:, None] / np.arange(1, before.shape[1] + 1)  # [n, lags]
         former, latter, count = _distinct(before, batch.item, worth)
         with self._lock:
+            self.known = max(self.known, int(batch.item.max()))
+            self._grow(self.known + 1)
             self._popularity.add(batch.item[order], weight[order])
             self._after.add(former, latter, count)
             self._before.add(latter, former, count)
-            self.known = max(self.known, int(batch.item.max()))
 
     def popular(self, rows: int) -> NDArray[np.float32]:
         """[4, rows] popularity of the items below `rows` at each half-life; each row sums to one."""
@@ -114,7 +114,7 @@ class Experts:
         return shares
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copy of counts and mixer: 4 KB per item by default, taken between two batches."""
+        """Copy of counts and mixer, 4 KB per item by default; a batch that is to be counted waits for it."""
         with self._lock:
             rows = self.known + 1
             parts: dict[str, Mapping[str, NDArray[Any]]] = {
@@ -143,6 +143,11 @@ class Experts:
                 ) from error
             self._popularity.restore(state["popularity.counts"])
             self.known = counted(state)
+
+    def _grow(self, rows: int) -> None:
+        # All three at once and under the lock: reading them never grows one while another thread copies it.
+        for counts in (self._popularity, self._after, self._before):
+            counts.grow(rows)
 
     def _table(self, name: str) -> SuccessorTable:
         return self._before if name == "back20" else self._after

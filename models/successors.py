@@ -91,8 +91,7 @@ class SuccessorTable:
         return out[:, :rows]
 
     def state(self, rows: int) -> dict[str, NDArray[Any]]:
-        """Copy of the cells of items below `rows`, which is beyond all that were counted."""
-        self.grow(rows)
+        """Copy of the cells of items below `rows`, which is beyond all that were counted and has room."""
         return {
             "items": self._items[:rows].copy(),
             "counts": self._counts[:rows].copy(),

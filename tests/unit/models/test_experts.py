@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -57,6 +58,29 @@ def test_memory_per_item_is_bounded() -> None:
     state = observed(config, *items).state()
     per_item = sum(array.nbytes for name, array in state.items() if not name.startswith("mixer")) / 2001
     assert per_item == pytest.approx(2 * (256 * 8 + 4) + 4 * 8)
+
+
+def test_copies_taken_by_another_thread_are_whole(config: ModelConfig) -> None:
+    """Popularity and pairs of one copy come from the same batches, while counting goes on and tables grow."""
+    experts, stop = Experts(config), threading.Event()
+    taken: list[tuple[float, float]] = []
+
+    def copy() -> None:
+        while not stop.is_set():
+            state = experts.state()
+            taken.append((float(state["popularity.counts"][-1].sum()), float(state["after.totals"].sum())))
+
+    thread = threading.Thread(target=copy)
+    thread.start()
+    for number in range(300):
+        item = np.array([1, 2 + number * 10])
+        batch = EventBatch(np.zeros(2, np.int64), item, np.full(2, 2), np.arange(2) * 1000)
+        experts.observe(Timeline(batch, new_memory(config, 1)))
+        experts.grow(int(item.max()) + 100)
+    stop.set()
+    thread.join()
+    assert len(taken) > 1
+    assert all(counted == 2 * pairs for counted, pairs in taken)
 
 
 @pytest.mark.parametrize(("changed", "said"), [({"successors": 32}, "successors"), ({"repeats": "allow"}, "experts")])
