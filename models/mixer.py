@@ -18,7 +18,10 @@ FEATURES = 5
 MIXER_EVENTS = 32
 """Events in one step of Adam: with 256, the mixer collapses on small logs"""
 
-_RATE = 0.02
+# R@10, log-loss and ECE on the events from 40 % to 70 %, one pass: wikipedia .8978, 1.167, .025 with .02 and .8997,
+# 1.146, .017 with .007; ml-100k .2246, 5.434, .005 and .2231, 5.433, .001; amazon-music .1157, 6.409, .009 with .02 and
+# .1157, 6.414, .010 with .007, where few steps are all there are.
+_RATE = 0.007
 _BETA1 = 0.9
 _BETA2 = 0.999
 _EPSILON = 1e-8
