@@ -95,14 +95,16 @@ class Engine:
 
     @torch.inference_mode()
     def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> Step:
-        """Advance the memories [U] by the batch and predict after each user's last event, or after each event."""
+        """Advance the memories [U] by the batch and predict after each user's last event, or after each event.
+
+        A prediction knows its user's events up to then, and of all others what was counted before the batch.
+        """
         self._catch_up()
         timeline = Timeline(batch, memory)
         self._check(timeline)
         states = recur(self._network, timeline)
         if self._experts is not None:
             self._mix(self._experts, timeline, states.h)
-            self._experts.observe(timeline)
         event = timeline.last_events() if per == "user" else np.arange(len(batch))
         timeline.advance(states.memory)
         seen = None
@@ -116,7 +118,11 @@ class Engine:
                 seen = states.memory["seen"][batch.user[event]]
         h = states.h[torch.from_numpy(event).to(self.device)]
         moments = self._moments(timeline, h, batch.user[event], timeline.step[event], seen, self._candidates.known)
-        return Step(states.memory, self._predict(event, moments), states.refused)
+        predictions = self._predict(event, moments)
+        if self._experts is not None:
+            # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
+            self._experts.observe(timeline)
+        return Step(states.memory, predictions, states.refused)
 
     def rank(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> NDArray[np.float64]:
         """[n] rank of each event's item, as `score` has it."""

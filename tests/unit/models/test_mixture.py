@@ -49,10 +49,12 @@ def test_mixture_is_that_of_the_definition(
     batch = EventBatch(*(np.array([value]) for value in (0, 11, 1, 1_800_000_000_000)))
     row = memory[:1].copy()
     items.forget("i19")
-    found = probabilities(engine, batch, row)
-
     experts, alone = Experts(config), Engine(replace(config, experts=False), items, top_items=30)
     experts.restore(engine.experts())
+    settled = Engine(replace(config, mixing_events=0), items, top_items=30)
+    settled.update(noisy(config))
+    settled.restore(engine.experts())
+    found = probabilities(settled, batch, row)
     alone.update(noisy(config))
     network = probabilities(alone, batch, row)
     after = alone.step(batch, row).memory[0]
@@ -120,7 +122,7 @@ def test_same_events_same_predictions(config: ModelConfig, items: Items, make_ba
 def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
     config: ModelConfig, items: Items, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mixer learns first, from counts without the batch; the predictions after it come from counts with it."""
+    """The mixer learns and the predictions are made from counts without the batch; it is counted last."""
     order: list[str] = []
 
     def noted(owner: type, name: str, word: str) -> None:
@@ -137,10 +139,29 @@ def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
     noted(Mixer, "learn", "mix")
     engine, memory = Engine(config, items), new_memory(config, 9)
     memory = engine.step(make_batch(50, 9), memory).memory
-    assert order == ["count", "read"]
+    assert order == ["read", "count"]
     order.clear()
     engine.step(make_batch(20, 9, seed=1), memory)
-    assert order == ["read", "mix", "count", "read"]
+    assert order == ["read", "mix", "read", "count"]
+
+
+def test_a_prediction_knows_nothing_of_what_comes_after_it_in_the_batch(
+    config: ModelConfig, items: Items, make_batch: MakeBatch
+) -> None:
+    config = replace(config, mixing_events=0)
+    first = Engine(config, items)
+    first.update(noisy(config))
+    memory = first.step(make_batch(60, 1), new_memory(config, 1)).memory
+    longer = make_batch(20, 1, seed=1)
+    shorter = EventBatch(longer.user[:12], longer.item[:12], longer.type[:12], longer.time_ms[:12])
+    found = []
+    for batch in (longer, shorter):
+        engine = Engine(config, items)
+        engine.update(noisy(config))
+        engine.restore(first.experts())
+        found.append(engine.step(batch, memory, per="event").predictions)
+    np.testing.assert_array_equal(found[0].item[:12], found[1].item)
+    np.testing.assert_allclose(found[0].item_p[:12], found[1].item_p, rtol=1e-5)
 
 
 def test_scoring_changes_nothing(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
