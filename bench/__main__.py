@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from bench.backlog import Backlog
 from bench.errors import BenchError
+from bench.quality_command import quality
 from bench.throughput import CONTENDERS, choose, compare
 from models.config import ModelConfig
 from models.memory import memory_fields
@@ -25,15 +26,12 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Measures the worker against other ways to do its work. Every command starts a Kafka of its own on this "
-    "machine (Java 17 or newer; Maven fetches the jars once) unless --kafka names one.",
+    help="Measures the worker against other ways to do its work, and its predictions against those of counters.",
 )
 _screen = Console()
 
 
-@app.callback()
-def _commands() -> None:
-    """Keeps `throughput` a command of its own while it is the only one."""
+app.command()(quality)
 
 
 @app.command()
@@ -58,12 +56,13 @@ def throughput(
 ) -> None:
     """What an event costs under a backlog: CPU µs of the worker process, and the ratios between programs.
 
-    The backlog is produced once; each program then consumes the same topic as a
-    process of its own, from the first event to the last. CPU time is that of all
-    its threads, user and system, between the first tenth of the events and the
-    end; Kafka's own is not in it. Every program decodes JSON, reads and writes the
-    user's state row and its changelog record, and sends one JSON prediction per
-    event.
+    A Kafka is started on this machine (Java 17 or newer; Maven fetches the jars
+    once) unless --kafka names one. The backlog is produced once; each program then
+    consumes the same topic as a process of its own, from the first event to the
+    last. CPU time is that of all its threads, user and system, between the first
+    tenth of the events and the end; Kafka's own is not in it. Every program decodes
+    JSON, reads and writes the user's state row and its changelog record, and sends
+    one JSON prediction per event.
     """
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it warns of each retry, new topics cause some
     try:
