@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ _LEAST_EVENTS = 100
 """In a point of a picture: fewer tell nothing"""
 _RELIABILITY_BINS = 12
 _SMALL_P = 0.1
+_FAR = 0.5
 _MARKERS = "osD^v"
 _DIAGONAL: dict[str, Any] = {"color": "#374151", "linewidth": 0.8, "linestyle": "--", "zorder": 1}
 _STYLE: dict[str, Any] = {
@@ -88,29 +90,25 @@ def _recall(report: LogReport) -> Figure:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     colours = _colours(list(report.outcomes))
-    ends: list[tuple[float, str]] = []
-    for name, outcome in report.outcomes.items():
+    means = {name: metrics.recall(outcome.scores.rank, 10) for name, outcome in report.outcomes.items()}
+    order = sorted(means, key=lambda name: -means[name])
+    # What is far below the next better one would press the others together: it is told in words.
+    far = {name for better, name in pairwise(order) if means[name] < _FAR * means[better]}
+    for name in order:
+        if name in far:
+            axes.plot([], [], color=colours[name], linewidth=1.6, label=f"{name} ({means[name]:.3f}), far below")
+            continue
+        outcome = report.outcomes[name]
         rank = outcome.scores.rank
         parts = np.array_split(np.arange(len(rank)), max(1, min(_STRETCHES, len(rank) // _LEAST_EVENTS)))
         at = np.array([outcome.plan.scored[part].mean() for part in parts])
         recall = np.array([metrics.recall(rank[part], 10) for part in parts])
-        whole = metrics.recall(rank, 10)
-        axes.plot(at, recall, color=colours[name], linewidth=1.6, label=f"{name} ({whole:.3f})")
-        axes.axhline(whole, color=colours[name], linewidth=0.7, linestyle=(0, (1, 3)))
-        ends.append((whole, name))
-    order = {name: place for place, (_, name) in enumerate(sorted(ends, reverse=True))}
-    handles, labels = axes.get_legend_handles_labels()
-    best_first = sorted(zip(handles, labels, report.outcomes, strict=True), key=lambda each: order[each[2]])
-    axes.legend(
-        [handle for handle, _, _ in best_first],
-        [label for _, label, _ in best_first],
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1),
-        title="mean over all",
-        alignment="left",
-    )
+        axes.plot(at, recall, color=colours[name], linewidth=1.6, label=f"{name} ({means[name]:.3f})")
+        axes.axhline(means[name], color=colours[name], linewidth=0.7, linestyle=(0, (1, 3)))
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), title="mean over all", alignment="left")
     axes.set(title=f"Recall@10 over time: {report.title}", xlabel="event of the log", ylabel="recall@10")
-    axes.set_ylim(bottom=0)
+    if not far:
+        axes.set_ylim(bottom=0)
     axes.margins(x=0.01)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     return figure
@@ -188,6 +186,7 @@ def _gain(report: LogReport) -> Figure | None:
         bars = below.bar(np.arange(len(bands)), share, width=0.7, color="#cbd2d9")
         below.bar_label(bars, [f"{each:.0%}" for each in share], fontsize=7, color="#6b7280", padding=1)
         below.set_xticks(np.arange(len(bands)), [str(band) for band in bands])
+        below.tick_params(axis="x", labelsize=7)
         below.set(xlabel=f"events of the {what} before it")
         below.margins(y=0.35)
         below.grid(visible=False)

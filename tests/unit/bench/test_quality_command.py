@@ -1,0 +1,47 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.__main__ import app
+from tests.unit.bench.small_logs import random_log
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path, events = tmp_path / "log.csv", random_log(events=1200).events
+    rows = zip(events.user, events.item, events.time_ms // 1000, events.value, strict=True)
+    path.write_text("user,item,timestamp,rating\n" + "\n".join(f"{u},{i},{t},{v}" for u, i, t, v in rows))
+    return path
+
+
+def test_a_log_is_scored_printed_saved_and_drawn(file: Path, tmp_path: Path) -> None:
+    results, pictures = tmp_path / "quality.json", tmp_path / "pictures"
+    options = ["--limit", "1000", "--scorer", "mix", "--scorer", "ratings", "--scorer", "worker", "--epochs", "2"]
+    shown = CliRunner().invoke(
+        app, ["quality", "--data", str(file), *options, "--json", str(results), "--pictures", str(pictures)]
+    )
+    assert shown.exit_code == 0, shown.output
+    assert "log.csv, prequential: 300 events scored" in shown.output
+    found = json.loads(results.read_text())["log.csv"]
+    assert set(found) == {"mix", "ratings", "worker, 2 epochs"}
+    assert all(each["events"] == 300 for each in found.values())
+    assert found["ratings"]["rmse"] > found["ratings"]["mae"] > 0
+    assert {picture.name for picture in pictures.iterdir()} >= {"log.csv-recall.png", "log.csv-gain.png"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--data", "ml-10k"], "neither a file nor a known log"),
+        (["--data", "ml-100k", "--logs", "/nowhere"], "name yours with --logs"),
+        (["--protocol", "luck"], "there are prequential"),
+        (["--scorer", "luck"], "there are popularity"),
+    ],
+)
+def test_what_cannot_be_scored_is_an_error_that_says_what_there_is(options: list[str], said: str, file: Path) -> None:
+    data = [] if "--data" in options else ["--data", str(file)]
+    shown = CliRunner().invoke(app, ["quality", *data, *options])
+    assert shown.exit_code == 1
+    assert said in " ".join(shown.output.split())
