@@ -20,8 +20,8 @@ from bench.bootstrap import paired
 from bench.protocols import Outcome
 from bench.quality import LogReport
 
-_COLOURS = ("#0b6fb8", "#d1495b", "#e8a33d", "#4f9d69", "#7b5ea7", "#6b7280")  # told apart in any colour vision
-_GREY = "#9aa3ad"
+_COUNTERS = {"popularity": "#9aa3ad", "markov": "#e8a33d", "mix": "#d1495b", "ratings": "#4f9d69"}
+_STRONG = ("#0b6fb8", "#7b5ea7", "#00918c", "#1f2937")  # told apart in any colour vision, and from the counters
 _STRETCHES = 30
 _LEAST_EVENTS = 100
 """In a point of a picture: fewer tell nothing"""
@@ -80,10 +80,9 @@ def save_pictures(report: LogReport, folder: Path) -> list[Path]:
 
 
 def _colours(names: Sequence[str]) -> dict[str, str]:
-    """The colour of each scorer: grey for popularity, strong ones for the rest, the worker's always the same."""
-    ordered = sorted(names, key=lambda name: not name.startswith("worker"))
-    vivid = iter(_COLOURS * (1 + len(names) // len(_COLOURS)))
-    return {name: _GREY if name == "popularity" else next(vivid) for name in ordered}
+    """The colour of each scorer, the same in every picture; what is no counter takes the strongest left."""
+    strong = iter(_STRONG * (1 + len(names) // len(_STRONG)))
+    return {name: _COUNTERS.get(name) or next(strong) for name in names}
 
 
 def _recall(report: LogReport) -> Figure:
@@ -173,7 +172,7 @@ def _gain(report: LogReport) -> Figure | None:
     others = {name: o for name, o in report.outcomes.items() if name not in (report.reference, "popularity")}
     if not others:
         return None
-    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
     (left, right), (below_left, below_right) = figure.subplots(2, 2, sharex="col", sharey="row", height_ratios=(4, 1))
     colours = _colours(list(report.outcomes))
     for above, below, values, what in (
@@ -184,14 +183,16 @@ def _gain(report: LogReport) -> Figure | None:
         _draw_gain(above, others, reference, [band.rows(values) for band in bands], colours)
         share = [float(band.rows(values).mean()) for band in bands]
         bars = below.bar(np.arange(len(bands)), share, width=0.7, color="#cbd2d9")
-        below.bar_label(bars, [f"{each:.0%}" for each in share], fontsize=7, color="#6b7280", padding=1)
+        below.bar_label(
+            bars, [f"{each:.0%}" if each >= 0.005 else "<1%" for each in share], fontsize=7, color="#6b7280", padding=1
+        )
         below.set_xticks(np.arange(len(bands)), [str(band) for band in bands])
         below.tick_params(axis="x", labelsize=7)
         below.set(xlabel=f"events of the {what} before it")
         below.margins(y=0.35)
         below.grid(visible=False)
     left.set(ylabel=f"recall@10 less that of {report.reference} (95 %)")
-    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.2f}"))
+    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}"))
     below_left.set(ylabel="events", yticks=[])
     right.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
     figure.suptitle(f"Where the gain lies: {report.title}", x=0.01, ha="left", fontsize=11)
