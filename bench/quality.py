@@ -30,7 +30,7 @@ DEFAULT_PROTOCOL = "prequential"
 Figures = dict[str, Any]
 
 _TITLES = {
-    "recall_at_10": "recall@10 (hit rate)",
+    "recall_at_10": "recall@10",
     "recall_at_20": "recall@20",
     "mrr_at_20": "MRR@20",
     "mrr": "MRR",
@@ -40,7 +40,7 @@ _TITLES = {
     "accuracy": "accuracy (top 1)",
     "auc": "AUC",
     "coverage_at_10": "coverage of top 10",
-    "log_loss": "log-loss (nats)",
+    "log_loss": "log-loss",
     "ece": "ECE (top 1)",
     "mae": "MAE of ratings",
     "rmse": "RMSE of ratings",
@@ -236,4 +236,7 @@ def _shown(key: str, value: float | None) -> str:
 
 
 def _with_error(each: Difference) -> str:
-    return "-" if math.isnan(each.mean) else f"{each.mean:+.4f} ± {each.error:.4f}"
+    if math.isnan(each.mean):
+        return "-"
+    # Without the leading zeros four scorers fit on a narrow screen.
+    return f"{each.mean:+.4f} ± {each.error:.4f}".replace("+0.", "+.").replace("-0.", "-.").replace(" 0.", " .")
