@@ -22,6 +22,8 @@ from bench.quality import LogReport
 
 _COUNTERS = {"popularity": "#9aa3ad", "markov": "#e8a33d", "mix": "#d1495b", "ratings": "#4f9d69"}
 _STRONG = ("#0b6fb8", "#7b5ea7", "#00918c", "#1f2937")  # told apart in any colour vision, and from the counters
+_WEAK = ("popularity", "ratings")
+"""Left out of the gains: what they lose would set the scale"""
 _STRETCHES = 30
 _LEAST_EVENTS = 100
 """In a point of a picture: fewer tell nothing"""
@@ -169,7 +171,7 @@ def _gain(report: LogReport) -> Figure | None:
     if report.reference is None:
         return None
     reference = report.outcomes[report.reference]
-    others = {name: o for name, o in report.outcomes.items() if name not in (report.reference, "popularity")}
+    others = {name: o for name, o in report.outcomes.items() if name not in (report.reference, *_WEAK)}
     if not others:
         return None
     figure = Figure(figsize=(11, 4.6), layout="constrained")
