@@ -12,7 +12,7 @@ import msgspec
 from rich import box
 from rich.table import Table
 
-from bench import counters, metrics
+from bench import counter_scorer, metrics
 from bench.bootstrap import Difference, paired
 from bench.datasets import Dataset
 from bench.errors import BenchError
@@ -74,9 +74,9 @@ def _worker(dataset: Dataset, effort: Effort) -> Scorer:
 
 
 SCORERS: dict[str, Callable[[Dataset, Effort], Scorer]] = {
-    "popularity": lambda dataset, _: counters.popularity(dataset),
-    "markov": lambda dataset, _: counters.markov(dataset),
-    "mix": lambda dataset, _: counters.mix(dataset),
+    "popularity": lambda dataset, _: counter_scorer.popularity(dataset),
+    "markov": lambda dataset, _: counter_scorer.markov(dataset),
+    "mix": lambda dataset, _: counter_scorer.mix(dataset),
     "ratings": lambda dataset, _: RatingMeans(dataset),
     "worker": _worker,
 }

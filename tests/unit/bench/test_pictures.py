@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.counters import markov, mix, popularity
+from bench.counter_scorer import markov, mix, popularity
 from bench.datasets import Dataset
 from bench.pictures import save_pictures
 from bench.protocols import plan, replay

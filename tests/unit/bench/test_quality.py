@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.counters import markov, mix
+from bench.counter_scorer import markov, mix
 from bench.errors import BenchError
 from bench.protocols import plan, replay
 from bench.quality import Effort, LogReport, differences, figures, merge, scorers

@@ -1,7 +1,7 @@
 import numpy as np
 
 from bench import metrics
-from bench.counters import popularity
+from bench.counter_scorer import popularity
 from bench.protocols import plan, replay
 from bench.worker import WorkerScorer
 from models.config import LearnerConfig, ModelConfig
