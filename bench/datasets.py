@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from bench.errors import DatasetError
 from models.events import type_index
-from streams.delimited import LogError, open_text
-from streams.item_files import read_items
-from streams.logs import LoggedEvent, read_events
+from streams.files.delimited import LogError, open_text
+from streams.files.event_logs import LoggedEvent, read_events
+from streams.files.item_files import read_items
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Where the known logs lie, unless another folder is given; they are not part of this project"""

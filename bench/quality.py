@@ -63,6 +63,8 @@ class Effort:
         parts = ["worker"]
         if self.epochs > 1:
             parts.append(f"{self.epochs} epochs")
+        if self.batch_events != Effort.batch_events:
+            parts.append(f"batches of {self.batch_events}")
         if self.seed:
             parts.append(f"seed {self.seed}")
         return ", ".join(parts)
