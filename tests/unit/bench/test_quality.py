@@ -59,7 +59,8 @@ def test_other_protocols_and_efforts_have_names_of_their_own() -> None:
     assert set(other.results()["small"]) == {"mix, split"}
     assert other.stem == "small-split"
     assert other.difference_table() is None
-    assert [Effort().name(), Effort(epochs=8, seed=1).name()] == ["worker", "worker, 8 epochs, seed 1"]
+    assert Effort().name() == "worker"
+    assert Effort(epochs=8, batch_events=32, seed=1).name() == "worker, 8 epochs, batches of 32, seed 1"
 
 
 def test_tables_fit_a_narrow_screen(report: LogReport) -> None:
