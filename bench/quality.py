@@ -58,9 +58,9 @@ class Effort:
     seed: int = 0
     threads: int = 1
 
-    def name(self) -> str:
-        """What the worker's results are kept under: runs that differ don't replace each other."""
-        parts = ["worker"]
+    def name(self, kind: str) -> str:
+        """What its results are kept under: runs that differ don't replace each other."""
+        parts = [kind]
         if self.epochs > 1:
             parts.append(f"{self.epochs} epochs")
         if self.batch_events != Effort.batch_events:
@@ -70,9 +70,9 @@ class Effort:
         return ", ".join(parts)
 
 
-def _worker(dataset: Dataset, effort: Effort) -> Scorer:
-    model = ModelConfig(repeats=dataset.repeats, seed=effort.seed, threads=effort.threads)
-    return WorkerScorer(dataset, model, LearnerConfig(), effort.epochs, effort.batch_events, effort.name())
+def _worker(dataset: Dataset, effort: Effort, kind: str = "worker", experts: bool = True) -> Scorer:
+    model = ModelConfig(repeats=dataset.repeats, seed=effort.seed, threads=effort.threads, experts=experts)
+    return WorkerScorer(dataset, model, LearnerConfig(), effort.epochs, effort.batch_events, effort.name(kind))
 
 
 SCORERS: dict[str, Callable[[Dataset, Effort], Scorer]] = {
@@ -80,9 +80,10 @@ SCORERS: dict[str, Callable[[Dataset, Effort], Scorer]] = {
     "markov": lambda dataset, _: counter_scorer.markov(dataset),
     "mix": lambda dataset, _: counter_scorer.mix(dataset),
     "ratings": lambda dataset, _: RatingMeans(dataset),
+    "network": lambda dataset, effort: _worker(dataset, effort, "network", experts=False),
     "worker": _worker,
 }
-"""What can be scored, by name"""
+"""What can be scored, by name; `network` is the worker without its count experts"""
 
 DEFAULT_SCORERS = ("popularity", "markov", "mix", "worker")
 

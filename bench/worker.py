@@ -55,10 +55,16 @@ class WorkerScorer:
     def score(self, events: Events) -> Scores:
         """Each event's place under the state right before it, and under the weights before all of them."""
         batch, order, users = self._collate(events)
-        rank = np.empty(len(events))
-        rank[order] = self._engine.rank(batch, self._memory[users], self._known)
-        nothing = np.full(len(events), np.nan)
-        return Scores(rank, nothing, nothing, rank == 1, nothing, self._shown)
+        found = self._engine.score(batch, self._memory[users], self._known)
+        back = np.argsort(order)
+        return Scores(
+            rank=found.rank[back],
+            log_p=found.log_p[back],
+            top1_p=found.top1_p[back],
+            top1_hit=found.top1_hit[back] > 0,
+            value=np.full(len(events), np.nan),
+            shown=self._shown,
+        )
 
     def step(self, events: Events, learn: bool) -> None:
         """What the worker does with a batch; with `learn`, what its learning thread does until nothing is due."""

@@ -59,8 +59,8 @@ def test_other_protocols_and_efforts_have_names_of_their_own() -> None:
     assert set(other.results()["small"]) == {"mix, split"}
     assert other.stem == "small-split"
     assert other.difference_table() is None
-    assert Effort().name() == "worker"
-    assert Effort(epochs=8, batch_events=32, seed=1).name() == "worker, 8 epochs, batches of 32, seed 1"
+    assert Effort().name("worker") == "worker"
+    assert Effort(epochs=8, batch_events=32, seed=1).name("network") == "network, 8 epochs, batches of 32, seed 1"
 
 
 def test_tables_fit_a_narrow_screen(report: LogReport) -> None:

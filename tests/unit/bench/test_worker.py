@@ -8,7 +8,7 @@ from models.config import LearnerConfig, ModelConfig
 from tests.unit.bench.small_logs import random_log
 
 LOG = random_log(events=4000)
-MODEL = ModelConfig(width=16, hidden=16, ring=10, repeats="allow", device="cpu")
+MODEL = ModelConfig(width=16, hidden=16, ring=10, repeats="allow", experts=False, device="cpu")
 
 
 def recall(epochs: int) -> float:
