@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     torch.sparse_csr_tensor([0, 0], [], [], (1, 1))
 
-_HAS_MKL = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+_HAS_MKL = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]  # torch has no types for it
 """Without MKL, torch does not multiply sparse matrices into a dense one; then entries are added one by one"""
 
 

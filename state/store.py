@@ -134,7 +134,7 @@ def _open_reader(folder: Path, log_dir: Path) -> Rdict:
         except StoreError:
             if attempt == _READ_ATTEMPTS:
                 raise
-            time.sleep(_READ_PAUSE_S)
+            time.sleep(_READ_PAUSE_S)  # nothing tells a reader when the owner's compaction is over
     raise AssertionError("unreachable")
 
 

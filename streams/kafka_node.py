@@ -124,7 +124,7 @@ class KafkaNode:
                     f"Kafka node {self.node_id} knew {known} of {brokers} brokers after {deadline_s:.0f} s. "
                     f"{self._log_tail()}"
                 )
-            time.sleep(0.05)
+            time.sleep(0.05)  # a broker that starts can only be asked again
 
     def stop(self, deadline_s: float = 30.0) -> None:
         """The node is down, in good order if it managed that before the deadline."""
@@ -149,7 +149,7 @@ class KafkaNode:
         while self.pid is not None:
             if time.monotonic() > end:
                 self._signal(signal.SIGKILL)
-            time.sleep(0.02)
+            time.sleep(0.02)  # not our child, so that there is nothing to wait on
         self._release()
 
     def _signal(self, which: signal.Signals) -> None:
@@ -194,7 +194,7 @@ def _command_line(pid: int) -> str:
         try:
             # Empty also for a moment while the process turns from the shell's fork into Java.
             while not (line := (process / "cmdline").read_text(errors="replace")) and not _is_zombie(process):
-                time.sleep(0.001)
+                time.sleep(0.001)  # likewise
         except (FileNotFoundError, ProcessLookupError):
             return ""
         return line.replace("\0", " ")

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -88,7 +88,7 @@ class Settings:
 
 
 _OPTIONS: dict[str, dict[str, "dataclasses.Field[Any]"]] = {
-    section.name: {option.name: option for option in dataclasses.fields(section.default_factory)}  # type: ignore[arg-type]
+    section.name: {option.name: option for option in dataclasses.fields(cast(type[Any], section.default_factory))}
     for section in dataclasses.fields(Settings)
     if section.name != "sources"
 }

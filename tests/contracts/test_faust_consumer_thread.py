@@ -135,7 +135,8 @@ async def test_the_listener_runs_in_the_consumer_thread_and_the_handlers_in_the_
         seen.append(("revoked", threading.current_thread().name == main, app.rebalancing, app.consumer_generation_id))
 
     async def on_assigned(assigned: set[TP], generation: int) -> None:
-        coordinator = app.consumer._thread._consumer._coordinator  # type: ignore[attr-defined]
+        consumer: Any = app.consumer  # its thread is private
+        coordinator = consumer._thread._consumer._coordinator
         seen.append(("assigned", threading.current_thread().name == main, app.rebalancing, app.consumer_generation_id))
         assert generation == coordinator.generation == app.consumer_generation_id
         assert coordinator.member_id

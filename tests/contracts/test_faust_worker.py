@@ -99,7 +99,7 @@ def _click_options() -> list[Any]:
 
     for option in WorkerCommand.worker_options:
         option(command)
-    return list(command.__click_params__)  # type: ignore[attr-defined]
+    return list(vars(command)["__click_params__"])
 
 
 @pytest.mark.parametrize("enabled", [True, False])

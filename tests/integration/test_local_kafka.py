@@ -35,7 +35,7 @@ def wait_until_gone(pid: int, deadline_s: float = 10.0) -> None:
     end = time.monotonic() + deadline_s
     while alive(pid):
         assert time.monotonic() < end, f"process {pid} still runs"
-        time.sleep(0.02)
+        time.sleep(0.02)  # polled: neither is a child of this process
 
 
 async def create(kafka: LocalKafka, topic: str) -> None:
@@ -93,12 +93,12 @@ async def test_a_restart_keeps_port_and_data_and_so_does_a_killed_node(tmp_path:
 
 def test_a_killed_parent_leaves_no_broker_and_no_data() -> None:
     script = """
-import time
+import signal
 from streams.local_kafka import LocalKafka
 kafka = LocalKafka().start()
 kafka.nodes[0].pause()
 print(kafka.nodes[0].pid, kafka.folder, flush=True)
-time.sleep(60)
+signal.pause()
 """
     with subprocess.Popen(python(script), env=environment(), stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
@@ -109,7 +109,7 @@ time.sleep(60)
     end = time.monotonic() + 10
     while Path(folder).exists():
         assert time.monotonic() < end, f"{folder} is still there"
-        time.sleep(0.02)
+        time.sleep(0.02)  # polled: neither is a child of this process
 
 
 def test_a_background_kafka_outlives_its_starter_until_it_is_stopped(tmp_path: Path) -> None:

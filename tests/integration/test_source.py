@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from streams.local_kafka import LocalKafka
 from streams.sections import KafkaSettings
 from streams.source import SourceLog
+from streams.transport import BatchConsumer
 
 
 @pytest.fixture
@@ -21,10 +22,10 @@ async def topic(kafka: LocalKafka, prefix: str) -> str:
 
 @pytest.fixture
 async def source(kafka: LocalKafka, topic: str) -> AsyncIterator[SourceLog]:
-    def never() -> None:
+    def never() -> BatchConsumer:
         raise AssertionError("no rewind is asked for here")
 
-    source = SourceLog(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), topic, never)  # type: ignore[arg-type]
+    source = SourceLog(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), topic, never)
     await source.start()
     yield source
     await source.stop()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 
@@ -130,7 +131,7 @@ def _work(overrides: Sequence[str], log: Path, fault: Fault | None, engine: Call
     logging.getLogger("faust").setLevel(logging.INFO)
     if fault is not None:
         fault()
-    run_worker(load_settings(None, overrides), None if engine is None else engine())  # type: ignore[arg-type]
+    run_worker(load_settings(None, overrides), None if engine is None else cast(Any, engine()))
 
 
 def _end_with_parent() -> None:

@@ -280,11 +280,14 @@ def test_bfloat16_predicts_about_the_same(config: ModelConfig, items: Items) -> 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_cuda_predicts_what_the_cpu_predicts(config: ModelConfig, items: Items, dtype: str) -> None:
+def test_cuda_predicts_what_the_cpu_predicts(
+    config: ModelConfig, items: Items, dtype: Literal["float32", "bfloat16"]
+) -> None:
     batch = events([0, 0, 1, 1, 1], [1, 2, 3, 4, 0])
     results = []
-    for device, number in (("cpu", "float32"), ("cuda", dtype)):
-        each = replace(config, device=device, dtype=number)  # type: ignore[arg-type]
+    places: list[tuple[str, Literal["float32", "bfloat16"]]] = [("cpu", "float32"), ("cuda", dtype)]
+    for device, number in places:
+        each = replace(config, device=device, dtype=number)
         engine = Engine(each, items, top_items=30, top_categories=4)
         engine.update(noisy(config))
         step = engine.step(batch, new_memory(each, 2), "event")

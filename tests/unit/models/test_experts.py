@@ -1,5 +1,6 @@
 import threading
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def test_copies_taken_by_another_thread_are_whole(config: ModelConfig) -> None:
 
 
 @pytest.mark.parametrize(("changed", "said"), [({"successors": 32}, "successors"), ({"repeats": "allow"}, "experts")])
-def test_counts_of_another_kind_are_refused(config: ModelConfig, changed: dict[str, object], said: str) -> None:
+def test_counts_of_another_kind_are_refused(config: ModelConfig, changed: dict[str, Any], said: str) -> None:
     state = observed(config, 1, 2, 3).state()
     with pytest.raises(WeightsError, match=said):
-        Experts(replace(config, **changed)).restore(state)  # type: ignore[arg-type]
+        Experts(replace(config, **changed)).restore(state)

@@ -1,6 +1,7 @@
 import math
 import threading
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -202,8 +203,8 @@ def test_events_may_be_observed_from_another_thread(config: ModelConfig, items: 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_learns_on_cuda(config: ModelConfig, items: Items, dtype: str) -> None:
-    config = replace(config, device="cuda", dtype=dtype)  # type: ignore[arg-type]
+def test_learns_on_cuda(config: ModelConfig, items: Items, dtype: Literal["float32", "bfloat16"]) -> None:
+    config = replace(config, device="cuda", dtype=dtype)
     learner, engine = Learner(config, LearnerConfig(), items), Engine(config, items)
     taught(learner, engine, 5)
     assert learner.weights().finite()

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -57,8 +58,10 @@ def expected_loss(network: InterestNetwork, given: TrainingWindows, mask: list[i
 
 @pytest.mark.parametrize("repeats", ["allow", "filter"])
 @pytest.mark.parametrize("inactive", [[], [3, 4, 5, 6]])
-def test_loss_and_gradients_are_those_of_the_definition(repeats: str, inactive: list[int]) -> None:
-    config = replace(ModelConfig(width=8, hidden=12, ring=5), repeats=repeats)  # type: ignore[arg-type]
+def test_loss_and_gradients_are_those_of_the_definition(
+    repeats: Literal["allow", "filter"], inactive: list[int]
+) -> None:
+    config = replace(ModelConfig(width=8, hidden=12, ring=5), repeats=repeats)
     network = InterestNetwork(config)
     given = windows(repeats=repeats == "allow")
     found = gradients(network, given, Competitors.all(active(*inactive)))
@@ -93,7 +96,8 @@ def test_sampled_loss_is_the_full_one_on_average(config: ModelConfig) -> None:
         assert found is not None
         losses.append(found.loss)
         change = found.changes[0]
-        rows[change.rows.numpy()] += change.gradient.numpy() / 300  # type: ignore[union-attr]
+        assert isinstance(change.rows, torch.Tensor)
+        rows[change.rows.numpy()] += change.gradient.numpy() / 300
     assert full is not None
     assert np.mean(losses) == pytest.approx(full.loss, abs=0.02)
     np.testing.assert_allclose(rows, full.changes[0].gradient, atol=0.01)
@@ -104,7 +108,9 @@ def test_sampled_step_touches_only_its_rows(config: ModelConfig) -> None:
     sample = Competitors.sampled(np.array([30, 31]), np.array([0.5, 0.5]), windows().item.ravel(), active())
     found = gradients(network, windows(), sample)
     assert found is not None
-    assert set(found.changes[0].rows.tolist()) == {0, 30, 31, *windows().item.ravel().tolist()}  # type: ignore[union-attr]
+    touched = found.changes[0].rows
+    assert isinstance(touched, torch.Tensor)
+    assert set(touched.tolist()) == {0, 30, 31, *windows().item.ravel().tolist()}
 
 
 def test_heavier_types_pull_harder(config: ModelConfig) -> None:
