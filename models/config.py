@@ -20,6 +20,38 @@ class ModelConfig:
         default="allow",
         metadata={"help": "'filter': never predict an item that the user already had; 'allow': items come back"},
     )
+    layers: int = field(default=1, metadata={"help": "layers of the LSTM"})
+    attention: bool = field(default=True, metadata={"help": "attend to the user's last events beside the LSTM's state"})
+    fusion: Literal["linear", "gate", "scaled-gate"] = field(
+        default="linear",
+        metadata={
+            "help": "what becomes of state, attention and last event: a linear map; or the state alone, gated by "
+            "itself and the last text (softmax; scaled: with a mean of 1), which needs width = hidden"
+        },
+    )
+    long_term: bool = field(
+        default=False, metadata={"help": "add long-term interest, read from the last events as a set (convolution)"}
+    )
+    item_ids: bool = field(
+        default=True, metadata={"help": "a learnt vector per item; false: an item is its content and popularity alone"}
+    )
+    objective: Literal["softmax", "sigmoid", "degree"] = field(
+        default="softmax",
+        metadata={
+            "help": "loss: cross-entropy over all items, binary cross-entropy of each item, or squared error of the "
+            "degree of interest (1 for the item that came, 0 for the others)"
+        },
+    )
+    features: int = field(
+        default=0, metadata={"help": "numbers that the catalog gives for an item (`features`) and the network reads"}
+    )
+    text: str = field(
+        default="hashed",
+        metadata={
+            "help": "how titles and reviews become vectors: 'hashed' (n-grams, any language), 'none', or with the "
+            "extra `text` a pretrained model, 'static:NAME' (its token embeddings) or 'sentence:NAME' (all of it)"
+        },
+    )
     seen_bits: int = field(
         default=4096,
         metadata={
@@ -52,9 +84,15 @@ class ModelConfig:
     )
 
     def __post_init__(self) -> None:
-        for name in ("width", "hidden", "ring", "seen_bits", "threads"):
+        for name in ("width", "hidden", "layers", "ring", "seen_bits", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name} must be at least 1")
+        if self.features < 0:
+            raise ValueError("model.features must not be negative")
+        if self.fusion != "linear" and self.width != self.hidden:
+            raise ValueError(f"model.fusion = {self.fusion} needs model.width = model.hidden")
+        if not self.item_ids and self.text == "none" and not self.features:
+            raise ValueError("model.item_ids = false needs model.text or model.features to tell items apart")
         if not 0 <= self.seed < 2**31:
             raise ValueError("model.seed must be from 0 to 2147483647")
         if self.successors < 16 or self.successors % 16:

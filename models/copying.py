@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config import ModelConfig
+from models.fusion import fused_width
 
 NEVER = -1e30
 """Score of what cannot be; finite, so that where nothing can be no NaN arises"""
@@ -24,7 +25,7 @@ class Copying(nn.Module):
         super().__init__()
         self.key = nn.Linear(config.width, config.width, bias=False)
         self.query = nn.Linear(config.hidden, config.width, bias=False)
-        self.gate = nn.Linear(config.hidden + 2 * config.width, 1)
+        self.gate = nn.Linear(fused_width(config), 1)
         self.lag = nn.Parameter(-_FADE * torch.arange(config.ring))
 
     def initialise(self) -> None:

@@ -58,16 +58,17 @@ class Candidates:
         self._categories = matrix.to(self.device)  # [categories, items]
 
     def scores(
-        self, network: InterestNetwork, interest: Tensor, seen: NDArray[np.uint8] | None, known: int
+        self, network: InterestNetwork, table: Tensor, interest: Tensor, seen: NDArray[np.uint8] | None, known: int
     ) -> Iterator[tuple[slice, Tensor]]:
         """Blocks of fp32 scores [p, known + 1]; -inf marks what may not be predicted, nothing is NaN.
 
-        `interest` [P, D]; `seen` [P, bytes], the bitmap of the items each user had, None where items may come back.
+        `table` [rows, D] holds E'; `interest` [P, D]; `seen` [P, bytes], the bitmap of the items each user had, None
+        where items may come back.
         """
         bias = network.item_bias[: known + 1].clone()  # [N + 1]
         bias[0] = _FORBIDDEN
         bias[self._inactive[self._inactive <= known]] = _FORBIDDEN
-        table = network.item[: known + 1].T  # [D, N + 1]
+        table = table[: known + 1].T  # [D, N + 1]
         block = max(_LEAST_BLOCK, _BLOCK_SCORES // (known + 1))
         for low in range(0, len(interest), block):
             rows = slice(low, low + block)

@@ -23,6 +23,7 @@ from models.distribution import Candidates
 from models.errors import UnknownItemError, WeightsError
 from models.events import TYPE_WEIGHT, EventBatch
 from models.experts import Experts
+from models.item_table import ItemTable
 from models.items import Items
 from models.memory import Timeline
 from models.mixer import MIXER_EVENTS
@@ -30,9 +31,12 @@ from models.mixture import Moments
 from models.network import InterestNetwork
 from models.prediction import Predictions
 from models.recurrence import recur, stored
+from models.reviews import Reviews
 from models.scores import Scores
 from models.seen import mark, seen_after_each, seen_before
 from models.weights import Weights
+
+_REVIEWS = "reviews."
 
 _MIXING_STRIDE = 4
 """At most one of so many events teaches the mixer: scoring an event costs as much as predicting a user's next"""
@@ -62,10 +66,11 @@ class Engine:
         self._items = items
         self._top = top_items, top_categories, min(top_because, config.ring)
         self._network = self._place(InterestNetwork(config))
+        self._table = ItemTable(self._network, items.content)
         self._candidates = Candidates(items, self.device)
         self._experts = Experts(config) if config.experts else None
         self._lock = threading.Lock()
-        self._incoming: tuple[int, InterestNetwork] | None = None
+        self._incoming: tuple[int, InterestNetwork, ItemTable] | None = None
         self._version = 0
 
     @property
@@ -81,16 +86,23 @@ class Engine:
         network = InterestNetwork(self.config)
         network.load(weights)
         placed = self._place(network)
+        table = ItemTable(placed, self._items.content)
+        table.refresh()
         with self._lock:
-            self._incoming = weights.version, placed
+            self._incoming = weights.version, placed, table
 
     def experts(self) -> dict[str, NDArray[Any]]:
-        """Copy of all counts and of the mixer, for a checkpoint; any thread may ask. Empty without experts."""
-        return {} if self._experts is None else self._experts.state()
+        """Copy of all counts, of the mixer and of what reviews said, for a checkpoint; any thread may ask."""
+        counts = {} if self._experts is None else self._experts.state()
+        reviews = {} if self._items.content is None else self._items.content.state()
+        return counts | {_REVIEWS + name: array for name, array in reviews.items()}
 
     def restore(self, experts: Mapping[str, NDArray[Any]]) -> None:
         """Count and mix on from `experts`; nothing changes where they are empty. WeightsError where they do not fit."""
-        if self._experts is not None and experts:
+        reviews = {name.removeprefix(_REVIEWS): each for name, each in experts.items() if name.startswith(_REVIEWS)}
+        if self._items.content is not None:
+            self._items.content.restore(reviews)
+        if self._experts is not None and len(experts) > len(reviews):
             self._experts.restore(experts)
 
     @torch.inference_mode()
@@ -100,9 +112,10 @@ class Engine:
         A prediction knows its user's events up to then, and of all others what was counted before the batch.
         """
         self._catch_up()
-        timeline = Timeline(batch, memory)
+        reviews = Reviews.of(batch, self._items.content)
+        timeline = Timeline(batch, memory, reviews.codes)
         self._check(timeline)
-        states = recur(self._network, timeline)
+        states = recur(self._network, self._table.rows, timeline)
         if self._experts is not None:
             self._mix(self._experts, timeline, states.h)
         event = timeline.last_events() if per == "user" else np.arange(len(batch))
@@ -122,6 +135,7 @@ class Engine:
         if self._experts is not None:
             # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
             self._experts.observe(timeline)
+        reviews.give()
         return Step(states.memory, predictions, states.refused)
 
     def rank(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> NDArray[np.float64]:
@@ -137,7 +151,7 @@ class Engine:
         """
         self._catch_up()
         known = self._candidates.known if known is None else known
-        timeline = Timeline(batch, memory)
+        timeline = Timeline(batch, memory, Reviews.of(batch, self._items.content).codes)
         self._check(timeline)
         every = np.arange(len(batch))
         seen = None
@@ -145,10 +159,10 @@ class Engine:
             seen = np.roll(seen_after_each(timeline), 1, axis=0)  # [n, bytes]
             first = np.flatnonzero(timeline.position == 0)
             seen[first] = memory["seen"][batch.user[first]]
-        moments = self._before(timeline, recur(self._network, timeline).h, every, seen, known)
+        moments = self._before(timeline, recur(self._network, self._table.rows, timeline).h, every, seen, known)
         scores = Scores(*(np.full(len(batch), np.nan) for _ in range(4)))
         target = torch.from_numpy(np.where(batch.item <= known, batch.item, 0)).to(self.device)
-        for block in mixture.blocks(self._network, self._candidates, self._experts, moments, known):
+        for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
             item = target[block.rows].unsqueeze(1)  # [p, 1]
             p = block.p.masked_fill(~block.allowed, -1)  # [p, N + 1]
             own = p.gather(1, item)  # [p, 1]
@@ -173,9 +187,10 @@ class Engine:
         with self._lock:
             incoming, self._incoming = self._incoming, None
             if incoming is not None:
-                self._version, self._network = incoming
+                self._version, self._network, self._table = incoming
         self._candidates.refresh()
         self._network.grow(self._candidates.known + 1)
+        self._table.refresh()
         if self._experts is not None:
             self._experts.grow(self._candidates.known + 1)
 
@@ -196,12 +211,8 @@ class Engine:
     ) -> Moments:
         """The moments right after these steps of these users, with the states h [P, H] there."""
         network, windows = self._network, timeline.windows(user, step)
-        window = network.embed(
-            network.item,
-            *(torch.from_numpy(each).to(self.device) for each in (windows.item, windows.type, windows.gap)),
-        )  # [P, K, D]
-        valid = torch.from_numpy(windows.valid).to(self.device)
-        reading = network.read(h, window, valid, self._candidates.repeatable(windows.item, known))
+        window = network.embed(self._table.rows, windows.steps.tensors(self.device))  # [P, K, D]
+        reading = network.read(h, window, windows, self._candidates.repeatable(windows.item, known))
         reading = replace(reading, attention=reading.attention.nan_to_num(nan=0.0))
         return Moments(reading, windows, step + 1, seen)
 
@@ -217,7 +228,8 @@ class Engine:
         user = timeline.batch.user[event]
         before = h[torch.from_numpy(np.maximum(event - 1, 0)).to(self.device)]  # [P, H]
         first = np.flatnonzero(timeline.position[event] == 0)
-        before[torch.from_numpy(first).to(self.device)] = stored(self._network, timeline.memory, "h", user[first])
+        last_layer = stored(self._network, timeline.memory, "h", user[first])[:, -self.config.hidden :]
+        before[torch.from_numpy(first).to(self.device)] = last_layer
         return self._moments(timeline, before, user, timeline.step[event] - 1, seen, known)
 
     def _mix(self, experts: Experts, timeline: Timeline, h: Tensor) -> None:
@@ -236,7 +248,9 @@ class Engine:
         # Each step of the mixer speaks before the next one's events are scored.
         for low in range(0, len(event), MIXER_EVENTS):
             part = slice(low, low + MIXER_EVENTS)
-            for block in mixture.blocks(self._network, self._candidates, experts, moments[part], known):
+            for block in mixture.blocks(
+                self._network, self._table.rows, self._candidates, experts, moments[part], known
+            ):
                 if block.voices is not None:
                     experts.learn(block.voices.verdicts(target[part][block.rows], weight[part][block.rows]))
 
@@ -247,7 +261,7 @@ class Engine:
         item, item_p = np.zeros((size, items), np.int64), np.zeros((size, items), np.float32)
         category, category_p = np.zeros((size, categories), np.int64), np.zeros((size, categories), np.float32)
         share = np.zeros(moments.windows.item.shape)
-        for block in mixture.blocks(self._network, self._candidates, self._experts, moments, known):
+        for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
             best_p, best = block.p.topk(top, 1)  # [p, k]
             best = best * (best_p > 0)
             item[block.rows, :top], item_p[block.rows, :top] = best.cpu().numpy(), best_p.cpu().numpy()

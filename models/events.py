@@ -3,7 +3,8 @@
 Knows nothing of records, topics or JSON.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -51,10 +52,15 @@ class EventBatch:
     """[n] index into EVENT_TYPES"""
     time_ms: NDArray[np.int64]
     """[n] event time, epoch ms"""
+    value: NDArray[np.float32] | None = field(default=None, kw_only=True)
+    """[n] rating, price, quantity; NaN where an event has none, None where all have none"""
+    text: Sequence[str] | None = field(default=None, kw_only=True)
+    """[n] what the user wrote; empty where nothing, None where all wrote nothing"""
 
     def __post_init__(self) -> None:
-        if not len(self.user) == len(self.item) == len(self.type) == len(self.time_ms):
-            raise ValueError("user, item, type and time_ms must have one length")
+        columns = (self.item, self.type, self.time_ms, self.value, self.text)
+        if any(column is not None and len(column) != len(self.user) for column in columns):
+            raise ValueError("all columns must have one length")
         if len(self.user) and (self.user[0] < 0 or bool((self.user[1:] < self.user[:-1]).any())):
             raise ValueError("events must be grouped by user: user must not decrease")
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from models.content import ItemContent
 from models.errors import ItemCapacityError
 
 _NO_CATEGORY = -1
@@ -18,8 +19,10 @@ _NO_CATEGORY = -1
 class Items:
     """Items by index, 1 … len; index 0 is "no item". Any thread may call it."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, content: ItemContent | None = None) -> None:
+        """`content` follows what the catalog says; None where nobody reads it."""
         self.capacity = capacity
+        self.content = content
         self.version = 0
         """Changes when categories or activity of a known item change; not when an undescribed item is added."""
         self.categories: list[str] = []
@@ -29,6 +32,7 @@ class Items:
         self._index: dict[str, int] = {}
         self._titles: dict[str, str] = {}
         self._described: dict[str, tuple[int, ...]] = {}
+        self._content: dict[str, tuple[str, Sequence[float]]] = {}
         self._forgotten: set[str] = set()
         self._category_index: dict[str, int] = {}
         self._rows = np.full((1024, 4), _NO_CATEGORY, dtype=np.int32)
@@ -64,10 +68,14 @@ class Items:
         """The id by which `add` first met the item; empty for index 0."""
         return self._ids[index]
 
-    def describe(self, item_id: str, title: str, categories: Sequence[str]) -> None:
+    def describe(
+        self, item_id: str, title: str, categories: Sequence[str], text: str = "", features: Sequence[float] = ()
+    ) -> None:
         """Replace what is known about the item, which need not be added yet; a forgotten one becomes active again."""
         with self._lock:
             self._titles[item_id] = title
+            if self.content is not None:
+                self._content[item_id] = "\n".join(filter(None, (title, ", ".join(categories), text))), features
             self._described[item_id] = tuple(self._category(name) for name in dict.fromkeys(categories))
             self._forgotten.discard(item_id)
             index = self._index.get(item_id)
@@ -79,6 +87,7 @@ class Items:
         with self._lock:
             self._titles.pop(item_id, None)
             self._described.pop(item_id, None)
+            self._content.pop(item_id, None)
             self._forgotten.add(item_id)
             index = self._index.get(item_id)
             if index is not None:
@@ -131,4 +140,6 @@ class Items:
         self._rows[index] = _NO_CATEGORY
         self._rows[index, : len(categories)] = categories
         self._active[index] = item_id not in self._forgotten
+        if self.content is not None:
+            self.content.describe(index, *self._content.pop(item_id, ("", ())))
         self.version += 1

@@ -16,6 +16,7 @@ from models.events import EventBatch
 from models.items import Items
 from models.network import Dropout, InterestNetwork
 from models.objective import Competitors, gradients
+from models.simhash import BYTES
 from models.weights import Weights
 from models.windows import Reservoir, TrainingWindows, WindowQueue, join, last_windows
 
@@ -46,7 +47,9 @@ class Learner:
         self._items = items
         device = device_of(config)
         self._network = InterestNetwork(config).to(device)
-        self._reservoir = Reservoir(learner, config.ring, np.random.default_rng(config.seed))
+        self._reservoir = Reservoir(
+            learner, config.ring, np.random.default_rng(config.seed), BYTES if config.text != "none" else 0
+        )
         self._adam = Adam(learner.clip)
         self._dropout = Dropout(learner.input_dropout, learner.dropout, config.seed, device)
         self._version = 0
@@ -114,7 +117,9 @@ class Learner:
         else:
             drawn, probability = self._reservoir.sample_items(self._config.sampled_items, known)
             competitors = Competitors.sampled(drawn, probability, windows.item.ravel(), active)
-        found = gradients(self._network, windows, competitors, self._dropout, self._model.dtype == "bfloat16")
+        found = gradients(
+            self._network, windows, competitors, self._items.content, self._dropout, self._model.dtype == "bfloat16"
+        )
         if found is None:
             return None
         if not np.isfinite(found.loss) or not self._adam.apply(found.changes, self._rate()):

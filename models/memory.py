@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.events import EventBatch
+from models.simhash import BYTES
+from models.steps import Steps, value_buckets
 
 Field = tuple[str, str, tuple[int, ...]]
 
@@ -21,15 +23,18 @@ GAP_BUCKETS = 32
 def memory_fields(config: ModelConfig) -> list[Field]:
     """Fields of a user's row as (name, numpy dtype, shape); all zero is a new user."""
     fields: list[Field] = [
-        ("h", "<f2", (config.hidden,)),
-        ("c", "<f2", (config.hidden,)),
+        ("h", "<f2", (config.layers * config.hidden,)),
+        ("c", "<f2", (config.layers * config.hidden,)),
         # The user's event number s (from 0) lies in slot s % K.
         ("ring_item", "<u4", (config.ring,)),
         ("ring_type", "u1", (config.ring,)),
         ("ring_gap", "u1", (config.ring,)),
+        ("ring_value", "u1", (config.ring,)),
         ("steps", "<u4", ()),
         ("last_time_ms", "<i8", ()),
     ]
+    if config.text != "none":
+        fields.append(("ring_text", "u1", (config.ring, BYTES)))
     if config.repeats == "filter":
         fields.append(("seen", "u1", (config.seen_bits // 8,)))
     return fields
@@ -42,22 +47,32 @@ def new_memory(config: ModelConfig, users: int) -> NDArray[np.void]:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """P stretches of K steps. The order of the steps is said by whoever makes them."""
+    """P stretches of K steps, newest first."""
 
-    item: NDArray[np.int64]
-    """[P, K]"""
-    type: NDArray[np.int64]
-    """[P, K]"""
-    gap: NDArray[np.int64]
+    steps: Steps
     """[P, K]"""
     valid: NDArray[np.bool_]
     """[P, K] False where the user has no such step"""
+
+    @property
+    def item(self) -> NDArray[np.int64]:
+        """[P, K] item index of each step."""
+        return self.steps.item
+
+
+def ring_steps(memory: NDArray[np.void]) -> Steps:
+    """[U, K] what the rings hold, by slot."""
+    names = memory.dtype.names or ()
+    item, kind, gap = (memory[name].astype(np.int64) for name in ("ring_item", "ring_type", "ring_gap"))
+    text = memory["ring_text"] if "ring_text" in names else np.zeros((*item.shape, 0), np.uint8)
+    return Steps(item, kind, gap, memory["ring_value"], text)
 
 
 class Timeline:
     """Where each event of a batch stands in its user's life."""
 
-    def __init__(self, batch: EventBatch, memory: NDArray[np.void]) -> None:
+    def __init__(self, batch: EventBatch, memory: NDArray[np.void], codes: NDArray[np.uint8] | None = None) -> None:
+        """`codes` [n, BYTES] are those of the events' texts; None where nobody wrote."""
         users = len(memory)
         if len(batch) and batch.user[-1] >= users:
             raise ValueError(f"event of user {int(batch.user[-1])}, but the memory has {users} rows")
@@ -75,8 +90,9 @@ class Timeline:
         """[n] number of the event among all of its user's events"""
         self.clock_ms = self._clock()
         """[n] newest event time of the user up to and with the event; never goes back"""
-        self.gap = self._gaps()
-        """[n] bucket of the time since the user's previous event"""
+        self.said = self._said(codes)
+        """[n] what the events say to the network"""
+        self._all: Steps | None = None  # rings, then the batch; made when first asked for
 
     def last_events(self) -> NDArray[np.int64]:
         """Index of each user's last event, for the users that have one."""
@@ -85,12 +101,9 @@ class Timeline:
     def windows(self, user: NDArray[np.int64], last_step: NDArray[np.int64]) -> Windows:
         """The K steps up to and with `last_step` of each user, newest first; `last_step` -1 is before the first."""
         step, at = self._places(user, last_step, self.memory["ring_item"].shape[1])
-        fields = (("ring_item", self.batch.item), ("ring_type", self.batch.type), ("ring_gap", self.gap))
-        item, kind, gap = (
-            np.concatenate([self.memory[name].ravel(), new])[at]  # [P, K]
-            for name, new in fields
-        )
-        return Windows(item, kind, gap, step >= 0)
+        if self._all is None:
+            self._all = Steps.concatenate([ring_steps(self.memory).flat(), self.said])
+        return Windows(self._all[at], step >= 0)
 
     def recent(self, user: NDArray[np.int64], last_step: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         """[P, count] items of the steps up to and with `last_step`, newest first; 0 where there is none."""
@@ -105,9 +118,9 @@ class Timeline:
         batch = self.batch
         kept = self.position >= self.count[batch.user] - ring
         user, slot = batch.user[kept], self.step[kept] % ring
-        after["ring_item"][user, slot] = batch.item[kept]
-        after["ring_type"][user, slot] = batch.type[kept]
-        after["ring_gap"][user, slot] = self.gap[kept]
+        for name in ("item", "type", "gap", "value", "text"):
+            if f"ring_{name}" in (after.dtype.names or ()):
+                after[f"ring_{name}"][user, slot] = getattr(self.said, name)[kept]
         after["steps"] = self.steps + self.count
         last = self.last_events()
         after["last_time_ms"][batch.user[last]] = self.clock_ms[last]
@@ -132,6 +145,13 @@ class Timeline:
         times, rank = np.unique(clock, return_inverse=True)
         shift = user * len(times)
         return times[np.maximum.accumulate(rank + shift) - shift]
+
+    def _said(self, codes: NDArray[np.uint8] | None) -> Steps:
+        batch, names = self.batch, self.memory.dtype.names or ()
+        value = np.zeros(len(batch), np.uint8) if batch.value is None else value_buckets(batch.value)
+        if codes is None:
+            codes = np.zeros((len(batch), BYTES if "ring_text" in names else 0), np.uint8)
+        return Steps(batch.item, batch.type, self._gaps(), value, codes)
 
     def _gaps(self) -> NDArray[np.int64]:
         user = self.batch.user

@@ -5,7 +5,7 @@ mixture sums to one over these. It is exact over all items, computed in blocks o
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class Moments:
 
     def __getitem__(self, rows: slice) -> "Moments":
         reading = Reading(self.reading.interest[rows], self.reading.attention[rows], self.reading.copied[rows])
-        windows = Windows(*(getattr(self.windows, field.name)[rows] for field in fields(Windows)))
+        windows = Windows(self.windows.steps[rows], self.windows.valid[rows])
         return Moments(reading, windows, self.steps[rows], None if self.seen is None else self.seen[rows])
 
 
@@ -108,7 +108,12 @@ class Block:
 
 
 def blocks(
-    network: InterestNetwork, candidates: Candidates, experts: Experts | None, moments: Moments, known: int
+    network: InterestNetwork,
+    table: Tensor,
+    candidates: Candidates,
+    experts: Experts | None,
+    moments: Moments,
+    known: int,
 ) -> Iterator[Block]:
     """Distributions over the items up to `known`, block by block."""
     window = torch.from_numpy(moments.windows.item).to(candidates.device)  # [P, K]
@@ -116,7 +121,7 @@ def blocks(
     if experts is not None:
         popular = torch.from_numpy(experts.popular(known + 1)).to(candidates.device)  # [4, N + 1]
     copies = network.copying is not None
-    for rows, scores in candidates.scores(network, moments.reading.interest, moments.seen, known):
+    for rows, scores in candidates.scores(network, table, moments.reading.interest, moments.seen, known):
         allowed = ~scores.isneginf()  # [p, N + 1]
         p = scores.softmax(1).nan_to_num_(nan=0.0)  # NaN in a row where nothing may be predicted
         if copies:

@@ -1,12 +1,12 @@
 """The interest network: LSTM over a user's events, attention over the last K of them, scores against every item.
 
-    x_t = E[item] + T[event type] + G[gap bucket]                  (h_t, c_t) = LSTM(x_t, h_{t-1}, c_{t-1})
-    a = softmax_j(W_k x_j · W_q h_t / √d + b_lag[j])               v = Σ_j a_j W_v x_j
-    u = W_u [h_t; v; x_t]                                          scores = E u + b
+    x_t = E'[item] + T[event type] + G[gap] + V[value] + W_y text          (h_t, c_t) = LSTM(x_t, h_{t-1}, c_{t-1})
+    E' = E + W_t content                                                   u = W_u [h_t; v; x_t], scores = E' u + b
 
-j counts back from the event itself (lag 0). Keys and values are linear, so W_k is moved to the query (x_j · W_kᵀ W_q h)
-and W_v behind the sum: no ring entry is ever projected, neither per event nor per weight version. Where items may come
-back, the copy path (copying.py) adds to the softmax over all items one over the user's own.
+v is the attention's (attention.py), content what catalog and reviews say of an item (content.py). The parts that a
+recipe may switch: layers of the LSTM, attention, how u is fused (fusion.py), long-term interest, which is added to u
+(long_term.py), E. Where items may come back, the copy path (copying.py) adds to the softmax over all items one over
+the user's own.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.attention import Attention
 from models.config import ModelConfig
+from models.content import content_width
 from models.copying import NEVER, Copying
 from models.errors import WeightsError
 from models.events import EVENT_TYPES
-from models.memory import GAP_BUCKETS
+from models.fusion import fusion
+from models.long_term import LongTerm
+from models.memory import GAP_BUCKETS, Windows
+from models.simhash import BITS, unhash
+from models.steps import VALUE_BUCKETS, StepTensors
 from models.weights import Weights
 
 ITEM_TABLES = ("item", "item_bias")
@@ -37,9 +43,11 @@ class Reading:
     interest: Tensor
     """[P, D]"""
     attention: Tensor
-    """[P, K]"""
+    """[P, K] all 0 in a network without attention"""
     copied: Tensor
     """[P, K] probability that the next event repeats the step's item; all 0 where items do not come back"""
+    long_term: Tensor | None = None
+    """[P, D] the part of `interest` that comes from the events as a set; None in a network without it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,16 @@ class InterestNetwork(nn.Module):
         self.item_bias = nn.Parameter(torch.empty(0))
         self.event_type = nn.Parameter(torch.zeros(len(EVENT_TYPES), width))
         self.gap = nn.Parameter(torch.zeros(GAP_BUCKETS, width))
-        self.lstm = nn.LSTM(width, hidden, batch_first=True)
-        self.key = nn.Linear(width, width, bias=False)
-        self.query = nn.Linear(hidden, width, bias=False)
-        self.value = nn.Linear(width, width, bias=False)
-        self.lag = nn.Parameter(torch.zeros(config.ring))
-        self.fuse = nn.Linear(hidden + 2 * width, width)
+        self.value = nn.Parameter(torch.zeros(VALUE_BUCKETS, width))
+        self.text = nn.Linear(BITS, width, bias=False) if config.text != "none" else None
+        self.content = nn.Linear(content_width(config), width, bias=False) if content_width(config) else None
+        self.lstm = nn.LSTM(width, hidden, config.layers, batch_first=True)
+        self.attention = Attention(config) if config.attention else None
+        self.fusion = fusion(config)
+        self.long_term = LongTerm(config) if config.long_term else None
         self.copying = Copying(config) if config.repeats == "allow" else None
+        # How far apart probabilities lie, where the loss itself says nothing of them.
+        self.log_scale = nn.Parameter(torch.zeros(())) if config.objective == "degree" else None
         self._initialise()
         self.grow(rows)
 
@@ -89,50 +100,78 @@ class InterestNetwork(nn.Module):
         bias[: self.rows] = self.item_bias.detach()
         self.item, self.item_bias = nn.Parameter(item), nn.Parameter(bias)
 
-    def embed(self, table: Tensor, item: Tensor, kind: Tensor, gap: Tensor) -> Tensor:
-        """Inputs x of events; `item` are rows of `table`."""
-        steps = self.event_type.unsqueeze(1) + self.gap  # [types, gaps, D]
-        code = kind * GAP_BUCKETS + gap
-        return nn.functional.embedding(item, table) + nn.functional.embedding(code, steps.flatten(0, 1))  # [..., D]
+    def embed(self, table: Tensor, steps: StepTensors) -> Tensor:
+        """Inputs x of events; their items are rows of `table`, of E'."""
+        shared = self.event_type.unsqueeze(1) + self.gap  # [types, gaps, D]
+        code = steps.type * GAP_BUCKETS + steps.gap
+        x = nn.functional.embedding(steps.item, table) + nn.functional.embedding(code, shared.flatten(0, 1))  # [..., D]
+        if steps.value is not None:
+            x = x + nn.functional.embedding(steps.value, self.value, padding_idx=0)
+        if self.text is not None and len(steps.text):
+            said = self.text(steps.text.to(x.dtype))  # [m, D]
+            x = x.flatten(0, -2).index_add(0, steps.text_at, said.to(x.dtype)).view(x.shape)
+        return x
 
-    def read(self, h: Tensor, window: Tensor, valid: Tensor, repeatable: Tensor) -> Reading:
-        """What states h [P, H] and windows [P, K, D], newest step first, say; only `repeatable` steps are copied."""
-        query = self.query(h) @ self.key.weight  # [P, D]
-        score = torch.bmm(window, query.unsqueeze(2)).squeeze(2) * self.config.width**-0.5 + self.lag  # [P, K]
-        attention = score.masked_fill(~valid, NEVER).softmax(1)  # [P, K]
-        value = self.value(torch.bmm(attention.unsqueeze(1), window).squeeze(1))  # [P, D]
+    def read(self, h: Tensor, window: Tensor, windows: Windows, repeatable: Tensor) -> Reading:
+        """What states h [P, H] and inputs `window` [P, K, D] of the windows say; only `repeatable` steps are copied."""
+        valid = torch.from_numpy(windows.valid).to(h.device)  # [P, K]
         begun = valid[:, :1]
         newest = window[:, 0] * begun  # [P, D]
-        fused = torch.cat([h, value * begun, newest], 1)  # [P, H + 2D]
+        attention = window.new_zeros(1, 1).expand(window.shape[:2])
+        parts = [h, newest]
+        if self.attention is not None:
+            attention, v = self.attention.read(h, window, valid)
+            parts.insert(1, v * begun)
+        fused = torch.cat(parts, 1)  # [P, F]
+        text = None
+        if self.config.fusion != "linear" and windows.steps.text.any():
+            text = torch.from_numpy(unhash(windows.steps.text[:, 0])).to(h.device)  # [P, BITS]
+        interest = self.fusion(fused, text)
+        long_term = None
+        if self.long_term is not None:
+            long_term = self.long_term.read(window, valid)
+            interest = interest + long_term
+        if self.log_scale is not None:
+            interest = interest * self.log_scale.exp()
         copied = attention.new_zeros(1, 1).expand_as(attention)
         if self.copying is not None:
             copied = self.copying.read(h, window, valid & repeatable, fused)
-        return Reading(self.fuse(fused), attention * begun, copied)
+        return Reading(interest, attention * begun, copied, long_term)
 
-    def interests(
-        self, table: Tensor, item: Tensor, kind: Tensor, gap: Tensor, dropout: "Dropout | None" = None
-    ) -> Run:
-        """What windows [B, T], oldest step first and begun from zero, say before each step and after the last."""
-        x = self.embed(table, item, kind, gap)  # [B, T, D]
+    def interests(self, table: Tensor, steps: StepTensors, dropout: "Dropout | None" = None) -> Run:
+        """What windows [B, T], oldest step first and begun from zero, say before each step and after the last.
+
+        Steps further back than the ring reaches are seen by the LSTM alone, as in a worker.
+        """
+        x = self.embed(table, steps)  # [B, T, D]
         if dropout is not None:
             x = dropout.of_input(x)
         h, _ = self.lstm(x)  # [B, T, H]
-        steps = x.shape[1]
-        lag = torch.arange(steps, device=x.device)
+        length = x.shape[1]
+        lag = torch.arange(length, device=x.device)
         lag = lag[:, None] - lag  # [T, T]
-        past, lag = lag >= 0, lag.clamp(min=0)
-        score = self.query(h) @ self.key.weight @ x.transpose(1, 2) * self.config.width**-0.5  # [B, T, T]
-        score = (score + self.lag[lag]).masked_fill(~past, NEVER)
-        value = self.value(score.softmax(2) @ x)  # [B, T, D]
-        fused = torch.cat([h, value, x], 2)  # [B, T, H + 2D]
+        reached = (lag >= 0) & (lag < self.config.ring)
+        lag = lag.clamp(0, self.config.ring - 1)
+        parts = [h, x]
+        if self.attention is not None:
+            parts.insert(1, self.attention.along(h, x, lag, reached))
+        fused = torch.cat(parts, 2)  # [B, T, F]
         if dropout is not None:
             fused = dropout.of_fused(fused)
-        after = self.fuse(fused)  # [B, T, D]
-        interest = torch.cat([self.fuse.bias.expand(len(x), 1, -1), after], 1)  # [B, T + 1, D]
+        text = None
+        if self.config.fusion != "linear" and len(steps.text):
+            text = x.new_zeros(x.shape[0] * length, BITS)
+            text = text.index_copy(0, steps.text_at, steps.text.to(x.dtype)).view(*x.shape[:2], BITS)
+        after = self.fusion(fused, text)  # [B, T, D]
+        first = self.fusion(fused.new_zeros(1, 1, fused.shape[2]), None)  # [1, 1, D]
+        if self.long_term is not None:
+            after = after + self.long_term.along(x)
+            first = first + self.long_term.before(x)
+        interest = torch.cat([first.expand(len(x), -1, -1), after], 1)  # [B, T + 1, D]
         if self.copying is None:
             return Run(interest, None, None)
         copy_score = self.copying.scores(h, x) + self.copying.lag[lag]  # [B, T, T]
-        copy_score = copy_score.masked_fill(~past, NEVER)
+        copy_score = copy_score.masked_fill(~reached, NEVER)
         gate = self.copying.gate(fused).squeeze(2)  # [B, T]
         # Before the first step there is nothing to repeat.
         pad = nn.functional.pad
@@ -153,7 +192,7 @@ class InterestNetwork(nn.Module):
             if tensor.shape[fixed:] != own[name].shape[fixed:]:
                 raise WeightsError(
                     f"{name} has shape {tuple(tensor.shape)}, this network {tuple(own[name].shape)}: the weights were "
-                    "made with another model.width, model.hidden or model.ring; set these back or begin anew"
+                    "made with other settings of the model; set these back or begin anew"
                 )
         rows = self.rows
         with torch.no_grad():
@@ -167,7 +206,7 @@ class InterestNetwork(nn.Module):
     def _initialise(self) -> None:
         generator = torch.Generator().manual_seed(self.config.seed)
         for name, parameter in self.named_parameters():
-            if name in ITEM_TABLES or name.endswith("lag"):
+            if name in (*ITEM_TABLES, "value") or name.endswith("lag"):
                 continue
             if parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter, generator=generator)
@@ -176,7 +215,8 @@ class InterestNetwork(nn.Module):
         hidden = self.config.hidden
         with torch.no_grad():
             # Open forget gates at first: what a user did long ago still reaches the loss.
-            self.lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = 1.0
+            for layer in range(self.config.layers):
+                self.lstm.get_parameter(f"bias_ih_l{layer}")[hidden : 2 * hidden] = 1.0
         if self.copying is not None:
             self.copying.initialise()
 
@@ -188,7 +228,8 @@ class InterestNetwork(nn.Module):
             end = max(2 * start, _FIRST_ROWS)
             seed = int(np.random.SeedSequence((self.config.seed, start)).generate_state(1)[0])
             generator = torch.Generator().manual_seed(seed)
-            block = torch.randn(end - start, self.config.width, generator=generator) * _ITEM_SCALE
+            scale = _ITEM_SCALE if self.config.item_ids else 0.0
+            block = torch.randn(end - start, self.config.width, generator=generator) * scale
             yield block[low - start :].to(self.item)
             low = end
 

@@ -1,19 +1,24 @@
-"""The training loss of windows of events: cross-entropy of the next item among all known ones, or among a sample.
+"""The training loss of windows of events: of the next item among all known ones, or among a sample.
+
+softmax: cross-entropy. sigmoid: the binary cross-entropy of every item, the one that came against the others. degree:
+squared error of u · E', 1 for the one that came and 0 for the others (Hu, Koren & Volinsky, 2008); cross-entropy then
+only says how far apart probabilities lie.
 
 The sample stands for the whole: an item drawn m times in S draws of probability q each counts as m / (S q) items of its
 score (the logQ correction of Bengio & Senécal, 2008), and the true item counts as itself; so the normaliser is right on
 average.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy, logsigmoid
+from torch.nn.functional import cross_entropy, logsigmoid, softplus
 
 from models.adam import Change
+from models.content import ItemContent
 from models.copying import NEVER
 from models.events import TYPE_WEIGHT
 from models.network import ITEM_TABLES, Dropout, InterestNetwork
@@ -66,6 +71,7 @@ def gradients(
     network: InterestNetwork,
     windows: TrainingWindows,
     competitors: Competitors,
+    content: ItemContent | None = None,
     dropout: Dropout | None = None,
     bfloat16: bool = False,
 ) -> Gradients | None:
@@ -90,41 +96,57 @@ def gradients(
     window, step = window[kept], step[kept]
     if not len(window):
         return None
-    table = network.item.detach()[at].requires_grad_()  # [R, D]
+    own_table = network.item.detach()[at].requires_grad_()  # [R, D]
     bias = network.item_bias.detach()[at].requires_grad_()  # [R]
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-        run = network.interests(table, tensor(item), tensor(windows.type), tensor(windows.gap), dropout)
+        table = own_table
+        if network.content is not None and content is not None and content.version:
+            row = np.arange(len(competitors.log_count)) if competitors.rows is None else competitors.rows
+            table = own_table + network.content(tensor(content.rows(row)))
+        run = network.interests(table, replace(windows.steps, item=item).tensors(device), dropout)
         at_target = tensor(window), tensor(step)
-        interest = run.interest[at_target]  # [P, D]
-        score = torch.addmm(bias, interest, table.T).float()  # [P, R]
+        matched = (run.interest[at_target] @ table.T).float()  # [P, R]
     target = item[window, step]  # [P]
     own = tensor(target).unsqueeze(1)  # [P, 1]
-    true = score.gather(1, own)
-    score = score + tensor(competitors.log_count)
+    log_count = tensor(competitors.log_count).expand_as(matched)  # [P, R]
     if network.config.repeats == "filter":
         before = np.where(np.arange(item.shape[1]) < step[:, None], item[window], 0)  # [P, T]
-        score = score.scatter_(1, tensor(before), _FORBIDDEN)  # row 0, "no item", is left out anyway
-    score = score.scatter_(1, own, true)
-    weight = tensor(TYPE_WEIGHT[windows.type[window, step]])  # [P]
-    log_p = -cross_entropy(score, own.squeeze(1), reduction="none")  # [P]
+        log_count = log_count.scatter(1, tensor(before), _FORBIDDEN)  # row 0, "no item", is left out anyway
+    extra, score = _scored(network, matched, bias, own, log_count)
+    # Itself the true item counts as one, whatever the sample says of it.
+    log_p = -cross_entropy((score + log_count).scatter(1, own, score.gather(1, own)), own.squeeze(1), reduction="none")
+    weight = tensor(TYPE_WEIGHT[windows.steps.type[window, step]])  # [P]
     if run.copy_score is not None and run.gate is not None:
         repeatable = (windows.item[window] > 0) & competitors.learnable[item[window]]  # [P, T]
         same = repeatable & (item[window] == target[:, None])
         log_p = _with_copies(
             log_p, run.copy_score[at_target].float(), run.gate[at_target].float(), tensor(repeatable), tensor(same)
         )
-    loss = -(log_p * weight).sum() / weight.sum()
-    shared = [(name, p) for name, p in network.named_parameters() if name not in ITEM_TABLES]
-    found = torch.autograd.grad(loss, [table, bias, *(p for _, p in shared)])
+    loss = ((extra - log_p) * weight).sum() / weight.sum()
+    leaves = [("item", network.item, own_table, at)] if network.config.item_ids else []
+    leaves.append(("item_bias", network.item_bias, bias, at))
+    leaves += [(name, p, p, slice(None)) for name, p in network.named_parameters() if name not in ITEM_TABLES]
+    found = torch.autograd.grad(loss, [leaf for _, _, leaf, _ in leaves], allow_unused=True)
     changes = [
-        Change("item", network.item.detach(), found[0], at),
-        Change("item_bias", network.item_bias.detach(), found[1], at),
-        *(
-            Change(name, p.detach(), gradient, slice(None))
-            for (name, p), gradient in zip(shared, found[2:], strict=True)
-        ),
+        Change(name, parameter.detach(), gradient, rows)
+        for (name, parameter, _, rows), gradient in zip(leaves, found, strict=True)
+        if gradient is not None  # a part that nothing in these windows speaks to, such as text
     ]
     return Gradients(float(loss.detach()), changes)
+
+
+def _scored(
+    network: InterestNetwork, matched: Tensor, bias: Tensor, own: Tensor, log_count: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The loss [P] that is not cross-entropy, and the scores [P, R] that cross-entropy is taken of."""
+    count = log_count.exp().scatter(1, own, 0.0)  # [P, R] of the others
+    if network.config.objective == "sigmoid":
+        score = matched + bias
+        return softplus(-score.gather(1, own)).squeeze(1) + (softplus(score) * count).sum(1), score.detach()
+    if network.log_scale is not None:
+        error = (1 - matched.gather(1, own)).squeeze(1) ** 2 + (matched**2 * count).sum(1)
+        return error, matched.detach() * network.log_scale.exp() + bias
+    return matched.new_zeros(len(matched)), matched + bias
 
 
 def _with_copies(log_p: Tensor, score: Tensor, gate: Tensor, repeatable: Tensor, same: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ class States:
     """What the recurrent step made of a batch."""
 
     h: Tensor
-    """[n, H] after each event"""
+    """[n, H] after each event, of the last layer"""
     memory: NDArray[np.void]
     """[U] copy of the memory whose `h`, `c` are those after the batch"""
     refused: NDArray[np.int64]
@@ -27,19 +27,19 @@ class States:
 
 
 def stored(network: InterestNetwork, memory: NDArray[np.void], name: str, user: NDArray[np.int64]) -> Tensor:
-    """[p, H] `h` or `c` of these rows; what is not finite there is 0."""
-    like = network.fuse.bias
+    """[p, L H] `h` or `c` of all layers of these rows; what is not finite there is 0."""
+    like = network.gap
     state = torch.from_numpy(memory[name][user]).to(like.device, like.dtype)
     return state.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def recur(network: InterestNetwork, timeline: Timeline) -> States:
+def recur(network: InterestNetwork, table: Tensor, timeline: Timeline) -> States:
     """Run the LSTM over each user's events, as one packed sequence: n recurrent steps, whoever they belong to."""
     batch, memory = timeline.batch, timeline.memory
     after = memory.copy()
-    device = network.fuse.bias.device
+    device = network.gap.device
     if not len(batch):
-        return States(network.fuse.weight.new_zeros(0, network.config.hidden), after, np.zeros(0, np.int64))
+        return States(network.gap.new_zeros(0, network.config.hidden), after, np.zeros(0, np.int64))
     order = np.argsort(-timeline.count, kind="stable")
     order = order[: int(np.count_nonzero(timeline.count))]  # [A] users with events, busiest first
     place = np.empty(len(memory), dtype=np.int64)
@@ -48,20 +48,23 @@ def recur(network: InterestNetwork, timeline: Timeline) -> States:
     packed = (np.cumsum(sizes) - sizes)[timeline.position] + place[batch.user]  # [n] where each event goes
     source = np.empty_like(packed)
     source[packed] = np.arange(len(batch))
-    x = network.embed(
-        network.item,
-        *(torch.from_numpy(each[source]).to(device) for each in (batch.item, batch.type, timeline.gap)),
-    )  # [n, D]
-    h0, c0 = stored(network, memory, "h", order), stored(network, memory, "c", order)  # [A, H]
+    x = network.embed(table, timeline.said[source].tensors(device))  # [n, D]
+    h0, c0 = stored(network, memory, "h", order), stored(network, memory, "c", order)  # [A, L H]
+    layers, hidden = network.config.layers, network.config.hidden
+
+    def by_layer(state: Tensor) -> Tensor:
+        return state.view(-1, layers, hidden).transpose(0, 1).contiguous()  # [L, A, H]
+
     sequence = PackedSequence(x, torch.from_numpy(sizes))
-    output, (h1, c1) = network.lstm(sequence, (h0.unsqueeze(0), c0.unsqueeze(0)))
-    h, h1, c1 = output.data[torch.from_numpy(packed).to(device)], h1.squeeze(0), c1.squeeze(0)  # [n, H], [A, H], [A, H]
+    output, (h1, c1) = network.lstm(sequence, (by_layer(h0), by_layer(c0)))
+    h = output.data[torch.from_numpy(packed).to(device)]  # [n, H]
+    h1, c1 = (state.transpose(0, 1).flatten(1) for state in (h1, c1))  # [A, L H]
     good = (torch.isfinite(h1) & torch.isfinite(c1)).all(1)  # [A]
     if not bool(good.all()):
         bad = ~good.unsqueeze(1)
         h1, c1 = torch.where(bad, h0, h1), torch.where(bad, c0, c1)
         mine = torch.from_numpy(place[batch.user]).to(device)  # [n]
-        h = torch.where(bad[mine], h0[mine], h)
+        h = torch.where(bad[mine], h0[mine, -hidden:], h)
     whole = np.isfinite(memory["h"][order]).all(1) & np.isfinite(memory["c"][order]).all(1)  # [A]
     after["h"][order] = h1.half().cpu().numpy()
     after["c"][order] = c1.float().clamp(-_HALF_MAX, _HALF_MAX).half().cpu().numpy()

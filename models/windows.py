@@ -8,18 +8,16 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig
 from models.events import EventBatch
+from models.memory import ring_steps
+from models.steps import Steps
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingWindows:
     """B windows of a user's last steps, oldest first, from column 0 on."""
 
-    item: NDArray[np.int64]
-    """[B, T] 0 also pads"""
-    type: NDArray[np.int64]
-    """[B, T]"""
-    gap: NDArray[np.int64]
-    """[B, T]"""
+    steps: Steps
+    """[B, T] item 0 also pads"""
     length: NDArray[np.int64]
     """[B] steps of the window"""
     new: NDArray[np.int64]
@@ -29,6 +27,11 @@ class TrainingWindows:
 
     def __len__(self) -> int:
         return len(self.length)
+
+    @property
+    def item(self) -> NDArray[np.int64]:
+        """[B, T] item index of each step."""
+        return self.steps.item
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> "TrainingWindows":
         return TrainingWindows(*(getattr(self, field.name)[rows] for field in fields(self)))
@@ -52,21 +55,17 @@ def last_windows(batch: EventBatch, memory_after: NDArray[np.void]) -> TrainingW
     column = np.arange(ring)
     slot = ((steps - length)[:, None] + column) % ring  # [B, T]
     valid = column < length[:, None]
-    item, kind, gap = (
-        np.where(valid, memory_after[name][user[:, None], slot], 0).astype(np.int64)
-        for name in ("ring_item", "ring_type", "ring_gap")
-    )
-    return TrainingWindows(item, kind, gap, length, np.minimum(count[user], length), steps <= ring)
+    last = ring_steps(memory_after)[user[:, None], slot].where(valid)
+    return TrainingWindows(last, length, np.minimum(count[user], length), steps <= ring)
 
 
 def join(parts: list[TrainingWindows]) -> TrainingWindows:
     """All windows of all parts, cut to the longest."""
-    joined = TrainingWindows(
-        *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(TrainingWindows))
+    length, new, whole = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("length", "new", "whole")
     )
-    longest = int(joined.length.max(initial=1))
-    cut = (joined.item[:, :longest], joined.type[:, :longest], joined.gap[:, :longest])
-    return TrainingWindows(*cut, joined.length, joined.new, joined.whole)
+    longest = int(length.max(initial=1))
+    return TrainingWindows(Steps.concatenate([part.steps[:, :longest] for part in parts]), length, new, whole)
 
 
 class WindowQueue:
@@ -116,13 +115,11 @@ class Reservoir:
     windows overlap; a full reservoir replaces a random one, so old windows fade out.
     """
 
-    def __init__(self, config: LearnerConfig, ring: int, generator: np.random.Generator) -> None:
+    def __init__(self, config: LearnerConfig, ring: int, generator: np.random.Generator, code_bytes: int = 0) -> None:
         size = config.reservoir_windows
         self._generator = generator
         self._windows = TrainingWindows(
-            item=np.zeros((size, ring), dtype=np.int64),
-            type=np.zeros((size, ring), dtype=np.int64),
-            gap=np.zeros((size, ring), dtype=np.int64),
+            steps=Steps.zeros((size, ring), code_bytes),
             length=np.zeros(size, dtype=np.int64),
             new=np.zeros(size, dtype=np.int64),
             whole=np.zeros(size, dtype=np.bool_),
@@ -142,10 +139,9 @@ class Reservoir:
         rows = np.concatenate([np.arange(self._held, self._held + fresh), replaced])
         self._count(windows.item[chosen], self._windows.item[rows])
         width = windows.item.shape[1]
-        for name in ("item", "type", "gap"):
-            held = getattr(self._windows, name)
-            held[rows, :width] = getattr(windows, name)[chosen]
-            held[rows, width:] = 0
+        padded = Steps.zeros((len(rows), self._windows.item.shape[1]), windows.steps.text.shape[-1])
+        padded.put((slice(None), slice(width)), windows.steps[chosen])
+        self._windows.steps.put(rows, padded)
         self._windows.length[rows] = windows.length[chosen]
         self._windows.whole[rows] = windows.whole[chosen]
         self._windows.new[rows] = windows.length[chosen]

@@ -33,7 +33,7 @@ def test_saved_weights_load(tmp_path: Path, config: ModelConfig, items: Items) -
     network = InterestNetwork(config)
     network.load(loaded)
     assert torch.equal(network.item[: len(items) + 1], saved.tensors["item"][: len(items) + 1])
-    assert torch.equal(network.fuse.weight, saved.tensors["fuse.weight"])
+    assert torch.equal(network.get_parameter("fusion.mix.weight"), saved.tensors["fusion.mix.weight"])
 
 
 def test_nothing_saved_is_nothing(tmp_path: Path, config: ModelConfig, items: Items) -> None:

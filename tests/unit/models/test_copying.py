@@ -11,6 +11,7 @@ from models.items import Items
 from models.memory import new_memory
 from models.network import InterestNetwork
 from models.weights import Weights
+from tests.unit.models.sequences import tensors_of
 
 
 def test_shares_are_those_of_the_formula_and_sum_to_the_gate() -> None:
@@ -41,8 +42,8 @@ def test_windows_at_once_give_what_steps_give(items: Items) -> None:
     item = np.array([3, 7, 3, 0, 9])
     batch = EventBatch(np.zeros(5, np.int64), item, np.ones(5, np.int64), np.zeros(5, np.int64))
     predictions = engine.step(batch, new_memory(config, 1)).predictions
-    gap = torch.tensor([[0, 1, 1, 1, 1]])
-    run = network.interests(network.item, torch.from_numpy(item)[None], torch.ones(1, 5, dtype=torch.long), gap)
+    gap = np.array([[0, 1, 1, 1, 1]])
+    run = network.interests(network.item, tensors_of(item[None], np.ones((1, 5), np.int64), gap))
     assert run.copy_score is not None
     assert run.gate is not None
     score = (run.interest[0, 5] @ network.item.T + network.item_bias)[:31]

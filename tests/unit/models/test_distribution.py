@@ -17,11 +17,11 @@ def test_blocks_do_not_change_the_result(config: ModelConfig, items: Items, monk
     seen = np.random.default_rng(0).integers(0, 256, (17, 8), dtype=np.uint8)
     candidates = Candidates(items, _CPU)
     candidates.refresh()
-    ((rows, whole),) = candidates.scores(network, interest, seen, candidates.known)
+    ((rows, whole),) = candidates.scores(network, network.item, interest, seen, candidates.known)
     assert (rows.start, len(whole)) == (0, 17)
     monkeypatch.setattr(distribution, "_BLOCK_SCORES", 31 * 4)
     monkeypatch.setattr(distribution, "_LEAST_BLOCK", 1)
-    blocks = [scores for _, scores in candidates.scores(network, interest, seen, candidates.known)]
+    blocks = [scores for _, scores in candidates.scores(network, network.item, interest, seen, candidates.known)]
     assert len(blocks) == 5
     torch.testing.assert_close(torch.cat(blocks), whole)
 
@@ -43,7 +43,7 @@ def test_bitmap_smaller_than_the_vocabulary_repeats(config: ModelConfig, items: 
     candidates = Candidates(items, _CPU)
     candidates.refresh()
     seen = np.array([[0b00100001]], dtype=np.uint8)  # 8 bits, 30 items: 0 and 5 stand for 8, 16, 24 and 13, 21, 29, too
-    _, scores = next(candidates.scores(network, torch.zeros(1, config.width), seen, candidates.known))
+    _, scores = next(candidates.scores(network, network.item, torch.zeros(1, config.width), seen, candidates.known))
     assert torch.nonzero(scores[0].isneginf()).ravel().tolist() == [0, 5, 8, 13, 16, 21, 24, 29]
 
 
@@ -53,7 +53,7 @@ def test_only_known_items_are_scored(config: ModelConfig, items: Items) -> None:
     items.forget("i8")
     candidates.refresh()
     network = InterestNetwork(config).requires_grad_(False)
-    _, scores = next(candidates.scores(network, torch.zeros(2, config.width), None, 12))
+    _, scores = next(candidates.scores(network, network.item, torch.zeros(2, config.width), None, 12))
     assert scores.shape == (2, 13)
     assert torch.nonzero(scores[1].isneginf()).ravel().tolist() == [0, 9]
 

@@ -106,7 +106,7 @@ def test_step_that_is_not_finite_is_refused_and_leaves_no_trace(config: ModelCon
     taught(learner, engine, 2)
     good = learner.weights()
     huge = {name: t.clone() for name, t in good.tensors.items()}
-    huge["fuse.bias"][:] = 3e38
+    huge["fusion.mix.bias"][:] = 3e38
     huge["item"][:] *= 1e10
     learner.restore(Weights(good.version, huge))
     batch = sequence(10, 5, 20)
@@ -131,7 +131,7 @@ def test_step_that_is_not_finite_is_refused_and_leaves_no_trace(config: ModelCon
 def test_weights_that_are_not_finite_are_not_restored(config: ModelConfig, items: Items) -> None:
     learner = Learner(config, LearnerConfig(), items)
     bad = learner.weights()
-    bad.tensors["lag"][0] = math.nan
+    bad.tensors["attention.lag"][0] = math.nan
     with pytest.raises(WeightsError, match="not finite"):
         learner.restore(bad)
     assert learner.weights().finite()

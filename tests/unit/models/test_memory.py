@@ -17,8 +17,9 @@ def test_seen_items_are_kept_only_where_they_are_filtered(config: ModelConfig) -
 
 
 def test_row_stays_about_a_kilobyte() -> None:
-    assert new_memory(ModelConfig(repeats="allow"), 1).itemsize == 824
-    assert new_memory(ModelConfig(repeats="filter"), 1).itemsize == 824 + 512
+    assert new_memory(ModelConfig(repeats="allow", text="none"), 1).itemsize == 874
+    assert new_memory(ModelConfig(repeats="allow"), 1).itemsize == 874 + 400
+    assert new_memory(ModelConfig(repeats="filter"), 1).itemsize == 874 + 400 + 512
 
 
 @pytest.mark.parametrize(
@@ -26,14 +27,14 @@ def test_row_stays_about_a_kilobyte() -> None:
 )
 def test_gap_bucket_is_the_logarithm_of_the_seconds(config: ModelConfig, seconds: float, bucket: int) -> None:
     timeline = Timeline(batch_of([0, 0], [1e9, 1e9 + seconds]), new_memory(config, 1))
-    assert timeline.gap.tolist() == [0, bucket]
+    assert timeline.said.gap.tolist() == [0, bucket]
 
 
 def test_gap_reaches_back_to_the_stored_time(config: ModelConfig) -> None:
     memory = new_memory(config, 2)
     memory["steps"], memory["last_time_ms"] = [3, 0], [1_000_000, 0]
     timeline = Timeline(batch_of([0, 1], [1003, 1003]), memory)
-    assert timeline.gap.tolist() == [3, 0]
+    assert timeline.said.gap.tolist() == [3, 0]
 
 
 def test_clock_never_goes_back(config: ModelConfig) -> None:
@@ -41,7 +42,7 @@ def test_clock_never_goes_back(config: ModelConfig) -> None:
     memory["steps"], memory["last_time_ms"] = [1, 0], [50_000, 0]
     timeline = Timeline(batch_of([0, 0, 0, 1, 1, 1], [10, 60, 40, 9, 5, 12]), memory)
     assert (timeline.clock_ms // 1000).tolist() == [50, 60, 60, 9, 9, 12]
-    assert timeline.gap.tolist() == [1, 4, 1, 0, 1, 3]
+    assert timeline.said.gap.tolist() == [1, 4, 1, 0, 1, 3]
     after = memory.copy()
     timeline.advance(after)
     assert after["last_time_ms"].tolist() == [60_000, 12_000]
@@ -49,7 +50,7 @@ def test_clock_never_goes_back(config: ModelConfig) -> None:
 
 def test_time_before_the_epoch_is_a_time_like_any(config: ModelConfig) -> None:
     timeline = Timeline(batch_of([0, 0], [-100, -93]), new_memory(config, 1))
-    assert timeline.gap.tolist() == [0, 4]
+    assert timeline.said.gap.tolist() == [0, 4]
 
 
 def test_window_is_newest_first_and_crosses_from_batch_into_ring(config: ModelConfig) -> None:

@@ -1,10 +1,13 @@
+import numpy as np
 import pytest
 import torch
 
 from models.config import ModelConfig
 from models.errors import WeightsError
+from models.memory import Windows
 from models.network import Dropout, InterestNetwork
 from models.weights import Weights
+from tests.unit.models.sequences import steps_of, tensors_of
 
 
 def test_new_rows_depend_on_seed_and_index_alone(config: ModelConfig) -> None:
@@ -40,14 +43,14 @@ def test_weights_of_any_number_of_rows_load(config: ModelConfig) -> None:
     assert network.rows == 2048
     assert torch.equal(network.item[:11], source.item[:11])
     assert torch.equal(network.item[11:], InterestNetwork(config, 2048).item[11:])
-    assert torch.equal(network.key.weight, source.key.weight)
+    assert torch.equal(*(each.get_parameter("attention.key.weight") for each in (network, source)))
     network.load(InterestNetwork(config, 4096).snapshot(4))
     assert network.rows == 4096
 
 
 def test_weights_of_another_shape_are_refused(config: ModelConfig) -> None:
     other = InterestNetwork(ModelConfig(width=16, hidden=12, ring=5, repeats="filter")).snapshot(1)
-    with pytest.raises(WeightsError, match=r"model\.width"):
+    with pytest.raises(WeightsError, match="other settings of the model"):
         InterestNetwork(config).load(other)
     lacking = Weights(1, {"item": other.tensors["item"]})
     with pytest.raises(WeightsError, match="tensors"):
@@ -57,10 +60,10 @@ def test_weights_of_another_shape_are_refused(config: ModelConfig) -> None:
 def test_snapshot_does_not_follow_the_network(config: ModelConfig) -> None:
     network = InterestNetwork(config)
     snapshot = network.snapshot(1)
-    before = snapshot.tensors["fuse.weight"].clone()
+    before = snapshot.tensors["fusion.mix.weight"].clone()
     with torch.no_grad():
-        network.fuse.weight.zero_()
-    assert torch.equal(snapshot.tensors["fuse.weight"], before)
+        network.get_parameter("fusion.mix.weight").zero_()
+    assert torch.equal(snapshot.tensors["fusion.mix.weight"], before)
     assert snapshot.finite()
 
 
@@ -74,11 +77,10 @@ def test_initial_weights_follow_the_seed(config: ModelConfig) -> None:
 
 def test_interest_does_not_see_the_future(config: ModelConfig) -> None:
     network = InterestNetwork(config)
-    item = torch.randint(1, 30, (2, 5), generator=torch.Generator().manual_seed(0))
-    zeros = torch.zeros_like(item)
-    changed = item.clone()
+    item = np.random.default_rng(0).integers(1, 30, (2, 5))
+    changed = item.copy()
     changed[:, 3] += 1
-    first, second = (network.interests(network.item, steps, zeros, zeros) for steps in (item, changed))
+    first, second = (network.interests(network.item, tensors_of(steps)) for steps in (item, changed))
     assert torch.equal(first.interest[:, :4], second.interest[:, :4])
     assert not torch.allclose(first.interest[:, 4:], second.interest[:, 4:])
 
@@ -88,17 +90,19 @@ def test_attention_needs_no_projected_ring(config: ModelConfig) -> None:
     network = InterestNetwork(config)
     random = torch.Generator().manual_seed(0)
     h, window = torch.randn(3, 12, generator=random), torch.randn(3, 5, 8, generator=random)
+    attention = network.attention
+    assert attention is not None
     with torch.no_grad():
-        network.lag.copy_(torch.randn(5, generator=random))
+        attention.lag.copy_(torch.randn(5, generator=random))
     valid = torch.ones(3, 5, dtype=torch.bool)
     valid[1, 2:] = False
-    reading = network.read(h, window, valid, valid)
-    keys, values = network.key(window), network.value(window)
-    score = (keys * network.query(h).unsqueeze(1)).sum(2) / 8**0.5 + network.lag
+    reading = network.read(h, window, Windows(steps_of(np.ones((3, 5), np.int64)), valid.numpy()), valid)
+    keys, values = attention.key(window), attention.value(window)
+    score = (keys * attention.query(h).unsqueeze(1)).sum(2) / 8**0.5 + attention.lag
     expected = score.masked_fill(~valid, -torch.inf).softmax(1)
     torch.testing.assert_close(reading.attention, expected)
     value = (expected.unsqueeze(2) * values).sum(1)
-    torch.testing.assert_close(reading.interest, network.fuse(torch.cat([h, value, window[:, 0]], 1)))
+    torch.testing.assert_close(reading.interest, network.fusion(torch.cat([h, value, window[:, 0]], 1), None))
 
 
 def test_dropout_keeps_the_mean_and_repeats_by_seed() -> None:

@@ -5,6 +5,7 @@ from models.config import LearnerConfig, ModelConfig
 from models.events import EventBatch
 from models.memory import Timeline, new_memory
 from models.windows import Reservoir, TrainingWindows, WindowQueue, join, last_windows
+from tests.unit.models.sequences import steps_of
 
 
 def batch_of(user: list[int], item: list[int]) -> EventBatch:
@@ -15,8 +16,7 @@ def batch_of(user: list[int], item: list[int]) -> EventBatch:
 def windows_of(*lists: list[int], new: int = 1, width: int = 5) -> TrainingWindows:
     item = np.array([items + [0] * (width - len(items)) for items in lists])
     length = np.array([len(items) for items in lists])
-    zeros = np.zeros_like(item)
-    return TrainingWindows(item, zeros, zeros, length, np.minimum(new, length), np.ones(len(lists), dtype=np.bool_))
+    return TrainingWindows(steps_of(item), length, np.minimum(new, length), np.ones(len(lists), dtype=np.bool_))
 
 
 def test_windows_unroll_the_rings_after_the_batch(config: ModelConfig) -> None:
@@ -35,9 +35,7 @@ def test_windows_unroll_the_rings_after_the_batch(config: ModelConfig) -> None:
 def test_targets_are_new_events_with_an_item_and_a_past() -> None:
     windows = windows_of([1, 2, 0, 4], [5, 6], [7], new=3)
     assert list(zip(*windows.targets(), strict=True)) == [(0, 1), (0, 3), (1, 0), (1, 1), (2, 0)]
-    cut = TrainingWindows(
-        windows.item, windows.type, windows.gap, windows.length, windows.new, np.zeros(3, dtype=np.bool_)
-    )
+    cut = TrainingWindows(windows.steps, windows.length, windows.new, np.zeros(3, dtype=np.bool_))
     assert list(zip(*cut.targets(), strict=True)) == [(0, 1), (0, 3), (1, 1)]
 
 

@@ -1,0 +1,40 @@
+"""What the users of a batch wrote: codes for their own steps, vectors for the items that they wrote about."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.content import ItemContent
+from models.events import EventBatch
+from models.simhash import BYTES, simhash
+
+
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """The texts of one batch."""
+
+    codes: NDArray[np.uint8] | None
+    """[n, BYTES] of each event's text; None where nobody wrote, or nobody reads"""
+    _content: ItemContent | None = None
+    _item: NDArray[np.int64] | None = None
+    _vector: NDArray[np.float32] | None = None
+
+    @staticmethod
+    def of(batch: EventBatch, content: ItemContent | None) -> "Reviews":
+        """The batch's texts, encoded."""
+        if batch.text is None or content is None or content.encoder is None:
+            return Reviews(None)
+        at = np.array([place for place, text in enumerate(batch.text) if text], dtype=np.int64)
+        if not len(at):
+            return Reviews(None)
+        vector = content.encoder.encode([batch.text[place] for place in at.tolist()])
+        codes = np.zeros((len(batch), BYTES), dtype=np.uint8)
+        codes[at] = simhash(vector)
+        about = batch.item[at] > 0
+        return Reviews(codes, content, batch.item[at][about], vector[about])
+
+    def give(self) -> None:
+        """The items know of them."""
+        if self._content is not None and self._item is not None and self._vector is not None:
+            self._content.review(self._item, self._vector)

@@ -1,0 +1,19 @@
+"""Steps without values and text, for tests that speak of items, types and gaps alone."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.steps import Steps, StepTensors
+
+
+def steps_of(item: NDArray[Any], kind: NDArray[Any] | None = None, gap: NDArray[Any] | None = None) -> Steps:
+    zeros = np.zeros(item.shape, np.int64)
+    kind, gap = (zeros if each is None else each for each in (kind, gap))
+    return Steps(item, kind, gap, zeros.astype(np.uint8), np.zeros((*item.shape, 0), np.uint8))
+
+
+def tensors_of(item: NDArray[Any], kind: NDArray[Any] | None = None, gap: NDArray[Any] | None = None) -> StepTensors:
+    return steps_of(item, kind, gap).tensors(torch.device("cpu"))
