@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bench.datasets import Dataset, Events
 from bench.scorer import TOP, Scores
 from models.config import LearnerConfig, ModelConfig
+from models.content import ItemContent
 from models.engine import Engine
 from models.events import EventBatch
 from models.items import Items
@@ -32,7 +33,7 @@ class WorkerScorer:
         self._dataset = dataset
         self._model = model
         self._epochs = epochs
-        self._items = Items(max(dataset.items, 1))
+        self._items = Items(max(dataset.items, 1), ItemContent(model))
         for item_id, title, categories in zip(dataset.item_ids, dataset.titles, dataset.categories, strict=True):
             if title or categories:
                 self._items.describe(item_id, title, categories)
@@ -94,7 +95,15 @@ class WorkerScorer:
         self._register(int(events.item.max(initial=0)))
         order = np.argsort(events.user, kind="stable")
         users, row = np.unique(events.user[order], return_inverse=True)
-        return EventBatch(row, events.item[order], events.type[order], events.time_ms[order]), order, users
+        batch = EventBatch(
+            row,
+            events.item[order],
+            events.type[order],
+            events.time_ms[order],
+            value=events.value[order].astype(np.float32),
+            text=events.text[order].tolist(),
+        )
+        return batch, order, users
 
     def _register(self, items: int) -> None:
         for item_id in self._dataset.item_ids[len(self._items) + 1 : items + 1]:

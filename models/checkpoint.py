@@ -27,6 +27,7 @@ from models.experts import counted
 from models.items import Items
 from models.memory import GAP_BUCKETS
 from models.network import ITEM_TABLES
+from models.text import encoder
 from models.weights import Weights
 
 FORMAT: Final = 1
@@ -57,8 +58,7 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: Items, keep
     if not weights.finite():
         raise CheckpointError(f"weights {weights.version} are not finite and were not saved; keep the last checkpoint")
     count = min(len(items), len(weights.tensors["item"]) - 1)
-    if weights.experts:
-        count = max(count, counted(weights.experts))
+    count = max(count, counted(weights.experts))
     tensors = {
         name: tensor[: count + 1].contiguous() if name in ITEM_TABLES else tensor.contiguous()
         for name, tensor in weights.tensors.items()
@@ -178,9 +178,23 @@ def _shape(config: ModelConfig) -> dict[str, Any]:
         "hidden": config.hidden,
         "ring": config.ring,
         "copying": config.repeats == "allow",
+        "layers": config.layers,
+        "attention": config.attention,
+        "fusion": config.fusion,
+        "long_term": config.long_term,
+        "item_ids": config.item_ids,
+        "objective": config.objective,
+        "features": config.features,
+        "text": _text_name(config),
         "event_types": list(EVENT_TYPES),
         "gap_buckets": GAP_BUCKETS,
     }
+
+
+def _text_name(config: ModelConfig) -> str:
+    """What the vectors of texts mean: weights learnt with others are worth nothing."""
+    text = encoder(config.text)
+    return "none" if text is None else text.name
 
 
 def _newest_first(folder: Path) -> list[Path]:

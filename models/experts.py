@@ -172,5 +172,5 @@ def _distinct(
 
 
 def counted(state: Mapping[str, NDArray[Any]]) -> int:
-    """Largest item index that this `Experts.state()` knows."""
-    return int(state["popularity.counts"].shape[1]) - 1
+    """Largest item index that this `Experts.state()` knows; 0 where it is none."""
+    return int(state["popularity.counts"].shape[1]) - 1 if "popularity.counts" in state else 0

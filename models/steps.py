@@ -53,7 +53,7 @@ class Steps:
 
     def flat(self) -> "Steps":
         """The first two axes joined."""
-        return self._each(lambda array: array.reshape(-1, *array.shape[2:]))
+        return self._each(lambda array: array.reshape(array.shape[0] * array.shape[1], *array.shape[2:]))
 
     def put(self, at: Any, steps: "Steps") -> None:
         """Overwrite what is at `at`."""

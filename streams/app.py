@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from models import checkpoint
+from models.content import ItemContent
 from models.engine import Engine
 from models.items import Items
 from models.learner import Learner
@@ -110,7 +111,7 @@ class Worker:
     def __init__(self, settings: Settings, engine: StepEngine | None = None) -> None:
         self._settings = settings
         kafka, topics = settings.kafka, settings.topics
-        self._items = Items(settings.items.capacity)
+        self._items = Items(settings.items.capacity, ItemContent(settings.model))
         self._learning = None
         self._model: Engine | None = None
         if engine is None:

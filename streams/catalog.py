@@ -54,4 +54,4 @@ class ItemCatalog:
         if isinstance(item, ItemDelete):
             self._items.forget(item.item_id)
         else:
-            self._items.describe(item.item_id, item.title, item.categories)
+            self._items.describe(item.item_id, item.title, item.categories, item.text, item.features)

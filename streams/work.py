@@ -133,18 +133,33 @@ def assemble(topic: str, parts: list[PartitionWork], items: Items, layout: RowLa
     column = column[:, np.argsort(column[_USER], kind="stable")]
     touched, slot = np.unique(column[_USER], return_inverse=True)
     place = column[_PLACE].tolist()
+    kept = [events[i] for i in place]
     part_of = np.repeat(np.arange(len(parts)), [len(part.slots) for part in parts])
     return Work(
         topic=topic,
         parts=parts,
-        batch=EventBatch(slot.astype(np.int64), column[_ITEM], column[_TYPE], column[_TIME]),
+        batch=EventBatch(
+            slot.astype(np.int64),
+            column[_ITEM],
+            column[_TYPE],
+            column[_TIME],
+            value=_values(kept),
+            text=[event.text or "" for event in kept] if any(event.text for event in kept) else None,
+        ),
         records=[records[i] for i in place],
-        events=[events[i] for i in place],
+        events=kept,
         offset=column[_OFFSET],
         users=[users[i] for i in touched.tolist()],
         part=part_of[touched],
         rows=rows[touched],
     )
+
+
+def _values(events: Sequence[UserEvent]) -> NDArray[np.float32] | None:
+    values = [event.value for event in events]
+    if all(value is None for value in values):
+        return None
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float32)
 
 
 _USER, _ITEM, _TYPE, _TIME, _OFFSET, _PLACE = range(6)
