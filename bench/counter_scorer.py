@@ -8,9 +8,10 @@ import numpy as np
 
 from bench import metrics
 from bench.counters import DEFAULTS, Counter, Markov, Mix, Popularity, Settings, grid
-from bench.datasets import Dataset, Events
+from bench.datasets import Dataset
 from bench.ranking import Ranking, scores
 from bench.scorer import Scores
+from models.log import Events
 
 _CHOOSE_FROM = 2 / 3
 """Part of the past that is only counted; on events of the rest settings are compared"""

@@ -7,7 +7,7 @@ items met so far are always those up to some number.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,34 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DatasetError
-from models.events import type_index
+from models.log import Events
 from streams.files.delimited import LogError, open_text
+from streams.files.event_columns import event_columns
 from streams.files.event_logs import LoggedEvent, read_events
 from streams.files.item_files import read_items
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Where the known logs lie, unless another folder is given; they are not part of this project"""
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """n events in stream order."""
-
-    user: NDArray[np.int64]
-    item: NDArray[np.int64]
-    time_ms: NDArray[np.int64]
-    type: NDArray[np.int64]
-    """[n] index into EVENT_TYPES"""
-    value: NDArray[np.float64]
-    """[n] rating; NaN where there is none"""
-    text: NDArray[np.object_]
-    """[n] what the user wrote; empty where nothing"""
-
-    def __len__(self) -> int:
-        return len(self.user)
-
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> Events:
-        return Events(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +111,11 @@ def _dataset(
 ) -> Dataset:
     logged = [event for event in logged if event.item_id]
     users: dict[str, int] = {}
-    items: dict[str, int] = {"": 0}
-    user = np.array([users.setdefault(event.user_id, len(users)) for event in logged], dtype=np.int64)
-    item = np.array([items.setdefault(event.item_id, len(items)) for event in logged], dtype=np.int64)
-    events = Events(
-        user=user,
-        item=item,
-        time_ms=np.array([event.time_ms for event in logged], dtype=np.int64),
-        type=np.array([type_index(event.event_type) for event in logged], dtype=np.int64),
-        # A rating of 0 says that the rating is unknown: no log here has a scale that reaches it.
-        value=np.array([event.value or np.nan for event in logged], dtype=np.float64),
-        text=np.array([event.text or "" for event in logged], dtype=np.object_),
-    )
-    distinct = len(np.unique(user * len(items) + item))
+    items: dict[str, int] = {}
+    events = event_columns(logged, users, items)
+    # A rating of 0 says that the rating is unknown: no log here has a scale that reaches it.
+    events.value[events.value == 0] = np.nan
+    distinct = len(np.unique(events.user * len(items) + events.item))
     nothing: tuple[str, tuple[str, ...]] = ("", ())
     return Dataset(
         name=name,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets import Dataset, Events
+from bench.datasets import Dataset
 from bench.errors import BenchError
 from bench.scorer import Scorer, Scores
+from models.log import Events
 
 _FIT = 0.6
 _LEAST_HISTORY = 2
@@ -44,13 +45,17 @@ def _from(share: float, online: bool) -> Callable[[Dataset, str], Plan]:
 
 
 def _leave_one_out(dataset: Dataset, protocol: str) -> Plan:
-    number = np.arange(len(dataset.events))
-    last = np.full(dataset.users, -1)
-    last[dataset.events.user] = number  # the last write of a user stays
-    counts = np.bincount(dataset.events.user, minlength=dataset.users)
-    held = np.sort(last[dataset.whole & (counts > _LEAST_HISTORY)])
-    past = np.setdiff1d(number, held)
-    return Plan(protocol, past, held, past, online=False, all_items=True)
+    user, users = dataset.events.user, dataset.users
+    number = np.arange(len(user))
+    before = _earlier(user)
+    counts = np.bincount(user, minlength=users)
+    from_end = counts[user] - 1 - before
+    held_out = dataset.whole & (counts > _LEAST_HISTORY)
+    scored = number[(from_end == 0) & held_out[user]]
+    # The last but one is learnt as in a stream, after all that may be learnt in many passes.
+    late = number[(from_end == 1) & held_out[user]]
+    fit = np.setdiff1d(number, np.concatenate([scored, late]))
+    return Plan(protocol, np.concatenate([fit, late]), scored, fit, online=False, all_items=True)
 
 
 PROTOCOLS: dict[str, Callable[[Dataset, str], Plan]] = {

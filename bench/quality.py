@@ -20,7 +20,7 @@ from bench.protocols import Outcome
 from bench.ratings import RatingMeans
 from bench.scorer import Scorer, Scores
 from bench.worker import WorkerScorer
-from models.config import LearnerConfig, ModelConfig
+from models.config import LearnerConfig, ModelConfig, TrainingConfig
 
 REFERENCE = "mix"
 """The scorer that differences are taken from: the best counter"""
@@ -51,9 +51,8 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Effort:
-    """How much the worker learns."""
+    """How the worker is run."""
 
-    epochs: int = 1
     batch_events: int = 128
     seed: int = 0
     threads: int = 1
@@ -61,8 +60,6 @@ class Effort:
     def name(self, kind: str) -> str:
         """What its results are kept under: runs that differ don't replace each other."""
         parts = [kind]
-        if self.epochs > 1:
-            parts.append(f"{self.epochs} epochs")
         if self.batch_events != Effort.batch_events:
             parts.append(f"batches of {self.batch_events}")
         if self.seed:
@@ -70,9 +67,10 @@ class Effort:
         return ", ".join(parts)
 
 
-def _worker(dataset: Dataset, effort: Effort, kind: str = "worker", experts: bool = True) -> Scorer:
+def _worker(dataset: Dataset, effort: Effort, kind: str, experts: bool = True, trained: bool = False) -> Scorer:
     model = ModelConfig(repeats=dataset.repeats, seed=effort.seed, threads=effort.threads, experts=experts)
-    return WorkerScorer(dataset, model, LearnerConfig(), effort.epochs, effort.batch_events, effort.name(kind))
+    training = TrainingConfig() if trained else None
+    return WorkerScorer(dataset, model, LearnerConfig(), training, effort.batch_events, effort.name(kind))
 
 
 SCORERS: dict[str, Callable[[Dataset, Effort], Scorer]] = {
@@ -81,9 +79,12 @@ SCORERS: dict[str, Callable[[Dataset, Effort], Scorer]] = {
     "mix": lambda dataset, _: counter_scorer.mix(dataset),
     "ratings": lambda dataset, _: RatingMeans(dataset),
     "network": lambda dataset, effort: _worker(dataset, effort, "network", experts=False),
-    "worker": _worker,
+    "worker": lambda dataset, effort: _worker(dataset, effort, "worker"),
+    "trained-network": lambda dataset, effort: _worker(dataset, effort, "trained-network", experts=False, trained=True),
+    "trained": lambda dataset, effort: _worker(dataset, effort, "trained", trained=True),
 }
-"""What can be scored, by name; `network` is the worker without its count experts"""
+"""What can be scored, by name: `network` is the worker without its count experts; both learn from nothing in the pass
+that is scored, unless they are `trained` on the past before it"""
 
 DEFAULT_SCORERS = ("popularity", "markov", "mix", "worker")
 

@@ -30,14 +30,6 @@ def quality(
         list[str] | None,
         typer.Option(help=f"Score only this one, once or more: {', '.join(SCORERS)}."),
     ] = None,
-    epochs: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Passes of the worker over the first 60 % (the past, where the scored part is not learnt); "
-            "1 learns from nothing in the pass that is scored.",
-        ),
-    ] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Events in one step of the worker.")] = Effort.batch_events,
     seed: Annotated[int, typer.Option(min=0, help="Of the worker's weights and learning.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the worker's computation.")] = 1,
@@ -55,7 +47,7 @@ def quality(
     was a candidate. Errors are standard errors of paired differences, resampled by
     users.
     """
-    effort = Effort(epochs, batch, seed, threads)
+    effort = Effort(batch, seed, threads)
     try:
         for name in data:
             report = _score(name, logs, limit, protocol, list(scorer or DEFAULT_SCORERS), effort)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.datasets import Dataset, Events
+from bench.datasets import Dataset
 from bench.ranking import Ranking, scores
 from bench.scorer import Scores
+from models.log import Events
 
 _DAMPING = 10.0
 """Ratings of the mean that every item and user begins with"""

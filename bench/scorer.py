@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets import Events
+from models.log import Events
 
 TOP = 10
 """Length of the lists whose coverage of the items is measured"""

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.datasets import Dataset, Events
+from bench.datasets import Dataset
 from bench.scorer import TOP, Scores
-from models.config import LearnerConfig, ModelConfig
+from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from models.content import ItemContent
-from models.engine import Engine
-from models.events import EventBatch
 from models.items import Items
-from models.learner import Learner
-from models.memory import new_memory
+from models.lives import Lives
+from models.log import Events
+from models.rehearsal import Rehearsal
+from models.training import Trainer
+from models.weights import Weights
 
 
 class WorkerScorer:
-    """Scores a batch, steps its users, then learns while a full step of events waits."""
+    """Scores a batch, steps its users, then learns while a full step of events waits.
+
+    With `training`, the weights begin as those of a training on the past; what was learnt there is then only counted.
+    """
 
     def __init__(
         self,
         dataset: Dataset,
         model: ModelConfig,
         learner: LearnerConfig,
-        epochs: int = 1,
+        training: TrainingConfig | None = None,
         batch_events: int = 128,
         name: str = "worker",
     ) -> None:
@@ -32,79 +35,68 @@ class WorkerScorer:
         self.batch_events = batch_events
         self._dataset = dataset
         self._model = model
-        self._epochs = epochs
-        self._items = Items(max(dataset.items, 1), ItemContent(model))
-        for item_id, title, categories in zip(dataset.item_ids, dataset.titles, dataset.categories, strict=True):
-            if title or categories:
-                self._items.describe(item_id, title, categories)
-        self._learner = Learner(model, learner, self._items)
+        self._training = training
+        self._items = self._described()
+        self._worker = Rehearsal(model, learner, self._items, dataset.users, TOP)
+        self._trained = 0  # events to come that the weights know
         self._known = 0
-        self._begin()
+        self._shown = np.zeros((0, TOP), dtype=np.int64)
 
     def fit(self, events: Events) -> None:
-        """All passes but the one that is scored: it is the last."""
-        for _ in range(self._epochs - 1):
-            for low in range(0, len(events), self.batch_events):
-                self.step(events[low : low + self.batch_events], learn=True)
-            self._begin()
+        """Train, if that is to be done."""
+        if self._training is None or not len(events):
+            return
+        items = self._described()
+        self._register(items, int(events.item.max()))
+        self._trained = int(len(events) * (1 - self._training.held_out_share))
+        grouped = events.grouped()
+        lives = Lives(grouped.batch, grouped.order < self._trained, self._model, items.content)
+        trainer = Trainer(self._model, self._training, items, lives)
+        while not trainer.done:
+            trainer.learn(lambda done, total: None)
+        self._worker.start(trainer.weights())
 
     def know(self, items: int) -> None:
         """Make the items up to this number candidates."""
-        self._register(items)
+        self._register(self._items, items)
         self._known = max(self._known, items)
 
     def score(self, events: Events) -> Scores:
         """Each event's place under the state right before it, and under the weights before all of them."""
-        batch, order, users = self._collate(events)
-        found = self._engine.score(batch, self._memory[users], self._known)
-        back = np.argsort(order)
+        self._register(self._items, int(events.item.max(initial=0)))
+        found = self._worker.score(events, self._known)
         return Scores(
-            rank=found.rank[back],
-            log_p=found.log_p[back],
-            top1_p=found.top1_p[back],
-            top1_hit=found.top1_hit[back] > 0,
+            rank=found.rank,
+            log_p=found.log_p,
+            top1_p=found.top1_p,
+            top1_hit=found.top1_hit > 0,
             value=np.full(len(events), np.nan),
             shown=self._shown,
         )
 
     def step(self, events: Events, learn: bool) -> None:
         """What the worker does with a batch; with `learn`, what its learning thread does until nothing is due."""
-        batch, _, users = self._collate(events)
-        step = self._engine.step(batch, self._memory[users])
-        self._memory[users] = step.memory
-        self._shown = step.predictions.item
-        self._known = max(self._known, int(events.item.max(initial=0)))
-        if not learn:
-            return
-        self._learner.observe(batch, step.memory)
-        learnt = None
-        while self._learner.ready:
-            learnt = self._learner.learn()
-        if learnt is not None:
-            self._engine.update(self._learner.weights())
+        latest = int(events.item.max(initial=0))
+        self._register(self._items, latest)
+        self._known = max(self._known, latest)
+        trained, self._trained = self._trained, max(self._trained - len(events), 0)
+        if trained:
+            self._worker.replay(events[:trained])
+        if trained < len(events):
+            self._shown = self._worker.step(events[trained:], learn).item
 
-    def _begin(self) -> None:
-        self._engine = Engine(self._model, self._items, top_items=TOP)
-        self._engine.update(self._learner.weights())
-        self._memory = new_memory(self._model, self._dataset.users)
-        self._shown = np.zeros((0, TOP), dtype=np.int64)
-        self._known = 0
+    def weights(self) -> Weights:
+        """Weights and counts as they are now."""
+        return self._worker.weights()
 
-    def _collate(self, events: Events) -> tuple[EventBatch, NDArray[np.int64], NDArray[np.int64]]:
-        """The events grouped by user, the order that groups them, and the users."""
-        self._register(int(events.item.max(initial=0)))
-        order = np.argsort(events.user, kind="stable")
-        users, row = np.unique(events.user[order], return_inverse=True)
-        batch = EventBatch(
-            row,
-            events.item[order],
-            events.type[order],
-            events.time_ms[order],
-            value=events.value[order].astype(np.float32),
-            text=events.text[order].tolist(),
-        )
-        return batch, order, users
+    def _described(self) -> Items:
+        dataset = self._dataset
+        items = Items(max(dataset.items, 1), ItemContent(self._model))
+        for item_id, title, categories in zip(dataset.item_ids, dataset.titles, dataset.categories, strict=True):
+            if title or categories:
+                items.describe(item_id, title, categories)
+        return items
 
-    def _register(self, items: int) -> None:
-        for item_id in self._dataset.item_ids[len(self._items) + 1 : items + 1]:
-            self._items.add(item_id)
+    def _register(self, items: Items, latest: int) -> None:
+        for item_id in self._dataset.item_ids[len(items) + 1 : latest + 1]:
+            items.add(item_id)

@@ -3,6 +3,7 @@
 weights-00000123/
     weights.safetensors
     experts.safetensors  counts and mixer, where the model has experts
+    items.json          ids of the items in order of their indices: a new register can be filled from them
     manifest.json       format, version, shape of the network, items (count, digest), sha256 of each file
 """
 
@@ -30,12 +31,13 @@ from models.network import ITEM_TABLES
 from models.text import encoder
 from models.weights import Weights
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 _PREFIX = "weights-"
 _STAGING = ".saving-"
 _TENSORS = "weights.safetensors"
 _EXPERTS = "experts.safetensors"
+_ITEMS = "items.json"
 _MANIFEST = "manifest.json"
 
 
@@ -51,7 +53,7 @@ class Fault:
 
 
 def save(folder: Path, weights: Weights, config: ModelConfig, items: Items, keep: int = 3) -> Path:
-    """Folder of the new checkpoint; it appears whole or not at all, and the oldest beyond `keep` go.
+    """Folder of the new checkpoint; it appears whole or not at all, and the lowest versions beyond `keep` go.
 
     Only rows of known items are kept, so what is saved fits every register that continues this one.
     """
@@ -63,7 +65,7 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: Items, keep
         name: tensor[: count + 1].contiguous() if name in ITEM_TABLES else tensor.contiguous()
         for name, tensor in weights.tensors.items()
     }
-    blobs = {_TENSORS: save_tensors(tensors)}
+    blobs = {_TENSORS: save_tensors(tensors), _ITEMS: json.dumps(items.ids(count)).encode()}
     if weights.experts:
         blobs[_EXPERTS] = save_arrays(dict(weights.experts))
     manifest: dict[str, Any] = {
@@ -91,7 +93,7 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: Items, keep
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    for old in _newest_first(folder)[max(keep, 1) :]:
+    for old in [path for path in _newest_first(folder) if path != target][max(keep, 1) - 1 :]:
         shutil.rmtree(old)
     return target
 
@@ -109,6 +111,23 @@ def load(folder: Path, config: ModelConfig, items: Items) -> Weights | None:
             f"no checkpoint can be used; restore one, or remove these to start with new weights:\n{listed}"
         )
     return weights
+
+
+def exists(folder: Path) -> bool:
+    """Whether anything was ever saved there, damaged or not."""
+    return bool(_newest_first(folder))
+
+
+def item_ids(folder: Path) -> list[str]:
+    """Ids of the items that the newest undamaged checkpoint knows, in order of their indices; none without one."""
+    for path in _newest_first(folder):
+        try:
+            _, blobs = _read(path)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # `load` says what is wrong with it
+        ids: list[str] = json.loads(blobs[_ITEMS])
+        return ids
+    return []
 
 
 def examine(folder: Path, config: ModelConfig, items: Items) -> tuple[Weights | None, list[Fault]]:
@@ -153,12 +172,12 @@ def _fit(path: Path, manifest: dict[str, Any], config: ModelConfig, items: Items
     if count > len(items):
         raise CheckpointError(
             f"{path} knows {count} items, the item register only {len(items)}: it belongs to another register, or the "
-            "register was not read to its end; point to the register's own checkpoints"
+            "register was not read to its end; point to the register's own checkpoints, or train with --registered"
         )
     if items.digest(count) != manifest["items"]["digest"]:
         raise CheckpointError(
             f"the first {count} items are not those that {path} was made with: it belongs to another item register; "
-            "point to the register's own checkpoints, or remove these to start with new weights"
+            "point to the register's own checkpoints, train with --registered, or remove these to begin anew"
         )
 
 

@@ -114,8 +114,12 @@ class LearnerConfig:
     # of the first steps (learner.py) .193. At .2 / .5: 256 events per step .193, 64 .196 at twice the cost; 4 or 16
     # replayed windows .197 and .198 at .8 and 1.6 times the cost.
 
+    optimizer: Literal["adam", "adagrad"] = field(
+        default="adam", metadata={"help": "'adam', or 'adagrad', whose rate wants to be ten times as large"}
+    )
     rate: float = field(
-        default=4e-3, metadata={"help": "learning rate of Adam; the first few hundred steps are up to 3 times as long"}
+        default=1e-3,
+        metadata={"help": "learning rate; from nothing, the first step is 12 times as long and the 1000th twice"},
     )
     input_dropout: float = field(
         default=0.2, metadata={"help": "share of each event's embedding left out while learning"}
@@ -143,3 +147,44 @@ class LearnerConfig:
         for name in ("input_dropout", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"learning.{name} must be from 0 to below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How `interest-stream train` learns a log before any worker starts."""
+
+    epochs: int = field(default=40, metadata={"help": "passes over the log, at most; it stops where they help no more"})
+    held_out_share: float = field(
+        default=0.1,
+        metadata={"help": "last part of the log that says when to stop; it is learnt afterwards, as a stream"},
+    )
+    rate: float = field(default=5e-3, metadata={"help": "learning rate of Adam to begin with"})
+    decays: int = field(
+        default=1, metadata={"help": "times that the rate is made smaller, to .3 of it, before training stops"}
+    )
+    window: int = field(default=100, metadata={"help": "events of a user in one window, at most"})
+    step_events: int = field(default=1600, metadata={"help": "events in one optimisation step"})
+    accumulate: int = field(
+        default=1, metadata={"help": "parts that a step is computed in, one after the other, to save memory"}
+    )
+    noise: float = field(default=0.0, metadata={"help": "share of the events of each window left out at random"})
+    input_dropout: float = field(
+        default=0.2, metadata={"help": "share of each event's embedding left out while learning"}
+    )
+    dropout: float = field(default=0.5, metadata={"help": "share of state and attention left out while learning"})
+    clip: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient"})
+    full_softmax_items: int = field(default=20_000, metadata={"help": "items up to which the loss sees all of them"})
+    sampled_items: int = field(default=4096, metadata={"help": "items that the loss samples beyond that"})
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "window", "step_events", "accumulate", "sampled_items"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"training.{name} must be at least 1")
+        if self.decays < 0:
+            raise ValueError("training.decays must not be negative")
+        for name in ("rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"training.{name} must be positive")
+        for name in ("held_out_share", "noise", "input_dropout", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"training.{name} must be from 0 to below 1")

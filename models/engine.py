@@ -138,6 +138,25 @@ class Engine:
         reviews.give()
         return Step(states.memory, predictions, states.refused)
 
+    @torch.inference_mode()
+    def replay(self, batch: EventBatch, memory: NDArray[np.void]) -> NDArray[np.void]:
+        """The memories [U] after events of the past: counted, but nothing is predicted and the mixer learns nothing.
+
+        For events that the weights were learnt from: how well these foresee them tells the mixer nothing true.
+        """
+        self._catch_up()
+        reviews = Reviews.of(batch, self._items.content)
+        timeline = Timeline(batch, memory, reviews.codes)
+        self._check(timeline)
+        after = recur(self._network, self._table.rows, timeline).memory
+        timeline.advance(after)
+        if self.config.repeats == "filter":
+            mark(after["seen"], batch.user, batch.item)
+        if self._experts is not None:
+            self._experts.observe(timeline)
+        reviews.give()
+        return after
+
     def rank(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> NDArray[np.float64]:
         """[n] rank of each event's item, as `score` has it."""
         return self.score(batch, memory, known).rank

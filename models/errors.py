@@ -4,7 +4,8 @@ ModelError
 ├── ItemCapacityError    more distinct items than `items.capacity` allows
 ├── UnknownItemError     an event or a user's row names an item beyond the vocabulary
 ├── WeightsError         weights that are not finite or do not fit the configuration
-└── CheckpointError      saved weights that cannot be used
+├── CheckpointError      saved weights that cannot be used
+└── TrainingError        a log or settings that cannot be learnt from
 """
 
 
@@ -38,3 +39,7 @@ class WeightsError(ModelError):
 
 class CheckpointError(ModelError):
     """Saved weights that cannot be used: damaged, or made for another configuration or another item register."""
+
+
+class TrainingError(ModelError):
+    """A log or settings that offline training can make nothing of, or a training that cannot be taken up again."""

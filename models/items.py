@@ -68,6 +68,10 @@ class Items:
         """The id by which `add` first met the item; empty for index 0."""
         return self._ids[index]
 
+    def ids(self, n: int) -> list[str]:
+        """Ids of the first n items, in order."""
+        return self._ids[1 : n + 1]
+
     def describe(
         self, item_id: str, title: str, categories: Sequence[str], text: str = "", features: Sequence[float] = ()
     ) -> None:

@@ -1,6 +1,5 @@
 """Weights that follow the stream: one optimisation step at a time over the newest events and some remembered ones."""
 
-import math
 import threading
 import time
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.adam import Adam
 from models.config import LearnerConfig, ModelConfig
 from models.device import device_of
 from models.errors import WeightsError
@@ -16,13 +14,14 @@ from models.events import EventBatch
 from models.items import Items
 from models.network import Dropout, InterestNetwork
 from models.objective import Competitors, gradients
+from models.optimizer import Optimizer
 from models.simhash import BYTES
 from models.weights import Weights
 from models.windows import Reservoir, TrainingWindows, WindowQueue, join, last_windows
 
-_EARLY_RATE = 3.0
-_EARLY_STEPS = 200
-"""The first steps are up to this many times longer, fading over this many: from nothing, far is better than exact"""
+_EARLY_RATE = 12.0
+_EARLY_STEPS = 100
+"""The first steps are this many times longer, half of that after this many: from nothing, far is better than exact"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Learner:
         self._reservoir = Reservoir(
             learner, config.ring, np.random.default_rng(config.seed), BYTES if config.text != "none" else 0
         )
-        self._adam = Adam(learner.clip)
+        self._optimizer = Optimizer(learner.optimizer, learner.clip)
         self._dropout = Dropout(learner.input_dropout, learner.dropout, config.seed, device)
         self._version = 0
         self._lock = threading.Lock()
@@ -104,7 +103,7 @@ class Learner:
         if not weights.finite():
             raise WeightsError(f"weights {weights.version} are not finite; the learner keeps those it has")
         self._network.load(weights)
-        self._adam = Adam(self._config.clip)
+        self._optimizer = Optimizer(self._config.optimizer, self._config.clip)
         self._version = weights.version
 
     def _improve(self, windows: TrainingWindows) -> float | None:
@@ -122,10 +121,10 @@ class Learner:
         )
         if found is None:
             return None
-        if not np.isfinite(found.loss) or not self._adam.apply(found.changes, self._rate()):
+        if not np.isfinite(found.loss) or not self._optimizer.apply(found.changes, self._rate()):
             return float("nan")
         self._version += 1
         return found.loss
 
     def _rate(self) -> float:
-        return self._config.rate * (1 + (_EARLY_RATE - 1) * math.exp(-self._version / _EARLY_STEPS))
+        return self._config.rate * (1 + (_EARLY_RATE - 1) / (1 + self._version / _EARLY_STEPS))

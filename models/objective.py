@@ -9,6 +9,7 @@ score (the logQ correction of Bengio & Senécal, 2008), and the true item counts
 average.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid, softplus
 
-from models.adam import Change
 from models.content import ItemContent
 from models.copying import NEVER
 from models.events import TYPE_WEIGHT
 from models.network import ITEM_TABLES, Dropout, InterestNetwork
+from models.optimizer import Change
 from models.windows import TrainingWindows
 
 _FORBIDDEN = float("-inf")
@@ -64,7 +65,37 @@ class Gradients:
     """Loss of a set of windows and what it asks of every parameter that it depends on."""
 
     loss: float
+    """Mean over the targets by weight of their types"""
+    weight: float
+    """Sum of those weights"""
     changes: list[Change]
+
+    @staticmethod
+    def mean(parts: Sequence["Gradients"]) -> "Gradients":
+        """That of all parts' windows together; all parts were taken over the same competitors."""
+        whole = sum(part.weight for part in parts)
+        total: dict[str, Change] = {}
+        for part in parts:
+            for change in part.changes:
+                gradient = change.gradient * (part.weight / whole)
+                if change.name in total:
+                    gradient += total[change.name].gradient
+                total[change.name] = replace(change, gradient=gradient)
+        loss = sum(part.loss * part.weight for part in parts) / whole
+        return Gradients(loss, whole, list(total.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """A loss with the leaves that it depends on."""
+
+    mean: Tensor
+    """[] over the targets by weight of their types"""
+    log_loss: Tensor
+    """[] likewise, but of the cross-entropy alone"""
+    weight: Tensor
+    leaves: list[tuple[str, Tensor, Tensor, slice | Tensor]]
+    """Name, parameter, leaf and the parameter's rows that the leaf is"""
 
 
 def gradients(
@@ -80,6 +111,35 @@ def gradients(
     Where repeats are filtered, items from earlier in the window do not compete; where they are allowed, the copy path
     has its part in the probability.
     """
+    loss = _loss(network, windows, competitors, content, dropout, bfloat16)
+    if loss is None:
+        return None
+    found = torch.autograd.grad(loss.mean, [leaf for _, _, leaf, _ in loss.leaves], allow_unused=True)
+    changes = [
+        Change(name, parameter.detach(), gradient, rows)
+        for (name, parameter, _, rows), gradient in zip(loss.leaves, found, strict=True)
+        if gradient is not None  # a part that nothing in these windows speaks to, such as text
+    ]
+    return Gradients(float(loss.mean.detach()), float(loss.weight), changes)
+
+
+@torch.no_grad()
+def log_loss(
+    network: InterestNetwork, windows: TrainingWindows, competitors: Competitors, content: ItemContent | None = None
+) -> tuple[float, float]:
+    """Mean negative log-probability of the windows' targets by weight of their types, and the sum of these weights."""
+    loss = _loss(network, windows, competitors, content, None, False)
+    return (0.0, 0.0) if loss is None else (float(loss.log_loss), float(loss.weight))
+
+
+def _loss(
+    network: InterestNetwork,
+    windows: TrainingWindows,
+    competitors: Competitors,
+    content: ItemContent | None,
+    dropout: Dropout | None,
+    bfloat16: bool,
+) -> _Loss | None:
     device = network.item.device
 
     def tensor(array: NDArray[np.generic]) -> Tensor:
@@ -122,17 +182,13 @@ def gradients(
         log_p = _with_copies(
             log_p, run.copy_score[at_target].float(), run.gate[at_target].float(), tensor(repeatable), tensor(same)
         )
-    loss = ((extra - log_p) * weight).sum() / weight.sum()
-    leaves = [("item", network.item, own_table, at)] if network.config.item_ids else []
+    total = weight.sum()
+    leaves: list[tuple[str, Tensor, Tensor, slice | Tensor]] = []
+    if network.config.item_ids:
+        leaves.append(("item", network.item, own_table, at))
     leaves.append(("item_bias", network.item_bias, bias, at))
     leaves += [(name, p, p, slice(None)) for name, p in network.named_parameters() if name not in ITEM_TABLES]
-    found = torch.autograd.grad(loss, [leaf for _, _, leaf, _ in leaves], allow_unused=True)
-    changes = [
-        Change(name, parameter.detach(), gradient, rows)
-        for (name, parameter, _, rows), gradient in zip(leaves, found, strict=True)
-        if gradient is not None  # a part that nothing in these windows speaks to, such as text
-    ]
-    return Gradients(float(loss.detach()), changes)
+    return _Loss(((extra - log_p) * weight).sum() / total, -(log_p * weight).sum() / total, total, leaves)
 
 
 def _scored(

@@ -24,6 +24,7 @@ from models.engine import Engine
 from models.items import Items
 from models.learner import Learner
 from models.memory import memory_fields
+from models.weights import Weights
 from state.rows import RowLayout
 from state.table import UserTable
 from streams.agents import StepLoop
@@ -219,17 +220,29 @@ class Worker:
         for part in (self._register, self._catalog, self._changelog, self._source, self._writer):
             await part.start()
             stack.push_async_callback(part.stop)
-        log.info("%d items are known", len(self._items))
         if self._learning is not None:
-            saved = checkpoint.load(self._checkpoints, self._settings.model, self._items)
-            if saved is not None and self._model is not None:
-                self._model.restore(saved.experts)
-            self._learning.start(saved)
+            self._learning.start(await self._saved())
             stack.push_async_callback(asyncio.to_thread, self._learning.stop)
+        log.info("%d items are known", len(self._items))
         # Also where it is told to stop amid its start: its threads would keep the process.
         stack.push_async_callback(self.faust.stop)
         await self.faust.start()
         _freeze()
+
+    async def _saved(self) -> Weights | None:
+        """What this worker saved last, or else what was trained for it; the engine counts on from there."""
+        own, trained = self._checkpoints, self._settings.worker.trained_dir
+        folder = own if checkpoint.exists(own) else trained
+        ids = checkpoint.item_ids(folder)
+        # A register that is new, or has been lost, goes on as the checkpoint knows it. Another one is left alone.
+        if ids[: len(self._items)] == self._items.ids(len(self._items)):
+            await self._register.register(ids)
+        saved = checkpoint.load(folder, self._settings.model, self._items)
+        if saved is not None:
+            log.info("weights m%d of %s", saved.version, folder)
+            if self._model is not None:
+                self._model.restore(saved.experts)
+        return saved
 
     def report(self) -> None:
         """What was done since the last report is logged."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.command_line import CommandLine, Commands
+from streams.kafka_commands import kafka_app
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="[dim]--config and --set may stand anywhere: interest-stream worker --set predictions.per=event[/]",
 )
-kafka_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
 
 Rate = Annotated[str, typer.Option(metavar="N/s", help="Events per second, or [bold]max[/].")]
@@ -118,6 +118,44 @@ def replay(
 
 
 @app.command()
+def train(
+    ctx: typer.Context,
+    logs: Annotated[list[Path], typer.Argument(metavar="FILE", help="Event logs, once or more.", show_default=False)],
+    items: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Item file: titles and categories are read.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where it goes.", show_default="worker.trained_dir")
+    ] = None,
+    columns: Columns = None,
+    skip_bad: SkipBad = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
+    registered: Annotated[
+        bool,
+        typer.Option("--registered", help="Number items as the broker's register does: for workers that run already."),
+    ] = False,
+) -> None:
+    """Learn event logs before any worker runs, and write the checkpoint that workers start from.
+
+    The last tenth of the events is held out: it says when to stop, and is then scored and learnt as a stream would be.
+    Settings are those of the sections model and training (interest-stream config); say model.repeats=filter where
+    nobody has an item twice. Curves for TensorBoard lie beside the checkpoint.
+
+    interest-stream train ratings.csv --items movies.csv --set model.repeats=filter
+    """
+    from streams.training import read_log, registered_items
+    from streams.training import train as train_on
+
+    settings, screen = ctx.obj.settings(), console()
+    known = asyncio.run(registered_items(settings)) if registered else []
+    with screen.status(f"reading {', '.join(map(str, logs))}"):
+        log, bad = read_log(logs, items, columns, skip_bad, known)
+    if bad:
+        screen.print(f"[yellow]{bad} bad lines left out[/]")
+    train_on(settings, screen, log, out or settings.worker.trained_dir, resume)
+
+
+@app.command()
 def synthesize(
     ctx: typer.Context,
     events: Annotated[int, typer.Option(min=1, help="How many events.")] = 10_000,
@@ -197,49 +235,6 @@ def config(
         meaning = Text(row.help, "dim", no_wrap=True, overflow="ellipsis")
         table.add_row(row.key, Text(str(row.value), style), Text(row.source, style), meaning)
     console().print(table)
-
-
-KafkaFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where its data and its log lie.")]
-
-
-@kafka_app.command()
-def start(
-    folder: KafkaFolder = Path("data/kafka"),
-    nodes: Annotated[int, typer.Option(help="1 or 3 brokers.")] = 1,
-) -> None:
-    """Start it in the background; the first time its jars are fetched through Maven."""
-    from streams.local_kafka import start_background
-    from streams.sections import KafkaSettings
-
-    with console().status("starting Kafka"):
-        state = start_background(folder, nodes)
-    text = f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log lie in {state.folder}"
-    if state.bootstrap_servers != KafkaSettings().bootstrap_servers:
-        variable = f"INTEREST_KAFKA__BOOTSTRAP_SERVERS={state.bootstrap_servers}"
-        text += f"\n  [bold]export {variable}[/]   makes every command use it"
-    console().print(text, soft_wrap=True)
-
-
-@kafka_app.command()
-def stop(folder: KafkaFolder = Path("data/kafka")) -> None:
-    """Stop it; its data stay."""
-    from streams.local_kafka import stop_background
-
-    stopped = stop_background(folder)
-    console().print(f"no Kafka has been started in {folder}" if stopped is None else "[green]✓[/] stopped")
-
-
-@kafka_app.command()
-def status(folder: KafkaFolder = Path("data/kafka")) -> None:
-    """Say whether it runs, and where. Exits 1 where it doesn't."""
-    from streams import local_kafka
-
-    found = local_kafka.status(folder)
-    if found is None or not found.running:
-        console().print(f"no Kafka runs in {folder}")
-        raise typer.Exit(1)
-    pids = ", ".join(map(str, found.pids))
-    console().print(f"Kafka runs at [bold]{found.bootstrap_servers}[/] (process {pids})", soft_wrap=True)
 
 
 @app.command()

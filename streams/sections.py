@@ -108,6 +108,10 @@ class WorkerSettings:
     checkpoint_interval_s: Annotated[float, Field(ge=1, le=86_400)] = field(
         default=60.0, metadata={"help": "time from one saving of the weights to the next"}
     )
+    trained_dir: Path = field(
+        default=Path("data/trained"),
+        metadata={"help": "where `train` puts a checkpoint, and a worker begins that has none of its own in data_dir"},
+    )
     cache_mb: Annotated[int, Field(ge=1, le=2**20)] = field(
         default=256, metadata={"help": "block cache that all user tables share, MiB"}
     )

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from models.config import LearnerConfig, ModelConfig
+from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from streams.errors import SettingsError
 from streams.sections import (
     CHANGELOG_SUFFIX,
@@ -51,6 +51,7 @@ class Settings:
     items: ItemSettings = field(default_factory=ItemSettings)
     model: ModelConfig = field(default_factory=ModelConfig)
     learning: LearnerConfig = field(default_factory=LearnerConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
     predictions: PredictionSettings = field(default_factory=PredictionSettings)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # section.key → source
 

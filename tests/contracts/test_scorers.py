@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.datasets import Dataset, Events
+from bench.datasets import Dataset
 from bench.quality import SCORERS, Effort
 from bench.scorer import TOP, Scorer, Scores
 from models.events import type_index
+from models.log import Events
 
 USERS, ITEMS, EVENTS, BATCH = 12, 20, 300, 16
 

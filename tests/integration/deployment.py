@@ -65,6 +65,7 @@ class Deployment:
             f"kafka.group_id={prefix}",
             "kafka.session_timeout_s=1.5",
             "topics.partitions=3",
+            f"worker.trained_dir={folder / 'trained'}",
             *(
                 f"topics.{name}={prefix}-{name}"
                 for name in ("user_events", "interest_predictions", "user_events_dlq", "item_index", "item_catalog")

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.datasets import Dataset, Events
+from bench.datasets import Dataset
 from models.events import type_index
+from models.log import Events
 
 
 def make_log(user: Sequence[int], item: Sequence[int], value: Sequence[float] = ()) -> Dataset:

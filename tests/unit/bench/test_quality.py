@@ -60,7 +60,7 @@ def test_other_protocols_and_efforts_have_names_of_their_own() -> None:
     assert other.stem == "small-split"
     assert other.difference_table() is None
     assert Effort().name("worker") == "worker"
-    assert Effort(epochs=8, batch_events=32, seed=1).name("network") == "network, 8 epochs, batches of 32, seed 1"
+    assert Effort(batch_events=32, seed=1).name("network") == "network, batches of 32, seed 1"
 
 
 def test_tables_fit_a_narrow_screen(report: LogReport) -> None:

@@ -18,14 +18,14 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_log_is_scored_printed_saved_and_drawn(file: Path, tmp_path: Path) -> None:
     results, pictures = tmp_path / "quality.json", tmp_path / "pictures"
-    options = ["--limit", "1000", "--scorer", "mix", "--scorer", "ratings", "--scorer", "worker", "--epochs", "2"]
+    options = ["--limit", "1000", "--scorer", "mix", "--scorer", "ratings", "--scorer", "trained"]
     shown = CliRunner().invoke(
         app, ["quality", "--data", str(file), *options, "--json", str(results), "--pictures", str(pictures)]
     )
     assert shown.exit_code == 0, shown.output
     assert "log.csv, prequential: 300 events scored" in shown.output
     found = json.loads(results.read_text())["log.csv"]
-    assert set(found) == {"mix", "ratings", "worker, 2 epochs"}
+    assert set(found) == {"mix", "ratings", "trained"}
     assert all(each["events"] == 300 for each in found.values())
     assert found["ratings"]["rmse"] > found["ratings"]["mae"] > 0
     assert {picture.name for picture in pictures.iterdir()} >= {"log.csv-recall.png", "log.csv-gain.png"}

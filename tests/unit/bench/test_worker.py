@@ -1,33 +1,38 @@
+from dataclasses import replace
+
 import numpy as np
 
 from bench import metrics
 from bench.counter_scorer import popularity
 from bench.protocols import plan, replay
 from bench.worker import WorkerScorer
-from models.config import LearnerConfig, ModelConfig
+from models.config import LearnerConfig, ModelConfig, TrainingConfig
+from models.events import TYPE_WEIGHT
 from tests.unit.bench.small_logs import random_log
 
 LOG = random_log(events=4000)
 MODEL = ModelConfig(width=16, hidden=16, ring=10, repeats="allow", experts=False, device="cpu")
 
 
-def recall(epochs: int) -> float:
-    scorer = WorkerScorer(LOG, MODEL, LearnerConfig(events_per_step=64), epochs, batch_events=64)
+TRAINING = TrainingConfig(epochs=6, step_events=200, window=20, rate=0.01)
+
+
+def recall(training: TrainingConfig | None) -> float:
+    scorer = WorkerScorer(LOG, MODEL, LearnerConfig(events_per_step=64), training, batch_events=64)
     outcome = replay(LOG, plan(LOG, "prequential"), scorer, lambda done, total: None)
     assert outcome.scores.shown.max() <= LOG.items
     return metrics.recall(outcome.scores.rank, 10)
 
 
-def test_learning_in_the_replay_beats_popularity_and_passes_over_the_past_help() -> None:
+def test_learning_in_the_replay_beats_popularity_and_training_before_it_helps() -> None:
     popular = replay(LOG, plan(LOG, "prequential"), popularity(LOG), lambda done, total: None).scores.rank
-    once, thrice = recall(1), recall(3)
-    assert once > 1.3 * metrics.recall(popular, 10)
-    assert thrice > once
+    online, trained = recall(None), recall(TRAINING)
+    assert online > 1.3 * metrics.recall(popular, 10)
+    assert trained > online
 
 
 def test_a_fit_leaves_weights_and_nothing_else() -> None:
-    scorer = WorkerScorer(LOG, MODEL, LearnerConfig(events_per_step=64), epochs=2, batch_events=64)
-    fresh = WorkerScorer(LOG, MODEL, LearnerConfig(events_per_step=64), epochs=1, batch_events=64)
+    scorer, fresh = (WorkerScorer(LOG, MODEL, LearnerConfig(), training) for training in (TRAINING, None))
     for each in (scorer, fresh):
         each.fit(LOG.events[:1000])
         each.know(LOG.items)
@@ -41,3 +46,19 @@ def test_a_fit_leaves_weights_and_nothing_else() -> None:
         for at in at_first.values():
             places.setdefault(int(first.item[at]), set()).add(float(found.rank[at]))
         assert all(len(ranks) == 1 for ranks in places.values())
+
+
+def test_what_was_trained_on_is_counted_and_teaches_nothing_again() -> None:
+    scorer = WorkerScorer(LOG, replace(MODEL, experts=True), LearnerConfig(events_per_step=8), TRAINING, 64)
+    scorer.fit(LOG.events[:1000])
+    trained = scorer.weights().version
+    for low in range(0, 896, 64):
+        scorer.step(LOG.events[low : low + 64], learn=True)
+        assert scorer.weights().version == trained
+    counts = scorer.weights().experts["popularity.counts"][-1]
+    np.testing.assert_allclose(counts[1:].sum(), 896 * TYPE_WEIGHT[LOG.events.type[0]])
+    assert scorer.weights().experts["mixer.steps"] == 0
+    for low in range(896, 2000, 64):
+        scorer.step(LOG.events[low : low + 64], learn=True)
+    assert scorer.weights().version > trained
+    assert scorer.weights().experts["mixer.steps"] > 0

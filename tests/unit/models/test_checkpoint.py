@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import examine, load, save
+from models.checkpoint import examine, exists, item_ids, load, save
 from models.config import ModelConfig
 from models.engine import Engine
 from models.errors import CheckpointError
@@ -25,7 +25,7 @@ def weights(config: ModelConfig, version: int) -> Weights:
 def test_saved_weights_load(tmp_path: Path, config: ModelConfig, items: Items) -> None:
     saved = weights(config, 12)
     path = save(tmp_path / "new" / "folder", saved, config, items)
-    assert sorted(part.name for part in path.iterdir()) == ["manifest.json", "weights.safetensors"]
+    assert sorted(part.name for part in path.iterdir()) == ["items.json", "manifest.json", "weights.safetensors"]
     loaded = load(tmp_path / "new" / "folder", config, items)
     assert loaded is not None
     assert loaded.version == 12
@@ -39,6 +39,24 @@ def test_saved_weights_load(tmp_path: Path, config: ModelConfig, items: Items) -
 def test_nothing_saved_is_nothing(tmp_path: Path, config: ModelConfig, items: Items) -> None:
     assert load(tmp_path / "absent", config, items) is None
     assert load(tmp_path, config, items) is None
+
+
+def test_a_checkpoint_names_its_items(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    assert not exists(tmp_path)
+    assert item_ids(tmp_path) == []
+    save(tmp_path, weights(config, 1), config, items)
+    items.add("日本 😀")
+    newest = save(tmp_path, weights(config, 2), config, items)
+    assert item_ids(tmp_path) == items.ids(len(items)) == [f"i{number}" for number in range(30)] + ["日本 😀"]
+    _flip(newest / "items.json")
+    assert item_ids(tmp_path) == items.ids(30)
+    assert exists(tmp_path)
+
+
+def test_a_lower_version_that_was_just_saved_stays(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    save(tmp_path, weights(config, 9), config, items)
+    save(tmp_path, weights(config, 2), config, items, keep=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["weights-00000002"]
 
 
 def test_newest_is_loaded_and_the_oldest_go(tmp_path: Path, config: ModelConfig, items: Items) -> None:
@@ -71,7 +89,7 @@ def _flip(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_cut, _flip, Path.unlink])
-@pytest.mark.parametrize("name", ["weights.safetensors", "manifest.json"])
+@pytest.mark.parametrize("name", ["weights.safetensors", "manifest.json", "items.json"])
 def test_damaged_weights_are_passed_over(
     tmp_path: Path, config: ModelConfig, items: Items, damage: object, name: str
 ) -> None:
@@ -142,6 +160,7 @@ def test_counts_rest_beside_the_weights(tmp_path: Path, config: ModelConfig, ite
     path = save(tmp_path, replace(weights(config, 1), experts=experts), config, items)
     assert sorted(part.name for part in path.iterdir()) == [
         "experts.safetensors",
+        "items.json",
         "manifest.json",
         "weights.safetensors",
     ]

@@ -11,7 +11,7 @@ from streams.cli import app
 from streams.files.event_logs import read_events
 from streams.files.item_files import read_items
 
-COMMANDS = ["worker", "topics", "replay", "synthesize", "tail", "show", "config", "demo", "kafka"]
+COMMANDS = ["worker", "topics", "train", "replay", "synthesize", "tail", "show", "config", "demo", "kafka"]
 NO_BROKER = "kafka.bootstrap_servers=127.0.0.1:1"
 ROOT = Path(__file__).parents[3]
 

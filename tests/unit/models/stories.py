@@ -1,0 +1,34 @@
+"""A log in which each user walks around a circle of items: what comes next can be learnt."""
+
+import numpy as np
+
+from models.config import ModelConfig
+from models.content import ItemContent
+from models.events import type_index
+from models.items import Items
+from models.log import Events
+
+
+def circle_log(events: int = 3000, users: int = 40, items: int = 30, seed: int = 0) -> Events:
+    random = np.random.default_rng(seed)
+    user = random.integers(0, users, events)
+    place = random.integers(0, items, users)
+    item = np.empty(events, np.int64)
+    for at, one in enumerate(user.tolist()):
+        place[one] = (place[one] + 1) % items if random.random() < 0.8 else random.integers(items)
+        item[at] = place[one] + 1
+    return Events(
+        user=user,
+        item=item,
+        time_ms=np.cumsum(random.integers(1, 100_000, events)),
+        type=np.full(events, type_index("view")),
+        value=np.full(events, np.nan),
+        text=np.full(events, "", dtype=np.object_),
+    )
+
+
+def vocabulary(items: int, config: ModelConfig) -> Items:
+    known = Items(items, ItemContent(config))
+    for number in range(1, items + 1):
+        known.add(f"i{number}")
+    return known
