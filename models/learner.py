@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from models.adam import Adam
 from models.config import LearnerConfig, ModelConfig
 from models.device import device_of
+from models.dropout import Dropout
 from models.errors import WeightsError
 from models.events import EventBatch
 from models.items import Items
-from models.network import Dropout, InterestNetwork
+from models.network import InterestNetwork
 from models.objective import Competitors, gradients
 from models.simhash import BYTES
 from models.weights import Weights
