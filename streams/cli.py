@@ -3,14 +3,12 @@
 import asyncio
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from streams.command_line import CommandLine, Commands
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from streams.command_line import CommandLine, Commands, console
+from streams.kafka_cli import kafka_app
 
 app = typer.Typer(
     cls=Commands,
@@ -19,9 +17,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="[dim]--config and --set may stand anywhere: interest-stream worker --set predictions.per=event[/]",
+    epilog="[dim]--recipe, --config and --set may stand anywhere: interest-stream worker --recipe horizon[/]",
 )
-kafka_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
 
 Rate = Annotated[str, typer.Option(metavar="N/s", help="Events per second, or [bold]max[/].")]
@@ -42,6 +39,9 @@ def interest_stream(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated.")
     ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A network known by name: see `recipes`.", show_default="default")
+    ] = None,
 ) -> None:
     """Events of users in, what each will want next out, over Apache Kafka.
 
@@ -53,7 +53,7 @@ def interest_stream(
                     interest-stream tail
                     interest-stream show USER
     """
-    ctx.obj = CommandLine(config, list(overrides or ()))
+    ctx.obj = CommandLine(config, list(overrides or ()), recipe)
     # A client's own log repeats what its exceptions say; the worker's journal turns it on again.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
@@ -179,7 +179,8 @@ def config(
 ) -> None:
     """Print every setting, its value and where that came from.
 
-    Sources, each overruling the one before: defaults, interest.toml, environment (INTEREST_KAFKA__GROUP_ID=…), --set.
+    Sources, each overruling the one before: defaults, --recipe, interest.toml, environment
+    (INTEREST_KAFKA__GROUP_ID=…), --set.
     """
     settings = ctx.obj.settings()
     if toml:
@@ -199,47 +200,18 @@ def config(
     console().print(table)
 
 
-KafkaFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where its data and its log lie.")]
+@app.command()
+def recipes() -> None:
+    """List the networks that are known by name, for --recipe.
 
+    interest-stream worker --recipe long-short
+    """
+    from rich.markup import escape
 
-@kafka_app.command()
-def start(
-    folder: KafkaFolder = Path("data/kafka"),
-    nodes: Annotated[int, typer.Option(help="1 or 3 brokers.")] = 1,
-) -> None:
-    """Start it in the background; the first time its jars are fetched through Maven."""
-    from streams.local_kafka import start_background
-    from streams.sections import KafkaSettings
+    from streams.recipes import RECIPES, recipe_line
 
-    with console().status("starting Kafka"):
-        state = start_background(folder, nodes)
-    text = f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log lie in {state.folder}"
-    if state.bootstrap_servers != KafkaSettings().bootstrap_servers:
-        variable = f"INTEREST_KAFKA__BOOTSTRAP_SERVERS={state.bootstrap_servers}"
-        text += f"\n  [bold]export {variable}[/]   makes every command use it"
-    console().print(text, soft_wrap=True)
-
-
-@kafka_app.command()
-def stop(folder: KafkaFolder = Path("data/kafka")) -> None:
-    """Stop it; its data stay."""
-    from streams.local_kafka import stop_background
-
-    stopped = stop_background(folder)
-    console().print(f"no Kafka has been started in {folder}" if stopped is None else "[green]✓[/] stopped")
-
-
-@kafka_app.command()
-def status(folder: KafkaFolder = Path("data/kafka")) -> None:
-    """Say whether it runs, and where. Exits 1 where it doesn't."""
-    from streams import local_kafka
-
-    found = local_kafka.status(folder)
-    if found is None or not found.running:
-        console().print(f"no Kafka runs in {folder}")
-        raise typer.Exit(1)
-    pids = ", ".join(map(str, found.pids))
-    console().print(f"Kafka runs at [bold]{found.bootstrap_servers}[/] (process {pids})", soft_wrap=True)
+    for name in RECIPES:
+        console().print(f"[bold]{name:<16}[/]{escape(recipe_line(name))}", soft_wrap=True)
 
 
 @app.command()
@@ -279,13 +251,6 @@ def demo(
     line: CommandLine = ctx.obj
     options = DemoOptions(events, items, columns, seconds, rate, limit, repeats, user, seed, keep)
     raise typer.Exit(run_demo(line, options, console(), json))
-
-
-def console() -> "Console":
-    """The terminal."""
-    from rich.console import Console
-
-    return Console(highlight=False)
 
 
 def main() -> None:
