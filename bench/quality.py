@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from bench.ratings import RatingMeans
 from bench.scorer import Scorer, Scores
 from bench.worker import WorkerScorer
 from models.config import LearnerConfig, ModelConfig
+from streams.recipes import DEFAULT, RECIPES
+from streams.settings import recipe_settings
 
 REFERENCE = "mix"
 """The scorer that differences are taken from: the best counter"""
@@ -75,6 +77,15 @@ def _worker(dataset: Dataset, effort: Effort, kind: str = "worker", experts: boo
     return WorkerScorer(dataset, model, LearnerConfig(), effort.epochs, effort.batch_events, effort.name(kind))
 
 
+def _recipe(name: str) -> Callable[[Dataset, Effort], Scorer]:
+    def made(dataset: Dataset, effort: Effort) -> Scorer:
+        recipe = recipe_settings(name)
+        model = replace(recipe.model, repeats=dataset.repeats, seed=effort.seed, threads=effort.threads)
+        return WorkerScorer(dataset, model, recipe.learning, effort.epochs, effort.batch_events, effort.name(name))
+
+    return made
+
+
 SCORERS: dict[str, Callable[[Dataset, Effort], Scorer]] = {
     "popularity": lambda dataset, _: counter_scorer.popularity(dataset),
     "markov": lambda dataset, _: counter_scorer.markov(dataset),
@@ -82,8 +93,9 @@ SCORERS: dict[str, Callable[[Dataset, Effort], Scorer]] = {
     "ratings": lambda dataset, _: RatingMeans(dataset),
     "network": lambda dataset, effort: _worker(dataset, effort, "network", experts=False),
     "worker": _worker,
+    **{name: _recipe(name) for name in RECIPES if name != DEFAULT},
 }
-"""What can be scored, by name; `network` is the worker without its count experts"""
+"""What can be scored, by name; `network` is the worker without its count experts, the last are recipes"""
 
 DEFAULT_SCORERS = ("popularity", "markov", "mix", "worker")
 

@@ -6,6 +6,7 @@ from typing import Final
 FOLDER: Final = Path(__file__).with_name("recipes")
 RECIPES: Final = tuple(sorted(file.stem for file in FOLDER.glob("*.toml")))
 """Their names"""
+DEFAULT: Final = "default"
 
 
 def recipe_file(name: str) -> Path:

@@ -12,10 +12,10 @@ from models.events import EVENT_TYPES, EventBatch
 from models.items import Items
 from models.network import InterestNetwork
 from models.weights import Weights
-from streams.recipes import RECIPES
+from streams.recipes import DEFAULT, RECIPES
 from streams.settings import recipe_settings
 
-NETWORKS = tuple(name for name in RECIPES if name != "default")
+NETWORKS = tuple(name for name in RECIPES if name != DEFAULT)
 ITEMS = 20
 _WORDS = ["amber", "violin", "harbour", "quick", "onion", "Übung", "映画", "seven"]
 
