@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from bench.protocols import Outcome
 from bench.ratings import RatingMeans
 from bench.scorer import Scorer, Scores
 from bench.worker import WorkerScorer
-from models.config import LearnerConfig, ModelConfig, TrainingConfig
+from streams.recipes import DEFAULT, RECIPES
+from streams.settings import recipe_settings
 
 REFERENCE = "mix"
 """The scorer that differences are taken from: the best counter"""
@@ -56,21 +57,32 @@ class Effort:
     batch_events: int = 128
     seed: int = 0
     threads: int = 1
+    trained: bool = False
+    """Whether it is trained on the past before, or learns from nothing in the pass that is scored"""
+    overrides: tuple[str, ...] = ()
+    """Settings of the form section.key=value"""
 
     def name(self, kind: str) -> str:
         """What its results are kept under: runs that differ don't replace each other."""
         parts = [kind]
+        if self.trained:
+            parts.append("trained")
         if self.batch_events != Effort.batch_events:
             parts.append(f"batches of {self.batch_events}")
         if self.seed:
             parts.append(f"seed {self.seed}")
+        parts += self.overrides
         return ", ".join(parts)
 
 
-def _worker(dataset: Dataset, effort: Effort, kind: str, experts: bool = True, trained: bool = False) -> Scorer:
-    model = ModelConfig(repeats=dataset.repeats, seed=effort.seed, threads=effort.threads, experts=experts)
-    training = TrainingConfig() if trained else None
-    return WorkerScorer(dataset, model, LearnerConfig(), training, effort.batch_events, effort.name(kind))
+def _worker(recipe: str, name: str, **model: Any) -> Callable[[Dataset, Effort], Scorer]:
+    def made(dataset: Dataset, effort: Effort) -> Scorer:
+        settings = recipe_settings(recipe, effort.overrides)
+        config = replace(settings.model, repeats=dataset.repeats, seed=effort.seed, threads=effort.threads, **model)
+        training = settings.training if effort.trained else None
+        return WorkerScorer(dataset, config, settings.learning, training, effort.batch_events, effort.name(name))
+
+    return made
 
 
 SCORERS: dict[str, Callable[[Dataset, Effort], Scorer]] = {
@@ -78,13 +90,11 @@ SCORERS: dict[str, Callable[[Dataset, Effort], Scorer]] = {
     "markov": lambda dataset, _: counter_scorer.markov(dataset),
     "mix": lambda dataset, _: counter_scorer.mix(dataset),
     "ratings": lambda dataset, _: RatingMeans(dataset),
-    "network": lambda dataset, effort: _worker(dataset, effort, "network", experts=False),
-    "worker": lambda dataset, effort: _worker(dataset, effort, "worker"),
-    "trained-network": lambda dataset, effort: _worker(dataset, effort, "trained-network", experts=False, trained=True),
-    "trained": lambda dataset, effort: _worker(dataset, effort, "trained", trained=True),
+    "network": _worker(DEFAULT, "network", experts=False),
+    "worker": _worker(DEFAULT, "worker"),
+    **{name: _worker(name, name) for name in RECIPES if name != DEFAULT},
 }
-"""What can be scored, by name: `network` is the worker without its count experts; both learn from nothing in the pass
-that is scored, unless they are `trained` on the past before it"""
+"""What can be scored, by name; `network` is the worker without its count experts, the last are recipes"""
 
 DEFAULT_SCORERS = ("popularity", "markov", "mix", "worker")
 

@@ -17,6 +17,7 @@ from bench.errors import BenchError
 from bench.protocols import PROTOCOLS, plan, replay
 from bench.quality import DEFAULT_PROTOCOL, DEFAULT_SCORERS, SCORERS, Effort, LogReport, figures, merge, scorers
 from models.errors import ModelError
+from streams.errors import SettingsError
 
 _screen = Console()
 
@@ -31,6 +32,18 @@ def quality(
         typer.Option(help=f"Score only this one, once or more: {', '.join(SCORERS)}."),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Events in one step of the worker.")] = Effort.batch_events,
+    trained: Annotated[
+        bool,
+        typer.Option(
+            "--trained",
+            help="Train the workers on the first 60 % (where the scored part is not learnt: on the past) beforehand; "
+            "without, they learn from nothing in the pass that is scored.",
+        ),
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting of the workers; may be repeated."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the worker's weights and learning.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the worker's computation.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first events of each log.")] = None,
@@ -47,7 +60,7 @@ def quality(
     was a candidate. Errors are standard errors of paired differences, resampled by
     users.
     """
-    effort = Effort(batch, seed, threads)
+    effort = Effort(batch, seed, threads, trained, tuple(set_ or ()))
     try:
         for name in data:
             report = _score(name, logs, limit, protocol, list(scorer or DEFAULT_SCORERS), effort)
@@ -59,7 +72,7 @@ def quality(
                 merge(json, report.results())
             if pictures is not None:
                 _draw(report, pictures)
-    except (BenchError, ModelError) as error:
+    except (BenchError, ModelError, SettingsError) as error:
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
         raise typer.Exit(1) from None
 

@@ -28,8 +28,8 @@ from models.items import Items
 from models.memory import Timeline
 from models.mixer import MIXER_EVENTS
 from models.mixture import Moments
-from models.network import InterestNetwork
-from models.prediction import Predictions
+from models.network import InterestNetwork, Reading
+from models.prediction import InterestParts, Predictions
 from models.recurrence import recur, stored
 from models.reviews import Reviews
 from models.scores import Scores
@@ -300,4 +300,15 @@ class Engine:
             because=because,
             because_weight=weight,
             model_version=self._version,
+            parts=_parts(moments.reading),
         )
+
+
+def _parts(reading: Reading) -> InterestParts | None:
+    if reading.long_term is None:
+        return None
+    short, long = (
+        each.float().nan_to_num(nan=0.0).cpu().numpy()
+        for each in (reading.interest - reading.long_term, reading.long_term)
+    )
+    return InterestParts(short, long)

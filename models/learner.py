@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
 from models.device import device_of
+from models.dropout import Dropout
 from models.errors import WeightsError
 from models.events import EventBatch
 from models.items import Items
-from models.network import Dropout, InterestNetwork
+from models.network import InterestNetwork
 from models.objective import Competitors, gradients
 from models.optimizer import Optimizer
 from models.simhash import BYTES

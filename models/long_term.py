@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.config import ModelConfig
 from models.copying import NEVER
+from models.dropout import Dropout
 
 
 class LongTerm(nn.Module):
@@ -26,11 +27,12 @@ class LongTerm(nn.Module):
         seen = self.convolution(window).relu().masked_fill(~valid.unsqueeze(2), NEVER)  # [P, K, H]
         return self._pooled(seen.amax(1))
 
-    def along(self, x: Tensor) -> Tensor:
+    def along(self, x: Tensor, dropout: Dropout | None = None) -> Tensor:
         """[B, T, D] after each step of windows x [B, T, D], oldest first."""
         seen = self.convolution(x).relu().transpose(1, 2)  # [B, H, T]
         padded = nn.functional.pad(seen, (self._ring - 1, 0), value=NEVER)
-        return self._pooled(nn.functional.max_pool1d(padded, self._ring, 1).transpose(1, 2))  # [B, T, H]
+        most = nn.functional.max_pool1d(padded, self._ring, 1).transpose(1, 2)  # [B, T, H]
+        return self._pooled(most if dropout is None else dropout.of_fused(most))
 
     def before(self, like: Tensor) -> Tensor:
         """[D] before the first event."""

@@ -37,9 +37,8 @@ class Moments:
     """[P, bytes] bitmap of the items that the user had; None where they may come back"""
 
     def __getitem__(self, rows: slice) -> "Moments":
-        reading = Reading(self.reading.interest[rows], self.reading.attention[rows], self.reading.copied[rows])
         windows = Windows(self.windows.steps[rows], self.windows.valid[rows])
-        return Moments(reading, windows, self.steps[rows], None if self.seen is None else self.seen[rows])
+        return Moments(self.reading[rows], windows, self.steps[rows], None if self.seen is None else self.seen[rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from models.attention import Attention
 from models.config import ModelConfig
 from models.content import content_width
 from models.copying import NEVER, Copying
+from models.dropout import Dropout
 from models.errors import WeightsError
 from models.events import EVENT_TYPES
 from models.fusion import fusion
@@ -48,6 +49,10 @@ class Reading:
     """[P, K] probability that the next event repeats the step's item; all 0 where items do not come back"""
     long_term: Tensor | None = None
     """[P, D] the part of `interest` that comes from the events as a set; None in a network without it"""
+
+    def __getitem__(self, rows: slice) -> "Reading":
+        long_term = None if self.long_term is None else self.long_term[rows]
+        return Reading(self.interest[rows], self.attention[rows], self.copied[rows], long_term)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class InterestNetwork(nn.Module):
         self.long_term = LongTerm(config) if config.long_term else None
         self.copying = Copying(config) if config.repeats == "allow" else None
         # How far apart probabilities lie, where the loss itself says nothing of them.
-        self.log_scale = nn.Parameter(torch.zeros(())) if config.objective == "degree" else None
+        self.log_scale = nn.Parameter(torch.zeros(1)) if config.objective == "degree" else None
         self._initialise()
         self.grow(rows)
 
@@ -126,19 +131,18 @@ class InterestNetwork(nn.Module):
         text = None
         if self.config.fusion != "linear" and windows.steps.text.any():
             text = torch.from_numpy(unhash(windows.steps.text[:, 0])).to(h.device)  # [P, BITS]
-        interest = self.fusion(fused, text)
+        scale = 1.0 if self.log_scale is None else self.log_scale.exp()
+        interest = self.fusion(fused, text) * scale
         long_term = None
         if self.long_term is not None:
-            long_term = self.long_term.read(window, valid)
+            long_term = self.long_term.read(window, valid) * scale
             interest = interest + long_term
-        if self.log_scale is not None:
-            interest = interest * self.log_scale.exp()
         copied = attention.new_zeros(1, 1).expand_as(attention)
         if self.copying is not None:
             copied = self.copying.read(h, window, valid & repeatable, fused)
         return Reading(interest, attention * begun, copied, long_term)
 
-    def interests(self, table: Tensor, steps: StepTensors, dropout: "Dropout | None" = None) -> Run:
+    def interests(self, table: Tensor, steps: StepTensors, dropout: Dropout | None = None) -> Run:
         """What windows [B, T], oldest step first and begun from zero, say before each step and after the last.
 
         Steps further back than the ring reaches are seen by the LSTM alone, as in a worker.
@@ -165,7 +169,7 @@ class InterestNetwork(nn.Module):
         after = self.fusion(fused, text)  # [B, T, D]
         first = self.fusion(fused.new_zeros(1, 1, fused.shape[2]), None)  # [1, 1, D]
         if self.long_term is not None:
-            after = after + self.long_term.along(x)
+            after = after + self.long_term.along(x, dropout)
             first = first + self.long_term.before(x)
         interest = torch.cat([first.expand(len(x), -1, -1), after], 1)  # [B, T + 1, D]
         if self.copying is None:
@@ -232,23 +236,3 @@ class InterestNetwork(nn.Module):
             block = torch.randn(end - start, self.config.width, generator=generator) * scale
             yield block[low - start :].to(self.item)
             low = end
-
-
-class Dropout:
-    """Noise for training, drawn from a seed of its own; what is kept is scaled up so that sums stay."""
-
-    def __init__(self, of_input: float, of_fused: float, seed: int, device: torch.device) -> None:
-        self._shares = of_input, of_fused
-        self._generator = torch.Generator(device).manual_seed(seed)
-
-    def of_input(self, x: Tensor) -> Tensor:
-        """Inputs x with some numbers left out."""
-        return self._drop(x, self._shares[0])
-
-    def of_fused(self, fused: Tensor) -> Tensor:
-        """[h; v; x] with some numbers left out."""
-        return self._drop(fused, self._shares[1])
-
-    def _drop(self, tensor: Tensor, share: float) -> Tensor:
-        kept = torch.rand(tensor.shape, generator=self._generator, device=tensor.device) >= share
-        return tensor * kept / (1 - share)

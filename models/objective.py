@@ -1,8 +1,8 @@
 """The training loss of windows of events: of the next item among all known ones, or among a sample.
 
 softmax: cross-entropy. sigmoid: the binary cross-entropy of every item, the one that came against the others. degree:
-squared error of u · E', 1 for the one that came and 0 for the others (Hu, Koren & Volinsky, 2008); cross-entropy then
-only says how far apart probabilities lie.
+squared error of u · E', 1 for the one that came and 0 for the others, which weigh less: that they did not come says
+little (Hu, Koren & Volinsky, 2008); cross-entropy then only says how far apart probabilities lie.
 
 The sample stands for the whole: an item drawn m times in S draws of probability q each counts as m / (S q) items of its
 score (the logQ correction of Bengio & Senécal, 2008), and the true item counts as itself; so the normaliser is right on
@@ -20,12 +20,17 @@ from torch.nn.functional import cross_entropy, logsigmoid, softplus
 
 from models.content import ItemContent
 from models.copying import NEVER
+from models.dropout import Dropout
 from models.events import TYPE_WEIGHT
-from models.network import ITEM_TABLES, Dropout, InterestNetwork
+from models.network import ITEM_TABLES, InterestNetwork
 from models.optimizer import Change
 from models.windows import TrainingWindows
 
 _FORBIDDEN = float("-inf")
+
+# R@10 on ml-100k's events from 40 % to 70 %: 1 .169, 10 .180, 100 .157; where each weighs like the one that came .089.
+_OTHERS = 10.0
+"""Weight of the squared error of all items that did not come, beside that of the one that did"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +198,19 @@ def _loss(
 
 def _scored(
     network: InterestNetwork, matched: Tensor, bias: Tensor, own: Tensor, log_count: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor | float, Tensor]:
     """The loss [P] that is not cross-entropy, and the scores [P, R] that cross-entropy is taken of."""
+    if network.config.objective == "softmax":
+        return 0.0, matched + bias
     count = log_count.exp().scatter(1, own, 0.0)  # [P, R] of the others
     if network.config.objective == "sigmoid":
-        score = matched + bias
+        # A network that knows nothing yet gives each of N items the chance 1 / (N + 1), not 1 / 2.
+        score = matched + bias - count.sum(1, keepdim=True).log1p()
         return softplus(-score.gather(1, own)).squeeze(1) + (softplus(score) * count).sum(1), score.detach()
-    if network.log_scale is not None:
-        error = (1 - matched.gather(1, own)).squeeze(1) ** 2 + (matched**2 * count).sum(1)
-        return error, matched.detach() * network.log_scale.exp() + bias
-    return matched.new_zeros(len(matched)), matched + bias
+    assert network.log_scale is not None
+    each = _OTHERS / count.sum(1).clamp(min=1)  # [P]
+    error = (1 - matched.gather(1, own)).squeeze(1) ** 2 + each * (matched**2 * count).sum(1)
+    return error, matched.detach() * network.log_scale.exp() + bias
 
 
 def _with_copies(log_p: Tensor, score: Tensor, gate: Tensor, repeatable: Tensor, same: Tensor) -> Tensor:

@@ -7,6 +7,16 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
+class InterestParts:
+    """What the users' interest vectors are the sums of."""
+
+    short_term: NDArray[np.float32]
+    """[P, D] of the recurrent state, attention and last event"""
+    long_term: NDArray[np.float32]
+    """[P, D] of the last events as a set"""
+
+
+@dataclass(frozen=True, slots=True)
 class Predictions:
     """P distributions over the items, cut to the k most probable, with categories and reasons. Always finite."""
 
@@ -27,6 +37,8 @@ class Predictions:
     because_weight: NDArray[np.float32]
     """[P, b] their shares in the most probable item (explanation.py); what is left to 1 is others' or popularity's"""
     model_version: int
+    parts: InterestParts | None = None
+    """Where the network keeps short and long term apart"""
 
     def __len__(self) -> int:
         return len(self.event)

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from models.config import ModelConfig, TrainingConfig
 from models.device import device_of
+from models.dropout import Dropout
 from models.errors import TrainingError
 from models.items import Items
 from models.lives import Lives, Stretches
-from models.network import Dropout, InterestNetwork
+from models.network import InterestNetwork
 from models.objective import Competitors, Gradients, gradients, log_loss
 from models.optimizer import Optimizer
 from models.weights import Weights

@@ -3,15 +3,12 @@
 import asyncio
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from streams.command_line import CommandLine, Commands
-from streams.kafka_commands import kafka_app
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from streams.command_line import CommandLine, Commands, console
+from streams.kafka_cli import kafka_app
 
 app = typer.Typer(
     cls=Commands,
@@ -20,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="[dim]--config and --set may stand anywhere: interest-stream worker --set predictions.per=event[/]",
+    epilog="[dim]--recipe, --config and --set may stand anywhere: interest-stream worker --recipe horizon[/]",
 )
 app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
 
@@ -42,6 +39,9 @@ def interest_stream(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated.")
     ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A network known by name: see `recipes`.", show_default="default")
+    ] = None,
 ) -> None:
     """Events of users in, what each will want next out, over Apache Kafka.
 
@@ -53,7 +53,7 @@ def interest_stream(
                     interest-stream tail
                     interest-stream show USER
     """
-    ctx.obj = CommandLine(config, list(overrides or ()))
+    ctx.obj = CommandLine(config, list(overrides or ()), recipe)
     # A client's own log repeats what its exceptions say; the worker's journal turns it on again.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
@@ -217,7 +217,8 @@ def config(
 ) -> None:
     """Print every setting, its value and where that came from.
 
-    Sources, each overruling the one before: defaults, interest.toml, environment (INTEREST_KAFKA__GROUP_ID=…), --set.
+    Sources, each overruling the one before: defaults, --recipe, interest.toml, environment
+    (INTEREST_KAFKA__GROUP_ID=…), --set.
     """
     settings = ctx.obj.settings()
     if toml:
@@ -235,6 +236,20 @@ def config(
         meaning = Text(row.help, "dim", no_wrap=True, overflow="ellipsis")
         table.add_row(row.key, Text(str(row.value), style), Text(row.source, style), meaning)
     console().print(table)
+
+
+@app.command()
+def recipes() -> None:
+    """List the networks that are known by name, for --recipe.
+
+    interest-stream worker --recipe long-short
+    """
+    from rich.markup import escape
+
+    from streams.recipes import RECIPES, recipe_line
+
+    for name in RECIPES:
+        console().print(f"[bold]{name:<16}[/]{escape(recipe_line(name))}", soft_wrap=True)
 
 
 @app.command()
@@ -274,13 +289,6 @@ def demo(
     line: CommandLine = ctx.obj
     options = DemoOptions(events, items, columns, seconds, rate, limit, repeats, user, seed, keep)
     raise typer.Exit(run_demo(line, options, console(), json))
-
-
-def console() -> "Console":
-    """The terminal."""
-    from rich.console import Console
-
-    return Console(highlight=False)
 
 
 def main() -> None:

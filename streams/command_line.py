@@ -8,11 +8,13 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from streams.settings import Settings
 
 EX_INTERRUPTED = 130
 _OURS = ("streams", "state", "models")
-_SETTINGS_OPTIONS = ("--config", "--set")
+_SETTINGS_OPTIONS = ("--recipe", "--config", "--set")
 
 
 @dataclass(slots=True)
@@ -21,18 +23,19 @@ class CommandLine:
 
     config: Path | None = None
     overrides: list[str] = field(default_factory=list)
+    recipe: str | None = None
     loaded: "Settings | None" = None
 
     def settings(self) -> "Settings":
         """The settings; `SettingsError` names every fault."""
         from streams.settings import load_settings
 
-        self.loaded = load_settings(self.config, self.overrides)
+        self.loaded = load_settings(self.config, self.overrides, self.recipe)
         return self.loaded
 
 
 class Commands(TyperGroup):
-    """Takes --config and --set at any place of the line, and ends with one message on every expected error."""
+    """Takes --recipe, --config and --set at any place, and ends with one message on every expected error."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The line with the settings options moved before the command."""
@@ -54,7 +57,7 @@ class Commands(TyperGroup):
 
 
 def settings_first(args: list[str]) -> list[str]:
-    """The same words with --config and --set, and their values, in front."""
+    """The same words with the settings options, and their values, in front."""
     front: list[str] = []
     rest: list[str] = []
     words = iter(args)
@@ -85,3 +88,10 @@ def explain(error: Exception, line: CommandLine | None) -> str | None:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return None
+
+
+def console() -> "Console":
+    """The terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False)

@@ -3,18 +3,19 @@
 Parallel flat arrays, and what numpy can do for all rows is done once per batch: this runs for every event.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Annotated, Final
 
 import msgspec
 import numpy as np
 import orjson
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from numpy.typing import NDArray
 
 from models.items import Items
-from models.prediction import Predictions
+from models.prediction import InterestParts, Predictions
 from streams.events import UserEvent
 
 SCHEMA_VERSION: Final = 1
@@ -48,6 +49,12 @@ class Prediction(Struct, gc=False):
     category_p: Annotated[list[Probability], Meta(description="Their probabilities, over all items.")]
     because: Annotated[list[str], Meta(description="The user's past items that carried the prediction.")]
     because_weight: Annotated[list[Probability], Meta(description="Their shares of the attention.")]
+    short_term: Annotated[
+        list[float] | UnsetType, Meta(description="Interest of the moment, as a vector; in models that keep it apart.")
+    ] = UNSET
+    long_term: Annotated[
+        list[float] | UnsetType, Meta(description="Lasting interest, likewise; items are scored by the sum of both.")
+    ] = UNSET
     schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
 
 
@@ -80,12 +87,13 @@ def encode(predictions: Predictions, causes: Causes, items: Items, emitted_at_ms
     category_columns = _columns(predictions.category, 0, items.categories.__getitem__, cut(predictions.category_p))
     because_columns = _columns(predictions.because, 1, items.id, cut(predictions.because_weight))
     values = []
-    for index, names, p, other, categories, category_p, because, weight in zip(
+    for index, names, p, other, categories, category_p, because, weight, vectors in zip(
         predictions.event.tolist(),
         *item_columns,
         other_p.tolist(),
         *category_columns,
         *because_columns,
+        _vectors(predictions.parts, len(predictions)),
         strict=True,
     ):
         event, partition, offset = causes.event[index], causes.partition[index], causes.offset[index]
@@ -108,6 +116,7 @@ def encode(predictions: Predictions, causes: Causes, items: Items, emitted_at_ms
                     "category_p": category_p,
                     "because": because,
                     "because_weight": weight,
+                    **vectors,
                 }
             )
         )
@@ -121,6 +130,23 @@ def cut(p: NDArray[np.float32]) -> NDArray[np.float64]:
         digits = np.clip(4.0 - np.floor(np.log10(wide)), 0.0, 15.0)
     scale = 10.0**digits
     return np.floor(wide * scale) / scale
+
+
+def rounded(numbers: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The numbers to four digits, those from 10 000 on to whole ones; short as JSON. Same shape."""
+    wide = numbers.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        digits = np.clip(3.0 - np.floor(np.log10(np.abs(wide))), 0.0, 15.0)
+    scale = 10.0**digits
+    return np.rint(wide * scale) / scale
+
+
+def _vectors(parts: InterestParts | None, rows: int) -> Iterable[dict[str, list[float]]]:
+    """Short- and long-term interest by row; nothing where the model does not keep them apart."""
+    if parts is None:
+        return repeat({}, rows)
+    short, long = rounded(parts.short_term).tolist(), rounded(parts.long_term).tolist()
+    return ({"short_term": one, "long_term": other} for one, other in zip(short, long, strict=True))
 
 
 def _columns(

@@ -1,4 +1,4 @@
-"""Settings: one frozen object, put together from defaults < interest.toml < environment < overrides.
+"""Settings: one frozen object, put together from defaults < recipe < interest.toml < environment < overrides.
 
 Sections live with the part that they turn: streams.sections and models.config.
 """
@@ -8,7 +8,8 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -18,6 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from streams.errors import SettingsError
+from streams.recipes import RECIPES, recipe_file
 from streams.sections import (
     CHANGELOG_SUFFIX,
     STRICT,
@@ -107,25 +109,50 @@ class _Entry(NamedTuple):
     source: str
 
 
-def load_settings(file: Path | None = None, overrides: Sequence[str] = ()) -> Settings:
+def load_settings(file: Path | None = None, overrides: Sequence[str] = (), recipe: str | None = None) -> Settings:
     """The settings of this process; reads `file`, or ./interest.toml where present, and os.environ.
 
-    `overrides` are "section.key=value". Raises SettingsError with every fault of every source, hidden ones included.
+    `overrides` are "section.key=value", `recipe` is one of RECIPES. Raises SettingsError with every fault of every
+    source, hidden ones included.
     """
     faults: list[str] = []
-    values: dict[str, dict[str, object]] = {}
+    if file is None and DEFAULT_FILE.is_file():
+        file = DEFAULT_FILE
+    entries = [
+        *_from_recipe(recipe, faults),
+        *(_from_file(file, str(file), faults) if file is not None else ()),
+        *_from_environment(),
+        *_from_overrides(overrides, faults),
+    ]
+    return _settings(entries, faults)
+
+
+def recipe_settings(recipe: str, overrides: Sequence[str] = ()) -> Settings:
+    """The defaults with this recipe and these overrides, whatever file and environment say."""
+    faults: list[str] = []
+    return _settings([*_from_recipe(recipe, faults), *_from_overrides(overrides, faults)], faults)
+
+
+def _settings(entries: Iterable[_Entry], faults: list[str]) -> Settings:
+    values: defaultdict[str, dict[str, object]] = defaultdict(dict)
+    sound: defaultdict[str, dict[str, object]] = defaultdict(dict)  # what of them is good alone
     sources: dict[str, str] = {}
-    for entry in (*_from_file(file, faults), *_from_environment(), *_from_overrides(overrides, faults)):
+    doubtful: list[_Entry] = []
+    for entry in entries:
         section, key, value, source = entry
         if fault := _unknown(entry):
             faults.append(fault)
             continue
-        try:
-            _SETTINGS.validate_python({section: {key: value}})
-        except ValidationError as error:
-            faults += [f"{source}: {section}.{key} = {value!r}: {fault}" for fault in _messages(error)]
-        values.setdefault(section, {})[key] = value
+        values[section][key] = value
         sources[f"{section}.{key}"] = source
+        if _wrong(section, {key: value}):
+            doubtful.append(entry)
+            sound[section].pop(key, None)
+        else:
+            sound[section][key] = value
+    for section, key, value, source in doubtful:  # one may be good only beside another: a width beside its fusion
+        wrong = _wrong(section, {**sound[section], key: value})
+        faults += [f"{source}: {section}.{key} = {value!r}: {fault}" for fault in wrong]
     if not faults:
         try:
             return _SETTINGS.validate_python({**values, "sources": sources})
@@ -135,11 +162,16 @@ def load_settings(file: Path | None = None, overrides: Sequence[str] = ()) -> Se
     raise SettingsError(faults)
 
 
-def _from_file(file: Path | None, faults: list[str]) -> Iterator[_Entry]:
-    if file is None:
-        if not DEFAULT_FILE.is_file():
-            return
-        file = DEFAULT_FILE
+def _from_recipe(recipe: str | None, faults: list[str]) -> Iterator[_Entry]:
+    if recipe is None:
+        return
+    if recipe in RECIPES:
+        yield from _from_file(recipe_file(recipe), f"recipe {recipe}", faults)
+    else:
+        faults.append(f"--recipe {recipe}: there is no such recipe, there are {', '.join(RECIPES)}")
+
+
+def _from_file(file: Path, source: str, faults: list[str]) -> Iterator[_Entry]:
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -152,7 +184,7 @@ def _from_file(file: Path | None, faults: list[str]) -> Iterator[_Entry]:
         if table == {} and section in _OPTIONS:
             continue  # every key of the section is commented out
         keys = table if isinstance(table, dict) and table else {"": table}
-        yield from (_Entry(section, key, value, str(file)) for key, value in keys.items())
+        yield from (_Entry(section, key, value, source) for key, value in keys.items())
 
 
 def _from_environment() -> Iterator[_Entry]:
@@ -170,6 +202,14 @@ def _from_overrides(overrides: Sequence[str], faults: list[str]) -> Iterator[_En
             yield _Entry(section, key, value, f"--set {path.strip()}")
         else:
             faults.append(f"--set {override}: is not section.key=value")
+
+
+def _wrong(section: str, values: Mapping[str, object]) -> list[str]:
+    try:
+        _SETTINGS.validate_python({section: values})
+    except ValidationError as error:
+        return _messages(error)
+    return []
 
 
 def _unknown(entry: _Entry) -> str | None:

@@ -37,9 +37,13 @@ class WorkerProcess:
     The worker ends with this process, however that ends.
     """
 
-    def __init__(self, settings: Sequence[str], log: Path, config: Path | None = None):
+    def __init__(self, settings: Sequence[str], log: Path, config: Path | None = None, recipe: str | None = None):
         self.log = log
-        self._arguments = [*(["--config", str(config)] if config else []), *(f"--set={text}" for text in settings)]
+        self._arguments = [
+            *([f"--config={config}"] if config else []),
+            *([f"--recipe={recipe}"] if recipe else []),
+            *(f"--set={text}" for text in settings),
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

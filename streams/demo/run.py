@@ -55,9 +55,9 @@ def run_demo(line: CommandLine, options: DemoOptions, console: Console, json_fil
                 "predictions.top_items=10",
                 "predictions.top_categories=12",
             ]
-            worker = WorkerProcess(overrides, folder / "worker.log", line.config)
+            worker = WorkerProcess(overrides, folder / "worker.log", line.config, line.recipe)
             stack.callback(worker.stop)
-            run = DemoRun(load_settings(line.config, overrides), feed, worker, board, dashboard)
+            run = DemoRun(load_settings(line.config, overrides, line.recipe), feed, worker, board, dashboard)
             summary = asyncio.run(run.run(None if console.is_terminal else console))
     summary.report(console)
     if json_file is not None:

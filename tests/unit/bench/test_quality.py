@@ -7,7 +7,8 @@ from rich.console import Console
 from bench.counter_scorer import markov, mix
 from bench.errors import BenchError
 from bench.protocols import plan, replay
-from bench.quality import Effort, LogReport, differences, figures, merge, scorers
+from bench.quality import SCORERS, Effort, LogReport, differences, figures, merge, scorers
+from streams.recipes import RECIPES
 from tests.unit.bench.small_logs import random_log
 
 LOG = random_log()
@@ -60,7 +61,8 @@ def test_other_protocols_and_efforts_have_names_of_their_own() -> None:
     assert other.stem == "small-split"
     assert other.difference_table() is None
     assert Effort().name("worker") == "worker"
-    assert Effort(batch_events=32, seed=1).name("network") == "network, batches of 32, seed 1"
+    effort = Effort(batch_events=32, seed=1, trained=True, overrides=("model.ring=9",))
+    assert effort.name("network") == "network, trained, batches of 32, seed 1, model.ring=9"
 
 
 def test_tables_fit_a_narrow_screen(report: LogReport) -> None:
@@ -99,3 +101,9 @@ def test_scorers_are_made_once_each_by_name() -> None:
     assert [scorer.name for scorer in made] == ["mix", "ratings"]
     with pytest.raises(BenchError, match="there are popularity, markov"):
         scorers(LOG, ["luck"], Effort())
+
+
+def test_every_recipe_is_a_scorer_by_its_name() -> None:
+    made = scorers(LOG, ["fusion", "horizon"], Effort(batch_events=32))
+    assert [scorer.name for scorer in made] == ["fusion, batches of 32", "horizon, batches of 32"]
+    assert set(RECIPES) - set(SCORERS) == {"default"}  # which is the worker

@@ -18,14 +18,15 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_log_is_scored_printed_saved_and_drawn(file: Path, tmp_path: Path) -> None:
     results, pictures = tmp_path / "quality.json", tmp_path / "pictures"
-    options = ["--limit", "1000", "--scorer", "mix", "--scorer", "ratings", "--scorer", "trained"]
+    options = ["--limit", "1000", "--scorer", "mix", "--scorer", "ratings", "--scorer", "worker", "--trained"]
+    options += ["--set", "training.epochs=1"]
     shown = CliRunner().invoke(
         app, ["quality", "--data", str(file), *options, "--json", str(results), "--pictures", str(pictures)]
     )
     assert shown.exit_code == 0, shown.output
     assert "log.csv, prequential: 300 events scored" in shown.output
     found = json.loads(results.read_text())["log.csv"]
-    assert set(found) == {"mix", "ratings", "trained"}
+    assert set(found) == {"mix", "ratings", "worker, trained, training.epochs=1"}
     assert all(each["events"] == 300 for each in found.values())
     assert found["ratings"]["rmse"] > found["ratings"]["mae"] > 0
     assert {picture.name for picture in pictures.iterdir()} >= {"log.csv-recall.png", "log.csv-gain.png"}
@@ -38,6 +39,7 @@ def test_a_log_is_scored_printed_saved_and_drawn(file: Path, tmp_path: Path) -> 
         (["--data", "ml-100k", "--logs", "/nowhere"], "name yours with --logs"),
         (["--protocol", "luck"], "there are prequential"),
         (["--scorer", "luck"], "there are popularity"),
+        (["--set", "model.depth=3"], "unknown key model.depth"),
     ],
 )
 def test_what_cannot_be_scored_is_an_error_that_says_what_there_is(options: list[str], said: str, file: Path) -> None:

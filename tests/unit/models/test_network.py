@@ -5,7 +5,7 @@ import torch
 from models.config import ModelConfig
 from models.errors import WeightsError
 from models.memory import Windows
-from models.network import Dropout, InterestNetwork
+from models.network import InterestNetwork
 from models.weights import Weights
 from tests.unit.models.sequences import steps_of, tensors_of
 
@@ -103,14 +103,3 @@ def test_attention_needs_no_projected_ring(config: ModelConfig) -> None:
     torch.testing.assert_close(reading.attention, expected)
     value = (expected.unsqueeze(2) * values).sum(1)
     torch.testing.assert_close(reading.interest, network.fusion(torch.cat([h, value, window[:, 0]], 1), None))
-
-
-def test_dropout_keeps_the_mean_and_repeats_by_seed() -> None:
-    cpu = torch.device("cpu")
-    ones = torch.ones(200, 200)
-    first, second = (Dropout(0.2, 0.6, 5, cpu) for _ in range(2))
-    dropped = first.of_fused(ones)
-    assert torch.equal(dropped, second.of_fused(ones))
-    assert (dropped == 0).float().mean() == pytest.approx(0.6, abs=0.02)
-    assert dropped.mean() == pytest.approx(1, abs=0.05)
-    assert (first.of_input(ones) == 0).float().mean() == pytest.approx(0.2, abs=0.02)

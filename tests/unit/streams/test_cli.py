@@ -10,8 +10,9 @@ from typer.testing import CliRunner, Result
 from streams.cli import app
 from streams.files.event_logs import read_events
 from streams.files.item_files import read_items
+from streams.recipes import RECIPES, recipe_line
 
-COMMANDS = ["worker", "topics", "train", "replay", "synthesize", "tail", "show", "config", "demo", "kafka"]
+COMMANDS = ["worker", "topics", "train", "replay", "synthesize", "tail", "show", "config", "recipes", "demo", "kafka"]
 NO_BROKER = "kafka.bootstrap_servers=127.0.0.1:1"
 ROOT = Path(__file__).parents[3]
 
@@ -63,6 +64,18 @@ def test_config_prints_each_setting_with_its_source() -> None:
     assert lines["kafka.group_id"][:2] == ["interest", "default"]
 
 
+def test_config_prints_what_a_recipe_sets() -> None:
+    result = run("config", "--recipe", "fusion")
+    lines = {line.split()[0]: line.split()[1:] for line in result.output.splitlines()}
+    assert lines["model.fusion"][:3] == ["gate", "recipe", "fusion"]
+
+
+def test_recipes_are_listed_with_what_they_are() -> None:
+    lines = run("recipes").output.splitlines()
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    assert lines[1].endswith(recipe_line("fusion"))
+
+
 def test_config_as_toml_is_a_settings_file(tmp_path: Path) -> None:
     (tmp_path / "interest.toml").write_text(run("config", "--toml", "--set=kafka.group_id=mine").output)
     result = run("config")
@@ -77,6 +90,7 @@ def test_config_as_toml_is_a_settings_file(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["config", "--set", "worker.nothing=1"], "error: --set worker.nothing: unknown key"),
+        (["worker", "--recipe", "luck"], "error: --recipe luck: there is no such recipe, there are default, "),
         (["config", "--config", "none.toml"], "error: none.toml: can't be read"),
         (["replay", "none.csv"], "error: none.csv: cannot be read: No such file or directory"),
         (["replay", "none.csv", "--columns", "who=x"], "expected ROLE=COLUMN"),

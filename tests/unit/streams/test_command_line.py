@@ -10,10 +10,11 @@ from state.errors import FolderInUseError
 from streams.command_line import CommandLine, explain, settings_first
 from streams.errors import TopicError
 
+OPTIONS = [["--set", "a.b=c"], ["--set=a.b=c"], ["--recipe", "fusion"], ["--recipe=fusion"], ["--config", "c"]]
 WORDS = st.text("ab-=", min_size=1, max_size=4).filter(lambda word: not word.startswith("--"))
 
 
-@given(st.lists(WORDS, max_size=6), st.integers(0, 6), st.sampled_from([["--set", "a.b=c"], ["--set=a.b=c"]]))
+@given(st.lists(WORDS, max_size=6), st.integers(0, 6), st.sampled_from(OPTIONS))
 def test_a_settings_option_moves_to_the_front_from_any_place(words: list[str], place: int, option: list[str]) -> None:
     assert settings_first([*words[:place], *option, *words[place:]]) == [*option, *words]
 

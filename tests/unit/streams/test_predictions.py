@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -6,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from msgspec import UNSET
 
 from models.items import Items
-from models.prediction import Predictions
+from models.prediction import InterestParts, Predictions
 from streams.events import UserEvent
-from streams.predictions import Causes, Prediction, Source, cut, decode, encode
+from streams.predictions import Causes, Prediction, Source, cut, decode, encode, rounded
 
 P = np.float32
 
@@ -78,6 +80,26 @@ def test_each_prediction_belongs_to_the_event_it_points_at(items: Items, causes:
         ("user-events:3:991:m17", "u0", "e0", 118, ["i2"]),
     ]
     assert read[0].source == Source("user-events", 4, 7)
+
+
+def test_short_and_long_term_are_told_where_the_model_keeps_them_apart(items: Items, causes: Causes) -> None:
+    without = predictions([2, 0], [[1], [2]], [[0.5], [0.25]])
+    short, long = np.array([[0.123456, -2.0], [0, 1e-9]], P), np.array([[3.00001, 12345.6], [-0.0004321987, 1]], P)
+    values = encode(replace(without, parts=InterestParts(short, long)), causes, items, 0)
+    read = [decode(value) for value in values]
+    assert [p.short_term for p in read] == [[0.1235, -2.0], [0.0, 1e-9]]
+    assert [p.long_term for p in read] == [[3.0, 12346.0], [-0.0004322, 1.0]]
+    plain = encode(without, causes, items, 0)
+    assert [b"short_term" in value or b"long_term" in value for value in plain] == [False, False]
+    assert decode(plain[0]).long_term is UNSET
+    assert json.loads(values[0]).keys() - json.loads(plain[0]).keys() == {"short_term", "long_term"}
+
+
+@given(arrays(P, 20, elements=st.floats(-9999, 9999, width=32)))
+def test_numbers_of_vectors_keep_four_digits(numbers: np.ndarray[tuple[int], np.dtype[np.float32]]) -> None:
+    found = rounded(numbers)
+    np.testing.assert_allclose(found, numbers, rtol=5.001e-4, atol=1e-15)
+    np.testing.assert_array_equal(rounded(found.astype(P)), found)
 
 
 def test_padding_is_left_out_row_by_row(items: Items, causes: Causes) -> None:

@@ -145,3 +145,6 @@ def test_a_prediction_that_is_encoded_is_valid() -> None:
         without = {name: prediction[name] for name in prediction if name != field}
         assert valid("interest-prediction", without) == (field == "schema_version")
     assert not valid("interest-prediction", prediction | {"other_p": 1.5})
+    vectors = {"short_term": [0.5, -1.25], "long_term": [0.0, 3.0]}
+    assert valid("interest-prediction", prediction | vectors)
+    assert not valid("interest-prediction", prediction | vectors | {"long_term": None})

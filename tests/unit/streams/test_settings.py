@@ -5,7 +5,7 @@ import pytest
 
 from streams.errors import SettingsError
 from streams.sections import KafkaSettings, TopicSettings
-from streams.settings import ENVIRONMENT_PREFIX, Settings, load_settings
+from streams.settings import ENVIRONMENT_PREFIX, Settings, load_settings, recipe_settings
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +18,9 @@ def _empty_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-def faults(file: Path | None = None, *overrides: str) -> tuple[str, ...]:
+def faults(file: Path | None = None, *overrides: str, recipe: str | None = None) -> tuple[str, ...]:
     with pytest.raises(SettingsError) as error:
-        load_settings(file, overrides)
+        load_settings(file, overrides, recipe)
     return error.value.faults
 
 
@@ -49,6 +49,35 @@ def test_a_later_source_wins_and_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert source_of(settings, "kafka.group_id") == "environment variable INTEREST_KAFKA__GROUP_ID"
     assert source_of(settings, "topics.partitions") == "--set topics.partitions"
     assert source_of(settings, "worker.cache_mb") == "default"
+
+
+def test_every_other_source_wins_over_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("interest.toml").write_text("[model]\nlayers = 3\n")
+    monkeypatch.setenv("INTEREST_MODEL__EXPERTS", "true")
+    settings = load_settings(None, ["model.hidden=96"], "horizon")
+    model = settings.model
+    assert (model.layers, model.experts, model.hidden, model.attention) == (3, True, 96, False)
+    assert source_of(settings, "model.layers") == "interest.toml"
+    assert source_of(settings, "model.attention") == "recipe horizon"
+    assert recipe_settings("horizon").model.layers == 2
+
+
+def test_a_wrong_recipe_names_all_of_them() -> None:
+    (fault,) = faults(recipe="horizont")
+    assert fault.startswith("--recipe horizont: there is no such recipe, there are default, fusion, fusion-scaled, ")
+    with pytest.raises(SettingsError, match="there are default, "):
+        recipe_settings("../recipes/fusion")
+
+
+def test_what_is_good_only_beside_another_value_is_judged_beside_it() -> None:
+    assert load_settings(None, ["model.fusion=gate", "model.width=32", "model.hidden=32"]).model.hidden == 32
+    assert load_settings(None, ["model.width=32", "model.hidden=32"], "fusion").model.fusion == "gate"
+    (fault,) = faults(None, "model.width=32", recipe="fusion")
+    assert fault.startswith("recipe fusion: model.fusion = 'gate': model.fusion = gate needs model.width")
+    assert [fault.partition(":")[0] for fault in faults(None, "model.width=0", recipe="fusion")] == [
+        "recipe fusion",
+        "--set model.width",
+    ]
 
 
 def test_interest_toml_of_the_working_folder_is_read() -> None:

@@ -31,6 +31,16 @@ async def test_a_worker_that_ends_says_why(worker: WorkerProcess) -> None:
     assert worker.stop() == 1
 
 
+async def test_a_worker_takes_file_and_recipe(tmp_path: Path) -> None:
+    worker = WorkerProcess([], tmp_path / "worker.log", tmp_path / "none.toml", "luck")
+    worker.start()
+    with pytest.raises(
+        WorkerEndedError, match=r"(?s)--recipe luck: there is no such recipe.*none\.toml: can't be read"
+    ):
+        await worker.wait_ready(deadline_s=30.0)
+    assert worker.stop() == 1
+
+
 async def test_a_worker_without_a_broker_is_never_ready_and_stops_when_told(tmp_path: Path) -> None:
     worker = WorkerProcess(
         ["kafka.bootstrap_servers=127.0.0.1:1", f"worker.data_dir={tmp_path / 'data'}"], tmp_path / "worker.log"

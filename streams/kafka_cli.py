@@ -1,10 +1,11 @@
-"""The commands of `interest-stream kafka`."""
+"""The commands `interest-stream kafka …`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from streams.command_line import console
 
 kafka_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -20,13 +21,13 @@ def start(
     from streams.local_kafka import start_background
     from streams.sections import KafkaSettings
 
-    with Console(highlight=False).status("starting Kafka"):
+    with console().status("starting Kafka"):
         state = start_background(folder, nodes)
     text = f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log lie in {state.folder}"
     if state.bootstrap_servers != KafkaSettings().bootstrap_servers:
         variable = f"INTEREST_KAFKA__BOOTSTRAP_SERVERS={state.bootstrap_servers}"
         text += f"\n  [bold]export {variable}[/]   makes every command use it"
-    Console(highlight=False).print(text, soft_wrap=True)
+    console().print(text, soft_wrap=True)
 
 
 @kafka_app.command()
@@ -35,9 +36,7 @@ def stop(folder: KafkaFolder = Path("data/kafka")) -> None:
     from streams.local_kafka import stop_background
 
     stopped = stop_background(folder)
-    Console(highlight=False).print(
-        f"no Kafka has been started in {folder}" if stopped is None else "[green]✓[/] stopped"
-    )
+    console().print(f"no Kafka has been started in {folder}" if stopped is None else "[green]✓[/] stopped")
 
 
 @kafka_app.command()
@@ -47,7 +46,7 @@ def status(folder: KafkaFolder = Path("data/kafka")) -> None:
 
     found = local_kafka.status(folder)
     if found is None or not found.running:
-        Console(highlight=False).print(f"no Kafka runs in {folder}")
+        console().print(f"no Kafka runs in {folder}")
         raise typer.Exit(1)
     pids = ", ".join(map(str, found.pids))
-    Console(highlight=False).print(f"Kafka runs at [bold]{found.bootstrap_servers}[/] (process {pids})", soft_wrap=True)
+    console().print(f"Kafka runs at [bold]{found.bootstrap_servers}[/] (process {pids})", soft_wrap=True)
