@@ -30,7 +30,7 @@ class Learnt:
     """What one optimisation step did."""
 
     loss: float
-    """Mean negative log-probability of the learnt events, by weight of their types; NaN where refused or none"""
+    """Mean loss of the learnt events (objective.py), by weight of their types; NaN where refused or none"""
     events: int
     """New events that were taken from the queue"""
     seconds: float

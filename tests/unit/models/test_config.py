@@ -18,6 +18,8 @@ def test_every_field_is_explained(section: Any) -> None:
         ("hidden", -1),
         ("ring", 0),
         ("seen_bits", 12),
+        ("layers", 0),
+        ("features", -1),
         ("seed", -1),
         ("seed", 2**31),
         ("successors", 0),
@@ -28,6 +30,13 @@ def test_every_field_is_explained(section: Any) -> None:
 def test_impossible_shape_is_refused_by_name(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"model.{field}"):
         ModelConfig(**{field: value})
+
+
+def test_items_without_ids_need_something_that_tells_them_apart() -> None:
+    with pytest.raises(ValueError, match=r"model\.item_ids = false needs"):
+        ModelConfig(item_ids=False, text="none")
+    assert ModelConfig(item_ids=False, text="none", features=3).features == 3
+    assert ModelConfig(item_ids=False).text == "hashed"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.checkpoint import load, save
-from models.config import ModelConfig
+from models.config import LearnerConfig, ModelConfig
 from models.engine import Engine
 from models.errors import CheckpointError
 from models.events import EventBatch
@@ -119,6 +119,26 @@ def test_vectors_are_told_where_short_and_long_term_are_kept_apart(recipe: str) 
         assert np.isfinite(parts.short_term).all()
         # The last event of the first user's three is about no other set of events than itself and those before.
         assert len(np.unique(parts.long_term.round(6), axis=0)) == 6
+
+
+@every_recipe
+def test_bfloat16_learns_and_says_about_the_same(recipe: str) -> None:
+    said = []
+    dtypes: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
+    for dtype in dtypes:
+        config = replace(small(recipe), dtype=dtype)
+        items = described(config)
+        engine, learner = Engine(config, items), Learner(config, LearnerConfig(dropout=0, input_dropout=0), items)
+        learner.restore(noisy(config))
+        batch = varied([0] * 5 + [1] * 4)
+        learner.observe(batch, engine.step(batch, new_memory(config, 2)).memory)
+        learnt = learner.learn()
+        assert learnt is not None
+        assert not learnt.refused
+        engine.update(learner.weights())
+        said.append((learnt.loss, engine.step(batch, new_memory(config, 2), "event").predictions.category_p))
+    assert said[0][0] == pytest.approx(said[1][0], rel=0.05)
+    np.testing.assert_allclose(said[0][1], said[1][1], atol=0.05)
 
 
 @every_recipe
