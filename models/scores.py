@@ -39,4 +39,4 @@ def place(
     possible = allowed.gather(1, at).squeeze(1).cpu().numpy()
     rank = np.where(possible, ((ahead + no_worse).cpu().numpy() + 1) / 2, np.inf)
     p = (own.squeeze(1) / total).double().cpu().numpy()
-    return rank, np.where(possible, np.log(np.maximum(p, _LEAST)), -np.inf)
+    return rank, np.where(possible, np.log(np.clip(p, _LEAST, 1)), -np.inf)

@@ -90,7 +90,8 @@ def topics(ctx: typer.Context) -> None:
     names = settings.topics
     console().print(
         f"[green]✓[/] {names.user_events}, {names.interest_predictions}, {names.user_events_dlq}, {names.item_index}, "
-        f"{names.item_catalog} and {settings.changelog_topic} stand at {settings.kafka.bootstrap_servers}"
+        f"{names.item_catalog}, {names.interest_quality} and {settings.changelog_topic} stand at "
+        f"{settings.kafka.bootstrap_servers}"
     )
 
 

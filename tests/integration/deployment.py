@@ -67,7 +67,14 @@ class Deployment:
             "topics.partitions=3",
             *(
                 f"topics.{name}={prefix}-{name}"
-                for name in ("user_events", "interest_predictions", "user_events_dlq", "item_index", "item_catalog")
+                for name in (
+                    "user_events",
+                    "interest_predictions",
+                    "user_events_dlq",
+                    "item_index",
+                    "item_catalog",
+                    "interest_quality",
+                )
             ),
             *overrides,
         ]

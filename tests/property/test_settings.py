@@ -29,13 +29,15 @@ def positive(most: int) -> st.SearchStrategy[int]:
 
 @st.composite
 def topics(draw: st.DrawFn) -> TopicSettings:
-    events, predictions, dlq, index, catalog = draw(st.lists(NAMES, min_size=5, max_size=5, unique=True))
+    names = draw(st.lists(NAMES, min_size=6, max_size=6, unique=True))
+    events, predictions, dlq, index, catalog, quality = names
     return TopicSettings(
         user_events=events,
         interest_predictions=predictions,
         user_events_dlq=dlq,
         item_index=index,
         item_catalog=catalog,
+        interest_quality=quality,
         partitions=draw(positive(10_000)),
         replication=draw(positive(100)),
     )
