@@ -2,7 +2,7 @@
 
 weights-00000123/
     weights.safetensors
-    experts.safetensors  counts and mixer, where the model has experts
+    experts.safetensors  counts, mixer, what reviews said
     items.json          ids of the items in order of their indices: a new register can be filled from them
     manifest.json       format, version, shape of the network, items (count, digest), sha256 of each file
 """

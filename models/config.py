@@ -69,9 +69,12 @@ class ModelConfig:
         metadata={"help": "successors and predecessors kept per item, 8 bytes each; a multiple of 16 (experts)"},
     )
     # Of batches of 128, a quarter, half and all teach alike (.2246, .2242, .2230; log-losses from 5.434 to 5.427).
-    mixing_events: int = field(
+    sampled_events: int = field(
         default=32,
-        metadata={"help": "events of one step, at most, that teach how far each expert is believed; a quarter of them"},
+        metadata={
+            "help": "events of one step, at most, that are scored before they are learnt (interest-quality) and teach "
+            "how far each expert is believed; a quarter of them"
+        },
     )
     seed: int = field(default=0, metadata={"help": "seed of the initial weights; the same in every worker"})
     device: str = field(default="auto", metadata={"help": "'auto' (cuda where available), 'cpu', 'cuda' or 'cuda:N'"})
@@ -97,8 +100,8 @@ class ModelConfig:
             raise ValueError("model.seed must be from 0 to 2147483647")
         if self.successors < 16 or self.successors % 16:
             raise ValueError("model.successors must be a multiple of 16")
-        if self.mixing_events < 0:
-            raise ValueError("model.mixing_events must not be negative")
+        if self.sampled_events < 0:
+            raise ValueError("model.sampled_events must not be negative")
         if self.seen_bits % 8:
             raise ValueError("model.seen_bits must be a multiple of 8")
 

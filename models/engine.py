@@ -1,9 +1,9 @@
 """One step of the whole system: events and memories in, new memories and interest distributions out.
 
 An event costs one recurrent step from the stored state and one attention over its ring; no history is run again. The
-experts live here, too: some of the batch's events teach the mixer from what was said before they came, then all are
-counted, then the predictions are made. So predictions depend on how the stream is cut into batches; `h`, `c`, ring and
-all else in the rows do not, nor on the experts.
+experts live here, too: some of the batch's events are scored by what was said before they came, which teaches the
+mixer, then the predictions are made, then all events are counted. So predictions depend on how the stream is cut into
+batches; `h`, `c`, ring and all else in the rows do not, nor on the experts.
 """
 
 import threading
@@ -29,17 +29,17 @@ from models.memory import Timeline
 from models.mixer import MIXER_EVENTS
 from models.mixture import Moments
 from models.network import InterestNetwork, Reading
+from models.popularity import DecayedPopularity
 from models.prediction import InterestParts, Predictions
 from models.recurrence import recur, stored
 from models.reviews import Reviews
-from models.scores import Scores
+from models.sample import Sample, draw
+from models.scores import Scores, place
 from models.seen import mark, seen_after_each, seen_before
 from models.weights import Weights
 
+_POPULARITY = "decayed-popularity"
 _REVIEWS = "reviews."
-
-_MIXING_STRIDE = 4
-"""At most one of so many events teaches the mixer: scoring an event costs as much as predicting a user's next"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class Step:
     refused: NDArray[np.int64]
     """Rows whose recurrent state was not finite: where it became so in this step, `h`, `c` from before are kept;
     where it was so before, the step began from zero. Ring and everything else advanced"""
+    sample: Sample | None = None
+    """Some of the events, scored before the batch was counted; None where none has an item"""
 
 
 class Engine:
@@ -69,6 +71,7 @@ class Engine:
         self._table = ItemTable(self._network, items.content)
         self._candidates = Candidates(items, self.device)
         self._experts = Experts(config) if config.experts else None
+        self._popularity = DecayedPopularity()
         self._lock = threading.Lock()
         self._incoming: tuple[int, InterestNetwork, ItemTable] | None = None
         self._version = 0
@@ -94,16 +97,23 @@ class Engine:
     def experts(self) -> dict[str, NDArray[Any]]:
         """Copy of all counts, of the mixer and of what reviews said, for a checkpoint; any thread may ask."""
         counts = {} if self._experts is None else self._experts.state()
+        with self._lock:
+            counts[_POPULARITY] = self._popularity.state()
         reviews = {} if self._items.content is None else self._items.content.state()
         return counts | {_REVIEWS + name: array for name, array in reviews.items()}
 
     def restore(self, experts: Mapping[str, NDArray[Any]]) -> None:
         """Count and mix on from `experts`; nothing changes where they are empty. WeightsError where they do not fit."""
-        reviews = {name.removeprefix(_REVIEWS): each for name, each in experts.items() if name.startswith(_REVIEWS)}
+        counts = dict(experts)
+        reviews = {name.removeprefix(_REVIEWS): counts.pop(name) for name in experts if name.startswith(_REVIEWS)}
+        popularity = counts.pop(_POPULARITY, None)
         if self._items.content is not None:
             self._items.content.restore(reviews)
-        if self._experts is not None and len(experts) > len(reviews):
-            self._experts.restore(experts)
+        if popularity is not None:
+            with self._lock:
+                self._popularity.restore(popularity)
+        if self._experts is not None and counts:
+            self._experts.restore(counts)
 
     @torch.inference_mode()
     def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> Step:
@@ -116,8 +126,7 @@ class Engine:
         timeline = Timeline(batch, memory, reviews.codes)
         self._check(timeline)
         states = recur(self._network, self._table.rows, timeline)
-        if self._experts is not None:
-            self._mix(self._experts, timeline, states.h)
+        sample = self._sample(timeline, states.h)
         event = timeline.last_events() if per == "user" else np.arange(len(batch))
         timeline.advance(states.memory)
         seen = None
@@ -132,11 +141,10 @@ class Engine:
         h = states.h[torch.from_numpy(event).to(self.device)]
         moments = self._moments(timeline, h, batch.user[event], timeline.step[event], seen, self._candidates.known)
         predictions = self._predict(event, moments)
-        if self._experts is not None:
-            # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
-            self._experts.observe(timeline)
+        # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
+        self._count(timeline)
         reviews.give()
-        return Step(states.memory, predictions, states.refused)
+        return Step(states.memory, predictions, states.refused, sample)
 
     @torch.inference_mode()
     def replay(self, batch: EventBatch, memory: NDArray[np.void]) -> NDArray[np.void]:
@@ -152,8 +160,7 @@ class Engine:
         timeline.advance(after)
         if self.config.repeats == "filter":
             mark(after["seen"], batch.user, batch.item)
-        if self._experts is not None:
-            self._experts.observe(timeline)
+        self._count(timeline)
         reviews.give()
         return after
 
@@ -182,19 +189,11 @@ class Engine:
         scores = Scores(*(np.full(len(batch), np.nan) for _ in range(4)))
         target = torch.from_numpy(np.where(batch.item <= known, batch.item, 0)).to(self.device)
         for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
-            item = target[block.rows].unsqueeze(1)  # [p, 1]
-            p = block.p.masked_fill(~block.allowed, -1)  # [p, N + 1]
-            own = p.gather(1, item)  # [p, 1]
-            place = (p > own).sum(1) + ((p == own).sum(1) + 1) / 2  # [p]
+            item = target[block.rows]
             largest, best = block.p.max(1)
-            columns = (
-                place.masked_fill(own.squeeze(1) < 0, torch.inf),
-                own.clamp(min=0).log().squeeze(1),
-                largest,
-                (best == item.squeeze(1)) & (best > 0),
-            )
-            for out, column in zip((scores.rank, scores.log_p, scores.top1_p, scores.top1_hit), columns, strict=True):
-                out[block.rows] = column.double().cpu().numpy()
+            hit = (best == item) & (best > 0)
+            scores.rank[block.rows], scores.log_p[block.rows] = place(block.p, block.allowed, item)
+            scores.top1_p[block.rows], scores.top1_hit[block.rows] = largest.double().cpu(), hit.double().cpu()
         for out in (scores.rank, scores.log_p, scores.top1_p, scores.top1_hit):
             out[batch.item == 0] = np.nan
         return scores
@@ -212,6 +211,13 @@ class Engine:
         self._table.refresh()
         if self._experts is not None:
             self._experts.grow(self._candidates.known + 1)
+
+    def _count(self, timeline: Timeline) -> None:
+        batch = timeline.batch
+        if self._experts is not None:
+            self._experts.observe(timeline)
+        with self._lock:
+            self._popularity.observe(batch.item[np.argsort(batch.time_ms, kind="stable")])
 
     def _check(self, timeline: Timeline) -> None:
         # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
@@ -251,17 +257,18 @@ class Engine:
         before[torch.from_numpy(first).to(self.device)] = last_layer
         return self._moments(timeline, before, user, timeline.step[event] - 1, seen, known)
 
-    def _mix(self, experts: Experts, timeline: Timeline, h: Tensor) -> None:
-        """Teach the mixer some of the batch's events, by what is said of them before any of the batch is counted."""
-        batch, known = timeline.batch, min(experts.known, self._candidates.known)
-        event = np.flatnonzero((batch.item > 0) & (batch.item <= known))
-        count = min(self.config.mixing_events, -(-len(batch) // _MIXING_STRIDE))
-        if len(event) > count:
-            event = event[(np.arange(count) * len(event)) // count]
+    def _sample(self, timeline: Timeline, h: Tensor) -> Sample | None:
+        """Score some of the batch's events by what is said of them before any of it is counted; the mixer learns it."""
+        batch, experts = timeline.batch, self._experts
+        event = draw(batch, self.config.sampled_events)
         if not len(event):
-            return
+            return None
+        sample, known = Sample.missed(event), min(self._popularity.known, self._candidates.known)
+        met = np.flatnonzero(batch.item[event] <= known)
+        event = event[met]
         seen = seen_before(timeline, event) if self.config.repeats == "filter" else None
         moments = self._before(timeline, h, event, seen, known)
+        popular = torch.from_numpy(self._popularity.weights(known + 1)).to(self.device)  # [N + 1]
         target = torch.from_numpy(batch.item[event]).to(self.device)
         weight = TYPE_WEIGHT[batch.type[event]]
         # Each step of the mixer speaks before the next one's events are scored.
@@ -270,8 +277,13 @@ class Engine:
             for block in mixture.blocks(
                 self._network, self._table.rows, self._candidates, experts, moments[part], known
             ):
-                if block.voices is not None:
-                    experts.learn(block.voices.verdicts(target[part][block.rows], weight[part][block.rows]))
+                row, item = met[part][block.rows], target[part][block.rows]
+                sample.rank[row], sample.log_p[row] = place(block.p, block.allowed, item)
+                total = block.allowed.double() @ popular  # [p]
+                sample.popular_rank[row], sample.popular_log_p[row] = place(popular, block.allowed, item, total)
+                if experts is not None and block.voices is not None:
+                    experts.learn(block.voices.verdicts(item, weight[part][block.rows]))
+        return sample
 
     def _predict(self, event: NDArray[np.int64], moments: Moments) -> Predictions:
         items, categories, reasons = self._top

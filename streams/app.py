@@ -30,11 +30,13 @@ from state.table import UserTable
 from streams.agents import StepLoop
 from streams.catalog import ItemCatalog
 from streams.changelog import Changelog
+from streams.errors import TransactionFailed
 from streams.learning import LearningThread
 from streams.owners import Owners
 from streams.pipeline import Engine as StepEngine
 from streams.pipeline import Pipeline
 from streams.process import broker_reachable, die, stop_requested
+from streams.quality import QualityMeter, sentence
 from streams.register import ItemRegister
 from streams.settings import Settings
 from streams.source import SourceLog
@@ -45,6 +47,8 @@ from streams.writer import TransactionWriter
 log = logging.getLogger(__name__)
 
 _REPORT_S = 10.0
+# Of the time that a stop may take: without a broker the worker leaves without its last quality record.
+_LAST_RECORD_S = 2.0
 # Fetches that may wait for the next step; with the records of each bounded too, so is memory under a backlog.
 _WAITING_FETCHES = 16
 
@@ -124,6 +128,7 @@ class Worker:
         self._source = SourceLog(kafka, topics.user_events, self._consumer)
         self._register = ItemRegister(kafka, topics.item_index, self._items)
         self._catalog = ItemCatalog(kafka, topics.item_catalog, self._items)
+        self._quality = QualityMeter(topics.interest_quality, self._writer.transactional_id)
         self._owners = Owners(
             kafka,
             topics.user_events,
@@ -143,6 +148,7 @@ class Worker:
             self._source,
             self._register,
             self._catalog,
+            self._quality,
         )
         self._steps = StepLoop(
             self.pipeline, self._owners, self._writer, self._compute, self._learning, settings.worker, on_error=die
@@ -220,6 +226,7 @@ class Worker:
         for part in (self._register, self._catalog, self._changelog, self._source, self._writer):
             await part.start()
             stack.push_async_callback(part.stop)
+        stack.push_async_callback(self._write_last_quality)
         if self._learning is not None:
             self._learning.start(await self._saved())
             stack.push_async_callback(asyncio.to_thread, self._learning.stop)
@@ -244,6 +251,15 @@ class Worker:
                 self._model.restore(saved.experts)
         return saved
 
+    async def _write_last_quality(self) -> None:
+        record = self._quality.news()
+        if record is None:
+            return
+        try:
+            await asyncio.wait_for(self._writer.write({self._quality.place: [record]}), _LAST_RECORD_S)
+        except (TransactionFailed, TimeoutError) as error:
+            log.warning("the last record of %s is not written: %r", self._quality.place.topic, error)
+
     def report(self) -> None:
         """What was done since the last report is logged."""
         done, seconds = self.pipeline.take_counts()
@@ -252,6 +268,7 @@ class Worker:
                 f"{stage} {1e6 * spent / max(done['events'], 1):.0f}" for stage, spent in seconds.items()
             )
             log.info("%s; µs per event: %s", ", ".join(f"{n} {what}" for what, n in done.items()), stages)
+            log.info("%s", sentence(self._quality.quality()))
 
 
 def _freeze() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -90,7 +91,8 @@ def topics(ctx: typer.Context) -> None:
     names = settings.topics
     console().print(
         f"[green]✓[/] {names.user_events}, {names.interest_predictions}, {names.user_events_dlq}, {names.item_index}, "
-        f"{names.item_catalog} and {settings.changelog_topic} stand at {settings.kafka.bootstrap_servers}"
+        f"{names.item_catalog}, {names.interest_quality} and {settings.changelog_topic} stand at "
+        f"{settings.kafka.bootstrap_servers}"
     )
 
 
@@ -190,14 +192,21 @@ def tail(
     ctx: typer.Context,
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="End after so many.", show_default="never")] = None,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest prediction kept.")] = False,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record kept.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The records as they are, one per line.")] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="Instead: how well each worker foresees its events.")] = False,
 ) -> None:
-    """Watch predictions arrive: who, what next, which interests, and why."""
+    """Watch predictions arrive: who, what next, which interests, and why.
+
+    With --stats, the workers instead: events/s, recall@10, MRR, log-loss, each beside decayed popularity's.
+    """
+    if stats and user is not None:
+        raise typer.BadParameter("--stats is of all users: leave --user out")
+    from streams.stats import tail_stats
     from streams.tail import tail as follow
 
-    follow_all = follow(ctx.obj.settings(), console(), user=user, limit=limit, from_start=from_start, as_json=as_json)
-    asyncio.run(follow_all)
+    show = tail_stats if stats else partial(follow, user=user)
+    asyncio.run(show(ctx.obj.settings(), console(), limit=limit, from_start=from_start, as_json=as_json))
 
 
 @app.command()

@@ -29,6 +29,7 @@ from streams.catalog import ItemCatalog
 from streams.changelog import ID_KEY, OFFSET_KEY, SourceOffset
 from streams.dead_letters import MAX_BYTES, dead_letter
 from streams.owners import Owners, PartitionOwner
+from streams.quality import QualityMeter
 from streams.register import ItemRegister
 from streams.settings import Settings
 from streams.source import SourceLog
@@ -70,7 +71,7 @@ class Output:
     records: dict[TopicPartition, list[Record]]
     changes: list[RowChanges]
     memory: NDArray[np.void]  # [U] for the learner
-    predictions: int
+    step: Step
 
 
 class Pipeline:
@@ -87,6 +88,7 @@ class Pipeline:
         source: SourceLog,
         register: ItemRegister,
         catalog: ItemCatalog,
+        quality: QualityMeter,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -97,6 +99,7 @@ class Pipeline:
         self._source = source
         self._register = register
         self._catalog = catalog
+        self._quality = quality
         self._counts: Counter[str] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -155,7 +158,9 @@ class Pipeline:
             for event, value in zip(step.predictions.event.tolist(), values, strict=True):
                 cause = work.records[event]
                 records[TopicPartition(topics.interest_predictions, cause.partition)].append(Record(cause.key, value))
-        return Output(records, changes, memory, len(values))
+        if (quality := self._quality.due()) is not None:
+            records[self._quality.place].append(quality)
+        return Output(records, changes, memory, step)
 
     def _changes(self, work: Work, rows: list[bytes], now_ms: int) -> list[RowChanges]:
         changes = []
@@ -201,10 +206,13 @@ class Pipeline:
             await asyncio.to_thread(self._store, output.changes, ends)
         for part in work.parts:
             part.owner.next_offset = part.next_offset
+        if self._quality.place in output.records:
+            self._quality.written()
+        self._quality.add(len(work.events), output.step.sample, output.step.predictions.model_version)
         self._counts.update(
             steps=1,
             events=len(work.events),
-            predictions=output.predictions,
+            predictions=len(output.step.predictions),
             rejected=sum(len(part.rejected) for part in work.parts),
         )
 

@@ -9,6 +9,7 @@ import msgspec
 from streams.dialects import CONTROL_TYPES
 from streams.events import ITEM_EVENTS, CatalogItem, ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.predictions import Prediction
+from streams.quality import WorkerQuality
 
 FOLDER: Final = Path(__file__).with_name("schemas")
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -22,6 +23,7 @@ def schemas() -> dict[str, Schema]:
         "user-event": _one_of("Value of a record of user-events", UserEvent, UserDelete, ItemUpsert, ItemDelete),
         "catalog-item": _one_of("Value of a record of item-catalog; null deletes the item", CatalogItem),
         "interest-prediction": _one_of("Value of a record of interest-predictions", Prediction),
+        "interest-quality": _one_of("Value of a record of interest-quality", WorkerQuality),
     }
 
 

@@ -76,6 +76,9 @@ class TopicSettings:
     item_catalog: TopicName = field(
         default="item-catalog", metadata={"help": "in: titles and categories, keyed by item_id"}
     )
+    interest_quality: TopicName = field(
+        default="interest-quality", metadata={"help": "out: how well each worker foresees its events, keyed by worker"}
+    )
     partitions: Annotated[int, Field(ge=1, le=10_000)] = field(
         default=8, metadata={"help": "of user_events, predictions and changelog; fixed once events are in"}
     )

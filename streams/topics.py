@@ -86,6 +86,8 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
         "min.cleanable.dirty.ratio": "0.2",
     }
     catalog = {**compacted, "min.insync.replicas": str(in_sync)}
+    # Each start of a worker is a key of its own: those of workers long gone go by age.
+    quality = {**catalog, "retention.ms": str(7 * _DAY_MS)}
     predictions = {**roomy, **compacted, "retention.ms": str(7 * _DAY_MS)}
     dead_letters = {**roomy, "retention.ms": str(30 * _DAY_MS)}
     kept_for_ever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -101,6 +103,7 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
         TopicSpec(settings.changelog_topic, "kafka.group_id", count, True, copies, compact, retained, changelog),
         TopicSpec(topics.item_index, "topics.item_index", 1, True, copies, kept_for_ever, safe, {}),
         TopicSpec(topics.item_catalog, "topics.item_catalog", 1, False, copies, compact, {}, catalog),
+        TopicSpec(topics.interest_quality, "topics.interest_quality", 1, False, copies, both, {}, quality),
     )
 
 

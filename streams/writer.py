@@ -86,11 +86,12 @@ class TransactionWriter:
     async def write(
         self,
         records: Mapping[TopicPartition, Iterable[Record]],
-        offsets: Mapping[TopicPartition, int],
-        membership: Membership,
+        offsets: Mapping[TopicPartition, int] | None = None,
+        membership: Membership | None = None,
     ) -> dict[TopicPartition, int]:
         """The offset after the last record of each partition; all records and offsets are visible.
 
+        Offsets need the membership by which they are written; without one, records go alone.
         Raises TransactionFailed where nothing, or an unknown part, became visible: call `restart`, then read the
         changelog to learn which.
         """
@@ -100,7 +101,8 @@ class TransactionWriter:
         try:
             await producer.begin_transaction()
             ends = await _all(_send(producer, tp, rows) for tp, rows in records.items())
-            await producer.send_offsets(offsets, membership)
+            if membership is not None:
+                await producer.send_offsets(offsets or {}, membership)
             await producer.commit_transaction()
         except (KafkaError, AssertionError) as error:
             # aiokafka raises AssertionError for a call that its failed state machine does not allow.

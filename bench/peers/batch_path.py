@@ -62,6 +62,7 @@ def _settings(job: Job) -> Settings:
             user_events_dlq=f"{job.run}-dlq",
             item_index=f"{job.run}-item-index",
             item_catalog=f"{job.run}-item-catalog",
+            interest_quality=f"{job.run}-quality",
             partitions=job.partitions,
         ),
         worker=WorkerSettings(data_dir=job.data_dir),

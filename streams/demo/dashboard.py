@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from rich.box import ROUNDED
 from rich.console import Group, RenderableType
@@ -13,32 +13,16 @@ from rich.text import Text
 
 from streams.demo.scoreboard import RECENT, Scoreboard
 from streams.predictions import Prediction
+from streams.quality import WorkerQuality, number, sentence
+from streams.sparks import sparks, thinned
 from streams.tail import bar, percent
 
 WIDTH = 100
-SPARKS = "▁▂▃▄▅▆▇█"
 ROWS = 12  # interests, and items, on the screen
 SAMPLE_S = 0.25
 HISTORY = 26  # samples in a line of sparks
+SCORE_HISTORY = 16  # the same beside a score
 LEAST_TOP = 0.2  # of the scale of shares: smaller ones never fill a bar
-
-
-def sparks(values: Iterable[float], largest: float | None = None) -> str:
-    """One character per value, the higher the larger; blank where there is next to nothing."""
-    line = list(values)
-    top = max([*line, 1e-9]) if largest is None else largest
-    return "".join(_spark(value / top) for value in line)
-
-
-def _spark(share: float) -> str:
-    return " " if share < 0.02 else SPARKS[min(len(SPARKS) - 1, int(share * len(SPARKS)))]
-
-
-def thinned(values: Sequence[float], length: int) -> list[float]:
-    """At most `length` of the values, evenly spread, the last among them."""
-    if len(values) <= length:
-        return list(values)
-    return [values[round((place + 1) * len(values) / length) - 1] for place in range(length)]
 
 
 class Dashboard:
@@ -55,6 +39,7 @@ class Dashboard:
         self._rates: deque[float] = deque(maxlen=HISTORY)
         self._lags: deque[float] = deque(maxlen=HISTORY)
         self._recalls: list[float] = []  # of the whole run
+        self._qualities: list[WorkerQuality] = []
         self._interests: dict[str, deque[float]] = {}  # category → its probability, sample by sample
 
     @property
@@ -72,6 +57,15 @@ class Dashboard:
     def lag(self) -> int:
         """Events produced whose prediction is not readable yet."""
         return self._board.sent - self._board.predicted
+
+    @property
+    def quality(self) -> WorkerQuality | None:
+        """What the worker said last of its predictions, if anything yet."""
+        return self._qualities[-1] if self._qualities else None
+
+    def hear(self, quality: WorkerQuality) -> None:
+        """The worker says how well it foresees its events."""
+        self._qualities.append(quality)
 
     def sample(self) -> None:
         """Adds one sample to every line; call it every SAMPLE_S."""
@@ -99,6 +93,7 @@ class Dashboard:
             f"{self.elapsed_s:3.0f} s  {self.phase}: {self._board.sent} in, {self._board.predicted} applied, "
             f"{self.events_per_s:.0f}/s, lag {self.lag}, latency p50 {p50:.0f} p99 {p99:.0f} ms, "
             f"recall@10 {ours:.3f} (decayed popularity {popularity:.3f})"
+            + ("" if self.quality is None else f"; the worker's own: {sentence(self.quality)}")
         )
 
     def __rich__(self) -> RenderableType:
@@ -136,18 +131,25 @@ class Dashboard:
 
     def _score(self) -> RenderableType:
         ours, popularity = self._board.running_recall()
-        top = max(LEAST_TOP, ours, popularity)
+        told = [quality.recall_at_10 or 0.0 for quality in list(self._qualities)]
+        top = max([LEAST_TOP, *self._recalls, *told])
         table = Table.grid(padding=(0, 1))
-        table.add_column(width=18)
-        table.add_column(width=5)
+        table.add_column(width=17)
+        for _ in range(2):
+            table.add_column(width=5, justify="right")
         table.add_column()
-        table.add_row("predictions", f"[bold green]{ours:.3f}[/]", Text(bar(ours / top, 20), "green"))
-        table.add_row(
-            "decayed popularity", f"[bold]{popularity:.3f}[/]", Text(bar(popularity / top, 20), "bright_black")
-        )
-        table.add_row("")
-        table.add_row("since the start", "", Text(sparks(thinned(self._recalls, 20)), "green"))
-        return Panel(table, title=f"recall@10, last {RECENT:,} events", title_align="left", box=ROUNDED, height=6)
+
+        def row(name: str, own: float | None, theirs: float | None, line: list[float]) -> None:
+            sparkline = Text(sparks(thinned(line, SCORE_HISTORY), top), "green")
+            table.add_row(name, f"[bold green]{number(own)}[/]", f"[dim]{number(theirs)}[/]", sparkline)
+
+        row("recall@10, reader", ours, popularity, self._recalls)
+        if (quality := self.quality) is not None:
+            row("recall@10, worker", quality.recall_at_10, quality.popularity.recall_at_10, told)
+            row("MRR, worker", quality.mrr, quality.popularity.mrr, [])
+            row("log-loss, worker", quality.log_loss, quality.popularity.log_loss, [])
+        title = f"last {RECENT:,} events [dim]and decayed popularity[/]"
+        return Panel(table, title=title, title_align="left", box=ROUNDED, height=6)
 
     def _user(self) -> RenderableType:
         newest = self._board.newest.get(self._watched)
@@ -177,7 +179,7 @@ class Dashboard:
         truth = self._truth(self._board.place_of(newest)) if self._truth else None
         lines = list(self._interests.items())  # one step: rich draws in a thread of its own
         strongest = sorted(lines, key=lambda line: -sum(line[1]))[:ROWS]
-        top = max(LEAST_TOP, *(max(line) for _, line in strongest), *now.values())  # the scale that all share
+        top = max([LEAST_TOP, *(max(line) for _, line in strongest), *now.values()])  # the scale that all share
         table = Table.grid(padding=(0, 1))
         table.add_column(width=1)
         table.add_column(width=12, no_wrap=True)

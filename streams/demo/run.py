@@ -21,9 +21,10 @@ from streams.errors import StreamError
 from streams.fold import fold_changelog, fold_input
 from streams.local_kafka import LocalKafka
 from streams.publisher import Publisher, due
+from streams.quality import WorkerQuality, read_quality
 from streams.settings import Settings, load_settings
 from streams.tail import read_prediction
-from streams.topic_log import reading
+from streams.topic_log import read_topic, reading
 from streams.topics import ensure_topics
 from streams.worker_process import WorkerProcess
 
@@ -80,6 +81,7 @@ class DemoRun:
     async def run(self, plain: Console | None) -> Summary:
         """The summary; progress goes to `plain`, if any, line by line."""
         topics = self._settings.topics
+        quality: WorkerQuality | None = None
         sampling = asyncio.create_task(self._sample(plain))
         try:
             self._dashboard.phase = "starting the worker"
@@ -95,16 +97,20 @@ class DemoRun:
             self._dashboard.phase = "checking rows against the input"
             if code := await asyncio.to_thread(self._worker.stop):
                 raise StreamError(f"the worker ended with code {code} when told to stop.\n{self._worker.log_tail()}")
+            async for record in read_topic(self._servers, topics.interest_quality):
+                if record.value is not None:  # the last one is written when the worker stops
+                    quality = read_quality(record.value)
             expected = await fold_input(self._servers, topics.user_events)
             actual = await fold_changelog(self._servers, self._settings.changelog_topic)
             self._dashboard.phase = "done"
         finally:
             sampling.cancel()
-        return summarize(self._board, self._rejected, seconds, expected, actual)
+        return summarize(self._board, self._rejected, seconds, expected, actual, quality)
 
     async def _stream(self) -> None:
         topics = self._settings.topics
-        async with reading(self._servers, [topics.interest_predictions, topics.user_events_dlq]) as consumer:
+        wanted = [topics.interest_predictions, topics.user_events_dlq, topics.interest_quality]
+        async with reading(self._servers, wanted) as consumer:
             sending = asyncio.create_task(self._send())
             try:
                 await self._receive(consumer, sending)
@@ -133,6 +139,9 @@ class DemoRun:
             for place, records in batches.items():
                 if place.topic == self._settings.topics.user_events_dlq:
                     self._rejected += len(records)
+                elif place.topic == self._settings.topics.interest_quality:
+                    for value in (record.value for record in records if record.value is not None):
+                        self._dashboard.hear(read_quality(value))
                 else:
                     for value in (record.value for record in records if record.value is not None):
                         self._board.receive(read_prediction(value), now_s)

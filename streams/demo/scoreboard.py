@@ -62,7 +62,7 @@ class Scoreboard:
                 continue
             had = None if self._had is None else np.array(self._had[user], np.int64)
             self._popularity_hit[place] = self._popularity.rank(item, had) <= TOP
-            self._popularity.observe(item)
+            self._popularity.observe(np.array([item]))
             if self._had is not None:
                 self._had[user].append(item)
         self.sent = end

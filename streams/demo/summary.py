@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 import orjson
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +11,7 @@ from rich.table import Table
 from streams.demo.scoreboard import Scoreboard
 from streams.fold import InputFold, UserFold, compare
 from streams.predictions import Prediction
+from streams.quality import WorkerQuality, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,13 @@ class Summary:
     popularity_recall_at_10: float
     events_per_s: float
     latency_ms: dict[str, float]
+    quality: WorkerQuality | None
+    """What the worker said at its end; None where it had nothing to say"""
     faults: list[str]
 
     def to_json(self) -> bytes:
         """As `--json` writes it."""
-        return orjson.dumps(self, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(self, msgspec.to_builtins, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     def report(self, console: Console) -> None:
         """A table, then the verdict."""
@@ -41,6 +45,17 @@ class Summary:
         table.add_row("lost / counted twice / rejected", f"{self.lost} / {self.doubled} / {self.rejected}")
         table.add_row("recall@10, last 30 %", f"[bold]{self.recall_at_10:.4f}[/]")
         table.add_row("  decayed popularity", f"{self.popularity_recall_at_10:.4f}")
+        if self.quality is not None:
+            ours, theirs = self.quality, self.quality.popularity
+            table.add_row(
+                "worker's recall@10 / MRR / log-loss",
+                f"[bold]{number(ours.recall_at_10)} / {number(ours.mrr)} / {number(ours.log_loss)}[/]",
+            )
+            table.add_row(
+                "  decayed popularity",
+                f"{number(theirs.recall_at_10)} / {number(theirs.mrr)} / {number(theirs.log_loss)}, "
+                f"the last {self.quality.window:,} of {self.quality.scored:,} scored",
+            )
         table.add_row("events/s", f"{self.events_per_s:,.0f}")
         p50, p99 = self.latency_ms["p50"], self.latency_ms["p99"]
         table.add_row("latency, produced → readable", f"p50 {p50:,.0f} ms, p99 {p99:,.0f} ms")
@@ -57,7 +72,12 @@ class Summary:
 
 
 def summarize(
-    board: Scoreboard, rejected: int, seconds: float, expected: InputFold, actual: Mapping[str, UserFold]
+    board: Scoreboard,
+    rejected: int,
+    seconds: float,
+    expected: InputFold,
+    actual: Mapping[str, UserFold],
+    quality: WorkerQuality | None = None,
 ) -> Summary:
     """The numbers of a run that took so long from its first event to its last prediction, and all that is wrong."""
     comparison = compare(expected.users, actual)
@@ -84,6 +104,7 @@ def summarize(
         popularity_recall_at_10=popularity,
         events_per_s=board.predicted / seconds,
         latency_ms={"p50": p50, "p99": p99},
+        quality=quality,
         faults=faults,
     )
 

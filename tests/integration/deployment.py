@@ -68,7 +68,14 @@ class Deployment:
             f"worker.trained_dir={folder / 'trained'}",
             *(
                 f"topics.{name}={prefix}-{name}"
-                for name in ("user_events", "interest_predictions", "user_events_dlq", "item_index", "item_catalog")
+                for name in (
+                    "user_events",
+                    "interest_predictions",
+                    "user_events_dlq",
+                    "item_index",
+                    "item_catalog",
+                    "interest_quality",
+                )
             ),
             *overrides,
         ]

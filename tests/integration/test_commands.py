@@ -23,7 +23,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def overrides(kafka: LocalKafka, prefix: str, tmp_path: Path) -> list[str]:
-    names = ("user_events", "interest_predictions", "user_events_dlq", "item_index", "item_catalog")
+    names = (
+        "user_events", "interest_predictions", "user_events_dlq", "item_index", "item_catalog", "interest_quality",
+    )  # fmt: skip
     return [
         f"kafka.bootstrap_servers={kafka.bootstrap_servers}",
         f"kafka.group_id={prefix}",

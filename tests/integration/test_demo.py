@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 ML_100K = ROOT.parent / "shared/data/ml-100k"
 KEYS = {
     "events_in", "events_applied", "predictions", "users", "lost", "doubled", "rejected", "recall_at_10",
-    "popularity_recall_at_10", "events_per_s", "latency_ms", "faults",
+    "popularity_recall_at_10", "events_per_s", "latency_ms", "quality", "faults",
 }  # fmt: skip
 
 
@@ -48,6 +48,11 @@ def test_a_made_up_stream_is_learnt_and_every_event_counts_once(tmp_path: Path) 
     assert (summary["lost"], summary["doubled"], summary["rejected"], summary["faults"]) == (0, 0, 0, [])
     assert 90 <= summary["users"] <= 100
     assert summary["recall_at_10"] > summary["popularity_recall_at_10"] > 0
+    quality = summary["quality"]
+    assert quality["events"] == 4800
+    assert 4800 / 4 <= quality["scored"] < 4800
+    assert quality["recall_at_10"] > quality["popularity"]["recall_at_10"] > 0
+    assert quality["log_loss"] < quality["popularity"]["log_loss"]
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
 
 

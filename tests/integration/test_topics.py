@@ -24,6 +24,7 @@ def settings(kafka: LocalKafka, prefix: str) -> Settings:
             user_events_dlq=f"{prefix}-dlq",
             item_index=f"{prefix}-index",
             item_catalog=f"{prefix}-catalog",
+            interest_quality=f"{prefix}-quality",
             partitions=3,
         ),
     )
@@ -49,6 +50,7 @@ async def test_missing_topics_are_created_and_then_found_good(settings: Settings
         ("-user-state-changelog", 3, "compact"),
         ("-index", 1, "delete"),
         ("-catalog", 1, "compact"),
+        ("-quality", 1, "compact,delete"),
     ]
     assert await ensure_topics(settings) == tuple(replace(report, outcome="ok") for report in first)
 

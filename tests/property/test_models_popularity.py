@@ -13,16 +13,17 @@ from models.popularity import DecayedPopularity
     st.integers(1, 9),
     st.sets(st.integers(1, 9), max_size=4),
     st.sampled_from([0.5, 3.0, 1e6]),
+    st.integers(1, 5),
 )
 def test_rank_is_the_place_among_decayed_counts(
-    observed: list[int], item: int, had: set[int], half_life: float
+    observed: list[int], item: int, had: set[int], half_life: float, batches: int
 ) -> None:
     popularity = DecayedPopularity(half_life)
     counts: dict[int, float] = {}
     for age, one in enumerate(reversed(observed)):
         counts[one] = counts.get(one, 0.0) + 0.5 ** (age / half_life)
-    for one in observed:
-        popularity.observe(one)
+    for batch in np.array_split(np.array(observed, dtype=np.int64), batches):
+        popularity.observe(batch)
     rank = popularity.rank(item, np.array(sorted(had), dtype=np.int64))
     rivals = [count for other, count in counts.items() if other not in had and other != item]
     if item in had or item not in counts:

@@ -29,13 +29,15 @@ def positive(most: int) -> st.SearchStrategy[int]:
 
 @st.composite
 def topics(draw: st.DrawFn) -> TopicSettings:
-    events, predictions, dlq, index, catalog = draw(st.lists(NAMES, min_size=5, max_size=5, unique=True))
+    names = draw(st.lists(NAMES, min_size=6, max_size=6, unique=True))
+    events, predictions, dlq, index, catalog, quality = names
     return TopicSettings(
         user_events=events,
         interest_predictions=predictions,
         user_events_dlq=dlq,
         item_index=index,
         item_catalog=catalog,
+        interest_quality=quality,
         partitions=draw(positive(10_000)),
         replication=draw(positive(100)),
     )
@@ -101,5 +103,5 @@ def test_settings_survive_the_environment(settings: Settings) -> None:
 @given(SETTINGS)
 def test_every_topic_name_is_one_that_kafka_takes(settings: Settings) -> None:
     names = [value for value in dataclasses.astuple(settings.topics) if isinstance(value, str)]
-    assert len({settings.changelog_topic, *names}) == 6
+    assert len({settings.changelog_topic, *names}) == 7
     assert all(len(name) <= TOPIC_NAME_MAX for name in (settings.changelog_topic, *names))

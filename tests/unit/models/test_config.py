@@ -24,7 +24,7 @@ def test_every_field_is_explained(section: Any) -> None:
         ("seed", 2**31),
         ("successors", 0),
         ("successors", 100),
-        ("mixing_events", -1),
+        ("sampled_events", -1),
     ],
 )
 def test_impossible_shape_is_refused_by_name(field: str, value: Any) -> None:

@@ -29,7 +29,7 @@ def test_heaviest_sums_equal_items_and_leaves_out_no_item() -> None:
 
 def test_what_only_one_event_leads_to_is_carried_by_it(config: ModelConfig, items: Items) -> None:
     """Item 20 always came after item 10; of a user with 10 among others, 10 must be the reason for 20."""
-    config = replace(config, mixing_events=0)
+    config = replace(config, sampled_events=0)
     engine = Engine(config, items)
     users, turns = 40, 5
     for turn in range(turns):
@@ -85,7 +85,7 @@ def test_without_its_heaviest_reason_a_prediction_is_less_probable(
         slots = np.arange(max(0, steps - config.ring), steps) % config.ring
         lives.append([int(item) for item in row["ring_item"][slots]])
     # The lives are counted a second time by this step, so the mixer must not learn from them.
-    still = Engine(replace(config, mixing_events=0), items, top_because=1)
+    still = Engine(replace(config, sampled_events=0), items, top_because=1)
     still.update(learner.weights())
     still.restore(engine.experts())
     whole = still.step(together(lives), new_memory(config, len(lives))).predictions

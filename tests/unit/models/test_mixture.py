@@ -51,7 +51,7 @@ def test_mixture_is_that_of_the_definition(
     items.forget("i19")
     experts, alone = Experts(config), Engine(replace(config, experts=False), items, top_items=30)
     experts.restore(engine.experts())
-    settled = Engine(replace(config, mixing_events=0), items, top_items=30)
+    settled = Engine(replace(config, sampled_events=0), items, top_items=30)
     settled.update(noisy(config))
     settled.restore(engine.experts())
     found = probabilities(settled, batch, row)
@@ -148,7 +148,7 @@ def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
 def test_a_prediction_knows_nothing_of_what_comes_after_it_in_the_batch(
     config: ModelConfig, items: Items, make_batch: MakeBatch
 ) -> None:
-    config = replace(config, mixing_events=0)
+    config = replace(config, sampled_events=0)
     first = Engine(config, items)
     first.update(noisy(config))
     memory = first.step(make_batch(60, 1), new_memory(config, 1)).memory
@@ -177,7 +177,7 @@ def test_scoring_changes_nothing(config: ModelConfig, items: Items, make_batch: 
 
 
 def test_score_is_what_the_step_before_predicted(config: ModelConfig, items: Items) -> None:
-    config = replace(config, mixing_events=0)
+    config = replace(config, sampled_events=0)
     engine = Engine(config, items, top_items=30)
     engine.update(noisy(config))
     first = EventBatch(np.zeros(3, np.int64), np.array([4, 9, 2]), np.ones(3, np.int64), np.arange(3) * 1000)

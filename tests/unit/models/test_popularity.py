@@ -9,15 +9,14 @@ from models.popularity import DecayedPopularity
 
 def observed(*items: int, half_life: float = 10) -> DecayedPopularity:
     popularity = DecayedPopularity(half_life)
-    for item in items:
-        popularity.observe(item)
+    popularity.observe(np.array(items))
     return popularity
 
 
 def test_half_life_halves_a_count() -> None:
-    # Item 1 twice, then ten events of item 2 whose counts sum to less than each newer one's share.
-    assert observed(1, 1, 2, half_life=0.5).top(2).tolist() == [2, 1]
-    assert observed(1, 1, 2, half_life=1000).top(2).tolist() == [1, 2]
+    # Item 1 twice, then item 2, whose one count is more than what half-lives have left of the two.
+    assert [observed(1, 1, 2, half_life=0.5).rank(item) for item in (1, 2)] == [2, 1]
+    assert [observed(1, 1, 2, half_life=1000).rank(item) for item in (1, 2)] == [1, 2]
 
 
 def test_rank_counts_what_is_ahead_without_what_was_had() -> None:
@@ -39,13 +38,31 @@ def test_unseen_and_filtered_items_are_misses() -> None:
     assert popularity.rank(1, np.array([1])) == math.inf
 
 
-def test_no_item_is_not_counted_and_top_has_only_observed_items() -> None:
-    assert observed(0, 4, 0).top(10).tolist() == [4]
+def test_no_item_is_not_counted() -> None:
+    popularity = observed(0, 4, 0)
+    assert popularity.rank(4) == 1
+    assert popularity.rank(0) == math.inf
+    assert popularity.weights(6).tolist() == [0.5, 0.5, 0.5, 0.5, 1.5, 0.5]
+    assert popularity.known == 4
 
 
 def test_counts_stay_finite_for_ever() -> None:
     popularity = observed(*([1, 2, 3, 2000] * 2000), half_life=1)
-    assert popularity.top(4).tolist() == [2000, 3, 2, 1]
+    assert [popularity.rank(item) for item in (2000, 3, 2, 1)] == [1, 2, 3, 4]
+
+
+def test_a_batch_counts_as_its_events_one_by_one_and_goes_on_from_its_state() -> None:
+    items = [1, 5, 5, 2, 3000, 1, 7]
+    together, singly, restored = observed(*items), observed(), DecayedPopularity(10)
+    for item in items[:4]:
+        singly.observe(np.array([item]))
+    restored.restore(singly.state())
+    for item in items[4:]:
+        singly.observe(np.array([item]))
+    restored.observe(np.array(items[4:]))
+    np.testing.assert_allclose(together.weights(4000), singly.weights(4000), rtol=1e-12)
+    np.testing.assert_allclose(together.weights(4000), restored.weights(4000), rtol=1e-12)
+    assert together.known == singly.known == restored.known == 3000
 
 
 def test_recall_on_a_real_log_is_the_published_one(
@@ -59,6 +76,6 @@ def test_recall_on_a_real_log_is_the_published_one(
     for at, (who, what) in enumerate(zip(user.tolist(), item, strict=True)):
         if at >= scored_from:
             hits += popularity.rank(what, np.array(had[who])) <= 10
-        popularity.observe(what)
+        popularity.observe(np.array([what]))
         had[who].append(what)
     assert hits / (len(item) - scored_from) == pytest.approx(0.0769, abs=0.0002)

@@ -44,7 +44,7 @@ def test_learning_from_nothing_beats_decayed_popularity(
         for at, one in enumerate(item.tolist(), low):
             seen = had.setdefault(int(users[at]), [])
             theirs[at] = popularity.rank(one, np.array(seen, dtype=np.int64))
-            popularity.observe(one)
+            popularity.observe(np.array([one]))
             seen.append(one)
     scored = slice(_EVENTS * 7 // 10, None)
     recall, popular = (float((ranks[scored] <= 10).mean()) for ranks in (ours, theirs))

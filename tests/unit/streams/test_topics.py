@@ -12,7 +12,7 @@ def specs(settings: Settings) -> dict[str, TopicSpec]:
 def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
     settings = Settings(
         kafka=KafkaSettings(group_id="g"),
-        topics=TopicSettings("events", "predictions", "dlq", "index", "catalog", partitions=5),
+        topics=TopicSettings("events", "predictions", "dlq", "index", "catalog", "quality", partitions=5),
     )
     assert {name: (spec.partitions, spec.counted) for name, spec in specs(settings).items()} == {
         "events": (5, True),
@@ -21,6 +21,7 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
         "g-user-state-changelog": (5, True),
         "index": (1, True),
         "catalog": (1, False),
+        "quality": (1, False),
     }
 
 
@@ -34,7 +35,7 @@ def test_an_acknowledged_record_is_on_a_majority_of_the_copies(copies: int, in_s
 def test_a_batch_with_the_largest_record_fits_every_topic_that_is_created() -> None:
     largest = 10 << 20
     for name, spec in specs(Settings(kafka=KafkaSettings(max_record_bytes=largest))).items():
-        if name not in ("item-index", "item-catalog"):
+        if name not in ("item-index", "item-catalog", "interest-quality"):
             assert int(spec.configs["max.message.bytes"]) > largest
 
 

@@ -1,14 +1,17 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
-from streams.demo.dashboard import ROWS, SPARKS, WIDTH, Dashboard, sparks, thinned
+from streams.demo.dashboard import ROWS, WIDTH, Dashboard
 from streams.demo.scoreboard import Scoreboard
 from streams.files.event_logs import LoggedEvent
 from streams.predictions import Prediction, Source
+from streams.quality import Means, WorkerQuality
 
 HEIGHT = 27
+QUALITY = WorkerQuality(
+    0.781, 0.5, 2.125, worker="w-1", at=0, model_version="m3", events=9, scored=3, window=3, possible=3,
+    popularity=Means(0.16, None, 5.5),
+)  # fmt: skip
 
 
 def prediction(place: int, categories: dict[str, float]) -> Prediction:
@@ -37,30 +40,13 @@ def screen(dashboard: Dashboard) -> list[str]:
     return captured.get().splitlines()
 
 
-@given(st.lists(st.floats(0, 1e6), max_size=50))
-def test_sparks_are_one_character_per_value_and_no_lower_for_a_larger_one(values: list[float]) -> None:
-    drawn = sparks(values)
-    assert len(drawn) == len(values)
-    heights = [(" " + SPARKS).index(character) for _, character in sorted(zip(values, drawn, strict=True))]
-    assert heights == sorted(heights)
-
-
-def test_sparks_against_a_fixed_top() -> None:
-    assert sparks([0.0, 0.1, 0.5, 1.0, 2.0], 1.0) == " ▁▅██"
-
-
-@given(st.lists(st.integers(), max_size=100), st.integers(1, 20))
-def test_thinned_values_are_spread_and_end_with_the_last(values: list[int], length: int) -> None:
-    kept = thinned(values, length)
-    assert len(kept) == min(length, len(values))
-    assert kept[-1:] == values[-1:]
-
-
 def test_the_screen_keeps_its_size_from_first_to_last(board: Scoreboard, dashboard: Dashboard) -> None:
     screens = [screen(dashboard)]
     board.send(4, 0.0)
     for place in range(4):
         dashboard.sample()
+        if place > 1:
+            dashboard.hear(QUALITY)
         board.receive(prediction(place, {f"Category {n}": 0.01 * n for n in range(20)}), 0.05)
         dashboard.sample()
         screens.append(screen(dashboard))
@@ -100,3 +86,16 @@ def test_a_plain_line_has_the_numbers_once_there_are_any(board: Scoreboard, dash
     board.receive(prediction(0, {}), 0.05)
     assert "sending: 3 in, 1 applied" in dashboard.plain_line()
     assert "lag 2, latency p50 50 p99 50 ms, recall@10 0.000 (decayed popularity 0.000)" in dashboard.plain_line()
+
+
+def test_the_worker_s_own_score_stands_beside_that_of_the_reader(board: Scoreboard, dashboard: Dashboard) -> None:
+    board.send(3, 0.0)
+    board.receive(prediction(0, {}), 0.05)
+    assert "worker" not in dashboard.plain_line()
+    assert "recall@10, worker" not in "\n".join(screen(dashboard))
+    dashboard.hear(QUALITY)
+    assert "the worker's own: recall@10 0.781 (0.160 decayed popularity), MRR 0.500 (-)" in dashboard.plain_line()
+    rows = [" ".join(line.split()) for line in screen(dashboard)]
+    assert any("recall@10, worker 0.781 0.160 █" in row for row in rows)
+    assert any("MRR, worker 0.500 - " in row for row in rows)
+    assert any("log-loss, worker 2.125 5.500" in row for row in rows)

@@ -3,6 +3,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -11,6 +12,7 @@ from streams.demo.summary import Summary, summarize
 from streams.files.event_logs import LoggedEvent
 from streams.fold import InputFold, UserFold
 from streams.predictions import Prediction, Source
+from streams.quality import Means, WorkerQuality
 
 ROWS = {"a": UserFold(2, 2, b"a" * 16), "b": UserFold(1, 1, b"b" * 16)}
 EXPECTED = InputFold(ROWS, 3, 1)
@@ -44,6 +46,7 @@ def test_a_run_that_is_what_the_input_demands_has_no_faults(board: Scoreboard) -
         "popularity_recall_at_10": 1.0,
         "events_per_s": 1.5,
         "latency_ms": {"p50": pytest.approx(100), "p99": pytest.approx(100)},
+        "quality": None,
         "faults": [],
     }
 
@@ -80,6 +83,17 @@ def test_the_report_ends_with_the_verdict(board: Scoreboard) -> None:
     bad = report(replace(good, faults=["one thing"]))
     assert "✗ not what the input demands" in bad
     assert "one thing" in bad
+
+
+def test_the_worker_s_own_score_is_in_the_report_and_the_file(board: Scoreboard) -> None:
+    quality = WorkerQuality(
+        0.781, 0.5, 2.125, worker="w-1", at=0, model_version="m3", events=9, scored=2500, window=2000, possible=3,
+        popularity=Means(0.16, None, 5.5),
+    )  # fmt: skip
+    summary = summarize(board, 1, 2.0, EXPECTED, ROWS, quality)
+    assert "0.781 / 0.500 / 2.125" in report(summary)
+    assert "0.160 / - / 5.500, the last 2,000 of 2,500 scored" in report(summary)
+    assert msgspec.convert(json.loads(summary.to_json())["quality"], WorkerQuality) == quality
 
 
 def fault_like(summary: Summary, pattern: str) -> bool:
