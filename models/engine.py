@@ -30,7 +30,7 @@ from models.mixer import MIXER_EVENTS
 from models.mixture import Moments
 from models.network import InterestNetwork
 from models.prediction import Predictions
-from models.recurrence import recur, stored
+from models.recurrence import healed, rebuilt, recur, stored
 from models.reviews import Reviews
 from models.scores import Scores
 from models.seen import mark, seen_after_each, seen_before
@@ -51,7 +51,7 @@ class Step:
     predictions: Predictions
     refused: NDArray[np.int64]
     """Rows whose recurrent state was not finite: where it became so in this step, `h`, `c` from before are kept;
-    where it was so before, the step began from zero. Ring and everything else advanced"""
+    where it was so before, the step began from what the ring gives. Ring and everything else advanced"""
 
 
 class Engine:
@@ -112,9 +112,10 @@ class Engine:
         A prediction knows its user's events up to then, and of all others what was counted before the batch.
         """
         self._catch_up()
+        self._check(memory, batch)
+        memory, broken = healed(self._network, self._table.rows, memory)
         reviews = Reviews.of(batch, self._items.content)
         timeline = Timeline(batch, memory, reviews.codes)
-        self._check(timeline)
         states = recur(self._network, self._table.rows, timeline)
         if self._experts is not None:
             self._mix(self._experts, timeline, states.h)
@@ -136,7 +137,14 @@ class Engine:
             # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
             self._experts.observe(timeline)
         reviews.give()
-        return Step(states.memory, predictions, states.refused)
+        return Step(states.memory, predictions, np.union1d(broken, states.refused))
+
+    @torch.inference_mode()
+    def rebuild(self, memory: NDArray[np.void]) -> NDArray[np.void]:
+        """[U] copy of the memories whose `h`, `c` are those of the rings' events alone, under the present weights."""
+        self._catch_up()
+        self._check(memory)
+        return rebuilt(self._network, self._table.rows, memory)
 
     def rank(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> NDArray[np.float64]:
         """[n] rank of each event's item, as `score` has it."""
@@ -151,8 +159,9 @@ class Engine:
         """
         self._catch_up()
         known = self._candidates.known if known is None else known
+        self._check(memory, batch)
+        memory, _ = healed(self._network, self._table.rows, memory)
         timeline = Timeline(batch, memory, Reviews.of(batch, self._items.content).codes)
-        self._check(timeline)
         every = np.arange(len(batch))
         seen = None
         if self.config.repeats == "filter":
@@ -194,9 +203,11 @@ class Engine:
         if self._experts is not None:
             self._experts.grow(self._candidates.known + 1)
 
-    def _check(self, timeline: Timeline) -> None:
+    def _check(self, memory: NDArray[np.void], batch: EventBatch | None = None) -> None:
         # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
-        largest = max(int(timeline.batch.item.max(initial=0)), int(timeline.memory["ring_item"].max(initial=0)))
+        largest = int(memory["ring_item"].max(initial=0))
+        if batch is not None:
+            largest = max(largest, int(batch.item.max(initial=0)))
         if largest > self._candidates.known:
             raise UnknownItemError(largest, self._candidates.known)
 
