@@ -29,7 +29,7 @@ from models.memory import Timeline
 from models.mixer import MIXER_EVENTS
 from models.mixture import Moments
 from models.network import InterestNetwork
-from models.prediction import Predictions
+from models.prediction import CARRIERS, Predictions
 from models.recurrence import healed, rebuilt, recur, stored
 from models.reviews import Reviews
 from models.scores import Scores
@@ -271,7 +271,7 @@ class Engine:
         size, top = len(event), min(items, known)
         item, item_p = np.zeros((size, items), np.int64), np.zeros((size, items), np.float32)
         category, category_p = np.zeros((size, categories), np.int64), np.zeros((size, categories), np.float32)
-        share = np.zeros(moments.windows.item.shape)
+        step, carrier = np.zeros(moments.windows.item.shape), np.zeros((size, len(CARRIERS)), np.float32)
         for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
             best_p, best = block.p.topk(top, 1)  # [p, k]
             best = best * (best_p > 0)
@@ -279,9 +279,10 @@ class Engine:
             best_category, best_category_p = self._candidates.categories(block.p, categories)
             category[block.rows] = best_category.cpu().numpy()
             category_p[block.rows] = best_category_p.cpu().numpy()
-            if top and reasons:
-                share[block.rows] = explanation.shares(block, moments, self._experts, best[:, 0])
-        because, weight = explanation.heaviest(moments.windows.item, share, reasons)
+            if top:
+                shares = explanation.shares(block, moments, self._experts, best[:, 0])
+                step[block.rows], carrier[block.rows] = shares.step, shares.carrier
+        because, weight = explanation.heaviest(moments.windows.item, step, reasons)
         return Predictions(
             event=event,
             item=item,
@@ -291,5 +292,6 @@ class Engine:
             category_p=category_p,
             because=because,
             because_weight=weight,
+            carried_by=carrier,
             model_version=self._version,
         )

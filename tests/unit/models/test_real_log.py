@@ -11,8 +11,7 @@ from models.items import Items
 from models.learner import Learner
 from models.memory import memory_fields, new_memory
 from models.popularity import DecayedPopularity
-
-Log = tuple[NDArray[np.int64], list[str], NDArray[np.int64]]
+from tests.unit.models.conftest import Log
 
 _EVENTS = 20_000
 _LEARNT, _FROZEN = 60_032, 9_984

@@ -6,7 +6,7 @@ from rich.console import Console
 from streams.demo.dashboard import ROWS, SPARKS, WIDTH, Dashboard, sparks, thinned
 from streams.demo.scoreboard import Scoreboard
 from streams.files.event_logs import LoggedEvent
-from streams.predictions import Prediction, Source
+from streams.predictions import Carriers, Prediction, Source
 
 HEIGHT = 27
 
@@ -15,6 +15,7 @@ def prediction(place: int, categories: dict[str, float]) -> Prediction:
     return Prediction(
         f"p{place}", "u1", f"e{place}", 0, 0, "m3", place + 1, Source("user-events", 0, place),
         [f"i{n}" for n in range(10)], [0.05] * 10, 0.5, list(categories), list(categories.values()), ["i0"], [1.0],
+        0.0, Carriers(1.0, 0.0, 0.0, 0.0),
     )  # fmt: skip
 
 
