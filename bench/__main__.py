@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bench.backlog import Backlog
+from bench.cost_command import cost
 from bench.errors import BenchError
 from bench.quality_command import quality
 from bench.throughput import CONTENDERS, choose, compare
@@ -32,6 +33,7 @@ _screen = Console()
 
 
 app.command()(quality)
+app.command()(cost)
 
 
 @app.command()
