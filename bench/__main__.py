@@ -27,7 +27,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Measures the worker against other ways to do its work, and its predictions against those of counters.",
+    help="Measures the worker against other ways to do its work, its predictions against those of counters, and what "
+    "each part of a step costs.",
 )
 _screen = Console()
 

@@ -77,7 +77,7 @@ def measure(
     """Medians over the rounds; one more, before them, warms up."""
     device = torch.device(workload.device)
     about, clock = machine(), clock_of(device)
-    said = "CPU time of its thread"
+    said = "CPU time of the thread"
     if device.type == "cuda":
         said = "wall time, the device awaited after each part"
         about["gpu"] = torch.cuda.get_device_name(device)
@@ -100,7 +100,8 @@ def _step_cost(stand: Stand, size: int, rounds: int, clock: Clock, told: Told) -
         taken.append(stages.take())
         told()
     names = dict.fromkeys([*(stage.name for stage in STAGES), REST, _WHOLE, *BESIDE])
-    cost = {name: median(spent.get(name, 0) for spent in taken[1:]) / (1000 * steps * size) for name in names}
+    per_event = 1000 * steps * size  # and µs of ns
+    cost = {name: round(median(spent.get(name, 0) for spent in taken[1:]) / per_event, 3) for name in names}
     parts = {name: us for name, us in cost.items() if name not in (_WHOLE, *BESIDE)}
     return StepCost(size, parts, cost[_WHOLE], {name: cost[name] for name in BESIDE})
 
@@ -142,4 +143,4 @@ def _learning_cost(stand: Stand, rounds: int, clock: Clock, told: Told) -> tuple
         stand.learner.learn()
         per_event.append((clock() - began) / (1000 * events))
         told()
-    return events, median(per_event[1:])
+    return events, round(median(per_event[1:]), 3)

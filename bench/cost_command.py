@@ -65,7 +65,9 @@ def _workload(items: int, users: int, device: str, seed: int, sizes: list[int]) 
     least = max(*sizes, LearnerConfig().events_per_step)
     if users < least:
         raise BenchError(f"{least} events are of as many users, but there are {users}: give --users {least} or more")
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    if device != "cpu" and not device.startswith("cuda"):
+        raise BenchError(f"--device is cpu, cuda or cuda:N, not {device}")
+    if device != "cpu" and not torch.cuda.is_available():
         raise BenchError("no CUDA device is here: give --device cpu")
     return Workload(items, users, device, seed)
 

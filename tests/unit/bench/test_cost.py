@@ -119,6 +119,12 @@ def test_fewer_users_than_events_of_a_batch_are_an_error_that_says_how_many() ->
     assert "--users 1000" in " ".join(shown.output.split())
 
 
+def test_another_device_is_an_error_that_names_those_there_are() -> None:
+    shown = CliRunner().invoke(app, ["cost", "--device", "tpu"])
+    assert shown.exit_code == 1
+    assert "cpu, cuda or cuda:N" in " ".join(shown.output.split())
+
+
 def test_a_row_without_texts_holds_none() -> None:
     config = ModelConfig(text="none", device="cpu")
     names = [each.name for each in held(Stand(WORKLOAD, config), WORKLOAD.items)]
