@@ -21,7 +21,7 @@ _screen = Console()
 
 def cost(
     batch: Annotated[
-        list[int] | None, typer.Option(min=1, help="Events of one step, once or more.  [default: 1, 32, 1000]")
+        list[int] | None, typer.Option(min=1, help="Events of one step, once or more; without it 1, 32 and 1000.")
     ] = None,
     items: Annotated[int, typer.Option(min=1024, help="Items that are scored for each prediction.")] = Workload.items,
     users: Annotated[int, typer.Option(min=1, help="Users, each with a full ring.")] = Workload.users,
@@ -42,8 +42,8 @@ def cost(
     the clock slow it down. Users have full rings; half of the events are the
     successor of the user's last item, the others drawn by Zipf's law. Each event of a
     batch is of another user and gives a prediction. Weights are untrained, which
-    costs the same. A kernel or a cache may serve a large batch better than one event:
-    compare the columns. For the worker as a whole, Kafka included, see `throughput`.
+    costs the same. What is done once in a step is shared by its events: compare the
+    columns. For the worker as a whole, Kafka included, see `throughput`.
     """
     try:
         sizes = sorted(set(batch or [1, 32, 1000]))
