@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bench.backlog import Backlog
+from bench.cost_command import cost
 from bench.errors import BenchError
 from bench.quality_command import quality
 from bench.throughput import CONTENDERS, choose, compare
@@ -26,12 +27,14 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Measures the worker against other ways to do its work, and its predictions against those of counters.",
+    help="Measures the worker against other ways to do its work, its predictions against those of counters, and what "
+    "each part of a step costs.",
 )
 _screen = Console()
 
 
 app.command()(quality)
+app.command()(cost)
 
 
 @app.command()

@@ -30,8 +30,8 @@ from models.mixer import MIXER_EVENTS
 from models.mixture import Moments
 from models.network import InterestNetwork, Reading
 from models.popularity import DecayedPopularity
-from models.prediction import InterestParts, Predictions
-from models.recurrence import recur, stored
+from models.prediction import CARRIERS, InterestParts, Predictions
+from models.recurrence import healed, rebuilt, recur, stored
 from models.reviews import Reviews
 from models.sample import Sample, draw
 from models.scores import Scores, place
@@ -51,7 +51,7 @@ class Step:
     predictions: Predictions
     refused: NDArray[np.int64]
     """Rows whose recurrent state was not finite: where it became so in this step, `h`, `c` from before are kept;
-    where it was so before, the step began from zero. Ring and everything else advanced"""
+    where it was so before, the step began from what the ring gives. Ring and everything else advanced"""
     sample: Sample | None = None
     """Some of the events, scored before the batch was counted; None where none has an item"""
 
@@ -122,9 +122,10 @@ class Engine:
         A prediction knows its user's events up to then, and of all others what was counted before the batch.
         """
         self._catch_up()
+        self._check(memory, batch)
+        memory, broken = healed(self._network, self._table.rows, memory)
         reviews = Reviews.of(batch, self._items.content)
         timeline = Timeline(batch, memory, reviews.codes)
-        self._check(timeline)
         states = recur(self._network, self._table.rows, timeline)
         sample = self._sample(timeline, states.h)
         event = timeline.last_events() if per == "user" else np.arange(len(batch))
@@ -144,7 +145,7 @@ class Engine:
         # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
         self._count(timeline)
         reviews.give()
-        return Step(states.memory, predictions, states.refused, sample)
+        return Step(states.memory, predictions, np.union1d(broken, states.refused), sample)
 
     @torch.inference_mode()
     def replay(self, batch: EventBatch, memory: NDArray[np.void]) -> NDArray[np.void]:
@@ -153,9 +154,9 @@ class Engine:
         For events that the weights were learnt from: how well these foresee them tells the mixer nothing true.
         """
         self._catch_up()
+        self._check(memory, batch)
         reviews = Reviews.of(batch, self._items.content)
         timeline = Timeline(batch, memory, reviews.codes)
-        self._check(timeline)
         after = recur(self._network, self._table.rows, timeline).memory
         timeline.advance(after)
         if self.config.repeats == "filter":
@@ -163,6 +164,13 @@ class Engine:
         self._count(timeline)
         reviews.give()
         return after
+
+    @torch.inference_mode()
+    def rebuild(self, memory: NDArray[np.void]) -> NDArray[np.void]:
+        """[U] copy of the memories whose `h`, `c` are those of the rings' events alone, under the present weights."""
+        self._catch_up()
+        self._check(memory)
+        return rebuilt(self._network, self._table.rows, memory)
 
     def rank(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> NDArray[np.float64]:
         """[n] rank of each event's item, as `score` has it."""
@@ -177,8 +185,9 @@ class Engine:
         """
         self._catch_up()
         known = self._candidates.known if known is None else known
+        self._check(memory, batch)
+        memory, _ = healed(self._network, self._table.rows, memory)
         timeline = Timeline(batch, memory, Reviews.of(batch, self._items.content).codes)
-        self._check(timeline)
         every = np.arange(len(batch))
         seen = None
         if self.config.repeats == "filter":
@@ -219,9 +228,11 @@ class Engine:
         with self._lock:
             self._popularity.observe(batch.item[np.argsort(batch.time_ms, kind="stable")])
 
-    def _check(self, timeline: Timeline) -> None:
+    def _check(self, memory: NDArray[np.void], batch: EventBatch | None = None) -> None:
         # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
-        largest = max(int(timeline.batch.item.max(initial=0)), int(timeline.memory["ring_item"].max(initial=0)))
+        largest = int(memory["ring_item"].max(initial=0))
+        if batch is not None:
+            largest = max(largest, int(batch.item.max(initial=0)))
         if largest > self._candidates.known:
             raise UnknownItemError(largest, self._candidates.known)
 
@@ -291,7 +302,7 @@ class Engine:
         size, top = len(event), min(items, known)
         item, item_p = np.zeros((size, items), np.int64), np.zeros((size, items), np.float32)
         category, category_p = np.zeros((size, categories), np.int64), np.zeros((size, categories), np.float32)
-        share = np.zeros(moments.windows.item.shape)
+        step, carrier = np.zeros(moments.windows.item.shape), np.zeros((size, len(CARRIERS)), np.float32)
         for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
             best_p, best = block.p.topk(top, 1)  # [p, k]
             best = best * (best_p > 0)
@@ -299,9 +310,10 @@ class Engine:
             best_category, best_category_p = self._candidates.categories(block.p, categories)
             category[block.rows] = best_category.cpu().numpy()
             category_p[block.rows] = best_category_p.cpu().numpy()
-            if top and reasons:
-                share[block.rows] = explanation.shares(block, moments, self._experts, best[:, 0])
-        because, weight = explanation.heaviest(moments.windows.item, share, reasons)
+            if top:
+                shares = explanation.shares(block, moments, self._experts, best[:, 0])
+                step[block.rows], carrier[block.rows] = shares.step, shares.carrier
+        because, weight = explanation.heaviest(moments.windows.item, step, reasons)
         return Predictions(
             event=event,
             item=item,
@@ -311,6 +323,7 @@ class Engine:
             category_p=category_p,
             because=because,
             because_weight=weight,
+            carried_by=carrier,
             model_version=self._version,
             parts=_parts(moments.reading),
         )

@@ -68,6 +68,16 @@ def ring_steps(memory: NDArray[np.void]) -> Steps:
     return Steps(item, kind, gap, memory["ring_value"], text)
 
 
+def unrolled(memory: NDArray[np.void], user: NDArray[np.int64]) -> tuple[Steps, NDArray[np.int64]]:
+    """[B, K] what the rings of these rows hold, oldest step first, zeros behind; and how many steps [B] that is."""
+    ring = memory["ring_item"].shape[1]
+    steps = memory["steps"][user].astype(np.int64)
+    length = np.minimum(steps, ring)
+    column = np.arange(ring)
+    slot = ((steps - length)[:, None] + column) % ring  # [B, K]
+    return ring_steps(memory)[user[:, None], slot].where(column < length[:, None]), length
+
+
 class Timeline:
     """Where each event of a batch stands in its user's life."""
 

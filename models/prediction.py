@@ -1,9 +1,14 @@
 """The interest distributions that one step predicts."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+CARRIERS: Final = ("attention", "copying", "following", "popularity")
+"""What can carry a prediction: the network by what it reads in the user's events; that items come back, by its copying
+and by recency; what followed such items before, whoever had them; what is popular, whoever the user"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,10 @@ class Predictions:
     because: NDArray[np.int64]
     """[P, b] items of the user's last events that carried the prediction, heaviest first; 0 pads"""
     because_weight: NDArray[np.float32]
-    """[P, b] their shares in the most probable item (explanation.py); what is left to 1 is others' or popularity's"""
+    """[P, b] their shares in the most probable item (explanation.py); with popularity's and that of the user's other
+    events, which is what is left, 1"""
+    carried_by: NDArray[np.float32]
+    """[P, 4] shares of the CARRIERS in it; they sum to 1, or are 0 where there is no item"""
     model_version: int
     parts: InterestParts | None = None
     """Where the network keeps short and long term apart"""

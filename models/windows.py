@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig
 from models.events import EventBatch
-from models.memory import ring_steps
+from models.memory import unrolled
 from models.steps import Steps
 
 
@@ -49,14 +49,8 @@ def last_windows(batch: EventBatch, memory_after: NDArray[np.void]) -> TrainingW
     """The ring of each user of the batch, unrolled; new are the events of the batch that it still holds."""
     count = np.bincount(batch.user, minlength=len(memory_after))
     user = np.flatnonzero(count)
-    ring = memory_after["ring_item"].shape[1]
-    steps = memory_after["steps"][user].astype(np.int64)
-    length = np.minimum(steps, ring)
-    column = np.arange(ring)
-    slot = ((steps - length)[:, None] + column) % ring  # [B, T]
-    valid = column < length[:, None]
-    last = ring_steps(memory_after)[user[:, None], slot].where(valid)
-    return TrainingWindows(last, length, np.minimum(count[user], length), steps <= ring)
+    last, length = unrolled(memory_after, user)
+    return TrainingWindows(last, length, np.minimum(count[user], length), memory_after["steps"][user] == length)
 
 
 def join(parts: list[TrainingWindows]) -> TrainingWindows:

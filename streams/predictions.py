@@ -20,6 +20,8 @@ from streams.events import UserEvent
 
 SCHEMA_VERSION: Final = 1
 
+_SHARE_UNITS: Final = 100_000
+
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -29,6 +31,15 @@ class Source(Struct, gc=False):
     topic: str
     partition: int
     offset: int
+
+
+class Carriers(Struct, gc=False):
+    """Shares of what carried a prediction; they sum to 1."""
+
+    attention: Annotated[Probability, Meta(description="The network, by what it reads in the user's events.")]
+    copying: Annotated[Probability, Meta(description="That items come back: by the network and by recency.")]
+    following: Annotated[Probability, Meta(description="What followed such items before, whoever had them.")]
+    popularity: Annotated[Probability, Meta(description="What is popular, whoever the user.")]
 
 
 class Prediction(Struct, gc=False):
@@ -47,8 +58,15 @@ class Prediction(Struct, gc=False):
     other_p: Annotated[Probability, Meta(description="Probability of all other items together.")]
     categories: Annotated[list[str], Meta(description="Most probable categories of the next item.")]
     category_p: Annotated[list[Probability], Meta(description="Their probabilities, over all items.")]
-    because: Annotated[list[str], Meta(description="The user's past items that carried the prediction.")]
-    because_weight: Annotated[list[Probability], Meta(description="Their shares of the attention.")]
+    because: Annotated[list[str], Meta(description="The user's past items that carried the most probable one.")]
+    because_weight: Annotated[
+        list[Probability],
+        Meta(description="Their shares in it; with because_other and carried_by.popularity they sum to 1."),
+    ]
+    because_other: Annotated[Probability, Meta(description="Share of all other events of the user together.")]
+    carried_by: Annotated[
+        Carriers, Meta(description="The same by another cut: by what carried the most probable item.")
+    ]
     short_term: Annotated[
         list[float] | UnsetType, Meta(description="Interest of the moment, as a vector; in models that keep it apart.")
     ] = UNSET
@@ -79,20 +97,31 @@ def decode(value: bytes) -> Prediction:
 
 
 def encode(predictions: Predictions, causes: Causes, items: Items, emitted_at_ms: int) -> list[bytes]:
-    """One JSON value per prediction, in their order; probabilities are cut to five digits, the rest goes to other_p."""
+    """One JSON value per prediction, in their order; probabilities are cut to five digits, the rest goes to other_p.
+
+    Shares are cut to five decimals, and their sums as decimals are exactly 1.
+    """
     topic, version = causes.topic, f"m{predictions.model_version}"
     item_p = cut(predictions.item_p)  # [P, k]
     other_p = np.round(np.clip(1.0 - item_p.sum(axis=1), 0.0, 1.0), 7)  # [P]
     item_columns = _columns(predictions.item, 1, items.id, item_p)
     category_columns = _columns(predictions.category, 0, items.categories.__getitem__, cut(predictions.category_p))
-    because_columns = _columns(predictions.because, 1, items.id, cut(predictions.because_weight))
+    weight, because_other, carried_by = _shares(predictions.because_weight, predictions.carried_by)
+    because_columns = _columns(predictions.because, 1, items.id, weight)
     values = []
-    for index, names, p, other, categories, category_p, because, weight, vectors in zip(
+    for index, names, p, other, categories, category_p, because, because_weight, rest, (
+        read,
+        copied,
+        followed,
+        popular,
+    ), vectors in zip(
         predictions.event.tolist(),
         *item_columns,
         other_p.tolist(),
         *category_columns,
         *because_columns,
+        because_other,
+        carried_by,
         _vectors(predictions.parts, len(predictions)),
         strict=True,
     ):
@@ -115,7 +144,14 @@ def encode(predictions: Predictions, causes: Causes, items: Items, emitted_at_ms
                     "categories": categories,
                     "category_p": category_p,
                     "because": because,
-                    "because_weight": weight,
+                    "because_weight": because_weight,
+                    "because_other": rest,
+                    "carried_by": {
+                        "attention": read,
+                        "copying": copied,
+                        "following": followed,
+                        "popularity": popular,
+                    },
                     **vectors,
                 }
             )
@@ -147,6 +183,21 @@ def _vectors(parts: InterestParts | None, rows: int) -> Iterable[dict[str, list[
         return repeat({}, rows)
     short, long = rounded(parts.short_term).tolist(), rounded(parts.long_term).tolist()
     return ({"short_term": one, "long_term": other} for one, other in zip(short, long, strict=True))
+
+
+def _shares(
+    because: NDArray[np.float32], carried_by: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], list[float], list[list[float]]]:
+    """Shares of the items [P, b], of the user's other events [P] and of the carriers [P, 4], cut to five decimals.
+
+    What is cut off goes to the other events, and to the largest carrier that is not popularity.
+    """
+    shown, carrier = (np.floor(np.clip(each, 0, 1) * _SHARE_UNITS).astype(np.int64) for each in (because, carried_by))
+    whole = np.where(carried_by.any(1), _SHARE_UNITS, 0)  # [P]
+    other = whole - carrier[:, -1] - shown.sum(1)
+    carrier[np.arange(len(carrier)), carrier[:, :-1].argmax(1)] += whole - carrier.sum(1)
+    weight, other_share, carrier_share = (each / _SHARE_UNITS for each in (shown, other, carrier))
+    return weight, other_share.tolist(), carrier_share.tolist()
 
 
 def _columns(

@@ -1,7 +1,7 @@
 """Predictions as they arrive, for people: who, what next, which interests, and why."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -17,6 +17,8 @@ from streams.topic_log import partition_count, partition_of, reading
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
 SHOWN_ITEMS = 5
+LEAST_SHARE = 0.005
+"""Smaller shares in a prediction are not told: they would read 0%"""
 
 
 def bar(share: float, width: int) -> str:
@@ -47,14 +49,24 @@ def render(prediction: Prediction, title: Callable[[str], str]) -> RenderableTyp
     body = Table.grid(padding=(0, 3), expand=False)
     body.add_row(Text(" "), categories, items)
     parts: list[RenderableType] = [head, body]
-    if prediction.because:
-        because = ", ".join(
-            f"{title(item)} ({weight:.0%})"
-            for item, weight in zip(prediction.because, prediction.because_weight, strict=True)
+    if prediction.items:
+        parts.extend(
+            Text(f"    {line}", style="dim", overflow="ellipsis", no_wrap=True) for line in _reasons(prediction, title)
         )
-        parts.append(Text(f"    because of {because}", style="dim", overflow="ellipsis", no_wrap=True))
     parts.append(Text(""))
     return Group(*parts)
+
+
+def _reasons(prediction: Prediction, title: Callable[[str], str]) -> Iterator[str]:
+    items = zip(prediction.because, prediction.because_weight, strict=True)
+    shown = [f"{title(item)} ({share:.0%})" for item, share in items]
+    others = {"other events": prediction.because_other, "popularity": prediction.carried_by.popularity}
+    yield "because of " + ", ".join(shown + _sizeable(others))
+    yield "carried by " + ", ".join(_sizeable(msgspec.structs.asdict(prediction.carried_by)))
+
+
+def _sizeable(shares: Mapping[str, float]) -> list[str]:
+    return [f"{name} {share:.0%}" for name, share in shares.items() if share >= LEAST_SHARE]
 
 
 async def tail(

@@ -20,7 +20,7 @@ from bench.peers.job import Job
 from bench.peers.meter import Meter, leave
 from models.engine import Step
 from models.events import EventBatch
-from models.prediction import Predictions
+from models.prediction import CARRIERS, Predictions
 from streams.app import Worker
 from streams.sections import KafkaSettings, PredictionSettings, TopicSettings, WorkerSettings
 from streams.settings import Settings
@@ -47,7 +47,8 @@ class RowCopy:
             category=np.tile(np.arange(self._TOP_CATEGORIES), (n, 1)),  # [n, m]
             category_p=np.full((n, self._TOP_CATEGORIES), 0.2, np.float32),
             because=item.repeat(self._TOP_BECAUSE, axis=1),  # [n, b]
-            because_weight=np.full((n, self._TOP_BECAUSE), 0.3, np.float32),
+            because_weight=np.full((n, self._TOP_BECAUSE), 0.2, np.float32),
+            carried_by=np.full((n, len(CARRIERS)), 0.25, np.float32),
             model_version=1,
         )
         return Step(memory.copy(), predictions, np.zeros(0, np.int64))

@@ -1,6 +1,8 @@
 """Small networks, random batches and the real log for the tests of `models`."""
 
-from collections.abc import Callable
+import csv
+import gzip
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from models.events import EVENT_TYPES, EventBatch
 from models.items import Items
 
 MakeBatch = Callable[..., EventBatch]
+Log = tuple[NDArray[np.int64], list[str], NDArray[np.int64]]
 
 
 @pytest.fixture(autouse=True)
@@ -51,14 +54,29 @@ def make_batch() -> MakeBatch:
 
 
 @pytest.fixture(scope="session")
-def ml_100k() -> tuple[NDArray[np.int64], list[str], NDArray[np.int64]]:
+def ml_100k() -> Log:
     """User number, item id and time (ms) of every event of MovieLens 100K in time order."""
-    root = Path(__file__).resolve().parents[3]
-    path = root.parent / "shared" / "data" / "ml-100k" / "ml-100k.inter"
+    rows = [line.split("\t") for line in _real_log("ml-100k", "ml-100k.inter").read_text().splitlines()[1:]]
+    rows.sort(key=lambda row: float(row[3]))
+    return _log((row[0], row[1], float(row[3])) for row in rows)
+
+
+@pytest.fixture(scope="session")
+def wikipedia() -> Log:
+    """The same of a month's edits of Wikipedia, where users come back to the same pages."""
+    with gzip.open(_real_log("wikipedia", "events.csv.gz"), "rt") as file:
+        return _log((row["user"], row["item"], float(row["timestamp"])) for row in csv.DictReader(file))
+
+
+def _real_log(folder: str, name: str) -> Path:
+    path = Path(__file__).resolve().parents[4] / "shared" / "data" / folder / name
     if not path.exists():
         pytest.skip(f"the real log is not at {path}")
-    rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
-    rows.sort(key=lambda row: float(row[3]))
+    return path
+
+
+def _log(events: Iterable[tuple[str, str, float]]) -> Log:
+    users, items, seconds = zip(*events, strict=True)
     number: dict[str, int] = {}
-    user = np.array([number.setdefault(row[0], len(number)) for row in rows])
-    return user, [row[1] for row in rows], np.array([int(float(row[3])) * 1000 for row in rows])
+    user = np.array([number.setdefault(each, len(number)) for each in users])
+    return user, list(items), np.array([int(each) * 1000 for each in seconds])

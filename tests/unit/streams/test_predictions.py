@@ -1,18 +1,19 @@
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from msgspec import UNSET
 
 from models.items import Items
-from models.prediction import InterestParts, Predictions
+from models.prediction import CARRIERS, InterestParts, Predictions
 from streams.events import UserEvent
-from streams.predictions import Causes, Prediction, Source, cut, decode, encode, rounded
+from streams.predictions import Carriers, Causes, Prediction, Source, cut, decode, encode, rounded
 
 P = np.float32
 
@@ -46,6 +47,7 @@ def predictions(
         np.array(rest.get("category_p", [[0.5, 0.25]] * rows), P),
         np.array(rest.get("because", [[2]] * rows), np.int64),
         np.array(rest.get("because_weight", [[0.75]] * rows), P),
+        np.array(rest.get("carried_by", [[0.5, 0.25, 0.125, 0.125]] * rows), P),
         17,
     )
 
@@ -69,6 +71,8 @@ def test_a_prediction_tells_all_it_knows(items: Items, causes: Causes) -> None:
         "category_p": [0.5, 0.25],
         "because": ["i2"],
         "because_weight": [0.75],
+        "because_other": 0.125,
+        "carried_by": {"attention": 0.5, "copying": 0.25, "following": 0.125, "popularity": 0.125},
     }
 
 
@@ -111,6 +115,7 @@ def test_padding_is_left_out_row_by_row(items: Items, causes: Causes) -> None:
         category_p=[[0.5, 0.25], [0.0, 0.0]],
         because=[[0, 0], [1, 0]],
         because_weight=[[0.0, 0.0], [0.5, 0.0]],
+        carried_by=[[0.0, 0.0, 0.0, 1.0], [0.5, 0.0, 0.5, 0.0]],
     )
     first, second = (decode(value) for value in encode(padded, causes, items, 0))
     assert (first.items, first.item_p, first.other_p) == (["i2"], [0.5], 0.5)
@@ -119,14 +124,19 @@ def test_padding_is_left_out_row_by_row(items: Items, causes: Causes) -> None:
     assert (second.categories, second.category_p) == ([], [])
     assert (first.because, first.because_weight) == ([], [])
     assert (second.because, second.because_weight) == (["i1"], [0.5])
+    assert (first.because_other, second.because_other) == (0, 0.5)
 
 
 def test_no_items_no_categories_and_no_rows_are_fine(items: Items, causes: Causes) -> None:
-    empty = predictions([0], [[]], [[]], category=[[]], category_p=[[]], because=[[]], because_weight=[[]])
+    empty = predictions(
+        [0], [[]], [[]], category=[[]], category_p=[[]], because=[[]], because_weight=[[]], carried_by=[[0.0] * 4]
+    )
     (prediction,) = (decode(value) for value in encode(empty, causes, items, 0))
     assert (prediction.items, prediction.other_p, prediction.categories, prediction.because) == ([], 1.0, [], [])
+    assert (prediction.because_other, prediction.carried_by) == (0, Carriers(0, 0, 0, 0))
     none = np.zeros((0, 3), np.int64)
-    nothing = Predictions(none[:, 0], none, none.astype(P), none[:, 0].astype(P), *(none, none.astype(P)) * 2, 17)
+    p, four = none.astype(P), np.zeros((0, 4), P)
+    nothing = Predictions(none[:, 0], none, p, p[:, 0], none, p, none, p, four, 17)
     assert encode(nothing, causes, items, 0) == []
 
 
@@ -164,6 +174,37 @@ def test_with_other_p_the_probabilities_sum_to_one(weights: np.ndarray[tuple[int
         assert max(len(str(one)) for one in [*prediction.item_p, prediction.other_p]) <= 10
 
 
+_PARTS = st.lists(st.floats(0, 1, width=32), min_size=7, max_size=7).filter(any)
+
+
+@given(_PARTS)
+@example([0, 0, 0, 0, 0, 0, 1])
+@example([1, 0, 0, 0, 0, 0, 0])
+@example([1, 1, 1, 0, 0, 0, 0])
+def test_shares_as_decimals_sum_to_exactly_one(parts: list[float]) -> None:
+    """Of three events that are shown, the other events and popularity; and of the carriers."""
+    exact = np.array(parts) / sum(parts)
+    shown, popularity = -np.sort(-exact[:3]), exact[6]
+    carriers = np.array([exact[:2].sum(), exact[2], exact[3:6].sum(), popularity])
+    items = Items(10)
+    for number in range(4):
+        items.add(f"i{number}")
+    items.describe("i0", "First", ["Drama", "Sci-Fi"])
+    event = UserEvent("u", "click", 0, "i", event_id="e")
+    batch = predictions(
+        [0], [[4]], [[1.0]], because=[[1, 2, 3]], because_weight=[shown.tolist()], carried_by=[carriers.tolist()]
+    )
+    (value,) = encode(batch, Causes("t", [event], [0], [0], [1]), items, 0)
+    record = json.loads(value, parse_float=Decimal)
+    carried_by = record["carried_by"]
+    assert sum(record["because_weight"]) + record["because_other"] + carried_by["popularity"] == 1
+    assert sum(carried_by.values()) == 1
+    found = [*record["because_weight"], record["because_other"], *carried_by.values()]
+    np.testing.assert_allclose(np.array(found, float), [*shown, exact[3:6].sum(), *carriers], atol=5e-5)
+    assert record["because_weight"] == sorted(record["because_weight"], reverse=True)
+    assert min(found) >= 0
+
+
 def test_a_reader_ignores_fields_that_later_versions_add(items: Items, causes: Causes) -> None:
     (value,) = encode(predictions([0], [[2]], [[0.5]]), causes, items, 0)
     later = json.dumps(json.loads(value) | {"propensity": 0.1}).encode()
@@ -175,3 +216,7 @@ def test_a_reader_refuses_another_major_version(items: Items, causes: Causes) ->
     (value,) = encode(predictions([0], [[2]], [[0.5]]), causes, items, 0)
     with pytest.raises(msgspec.ValidationError, match="schema_version"):
         decode(value.replace(b'"schema_version":1', b'"schema_version":2'))
+
+
+def test_carriers_are_those_of_the_model_in_its_order() -> None:
+    assert Carriers.__struct_fields__ == CARRIERS

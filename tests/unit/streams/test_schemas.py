@@ -135,8 +135,9 @@ def test_a_prediction_that_is_encoded_is_valid() -> None:
     items.describe("i1", "First", ["Drama"])
     p = np.array([[0.25, 0.0]], np.float32)
     padded = Predictions(
-        np.array([0]), np.array([[1, 0]]), p, 1 - p.sum(1), np.array([[0, -1]]), p, np.array([[1, 0]]), p, 3
-    )
+        np.array([0]), np.array([[1, 0]]), p, 1 - p.sum(1), np.array([[0, -1]]), p, np.array([[1, 0]]), p,
+        np.array([[0.5, 0, 0, 0.5]], np.float32), 3,
+    )  # fmt: skip
     event = UserEvent("u1", "click", 1_731_900_000_123, "i1", event_id="e")
     (value,) = encode(padded, Causes("user-events", [event], [3], [991], [1]), items, 1_731_900_000_150)
     prediction = json.loads(value)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from streams.errors import StreamError
-from streams.predictions import Prediction, Source
+from streams.predictions import Carriers, Prediction, Source
 from streams.tail import bar, percent, read_prediction, render
 
 TITLES = {"i1": "The Silent Orbit", "i2": "A [bold]Heist[/]", "i3": "Last Colony"}
@@ -31,7 +31,8 @@ def test_a_percentage_takes_four_characters(share: float, text: str) -> None:
 def test_a_prediction_shows_who_what_next_which_interests_and_why() -> None:
     prediction = Prediction(
         "user-events:3:991:m17", "u1", "e1", 1_731_900_000_123, 0, "m17", 118, Source("user-events", 3, 991),
-        ["i1", "i2", "i9"], [0.5, 0.04, 0.03], 0.43, ["Sci-Fi", "Drama"], [0.75, 0.25], ["i3"], [0.4],
+        ["i1", "i2", "i9"], [0.5, 0.04, 0.03], 0.43, ["Sci-Fi", "Drama"], [0.75, 0.25], ["i3", "i9"], [0.4, 0.2],
+        0.25, Carriers(0.6, 0.004, 0.246, 0.15),
     )  # fmt: skip
     console = Console(width=100, force_terminal=False)
     with console.capture() as captured:
@@ -41,7 +42,8 @@ def test_a_prediction_shows_who_what_next_which_interests_and_why() -> None:
     assert lines[1].split() == ["Sci-Fi", "75%", bar(0.75, 20), "50%", "The", "Silent", "Orbit"]
     assert lines[2].split() == ["Drama", "25%", bar(0.25, 20), "4.0%", "A", "[bold]Heist[/]"]
     assert lines[3].split() == ["3.0%", "i9"]
-    assert lines[4].strip() == "because of Last Colony (40%)"
+    assert lines[4].strip() == "because of Last Colony (40%), i9 (20%), other events 25%, popularity 15%"
+    assert lines[5].strip() == "carried by attention 60%, following 25%, popularity 15%"
 
 
 def test_what_is_no_prediction_is_an_error_of_ours() -> None:

@@ -4,7 +4,7 @@ from rich.console import Console
 from streams.demo.dashboard import ROWS, WIDTH, Dashboard
 from streams.demo.scoreboard import Scoreboard
 from streams.files.event_logs import LoggedEvent
-from streams.predictions import Prediction, Source
+from streams.predictions import Carriers, Prediction, Source
 from streams.quality import Means, WorkerQuality
 
 HEIGHT = 27
@@ -18,6 +18,7 @@ def prediction(place: int, categories: dict[str, float]) -> Prediction:
     return Prediction(
         f"p{place}", "u1", f"e{place}", 0, 0, "m3", place + 1, Source("user-events", 0, place),
         [f"i{n}" for n in range(10)], [0.05] * 10, 0.5, list(categories), list(categories.values()), ["i0"], [1.0],
+        0.0, Carriers(1.0, 0.0, 0.0, 0.0),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import pytest
 from streams.demo.scoreboard import Repeats, Scoreboard, has_repeats
 from streams.files.delimited import LogError
 from streams.files.event_logs import LoggedEvent, read_events
-from streams.predictions import Prediction, Source
+from streams.predictions import Carriers, Prediction, Source
 
 ML_100K = Path(__file__).parents[5] / "shared/data/ml-100k/ml-100k.inter"
 
@@ -19,7 +19,7 @@ def events(*pairs: str) -> list[LoggedEvent]:
 def prediction(place: int, user: str, *items: str) -> Prediction:
     return Prediction(
         f"p{place}", user, f"e{place}", 0, 0, "m0", 1, Source("user-events", 0, place),
-        list(items), [], 1.0, [], [], [], [],
+        list(items), [], 1.0, [], [], [], [], 0.0, Carriers(0.0, 0.0, 0.0, 1.0),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from streams.demo.scoreboard import Scoreboard
 from streams.demo.summary import Summary, summarize
 from streams.files.event_logs import LoggedEvent
 from streams.fold import InputFold, UserFold
-from streams.predictions import Prediction, Source
+from streams.predictions import Carriers, Prediction, Source
 from streams.quality import Means, WorkerQuality
 
 ROWS = {"a": UserFold(2, 2, b"a" * 16), "b": UserFold(1, 1, b"b" * 16)}
@@ -19,8 +19,11 @@ EXPECTED = InputFold(ROWS, 3, 1)
 
 
 def predict(board: Scoreboard, place: int, user: str, count: int) -> None:
-    source = Source("user-events", 0, place)
-    board.receive(Prediction("p", user, f"e{place}", 0, 0, "m0", count, source, [], [], 1.0, [], [], [], []), 0.1)
+    prediction = Prediction(
+        "p", user, f"e{place}", 0, 0, "m0", count, Source("user-events", 0, place),
+        [], [], 1.0, [], [], [], [], 0.0, Carriers(0.0, 0.0, 0.0, 0.0),
+    )  # fmt: skip
+    board.receive(prediction, 0.1)
 
 
 @pytest.fixture
