@@ -19,7 +19,7 @@ from torch import Tensor
 from models import explanation, mixture
 from models.config import ModelConfig
 from models.device import device_of
-from models.distribution import Candidates
+from models.distribution import Candidates, largest
 from models.errors import UnknownItemError, WeightsError
 from models.events import TYPE_WEIGHT, EventBatch
 from models.experts import Experts
@@ -164,7 +164,7 @@ class Engine:
         target = torch.from_numpy(np.where(batch.item <= known, batch.item, 0)).to(self.device)
         for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
             item = target[block.rows].unsqueeze(1)  # [p, 1]
-            p = block.p.masked_fill(~block.allowed, -1)  # [p, N + 1]
+            p = block.p - block.closed  # [p, N + 1]
             own = p.gather(1, item)  # [p, 1]
             place = (p > own).sum(1) + ((p == own).sum(1) + 1) / 2  # [p]
             largest, best = block.p.max(1)
@@ -213,7 +213,8 @@ class Engine:
         network, windows = self._network, timeline.windows(user, step)
         window = network.embed(self._table.rows, windows.steps.tensors(self.device))  # [P, K, D]
         reading = network.read(h, window, windows, self._candidates.repeatable(windows.item, known))
-        reading = replace(reading, attention=reading.attention.nan_to_num(nan=0.0))
+        attention, copied = (each.nan_to_num(nan=0.0) for each in (reading.attention, reading.copied))
+        reading = replace(reading, attention=attention, copied=copied)
         return Moments(reading, windows, step + 1, seen)
 
     def _before(
@@ -262,7 +263,7 @@ class Engine:
         category, category_p = np.zeros((size, categories), np.int64), np.zeros((size, categories), np.float32)
         share = np.zeros(moments.windows.item.shape)
         for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
-            best_p, best = block.p.topk(top, 1)  # [p, k]
+            best_p, best = largest(block.p, top)  # [p, k]
             best = best * (best_p > 0)
             item[block.rows, :top], item_p[block.rows, :top] = best.cpu().numpy(), best_p.cpu().numpy()
             best_category, best_category_p = self._candidates.categories(block.p, categories)
