@@ -42,7 +42,7 @@ STAGES: Final = (
     Stage(Candidates, "categories", "top categories"),
     Stage(explanation, "shares", "explanation"),
     Stage(explanation, "heaviest", "explanation"),
-    Stage(Engine, "_mix", "mixer: scores and learns some events", whole=True),
+    Stage(Engine, "_sample", "sample: some events scored, mixer learns", whole=True),
     Stage(Experts, "observe", "counting"),
     Stage(engine, "mark", "items had"),
 )

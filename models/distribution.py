@@ -3,7 +3,9 @@
 All N items are scored, in blocks of moments, so memory stays bounded whatever the batch.
 """
 
+import math
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import torch
@@ -22,7 +24,12 @@ _LEAST_BLOCK = 16
 _DENSE_CELLS = 1 << 24
 """Largest item and category matrix that is kept dense (64 MB), which is several times faster with few categories"""
 
-_FORBIDDEN = float("-inf")
+_LEAST_GROUP = 8
+"""Numbers in a group, at least, for which searching by groups pays"""
+
+FORBIDDEN: Final = 1e30
+"""What scores of items that may not be predicted are less; finite, as a mask is then one sum, and nothing is NaN"""
+
 _LARGEST = 1e4
 
 
@@ -34,6 +41,7 @@ class Candidates:
         self.device = device
         self._version = -1
         self._inactive = torch.zeros(0, dtype=torch.long)
+        self._shut_items = torch.zeros(0)
         self._categories = torch.zeros(0, 0)
         self.known = 0
         """Items with an index from 1 up to this may be predicted"""
@@ -49,6 +57,7 @@ class Candidates:
 
     def _redraw(self) -> None:
         self._inactive = torch.from_numpy(np.flatnonzero(~self._items.active())).to(self.device)
+        self._shut_items = torch.zeros(0)
         item, category, share = self._items.category_rows()
         at = torch.from_numpy(np.stack([category, item]))
         size = (len(self._items.categories), int(item.max(initial=0)) + 1)
@@ -59,27 +68,26 @@ class Candidates:
 
     def scores(
         self, network: InterestNetwork, table: Tensor, interest: Tensor, seen: NDArray[np.uint8] | None, known: int
-    ) -> Iterator[tuple[slice, Tensor]]:
-        """Blocks of fp32 scores [p, known + 1]; -inf marks what may not be predicted, nothing is NaN.
+    ) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Blocks of fp32 scores [p, known + 1], none NaN, and what may not be predicted, which scores -1e30 or less.
 
+        The latter is 1 where an item is closed to a moment and 0 elsewhere: [p, known + 1], or [1, known + 1] for all.
         `table` [rows, D] holds E'; `interest` [P, D]; `seen` [P, bytes], the bitmap of the items each user had, None
         where items may come back.
         """
-        bias = network.item_bias[: known + 1].clone()  # [N + 1]
-        bias[0] = _FORBIDDEN
-        bias[self._inactive[self._inactive <= known]] = _FORBIDDEN
-        table = table[: known + 1].T  # [D, N + 1]
+        bias, table = network.item_bias[: known + 1], table[: known + 1].T  # [N + 1], [D, N + 1]
+        shut = self._shut(known)  # [N + 1]
         block = max(_LEAST_BLOCK, _BLOCK_SCORES // (known + 1))
         for low in range(0, len(interest), block):
             rows = slice(low, low + block)
+            closed = shut.unsqueeze(0) if seen is None else _closed(shut, seen[rows])
             scores = torch.addmm(bias, interest[rows], table).float()  # [p, N + 1]
-            if not bool((scores.amax(1) <= _LARGEST).all()):
-                # Weights that are finite but huge: NaN, or scores so large that their probabilities would not sum to 1.
-                scores = scores.nan_to_num(nan=-_LARGEST, posinf=_LARGEST, neginf=_FORBIDDEN).clamp_(max=_LARGEST)
-                scores.masked_fill_(bias.isneginf(), _FORBIDDEN)
-            if seen is not None:
-                _forbid_seen(scores, seen[rows])
-            yield rows, scores
+            # Weights may be finite but huge; beyond these bounds probabilities would not sum to one.
+            scores.clamp_(-_LARGEST, _LARGEST)
+            if bool(scores.amax(1).isnan().any()):
+                scores.nan_to_num_(nan=-_LARGEST)
+            scores.sub_(closed, alpha=FORBIDDEN)
+            yield rows, scores, closed
 
     def categories(self, p: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """The most probable categories [p, count] of distributions over items [p, N + 1], -1 padding, and their p."""
@@ -95,14 +103,39 @@ class Candidates:
     def repeatable(self, item: NDArray[np.int64], known: int) -> Tensor:
         """Which of these items [P, K] may be predicted, whoever had them."""
         item_ = torch.from_numpy(item).to(self.device)
-        active = torch.ones(known + 1, dtype=torch.bool, device=self.device)
-        active[0] = False
-        active[self._inactive[self._inactive <= known]] = False
-        return active[item_.clamp(max=known)] & (item_ <= known)
+        return (self._shut(known)[item_.clamp(max=known)] == 0) & (item_ <= known)
+
+    def _shut(self, known: int) -> Tensor:
+        """[known + 1] 1 where nobody may be told of an item, else 0."""
+        if len(self._shut_items) != known + 1:
+            self._shut_items = torch.zeros(known + 1, device=self.device)
+            self._shut_items[0] = 1
+            self._shut_items[self._inactive[self._inactive <= known]] = 1
+        return self._shut_items
 
 
-def _forbid_seen(scores: Tensor, seen: NDArray[np.uint8]) -> None:
-    had = torch.from_numpy(np.unpackbits(seen, axis=1, bitorder="little")).to(scores.device, torch.bool)  # [p, bits]
-    for low in range(0, scores.shape[1], had.shape[1]):
-        part = scores[:, low : low + had.shape[1]]
-        part.masked_fill_(had[:, : part.shape[1]], _FORBIDDEN)
+def largest(p: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest numbers [p, count] of each row, falling, and where they lie: `topk` for long rows."""
+    # The largest are among those groups whose own largest number is largest; nearly all is done by one reduction.
+    size = math.isqrt(p.shape[1] // max(count, 1))
+    groups = p.shape[1] // max(size, 1)
+    if size < _LEAST_GROUP:
+        return p.topk(count, 1)
+    rest = torch.arange(size * groups, p.shape[1], device=p.device)
+    most = p[:, : size * groups].view(-1, size, groups).amax(1)  # [p, groups]
+    group = most.topk(count, 1, sorted=False).indices  # [p, count]
+    member = group.unsqueeze(2) + torch.arange(0, size * groups, groups, device=p.device)  # [p, count, size]
+    member = torch.cat([member.flatten(1), rest.expand(len(p), -1)], 1)
+    value, at = p.gather(1, member).topk(count, 1)
+    return value, member.gather(1, at)
+
+
+def _closed(shut: Tensor, seen: NDArray[np.uint8]) -> Tensor:
+    """[p, N + 1] what nobody or, by their bitmaps [p, bytes], these users may not be told of; the bitmaps repeat."""
+    had_ = np.unpackbits(seen[:, : -(-len(shut) // 8)], axis=1, bitorder="little")
+    had = torch.from_numpy(had_).to(shut.device, torch.float32)  # [p, bits]
+    closed = shut.new_empty(len(seen), len(shut))
+    for low in range(0, len(shut), had.shape[1]):
+        part = closed[:, low : low + had.shape[1]]
+        torch.maximum(had[:, : part.shape[1]], shut[low : low + had.shape[1]], out=part)
+    return closed

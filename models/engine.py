@@ -19,7 +19,7 @@ from torch import Tensor
 from models import explanation, mixture
 from models.config import ModelConfig
 from models.device import device_of
-from models.distribution import Candidates
+from models.distribution import Candidates, largest
 from models.errors import UnknownItemError, WeightsError
 from models.events import TYPE_WEIGHT, EventBatch
 from models.experts import Experts
@@ -199,10 +199,10 @@ class Engine:
         target = torch.from_numpy(np.where(batch.item <= known, batch.item, 0)).to(self.device)
         for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
             item = target[block.rows]
-            largest, best = block.p.max(1)
-            hit = (best == item) & (best > 0)
+            top1_p, top1 = block.p.max(1)
+            hit = (top1 == item) & (top1 > 0)
             scores.rank[block.rows], scores.log_p[block.rows] = place(block.p, block.allowed, item)
-            scores.top1_p[block.rows], scores.top1_hit[block.rows] = largest.double().cpu(), hit.double().cpu()
+            scores.top1_p[block.rows], scores.top1_hit[block.rows] = top1_p.double().cpu(), hit.double().cpu()
         for out in (scores.rank, scores.log_p, scores.top1_p, scores.top1_hit):
             out[batch.item == 0] = np.nan
         return scores
@@ -249,7 +249,8 @@ class Engine:
         network, windows = self._network, timeline.windows(user, step)
         window = network.embed(self._table.rows, windows.steps.tensors(self.device))  # [P, K, D]
         reading = network.read(h, window, windows, self._candidates.repeatable(windows.item, known))
-        reading = replace(reading, attention=reading.attention.nan_to_num(nan=0.0))
+        attention, copied = (each.nan_to_num(nan=0.0) for each in (reading.attention, reading.copied))
+        reading = replace(reading, attention=attention, copied=copied)
         return Moments(reading, windows, step + 1, seen)
 
     def _before(
@@ -289,9 +290,10 @@ class Engine:
                 self._network, self._table.rows, self._candidates, experts, moments[part], known
             ):
                 row, item = met[part][block.rows], target[part][block.rows]
-                sample.rank[row], sample.log_p[row] = place(block.p, block.allowed, item)
-                total = block.allowed.double() @ popular  # [p]
-                sample.popular_rank[row], sample.popular_log_p[row] = place(popular, block.allowed, item, total)
+                allowed = block.allowed  # [p, N + 1]
+                sample.rank[row], sample.log_p[row] = place(block.p, allowed, item)
+                total = allowed.double() @ popular  # [p]
+                sample.popular_rank[row], sample.popular_log_p[row] = place(popular, allowed, item, total)
                 if experts is not None and block.voices is not None:
                     experts.learn(block.voices.verdicts(item, weight[part][block.rows]))
         return sample
@@ -304,7 +306,7 @@ class Engine:
         category, category_p = np.zeros((size, categories), np.int64), np.zeros((size, categories), np.float32)
         step, carrier = np.zeros(moments.windows.item.shape), np.zeros((size, len(CARRIERS)), np.float32)
         for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
-            best_p, best = block.p.topk(top, 1)  # [p, k]
+            best_p, best = largest(block.p, top)  # [p, k]
             best = best * (best_p > 0)
             item[block.rows, :top], item_p[block.rows, :top] = best.cpu().numpy(), best_p.cpu().numpy()
             best_category, best_category_p = self._candidates.categories(block.p, categories)

@@ -86,15 +86,14 @@ class Experts:
 
     def follow(self, recent: NDArray[np.int64], rows: int) -> Tensor:
         """[F, P, rows] how much each item below `rows` follows from the last items [P, K], newest first; of any sum."""
-        parts = []
-        for name in FOLLOWING:
-            item, weight = self._weights(name, recent)
-            parts.append(self._table(name).weighted(item, weight, rows))
+        size = max(rows, self.known + 1, int(recent.max(initial=0)) + 1)
+        out = torch.empty(len(self.following), len(recent), size)
+        for part, name in zip(out, FOLLOWING, strict=False):
+            self._table(name).weighted(*self._weights(name, recent), part)
         if self.repeats:
             weight = np.where(recent > 0, _RECENCY_DECAY ** np.arange(recent.shape[1]), 0).astype(np.float32)
-            again = torch.zeros(len(recent), max(rows, int(recent.max(initial=0)) + 1))
-            parts.append(again.scatter_add_(1, torch.from_numpy(recent), torch.from_numpy(weight))[:, :rows])
-        return torch.stack(parts)
+            out[-1].zero_().scatter_add_(1, torch.from_numpy(recent), torch.from_numpy(weight))
+        return out[:, :, :rows]
 
     def shares(self, recent: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
         """[F, P, K] the share that each of the last items has in what `follow` says of `item` [P]; sums to 1 or 0."""

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from models.counters import SMOOTHING
 from models.experts import RECENCY, Experts
-from models.mixture import Block, Moments, Voices
+from models.mixture import Block, Moments
+from models.voices import Voices
 
 
 @dataclass(frozen=True, slots=True)

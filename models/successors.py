@@ -36,10 +36,12 @@ class SuccessorTable:
         self._counts = np.zeros((1024, self._sets, WAYS), dtype=np.float32)
         self._totals = np.zeros(1024, dtype=np.float32)
         self._known = 1  # every counted index is below
+        self._matrix: Tensor | None = None  # the cells of all items below its length; shares their memory
 
     def grow(self, rows: int) -> None:
         """Make room for item indices below `rows`."""
         while len(self._items) < rows:
+            self._matrix = None
             self._items = np.concatenate([self._items, np.zeros_like(self._items)])
             self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
             self._totals = np.concatenate([self._totals, np.zeros_like(self._totals)])
@@ -71,24 +73,26 @@ class SuccessorTable:
         kept = (self._items.ravel()[cell] == successor) & (successor > 0)
         return np.where(kept, self._counts.ravel()[cell], np.float32(0))
 
-    def weighted(self, item: NDArray[np.int64], weight: NDArray[np.float32], rows: int) -> Tensor:
-        """[P, rows] Σ_j weight[p, j] · (counts of item[p, j]'s successors), over the items below `rows`."""
-        self.grow(max(rows, int(item.max(initial=0)) + 1))
-        size = max(rows, self._known)
-        cells = self._sets * WAYS
-        table = _sparse(self._items[:size].reshape(size, cells), self._counts[:size].reshape(size, cells), size)
-        out = torch.zeros(len(item), size)
-        if item.size:
-            # An index without counts may lie beyond the table, which nobody checks in there.
-            item = np.where(self._totals[item] > 0, item, 0)
-            if _HAS_MKL:
-                torch.addmm(out, _sparse(item.astype(np.int32), weight, size), table, beta=0, out=out)
-            else:
-                picked = torch.from_numpy(item)
-                each = table.values().view(size, cells)[picked] * torch.from_numpy(weight).unsqueeze(2)  # [P, J, M]
-                column = table.col_indices().view(size, cells)[picked].long()  # [P, J, M]
-                out.scatter_add_(1, column.flatten(1), each.flatten(1))
-        return out[:, :rows]
+    def weighted(self, item: NDArray[np.int64], weight: NDArray[np.float32], out: Tensor) -> None:
+        """Fill `out` [P, rows] with Σ_j weight[p, j] · (counts of item[p, j]'s successors); no index is beyond it."""
+        if not item.size:
+            out.zero_()
+            return
+        rows = out.shape[1]
+        if self._matrix is None or len(self._matrix) != rows:
+            self.grow(rows)
+            cells = self._sets * WAYS
+            self._matrix = _sparse(
+                self._items[:rows].reshape(rows, cells), self._counts[:rows].reshape(rows, cells), rows
+            )
+        if _HAS_MKL:
+            torch.addmm(out, _sparse(item.astype(np.int32), weight, rows), self._matrix, beta=0, out=out)
+        else:
+            picked = torch.from_numpy(item)
+            size = (rows, self._sets * WAYS)
+            each = self._matrix.values().view(size)[picked] * torch.from_numpy(weight).unsqueeze(2)  # [P, J, M]
+            column = self._matrix.col_indices().view(size)[picked].long()  # [P, J, M]
+            out.zero_().scatter_add_(1, column.flatten(1), each.flatten(1))
 
     def state(self, rows: int) -> dict[str, NDArray[Any]]:
         """Copy of the cells of items below `rows`, which is beyond all that were counted and has room."""
@@ -106,6 +110,7 @@ class SuccessorTable:
         self._items = np.zeros((1024, self._sets, WAYS), dtype=np.int32)
         self._counts = np.zeros((1024, self._sets, WAYS), dtype=np.float32)
         self._totals = np.zeros(1024, dtype=np.float32)
+        self._matrix = None
         self.grow(rows)
         self._known = max(rows, 1)
         self._items[:rows], self._counts[:rows], self._totals[:rows] = state["items"], state["counts"], state["totals"]

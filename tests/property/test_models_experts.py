@@ -120,10 +120,14 @@ def test_successors_are_those_of_a_table_by_hand(batches: list[dict[tuple[int, i
     np.testing.assert_allclose(table.totals(np.arange(4)), [total[item] for item in range(4)], rtol=1e-5)
     recent = np.array([[1, 2, 3, 0], [3, 3, 0, 0]])
     worth = np.array([[1, 0.5, 2, 9], [1, 1, 0, 0]], dtype=np.float32)
-    summed = table.weighted(recent, worth, 71)
+    summed = torch.full((2, 71), 9.0)
+    table.weighted(recent, worth, summed)
     np.testing.assert_allclose(summed[0], expected[1] + 0.5 * expected[2] + 2 * expected[3], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(summed[1], 2 * expected[3], rtol=1e-5)
-    np.testing.assert_allclose(table.weighted(recent, worth, 30), summed[:, :30], rtol=1e-6)
+    wider = torch.full((2, 3000), 9.0)
+    table.weighted(recent, worth, wider)
+    np.testing.assert_allclose(wider[:, :71], summed, rtol=1e-6)
+    assert not wider[:, 71:].any()
 
 
 @given(_batches, st.lists(st.integers(0, _KNOWN), min_size=6, max_size=6))

@@ -4,7 +4,7 @@ import torch
 
 from models import distribution
 from models.config import ModelConfig
-from models.distribution import Candidates
+from models.distribution import Candidates, largest
 from models.items import Items
 from models.network import InterestNetwork
 
@@ -17,11 +17,11 @@ def test_blocks_do_not_change_the_result(config: ModelConfig, items: Items, monk
     seen = np.random.default_rng(0).integers(0, 256, (17, 8), dtype=np.uint8)
     candidates = Candidates(items, _CPU)
     candidates.refresh()
-    ((rows, whole),) = candidates.scores(network, network.item, interest, seen, candidates.known)
+    ((rows, whole, _),) = candidates.scores(network, network.item, interest, seen, candidates.known)
     assert (rows.start, len(whole)) == (0, 17)
     monkeypatch.setattr(distribution, "_BLOCK_SCORES", 31 * 4)
     monkeypatch.setattr(distribution, "_LEAST_BLOCK", 1)
-    blocks = [scores for _, scores in candidates.scores(network, network.item, interest, seen, candidates.known)]
+    blocks = [scores for _, scores, _ in candidates.scores(network, network.item, interest, seen, candidates.known)]
     assert len(blocks) == 5
     torch.testing.assert_close(torch.cat(blocks), whole)
 
@@ -43,8 +43,10 @@ def test_bitmap_smaller_than_the_vocabulary_repeats(config: ModelConfig, items: 
     candidates = Candidates(items, _CPU)
     candidates.refresh()
     seen = np.array([[0b00100001]], dtype=np.uint8)  # 8 bits, 30 items: 0 and 5 stand for 8, 16, 24 and 13, 21, 29, too
-    _, scores = next(candidates.scores(network, network.item, torch.zeros(1, config.width), seen, candidates.known))
-    assert torch.nonzero(scores[0].isneginf()).ravel().tolist() == [0, 5, 8, 13, 16, 21, 24, 29]
+    interest = torch.zeros(1, config.width)
+    _, scores, closed = next(candidates.scores(network, network.item, interest, seen, candidates.known))
+    assert torch.nonzero(closed[0]).ravel().tolist() == [0, 5, 8, 13, 16, 21, 24, 29]
+    assert torch.nonzero(scores[0].softmax(0) == 0).ravel().tolist() == [0, 5, 8, 13, 16, 21, 24, 29]
 
 
 def test_only_known_items_are_scored(config: ModelConfig, items: Items) -> None:
@@ -53,9 +55,23 @@ def test_only_known_items_are_scored(config: ModelConfig, items: Items) -> None:
     items.forget("i8")
     candidates.refresh()
     network = InterestNetwork(config).requires_grad_(False)
-    _, scores = next(candidates.scores(network, network.item, torch.zeros(2, config.width), None, 12))
+    _, scores, closed = next(candidates.scores(network, network.item, torch.zeros(2, config.width), None, 12))
     assert scores.shape == (2, 13)
-    assert torch.nonzero(scores[1].isneginf()).ravel().tolist() == [0, 9]
+    assert torch.nonzero(closed[0]).ravel().tolist() == [0, 9]
+    assert torch.nonzero(scores[1].softmax(0) == 0).ravel().tolist() == [0, 9]
+
+
+@pytest.mark.parametrize("width", [1, 31, 1000, 5003])
+@pytest.mark.parametrize("count", [1, 10])
+def test_largest_are_those_of_topk(width: int, count: int) -> None:
+    count = min(count, width)
+    p = torch.rand(4, width, generator=torch.Generator().manual_seed(0))
+    p[1] = p[1].round(decimals=1)  # ties
+    p[2, : width // 2] = 0
+    found, at = largest(p, count)
+    torch.testing.assert_close(found, p.topk(count, 1).values)
+    torch.testing.assert_close(p.gather(1, at), found)
+    assert all(len(set(row)) == count for row in at.tolist())
 
 
 def test_items_without_category_belong_to_none() -> None:

@@ -27,6 +27,13 @@ def test_recency_speaks_only_where_items_come_back(config: ModelConfig) -> None:
     np.testing.assert_allclose(experts.follow(np.array([[2, 1, 2]]), 4)[3, 0], [0, 0.7, 1.49, 0])
 
 
+def test_what_follows_is_cut_to_the_items_asked_for(config: ModelConfig) -> None:
+    experts = observed(config, 1, 7, 2, 9, 1)
+    recent = np.array([[1, 9, 2, 7], [7, 0, 0, 0]])
+    np.testing.assert_array_equal(experts.follow(recent, 5), experts.follow(recent, 10)[:, :, :5])
+    np.testing.assert_array_equal(experts.follow(recent, 3000)[:, :, :10], experts.follow(recent, 10))
+
+
 def test_newest_in_time_is_most_popular_whoever_did_it(config: ModelConfig) -> None:
     """The batch is grouped by user; the clock decides."""
     experts = Experts(config)
