@@ -23,11 +23,24 @@ def test_every_field_is_explained(section: Any) -> None:
         ("successors", 0),
         ("successors", 100),
         ("mixing_events", -1),
+        ("text", "hash"),
+        ("text", "hashed:512"),
+        ("text", "static"),
+        ("text", "sentence:"),
+        ("text", "static: "),
+        ("text", ""),
     ],
 )
 def test_impossible_shape_is_refused_by_name(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"model.{field}"):
         ModelConfig(**{field: value})
+
+
+def test_what_text_may_be_is_named() -> None:
+    for text in ("none", "hashed", "static:all-MiniLM-L6-v2", "sentence:owner/name", "static:/a folder/with: colon"):
+        assert ModelConfig(text=text).text == text
+    with pytest.raises(ValueError, match="'hashed', 'none', 'static:NAME' or 'sentence:NAME', not 'bert'"):
+        ModelConfig(text="bert")
 
 
 @pytest.mark.parametrize(
