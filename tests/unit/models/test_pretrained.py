@@ -126,7 +126,7 @@ def test_a_package_without_a_model_is_no_model(monkeypatch: pytest.MonkeyPatch) 
 
 def test_without_the_extra_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(TextEncoderError, match="pip install --require-hashes -r requirements-text.txt"):
+    with pytest.raises(TextEncoderError, match=r"pip install --require-hashes -r requirements-text\.txt"):
         pretrained.load("static", "some/other", "cpu")
 
 
