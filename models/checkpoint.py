@@ -212,7 +212,7 @@ def _shape(config: ModelConfig) -> dict[str, Any]:
 
 def _text_name(config: ModelConfig) -> str:
     """What the vectors of texts mean: weights learnt with others are worth nothing."""
-    text = encoder(config.text)
+    text = encoder(config)
     return "none" if text is None else text.name
 
 

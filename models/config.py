@@ -3,6 +3,7 @@
 Plain frozen dataclasses: the settings of the application are composed of them.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -49,7 +50,8 @@ class ModelConfig:
         default="hashed",
         metadata={
             "help": "how titles and reviews become vectors: 'hashed' (n-grams, any language), 'none', or with the "
-            "extra `text` a pretrained model, 'static:NAME' (its token embeddings) or 'sentence:NAME' (all of it)"
+            "extra `text` a pretrained model, 'static:NAME' (its token embeddings) or 'sentence:NAME' (all of it, a "
+            "hundred times slower); NAME is a folder, an installed package that holds a model, or a model's name"
         },
     )
     seen_bits: int = field(
@@ -90,6 +92,10 @@ class ModelConfig:
         for name in ("width", "hidden", "layers", "ring", "seen_bits", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name} must be at least 1")
+        if not re.fullmatch(r"none|hashed|(static|sentence):\S.*", self.text):
+            raise ValueError(
+                f"model.text must be 'hashed', 'none', 'static:NAME' or 'sentence:NAME', not {self.text!r}"
+            )
         if self.features < 0:
             raise ValueError("model.features must not be negative")
         if self.fusion != "linear" and self.width != self.hidden:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
+from models.errors import WeightsError
 from models.text import TextEncoder, encoder
 
 _MOST_REVIEWS: Final = 1000
@@ -22,7 +23,7 @@ _MOST_REVIEWS: Final = 1000
 
 def content_width(config: ModelConfig) -> int:
     """Numbers in an item's content."""
-    text = encoder(config.text)
+    text = encoder(config)
     return (0 if text is None else text.width) + config.features
 
 
@@ -30,7 +31,7 @@ class ItemContent:
     """Content by item index. Any thread may call it."""
 
     def __init__(self, config: ModelConfig) -> None:
-        self.encoder: TextEncoder | None = encoder(config.text)
+        self.encoder: TextEncoder | None = encoder(config)
         self._text_width = 0 if self.encoder is None else self.encoder.width
         self._features = config.features
         self._lock = threading.RLock()
@@ -91,11 +92,14 @@ class ItemContent:
             return {"item": item, "mean": self._reviews[item], "count": self._reviewed[item]} if len(item) else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from `state`. ValueError where it was made with another text encoder's width."""
+        """Go on from `state`. WeightsError where it was made with another text encoder's width."""
         if not state:
             return
         if state["mean"].shape[1] != self._text_width:
-            raise ValueError(f"text vectors of {state['mean'].shape[1]} numbers there, {self._text_width} here")
+            raise WeightsError(
+                f"reviews are text vectors of {state['mean'].shape[1]} numbers there, of {self._text_width} here: they "
+                "were saved with another model.text; set it back, or begin anew"
+            )
         with self._lock:
             self._grow(int(state["item"].max()) + 1)
             self._reviews[state["item"]], self._reviewed[state["item"]] = state["mean"], state["count"]

@@ -4,6 +4,7 @@ ModelError
 ├── ItemCapacityError    more distinct items than `items.capacity` allows
 ├── UnknownItemError     an event or a user's row names an item beyond the vocabulary
 ├── WeightsError         weights that are not finite or do not fit the configuration
+├── TextEncoderError     a pretrained text encoder that cannot be loaded
 ├── CheckpointError      saved weights that cannot be used
 └── TrainingError        a log or settings that cannot be learnt from
 """
@@ -35,6 +36,10 @@ class UnknownItemError(ModelError):
 
 class WeightsError(ModelError):
     """Weights that are not finite or whose shapes do not fit the configuration."""
+
+
+class TextEncoderError(ModelError):
+    """A pretrained text encoder that cannot be loaded: not found, or the extra `text` is not installed."""
 
 
 class CheckpointError(ModelError):

@@ -122,6 +122,16 @@ class HashedNgrams:
         return kind
 
 
+def says(text: str) -> bool:
+    """Whether the text has a letter, a digit or a symbol."""
+    return any(_class(character) >= _LETTER for character in text)
+
+
+def letters_only(text: str) -> bool:
+    """Whether the text is of letters and digits alone: of what spells words, not of signs that are words."""
+    return all(_class(character) == _LETTER for character in text)
+
+
 class _Stretches:
     """Hash of any stretch of the characters: a polynomial modulo 2**64, its sums taken once for all stretches."""
 

@@ -8,7 +8,9 @@ from functools import cache
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 BYTES: Final = 8
 BITS: Final = 8 * BYTES
@@ -20,7 +22,10 @@ _SIGNS: NDArray[np.float32] = ((_BIT * 2.0 - 1.0) / BYTES).astype(np.float32)
 
 def simhash(vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
     """[n, 8] codes of [n, width] vectors of any length; all bits are zero exactly where a vector is: no text."""
-    bits = vectors.astype(np.float64) @ _projections(vectors.shape[1]) > 0  # [n, 64]
+    # Not numpy's product: it takes all cores, whatever `model.threads` says.
+    bits = (
+        torch.from_numpy(vectors.astype(np.float64, order="C")) @ _projections(vectors.shape[1]) > 0
+    ).numpy()  # [n, 64]
     codes = np.packbits(bits, axis=1, bitorder="little")
     # A text on the negative side of all projections, one in 2 ** 64, must not look like none.
     codes[~bits.any(1) & vectors.any(1), 0] = 1
@@ -38,7 +43,7 @@ def unhash(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 @cache
-def _projections(width: int) -> NDArray[np.float64]:
+def _projections(width: int) -> Tensor:
     """[width, 64] nearly normal whole numbers, so the same everywhere.
 
     numpy promises the raw bits of Philox for all versions, but not the normal numbers that it makes of them. The sum of
@@ -47,5 +52,4 @@ def _projections(width: int) -> NDArray[np.float64]:
     raw = np.random.Philox(_SEED).random_raw(width * BITS).reshape(width, BITS)
     lanes = raw[..., None] >> np.array([0, 16, 32, 48], dtype=np.uint64) & np.uint64(0xFFFF)
     centre = 2 * 0xFFFF  # the mean of four numbers up to 0xFFFF
-    projections: NDArray[np.float64] = lanes.sum(-1).astype(np.float64) - centre
-    return projections
+    return torch.from_numpy(lanes.sum(-1).astype(np.float64) - centre)

@@ -1,11 +1,15 @@
 """What turns text into vectors: hashed n-grams, which need no download, or a pretrained model."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models import pretrained
+from models.config import ModelConfig
+from models.device import device_of
 from models.ngrams import HashedNgrams
 
 
@@ -24,11 +28,20 @@ class TextEncoder(Protocol):
         """[n, width] vectors of unit length; zero where a text says nothing (empty, only punctuation)."""
 
 
-def encoder(name: str) -> TextEncoder | None:
-    """The encoder of that name: `hashed` or `none`. ValueError for any other."""
-    match name.partition(":"):
-        case ("hashed", "", ""):
-            return HashedNgrams()
-        case ("none", "", ""):
+def encoder(config: ModelConfig) -> TextEncoder | None:
+    """The encoder that `model.text` names, one object for all who ask; None for `none`.
+
+    TextEncoderError where a pretrained model cannot be loaded.
+    """
+    kind, _, name = config.text.partition(":")
+    match kind:
+        case "none":
             return None
-    raise ValueError(f"no text encoder is named {name!r}: 'hashed' or 'none'")
+        case "hashed":
+            return _hashed()
+    return pretrained.load(kind, name, str(device_of(config)))
+
+
+@cache
+def _hashed() -> HashedNgrams:
+    return HashedNgrams()

@@ -6,7 +6,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-uv.txt"]
+LOCKS = ["requirements.txt", "requirements-text.txt", "requirements-dev.txt", "requirements-uv.txt"]
 
 
 def locked(name: str) -> dict[str, set[str]]:
@@ -17,10 +17,17 @@ def locked(name: str) -> dict[str, set[str]]:
     return versions
 
 
-def declared() -> tuple[list[Requirement], list[Requirement]]:
+def declared() -> dict[str, list[Requirement]]:
+    """What each lock must hold."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    runtime, dev = project["dependencies"], project["optional-dependencies"]["dev"]
-    return [Requirement(line) for line in runtime], [Requirement(line) for line in dev]
+    extras = project["optional-dependencies"]
+    runtime = [Requirement(line) for line in project["dependencies"]]
+    text, dev = ([Requirement(line) for line in extras[name]] for name in ("text", "dev"))
+    return {
+        "requirements.txt": runtime,
+        "requirements-text.txt": [*runtime, *text],
+        "requirements-dev.txt": [*runtime, *text, *dev],
+    }
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -32,8 +39,7 @@ def test_every_line_of_a_lock_is_a_pinned_package_or_one_of_its_hashes(lock: str
 
 
 def test_the_locks_hold_what_the_project_declares() -> None:
-    runtime, dev = declared()
-    for lock, requirements in {"requirements.txt": runtime, "requirements-dev.txt": [*runtime, *dev]}.items():
+    for lock, requirements in declared().items():
         versions = locked(lock)
         for requirement in requirements:
             name = requirement.name.lower()
@@ -44,4 +50,11 @@ def test_the_locks_hold_what_the_project_declares() -> None:
 
 def test_what_runs_is_what_is_tested() -> None:
     dev = locked("requirements-dev.txt")
-    assert {name: dev.get(name) for name in locked("requirements.txt")} == locked("requirements.txt")
+    for lock in ("requirements.txt", "requirements-text.txt"):
+        assert {name: dev.get(name) for name in locked(lock)} == locked(lock)
+
+
+def test_the_image_goes_without_pretrained_models() -> None:
+    added = locked("requirements-text.txt").keys() - locked("requirements.txt").keys()
+    assert {"sentence-transformers", "transformers", "tokenizers"} <= added
+    assert locked("requirements.txt").keys() <= locked("requirements-text.txt").keys()

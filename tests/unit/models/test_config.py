@@ -25,6 +25,12 @@ def test_every_field_is_explained(section: Any) -> None:
         ("successors", 0),
         ("successors", 100),
         ("sampled_events", -1),
+        ("text", "hash"),
+        ("text", "hashed:512"),
+        ("text", "static"),
+        ("text", "sentence:"),
+        ("text", "static: "),
+        ("text", ""),
     ],
 )
 def test_impossible_shape_is_refused_by_name(field: str, value: Any) -> None:
@@ -37,6 +43,13 @@ def test_items_without_ids_need_something_that_tells_them_apart() -> None:
         ModelConfig(item_ids=False, text="none")
     assert ModelConfig(item_ids=False, text="none", features=3).features == 3
     assert ModelConfig(item_ids=False).text == "hashed"
+
+
+def test_what_text_may_be_is_named() -> None:
+    for text in ("none", "hashed", "static:all-MiniLM-L6-v2", "sentence:owner/name", "static:/a folder/with: colon"):
+        assert ModelConfig(text=text).text == text
+    with pytest.raises(ValueError, match="'hashed', 'none', 'static:NAME' or 'sentence:NAME', not 'bert'"):
+        ModelConfig(text="bert")
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ def test_an_unknown_key_names_source_key_and_what_is_allowed(tmp_path: Path, mon
         ("worker.step_max_events=1.5", "valid integer"),
         ("predictions.per=users", "'user' or 'event'"),
         ("items.capacity=0", "greater than or equal to 1"),
+        ("model.text=bert", "'hashed', 'none', 'static:NAME' or 'sentence:NAME'"),
     ],
 )
 def test_a_bad_value_names_key_value_and_what_is_allowed(override: str, allowed: str) -> None:

@@ -3,12 +3,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aiokafka import ConsumerRecord
 
+from models.config import ModelConfig
+from models.content import ItemContent
+from models.engine import Engine
 from models.items import Items
+from models.memory import memory_fields
+from models.steps import value_buckets
 from state.rows import RowLayout
 from state.table import UserTable
 from streams.owners import PartitionOwner
-from streams.work import PartitionWork, Work, assemble, decode_partition, item_ids
+from streams.work import PartitionWork, Work, assemble, count_events, decode_partition, item_ids
 from tests.unit.streams.records import batch, click, record
 
 LAYOUT = RowLayout([("h", "<f2", (4,))])
@@ -118,3 +124,55 @@ def test_a_step_of_refused_records_only_touches_nobody(owner: PartitionOwner) ->
     work = assembled([part])
     assert (work.users, len(work.batch), len(work.rows), work.last.tolist()) == ([], 0, 0, [])
     assert np.array_equal(work.causes.offset, [])
+
+
+def said(offset: int, user: str, **fields: object) -> "ConsumerRecord[bytes, bytes]":
+    event = {"user_id": user, "event_type": "review", "item_id": "i1", "event_id": f"e{offset}"}
+    return record(offset, event | {"timestamp": 1_731_900_000_000 + offset} | fields)
+
+
+def test_values_and_texts_follow_their_events(owner: PartitionOwner) -> None:
+    fetched = batch(
+        said(0, "b", value=4.5, text="good strings"),
+        said(1, "a", text="声音很好 🎸"),
+        said(2, "b"),
+        said(3, "a", value=0),
+    )
+    work = assembled([decode_partition(owner, [fetched], MOST)])
+    assert work.batch.user.tolist() == [0, 0, 1, 1]
+    assert work.batch.text == ["good strings", "", "声音很好 🎸", ""]
+    assert work.batch.value is not None
+    np.testing.assert_array_equal(work.batch.value, np.array([4.5, np.nan, np.nan, 0], np.float32))
+
+
+def test_values_and_texts_of_left_out_events_are_left_out(owner: PartitionOwner) -> None:
+    stored(owner, b"a", count=1, last_offset=0)
+    fetched = batch(said(0, "a", value=1, text="applied already"), said(1, "a", value=2, text="new"))
+    work = assembled([decode_partition(owner, [fetched], MOST)])
+    assert work.batch.text == ["new"]
+    assert work.batch.value is not None
+    assert work.batch.value.tolist() == [2]
+
+
+def test_a_step_without_values_and_texts_has_no_columns_of_them(owner: PartitionOwner) -> None:
+    work = assembled([decode_partition(owner, [batch(click(0, "a"), said(1, "a", text=""))], MOST)])
+    assert work.batch.value is None
+    assert work.batch.text is None
+
+
+def test_text_and_value_of_a_record_reach_row_and_item_once(table: UserTable) -> None:
+    config = ModelConfig(width=8, hidden=12, ring=5, device="cpu")
+    layout, items = RowLayout(memory_fields(config)), Items(10, ItemContent(config))
+    items.add("i1")
+    owner, engine = PartitionOwner(0, table.open(1), 0), Engine(config, items)
+    fetched = batch(said(0, "a", value=4.5, text="good strings"), said(1, "a", value=1, text="broke"))
+    for _ in range(2):  # the second time everything has been applied
+        work = assemble("user-events", [decode_partition(owner, [fetched], MOST)], items, layout)
+        rows = count_events(work, engine.step(work.batch, work.rows).memory)
+        owner.store.put_many(work.users, layout.pack(rows), 2)
+    (row,) = layout.unpack(owner.store.get_many([b"a"]))
+    assert (row["count"], row["steps"]) == (2, 2)
+    assert row["ring_text"].any(1).tolist() == [True, True, False, False, False]
+    assert row["ring_value"].tolist() == value_buckets(np.array([4.5, 1, np.nan, np.nan, np.nan], np.float32)).tolist()
+    assert items.content is not None
+    assert items.content.state()["count"].tolist() == [2]
