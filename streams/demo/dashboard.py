@@ -148,7 +148,7 @@ class Dashboard:
             row("recall@10, worker", quality.recall_at_10, quality.popularity.recall_at_10, told)
             row("MRR, worker", quality.mrr, quality.popularity.mrr, [])
             row("log-loss, worker", quality.log_loss, quality.popularity.log_loss, [])
-        title = f"last {RECENT:,} events [dim]and decayed popularity[/]"
+        title = f"score, last {RECENT:,} [dim]beside decayed popularity[/]"
         return Panel(table, title=title, title_align="left", box=ROUNDED, height=6)
 
     def _user(self) -> RenderableType:

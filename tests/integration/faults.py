@@ -12,12 +12,13 @@ from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 from numpy.typing import NDArray
 
 from state.rows import RowLayout
-from streams import writer
+from streams import quality, writer
 from streams.changelog import Changelog
 from streams.fencing import FencedProducer, Membership
 from streams.pipeline import Output, Pipeline
@@ -139,6 +140,26 @@ def store_before_commit(number: int) -> None:
     _replace(FencedProducer, "commit_transaction", late)
 
 
+def fail_a_commit(number: int) -> None:
+    """The n-th commit fails before the broker hears of it."""
+    commit: Callable[[FencedProducer], Awaitable[None]] = FencedProducer.commit_transaction
+    commits = 0
+
+    async def failing(self: FencedProducer) -> None:
+        nonlocal commits
+        commits += 1
+        if commits == number:
+            raise KafkaError("spoilt by a test")
+        await commit(self)
+
+    _replace(FencedProducer, "commit_transaction", failing)
+
+
+def tell_quality_in_each_step() -> None:
+    """No harm: a quality record goes with every step's transaction."""
+    _replace(quality, "INTERVAL_S", 0.0)
+
+
 def name_no_generation() -> None:
     """Rule broken: offsets are sent as somebody who is no member, as aiokafka does."""
     send = FencedProducer.send_offsets
@@ -167,5 +188,5 @@ def together(*faults: Callable[[], None]) -> None:
         fault()
 
 
-def _replace(owner: object, name: str, function: Callable[..., Any]) -> None:
-    setattr(owner, name, function)
+def _replace(owner: object, name: str, by: object) -> None:
+    setattr(owner, name, by)

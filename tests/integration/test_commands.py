@@ -94,6 +94,17 @@ def test_replay_tail_and_show(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("worker")
+def test_the_workers_own_quality(run: Run) -> None:
+    assert "leave --user out" in run("tail", "--stats", "--user", "u1", code=2).stderr
+    run("synthesize", "--events", "600", "--users", "5", "--rate", "200/s")
+    (record,) = map(json.loads, run("tail", "--stats", "--from-start", "--limit", "1", "--json").stdout.splitlines())
+    assert 0 < record["scored"] < record["events"] <= 600
+    (line,) = run("tail", "--stats", "--from-start", "--limit", "1").stdout.splitlines()
+    assert f": {record['events']} events, recall@10 0." in line
+    assert f"over {record['window']} events" in line
+
+
+@pytest.mark.usefixtures("worker")
 def test_made_up_users_go_straight_into_kafka(run: Run) -> None:
     run("synthesize", "--events", "300", "--users", "5", "--rate", "max")
     (prediction,) = map(json.loads, run("tail", "--from-start", "--limit", "1", "--json").stdout.splitlines())

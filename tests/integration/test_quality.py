@@ -1,0 +1,56 @@
+"""What workers say of their own predictions: of committed steps alone, and from where the last worker stood."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from streams.quality import WorkerQuality, read_quality
+from tests.integration.deployment import Deploy, Deployment, event
+from tests.integration.faults import fail_a_commit, tell_quality_in_each_step, together
+
+
+async def told(site: Deployment) -> list[WorkerQuality]:
+    records = [record async for record in site.read(site.settings.topics.interest_quality)]
+    found = [read_quality(record.value) for record in records]
+    assert [record.key.decode() for record in records] == [quality.worker for quality in found]
+    return found
+
+
+async def send_in_parts(site: Deployment) -> None:
+    """A thousand events, in ten steps or more."""
+    for begin in range(0, 1000, 100):
+        await site.send(event(n) for n in range(begin, begin + 100))
+        await site.applied()
+
+
+async def test_the_last_record_tells_of_every_event_and_the_next_worker_goes_on(deploy: Deploy) -> None:
+    site = await deploy()
+    for _ in range(2):
+        worker = site.worker()
+        await send_in_parts(site)
+        await site.finish(worker)
+    found = await told(site)
+    first, second = ({quality.worker: quality for quality in found}).values()
+    assert first.events == second.events == 1000
+    assert 250 <= first.scored == first.window < 1000
+    assert first.possible < first.window
+    assert second.possible == second.window  # all items are known from the checkpoint
+    assert second.log_loss is not None
+    assert second.popularity.log_loss is not None
+    assert abs(second.popularity.log_loss - 4.0) < 0.1  # 53 items, each as frequent as the others
+
+
+async def test_a_step_that_is_run_again_counts_once(deploy: Deploy) -> None:
+    site = await deploy()
+    worker = site.worker(fault=partial(together, partial(fail_a_commit, 3), tell_quality_in_each_step))
+    await send_in_parts(site)
+    await site.finish(worker)
+    assert "starting over from the changelog" in worker.text()
+    await site.check(stopped=["a"])
+    found = await told(site)
+    assert len(found) >= 10
+    events, scored = [quality.events for quality in found], [quality.scored for quality in found]
+    assert events == sorted(set(events))
+    assert scored == sorted(scored)
+    assert events[-1] == 1000
+    assert 250 <= scored[-1] <= 250 + len(found)  # a quarter of each step, rounded up
