@@ -7,7 +7,7 @@ batches; `h`, `c`, ring and all else in the rows do not, nor on the experts.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models import explanation, mixture
+from models import mixture
 from models.config import ModelConfig
 from models.device import device_of
-from models.distribution import Candidates, largest
+from models.distribution import Candidates
 from models.errors import UnknownItemError, WeightsError
 from models.events import TYPE_WEIGHT, EventBatch
 from models.experts import Experts
@@ -28,9 +28,10 @@ from models.items import Items
 from models.memory import Timeline
 from models.mixer import MIXER_EVENTS
 from models.mixture import Moments
-from models.network import InterestNetwork, Reading
+from models.network import InterestNetwork
 from models.popularity import DecayedPopularity
-from models.prediction import CARRIERS, InterestParts, Predictions
+from models.prediction import Predictions
+from models.readout import Top, read_out
 from models.recurrence import healed, rebuilt, recur, stored
 from models.reviews import Reviews
 from models.sample import Sample, draw
@@ -66,7 +67,7 @@ class Engine:
         self.device = device_of(config)
         self._dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
         self._items = items
-        self._top = top_items, top_categories, min(top_because, config.ring)
+        self._top = Top(top_items, top_categories, min(top_because, config.ring))
         self._network = self._place(InterestNetwork(config))
         self._table = ItemTable(self._network, items.content)
         self._candidates = Candidates(items, self.device)
@@ -172,10 +173,6 @@ class Engine:
         self._check(memory)
         return rebuilt(self._network, self._table.rows, memory)
 
-    def rank(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> NDArray[np.float64]:
-        """[n] rank of each event's item, as `score` has it."""
-        return self.score(batch, memory, known).rank
-
     @torch.inference_mode()
     def score(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> Scores:
         """What would be said right before each event, and how well that foresees its item; nothing is learnt.
@@ -197,7 +194,7 @@ class Engine:
         moments = self._before(timeline, recur(self._network, self._table.rows, timeline).h, every, seen, known)
         scores = Scores(*(np.full(len(batch), np.nan) for _ in range(4)))
         target = torch.from_numpy(np.where(batch.item <= known, batch.item, 0)).to(self.device)
-        for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
+        for block in self._blocks(moments, known):
             item = target[block.rows]
             top1_p, top1 = block.p.max(1)
             hit = (top1 == item) & (top1 > 0)
@@ -230,9 +227,8 @@ class Engine:
 
     def _check(self, memory: NDArray[np.void], batch: EventBatch | None = None) -> None:
         # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
-        largest = int(memory["ring_item"].max(initial=0))
-        if batch is not None:
-            largest = max(largest, int(batch.item.max(initial=0)))
+        of_batch = 0 if batch is None else int(batch.item.max(initial=0))
+        largest = max(int(memory["ring_item"].max(initial=0)), of_batch)
         if largest > self._candidates.known:
             raise UnknownItemError(largest, self._candidates.known)
 
@@ -286,9 +282,7 @@ class Engine:
         # Each step of the mixer speaks before the next one's events are scored.
         for low in range(0, len(event), MIXER_EVENTS):
             part = slice(low, low + MIXER_EVENTS)
-            for block in mixture.blocks(
-                self._network, self._table.rows, self._candidates, experts, moments[part], known
-            ):
+            for block in self._blocks(moments[part], known):
                 row, item = met[part][block.rows], target[part][block.rows]
                 allowed = block.allowed  # [p, N + 1]
                 sample.rank[row], sample.log_p[row] = place(block.p, allowed, item)
@@ -299,43 +293,8 @@ class Engine:
         return sample
 
     def _predict(self, event: NDArray[np.int64], moments: Moments) -> Predictions:
-        items, categories, reasons = self._top
-        known = self._candidates.known
-        size, top = len(event), min(items, known)
-        item, item_p = np.zeros((size, items), np.int64), np.zeros((size, items), np.float32)
-        category, category_p = np.zeros((size, categories), np.int64), np.zeros((size, categories), np.float32)
-        step, carrier = np.zeros(moments.windows.item.shape), np.zeros((size, len(CARRIERS)), np.float32)
-        for block in mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known):
-            best_p, best = largest(block.p, top)  # [p, k]
-            best = best * (best_p > 0)
-            item[block.rows, :top], item_p[block.rows, :top] = best.cpu().numpy(), best_p.cpu().numpy()
-            best_category, best_category_p = self._candidates.categories(block.p, categories)
-            category[block.rows] = best_category.cpu().numpy()
-            category_p[block.rows] = best_category_p.cpu().numpy()
-            if top:
-                shares = explanation.shares(block, moments, self._experts, best[:, 0])
-                step[block.rows], carrier[block.rows] = shares.step, shares.carrier
-        because, weight = explanation.heaviest(moments.windows.item, step, reasons)
-        return Predictions(
-            event=event,
-            item=item,
-            item_p=item_p,
-            other_p=np.maximum(0, 1 - item_p.sum(1, dtype=np.float64)).astype(np.float32),
-            category=category,
-            category_p=category_p,
-            because=because,
-            because_weight=weight,
-            carried_by=carrier,
-            model_version=self._version,
-            parts=_parts(moments.reading),
-        )
+        blocks = self._blocks(moments, self._candidates.known)
+        return read_out(event, moments, blocks, self._candidates, self._experts, self._top, self._version)
 
-
-def _parts(reading: Reading) -> InterestParts | None:
-    if reading.long_term is None:
-        return None
-    short, long = (
-        each.float().nan_to_num(nan=0.0).cpu().numpy()
-        for each in (reading.interest - reading.long_term, reading.long_term)
-    )
-    return InterestParts(short, long)
+    def _blocks(self, moments: Moments, known: int) -> Iterator[mixture.Block]:
+        return mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known)

@@ -100,7 +100,7 @@ def test_memory_is_not_modified_and_foreign_fields_pass(config: ModelConfig, ite
 def test_nothing_in_nothing_out(config: ModelConfig, dtype: Literal["float32", "bfloat16"]) -> None:
     engine = Engine(replace(config, dtype=dtype), Items(10))
     step = engine.step(events([], []), new_memory(config, 2))
-    assert len(engine.rank(events([], []), new_memory(config, 2))) == 0
+    assert len(engine.score(events([], []), new_memory(config, 2)).rank) == 0
     assert len(step.predictions) == 0
     assert step.predictions.item.shape == (0, 10)
     assert step.memory["steps"].tolist() == [0, 0]
@@ -158,7 +158,7 @@ def test_unknown_item_is_refused_in_event_and_row(config: ModelConfig, items: It
         engine.step(events([0], [31]), memory)
     memory["ring_item"][0, 2] = 77
     with pytest.raises(UnknownItemError, match="77"):
-        engine.rank(events([0], [1]), memory)
+        engine.score(events([0], [1]), memory)
 
 
 def test_new_weights_are_used_from_the_next_step_on(config: ModelConfig, items: Items) -> None:
@@ -237,7 +237,7 @@ def test_rank_is_the_place_in_the_prediction_before_the_event(config: ModelConfi
     engine.update(noisy(config))
     memory = engine.step(events([0, 1, 1], [1, 2, 3]), new_memory(config, 3)).memory
     # The last event of a user leaves the row from which the next event is ranked, in this batch or the next.
-    ranks = engine.rank(events([0, 0, 0, 1, 2, 2], [4, 5, 6, 7, 8, 0]), memory)
+    ranks = engine.score(events([0, 0, 0, 1, 2, 2], [4, 5, 6, 7, 8, 0]), memory).rank
     before = (([0], [4], 5), ([0, 0], [4, 5], 6), ([2], [8], None))
     for at, (user, item, target) in zip((1, 2, 5), before, strict=True):
         predictions = engine.step(events(user, item), memory).predictions
@@ -246,14 +246,14 @@ def test_rank_is_the_place_in_the_prediction_before_the_event(config: ModelConfi
         else:
             assert predictions.item[0, int(ranks[at]) - 1] == target
     stepped = engine.step(events([0, 0], [4, 5]), memory).memory
-    assert engine.rank(events([0], [6], [2]), stepped)[0] == ranks[2]
+    assert engine.score(events([0], [6], [2]), stepped).rank[0] == ranks[2]
     assert np.isfinite(ranks[[0, 3, 4]]).all()
 
 
 def test_rank_misses_what_is_not_known_yet_or_already_had(config: ModelConfig, items: Items) -> None:
     engine = Engine(config, items)
     engine.update(noisy(config))
-    ranks = engine.rank(events([0, 0, 0, 0], [20, 21, 3, 3]), new_memory(config, 1), known=20)
+    ranks = engine.score(events([0, 0, 0, 0], [20, 21, 3, 3]), new_memory(config, 1), known=20).rank
     assert math.isfinite(ranks[0])
     assert ranks[1] == math.inf
     assert ranks[2] <= 19
@@ -265,7 +265,7 @@ def test_ties_take_the_mean_rank(config: ModelConfig, items: Items) -> None:
     weights = InterestNetwork(config).snapshot(1)
     weights.tensors["item"].zero_()
     engine.update(weights)
-    assert engine.rank(events([0, 0], [1, 2]), new_memory(config, 1)).tolist() == [15.5, 15]
+    assert engine.score(events([0, 0], [1, 2]), new_memory(config, 1)).rank.tolist() == [15.5, 15]
 
 
 def test_bfloat16_predicts_about_the_same(config: ModelConfig, items: Items) -> None:

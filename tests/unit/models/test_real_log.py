@@ -30,7 +30,7 @@ def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: b
         known = len(items)
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
         order, row, batch = batch_of(users, item, times_ms, low)
-        ours[order] = engine.rank(batch, memory[row], known)
+        ours[order] = engine.score(batch, memory[row], known).rank
         memory[row] = (step := engine.step(batch, memory[row])).memory
         assert not len(step.refused)
         learner.observe(batch, step.memory)
@@ -80,7 +80,7 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
         rows["rebuilt"][row] = engine.rebuild(rows["rebuilt"][row])
         longer += int((half["steps"][row[batch.user]] > config.ring).sum())
         for name, memory in rows.items():
-            ranks[name][order - _LEARNT] = engine.rank(batch, memory[row], known)
+            ranks[name][order - _LEARNT] = engine.score(batch, memory[row], known).rank
             memory[row] = engine.step(batch, memory[row]).memory
     recall = {name: float((each <= 10).mean()) for name, each in ranks.items()}
     print(recall, f"{longer} of {_FROZEN} events have more before them than the ring holds")
