@@ -10,7 +10,7 @@ from bench import metrics
 from bench.counters import DEFAULTS, Counter, Markov, Mix, Popularity, Settings, grid
 from bench.datasets import Dataset
 from bench.ranking import Ranking, scores
-from bench.scorer import Scores
+from bench.scorer import Scores, Told
 from models.log import Events
 
 _CHOOSE_FROM = 2 / 3
@@ -38,7 +38,7 @@ class CounterScorer:
         self._known = 0
         self._begin(self._variants)
 
-    def fit(self, events: Events) -> None:
+    def fit(self, events: Events, told: Told) -> None:
         """Choose the settings with the best recall@10 + MRR@20 on events from the last third of these."""
         if len(self._variants) == 1 or not len(events):
             return

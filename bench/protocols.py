@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.datasets import Dataset
 from bench.errors import BenchError
-from bench.scorer import Scorer, Scores
+from bench.scorer import Scorer, Scores, Told
 from models.log import Events
 
 _FIT = 0.6
@@ -95,11 +95,11 @@ def plan(dataset: Dataset, protocol: str) -> Plan:
     return planned
 
 
-def replay(dataset: Dataset, planned: Plan, scorer: Scorer, told: Callable[[int, int], None]) -> Outcome:
+def replay(dataset: Dataset, planned: Plan, scorer: Scorer, told: Told) -> Outcome:
     """The scorer's outcome; `told` hears how many events of how many are done."""
     events = dataset.events
     done, total = 0, len(planned.past) + len(planned.scored)
-    scorer.fit(events[planned.fit])
+    scorer.fit(events[planned.fit], told)
     if planned.all_items:
         scorer.know(dataset.items)
     size = max(scorer.batch_events, 1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.datasets import Dataset
 from bench.ranking import Ranking, scores
-from bench.scorer import Scores
+from bench.scorer import Scores, Told
 from models.log import Events
 
 _DAMPING = 10.0
@@ -30,7 +30,7 @@ class RatingMeans:
         self._user = np.zeros((dataset.users, 2))
         self._had: dict[int, list[int]] = {}
 
-    def fit(self, events: Events) -> None:
+    def fit(self, events: Events, told: Told) -> None:
         """Nothing: one pass teaches a mean all there is."""
 
     def know(self, items: int) -> None:

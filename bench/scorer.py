@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.log import Events
+
+Told = Callable[[int, int], None]
 
 TOP = 10
 """Length of the lists whose coverage of the items is measured"""
@@ -48,8 +50,11 @@ class Scorer(Protocol):
     batch_events: int
     """Events to score at once: what users share (weights, counts) stays as it is meanwhile"""
 
-    def fit(self, events: Events) -> None:
-        """Learn from the past in any number of passes, before anything else; users begin anew after it."""
+    def fit(self, events: Events, told: Told) -> None:
+        """Learn from the past in any number of passes, before anything else; users begin anew after it.
+
+        `told` hears how many events of how many are done.
+        """
 
     def know(self, items: int) -> None:
         """Make the items up to this number candidates, met or not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.datasets import Dataset
-from bench.scorer import TOP, Scores
+from bench.scorer import TOP, Scores, Told
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from models.content import ItemContent
 from models.items import Items
@@ -42,7 +42,7 @@ class WorkerScorer:
         self._known = 0
         self._shown = np.zeros((0, TOP), dtype=np.int64)
 
-    def fit(self, events: Events) -> None:
+    def fit(self, events: Events, told: Told) -> None:
         """Train, if that is to be done."""
         if self._training is None or not len(events):
             return
@@ -53,7 +53,7 @@ class WorkerScorer:
         lives = Lives(grouped.batch, grouped.order < self._trained, self._model, items.content)
         trainer = Trainer(self._model, self._training, items, lives)
         while not trainer.done:
-            trainer.learn(lambda done, total: None)
+            trainer.learn(told)
         self._worker.start(trainer.weights())
 
     def know(self, items: int) -> None:

@@ -199,5 +199,5 @@ def test_probabilities_are_some(kind: str, log: Dataset) -> None:
 
 def test_users_begin_anew_after_fitting(kind: str, log: Dataset) -> None:
     scorer = made(kind, log)
-    scorer.fit(log.events[: EVENTS // 2])
+    scorer.fit(log.events[: EVENTS // 2], lambda done, total: None)
     assert np.isinf(scorer.score(log.events[:1]).rank).all()

@@ -36,7 +36,7 @@ def test_settings_are_the_best_of_the_past() -> None:
     good, bad = Settings(1_000, popularity=0.02), Settings(1_000, popularity=1e6)
     chosen, fixed = markov(log, [bad, good]), markov(log, [good])
     for scorer in (chosen, fixed):
-        scorer.fit(log.events[:1200])
+        scorer.fit(log.events[:1200], lambda done, total: None)
         scorer.step(log.events[:1900], learn=True)
     late = log.events[1900:]
     assert chosen.score(late).rank.tolist() == fixed.score(late).rank.tolist()

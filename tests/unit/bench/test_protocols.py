@@ -6,7 +6,7 @@ import pytest
 from bench.datasets import Dataset
 from bench.errors import BenchError
 from bench.protocols import Outcome, plan, replay
-from bench.scorer import TOP, Scores
+from bench.scorer import TOP, Scores, Told
 from models.log import Events
 from tests.unit.bench.small_logs import make_log
 
@@ -23,7 +23,7 @@ class Witness:
     def _note(self, what: str, events: Events) -> None:
         self.seen.append((what, (events.time_ms // 60_000).tolist()))
 
-    def fit(self, events: Events) -> None:
+    def fit(self, events: Events, told: Told) -> None:
         self._note("fit", events)
 
     def know(self, items: int) -> None:

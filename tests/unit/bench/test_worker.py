@@ -34,7 +34,7 @@ def test_learning_in_the_replay_beats_popularity_and_training_before_it_helps() 
 def test_a_fit_leaves_weights_and_nothing_else() -> None:
     scorer, fresh = (WorkerScorer(LOG, MODEL, LearnerConfig(), training) for training in (TRAINING, None))
     for each in (scorer, fresh):
-        each.fit(LOG.events[:1000])
+        each.fit(LOG.events[:1000], lambda done, total: None)
         each.know(LOG.items)
     first = LOG.events[np.flatnonzero(np.r_[True, np.diff(LOG.events.user) != 0])][:50]
     fitted, untaught = scorer.score(first), fresh.score(first)
@@ -50,7 +50,7 @@ def test_a_fit_leaves_weights_and_nothing_else() -> None:
 
 def test_what_was_trained_on_is_counted_and_teaches_nothing_again() -> None:
     scorer = WorkerScorer(LOG, replace(MODEL, experts=True), LearnerConfig(events_per_step=8), TRAINING, 64)
-    scorer.fit(LOG.events[:1000])
+    scorer.fit(LOG.events[:1000], lambda done, total: None)
     trained = scorer.weights().version
     for low in range(0, 896, 64):
         scorer.step(LOG.events[low : low + 64], learn=True)

@@ -98,7 +98,6 @@ def test_a_review_counts_when_it_is_stepped_not_when_it_is_scored(config: ModelC
     engine, memory = Engine(config, items), new_memory(config, 1)
     given = batch([0, 0], [3, 3], ["never in tune", "loud"])
     engine.score(given, memory)
-    engine.score(given, memory)
     assert content(items).state() == {}
     engine.step(given, memory)
     assert content(items).state()["count"].tolist() == [2]
