@@ -2,12 +2,13 @@
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +20,7 @@ from streams.topic_log import reading
 SILENT_S = 5 * INTERVAL_S
 """A worker that has said nothing for so long has no events"""
 
-HISTORY = 24  # characters of recall over time
+HISTORY = 30  # characters of recall over time, at most
 LEAST_TOP = 0.2  # of the scale of recall: a smaller one never fills a bar
 
 
@@ -45,6 +46,20 @@ class WorkerStats:
         return now_s - self._heard_s > SILENT_S
 
 
+class Sparkline:
+    """Values over time, in as many characters as there is room for."""
+
+    def __init__(self, values: Sequence[float], top: float) -> None:
+        self._values = values
+        self._top = top
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(sparks(thinned(self._values, options.max_width), self._top), "green")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(1, HISTORY)
+
+
 class StatsTable:
     """All workers that have been heard of; rich draws it."""
 
@@ -66,33 +81,31 @@ class StatsTable:
         if not self._workers:
             return Text(f"No record yet: a worker writes one every {INTERVAL_S:.0f} s while events come in.", "dim")
         now_s, workers = time.monotonic(), list(self._workers.values())  # one step: rich draws in a thread of its own
-        table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
-        for heading in ("worker", "model"):
-            table.add_column(heading, no_wrap=True)
+        table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold", caption_justify="left")
+        table.add_column("worker", no_wrap=True)
         for heading in ("events/s", "events", "recall@10", "MRR", "log-loss"):
             table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("recall over time", no_wrap=True)
+        table.add_column(Text("recall@10 over time", no_wrap=True, overflow="ellipsis"))
         top = max([LEAST_TOP, *(recall for stats in workers for recall in stats.recalls)])
         for stats in workers:
             newest, silent = stats.newest, stats.silent(now_s)
             rate = 0.0 if silent else stats.events_per_s
             table.add_row(
                 Text(short(newest.worker), "dim" if silent else "bold cyan"),
-                Text(newest.model_version, "dim"),
                 "" if rate is None else f"{rate:,.0f}",
                 f"{newest.events:,}",
                 *_cells(newest, newest.popularity),
-                Text(sparks(thinned(stats.recalls, HISTORY), top), "green"),
+                Sparkline(stats.recalls, top),
             )
         if len(workers) > 1:
             rates = [stats.events_per_s or 0.0 for stats in workers if not stats.silent(now_s)]
             newest_ones = [stats.newest for stats in workers]
             ours, popularity = overall(newest_ones)
             events = sum(newest.events for newest in newest_ones)
-            head = f"all {len(workers)}", "", f"{sum(rates):,.0f}", f"{events:,}"
+            head = f"all {len(workers)}", f"{sum(rates):,.0f}", f"{events:,}"
             table.add_row(*head, *_cells(ours, popularity), style="bold")
         window = sum(stats.newest.window for stats in workers)
-        table.caption = f"each over the last scored events, {window:,} in all; beside it, dim, decayed popularity"
+        table.caption = f"over the last {window:,} scored events; beside each, dim, decayed popularity's"
         return table
 
 

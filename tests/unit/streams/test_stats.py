@@ -18,8 +18,8 @@ def quality(
     )  # fmt: skip
 
 
-def screen(table: StatsTable) -> list[str]:
-    console = Console(width=110, force_terminal=False)
+def screen(table: StatsTable, width: int = 110) -> list[str]:
+    console = Console(width=width, force_terminal=False)
     with console.capture() as captured:
         console.print(table)
     return [" ".join(line.split()) for line in captured.get().splitlines()]
@@ -50,8 +50,19 @@ def test_a_line_and_the_screen_tell_the_same(monkeypatch: pytest.MonkeyPatch) ->
         "03:20:02 interest-0c8a2b1e: 1800 events, 400/s, recall@10 0.500 (0.125 decayed popularity), "
         "MRR 0.250 (0.062), log-loss 2.500 (-) over 10 events"
     )
-    assert screen(table)[1] == "interest-0c8a2b1e m4 400 1,800 0.500 0.125 0.250 0.062 2.500 - ▅█"
+    assert screen(table)[1] == "interest-0c8a2b1e 400 1,800 0.500 0.125 0.250 0.062 2.500 - ▅█"
     assert len(screen(table)) == 3  # one worker needs no sum
+
+
+def test_eighty_characters_show_every_number_and_some_of_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.stats.time.monotonic", lambda: 99.0)
+    table = StatsTable()
+    for number in range(50):
+        table.add(quality(23_000 + 800 * number, 2000 * number), 99.0)
+    row = screen(table, 80)[1]
+    assert row.startswith("interest-0c8a2b1e 400 62,200 0.500 0.125 0.250 0.062 2.500 - ███")
+    assert "…" not in row
+    assert len(screen(table, 80)) == 3
 
 
 def test_several_workers_are_summed_up_and_a_silent_one_has_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,8 +72,8 @@ def test_several_workers_are_summed_up_and_a_silent_one_has_no_rate(monkeypatch:
         table.add(quality(events, at, worker="a"), 1.0)
         table.add(quality(events * 2, at, recall=0.9, window=30, worker="b"), 4.0)
     rows = screen(table)
-    assert rows[1].startswith("a m4 0 300 0.500")
-    assert rows[2].startswith("b m4 400 600 0.900")
+    assert rows[1].startswith("a 0 300 0.500")
+    assert rows[2].startswith("b 400 600 0.900")
     assert rows[3].startswith("all 2 400 900 0.800 0.125 0.250 0.062 2.500 -")
 
 
