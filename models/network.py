@@ -212,7 +212,9 @@ class InterestNetwork(nn.Module):
         for name, parameter in self.named_parameters():
             if name in (*ITEM_TABLES, "value") or name.endswith("lag"):
                 continue
-            if parameter.dim() == 2:
+            # What users write weighs nothing at first, as their values do: at full weight its noise costs .005 of
+            # log-loss on amazon-music's events from 40 % to 70 %.
+            if parameter.dim() == 2 and name != "text.weight":
                 nn.init.xavier_uniform_(parameter, generator=generator)
             else:
                 nn.init.zeros_(parameter)

@@ -32,7 +32,7 @@ def test_items_know_of_them_once_given(config: ModelConfig) -> None:
     assert content.changed_since(0)[1].tolist() == [1]  # a search is about no item
     assert content.encoder is not None
     expected = content.encoder.encode(["good strings", "bad strings"]).mean(0)
-    np.testing.assert_allclose(content.rows(np.array([1]))[0], expected, atol=1e-3)
+    np.testing.assert_allclose(content.state()["mean"][0], expected, atol=1e-3)
 
 
 def test_without_texts_or_reader_there_is_nothing_to_give(config: ModelConfig) -> None:
