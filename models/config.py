@@ -169,10 +169,12 @@ class TrainingConfig:
     )
     rate: float = field(default=5e-3, metadata={"help": "learning rate of Adam to begin with"})
     decays: int = field(
-        default=1, metadata={"help": "times that the rate is made smaller, to .3 of it, before training stops"}
+        default=2, metadata={"help": "times that the rate is made smaller, to .3 of it, before training stops"}
     )
     window: int = field(default=100, metadata={"help": "events of a user in one window, at most"})
-    step_events: int = field(default=1600, metadata={"help": "events in one optimisation step"})
+    step_events: int = field(
+        default=1600, metadata={"help": "events in one optimisation step, at most a thirtieth of the log's"}
+    )
     accumulate: int = field(
         default=1, metadata={"help": "parts that a step is computed in, one after the other, to save memory"}
     )

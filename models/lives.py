@@ -37,9 +37,14 @@ class Lives:
     """All steps of U users, user after user, oldest first."""
 
     def __init__(self, batch: EventBatch, trained: NDArray[np.bool_], config: ModelConfig, content: ItemContent | None):
-        """`trained` [n] says which events are to be learnt; of each user those come before the others."""
+        """`trained` [n] says which events are to be learnt; of each user those come before the others.
+
+        `content` comes to know what was written in these.
+        """
         users = int(batch.user[-1]) + 1 if len(batch) else 0
-        timeline = Timeline(batch, new_memory(config, users), Reviews.of(batch, content).codes)
+        reviews = Reviews.of(batch, content)
+        reviews.give(trained)
+        timeline = Timeline(batch, new_memory(config, users), reviews.codes)
         self.steps = timeline.said
         self._start, self._count = timeline.start, timeline.count
         self._trained: NDArray[np.int64] = np.bincount(batch.user, trained, users).astype(np.int64)

@@ -17,6 +17,7 @@ class Reviews:
     codes: NDArray[np.uint8] | None
     """[n, BYTES] of each event's text; None where nobody wrote, or nobody reads"""
     _content: ItemContent | None = None
+    _event: NDArray[np.int64] | None = None  # that is about an item
     _item: NDArray[np.int64] | None = None
     _vector: NDArray[np.float32] | None = None
 
@@ -32,9 +33,11 @@ class Reviews:
         codes = np.zeros((len(batch), BYTES), dtype=np.uint8)
         codes[at] = simhash(vector)
         about = batch.item[at] > 0
-        return Reviews(codes, content, batch.item[at][about], vector[about])
+        return Reviews(codes, content, at[about], batch.item[at][about], vector[about])
 
-    def give(self) -> None:
-        """The items know of them."""
-        if self._content is not None and self._item is not None and self._vector is not None:
-            self._content.review(self._item, self._vector)
+    def give(self, events: NDArray[np.bool_] | None = None) -> None:
+        """The items know of them, or of those of these `events` [n]."""
+        if self._content is None or self._event is None or self._item is None or self._vector is None:
+            return
+        given = slice(None) if events is None else events[self._event]
+        self._content.review(self._item[given], self._vector[given])

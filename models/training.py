@@ -31,6 +31,9 @@ Told = Callable[[int, int], None]
 _SMALLER: Final = 0.3
 _LEAST_GAIN: Final = 1e-3
 _VALIDATION_SEED: Final = 1 << 32
+_LEAST_STEPS: Final = 30
+"""Steps of a pass, at least: a small log is learnt in smaller ones"""
+
 _VERSION_EVENTS: Final = 128
 """Events by which a version rises by one, as in a worker's steps: so learning online goes on with the small rate"""
 
@@ -168,7 +171,8 @@ class Trainer:
         # Windows of a part are padded to the longest: those of like lengths go together, alike ones at random.
         order = np.argsort(stretches.length + generator.random(len(stretches)) * 10, kind="stable")
         cells = np.cumsum(stretches.length[order])
-        part = (cells - 1) // max(self._training.step_events // self._training.accumulate, 1)
+        step_events = min(self._training.step_events, len(self._lives.items) // _LEAST_STEPS)
+        part = (cells - 1) // max(step_events // self._training.accumulate, 1)
         bounds = np.flatnonzero(np.diff(part, prepend=-1))
         parts = np.split(order, bounds[1:])
         places = generator.permutation(len(parts)).tolist()
