@@ -5,6 +5,7 @@ Counts change a batch at a time; what a batch adds is seen by the next one. Know
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from models.errors import WeightsError
 from models.events import TYPE_WEIGHT
 from models.memory import Timeline
 from models.mixer import Mixer, Verdicts
+from models.places import Places
 from models.successors import SuccessorTable
 
 POPULAR: Final = tuple(f"popular{half_life:g}" for half_life in HALF_LIVES)
@@ -32,6 +34,22 @@ _DECAYS: Final = {"skip5": 0.5 ** np.arange(5), "skip20": 0.85 ** np.arange(20),
 
 _RECENCY_DECAY = 0.7
 _START = {"network": 0.5, "popular": 0.1, "following": 0.2, "recency": 0.1}
+
+
+_SPARSE_FROM = 2
+"""Items per successor of a user's last items from which it pays to compute for those successors alone"""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How much items follow from the last ones; of any sum."""
+
+    places: Places
+    """The M items that may follow"""
+    each: Tensor
+    """[F, P, M]"""
+    total: Tensor
+    """[F, P, 1] sum over all items"""
 
 
 class Experts:
@@ -84,16 +102,53 @@ class Experts:
         """[4, rows] popularity of the items below `rows` at each half-life; each row sums to one."""
         return self._popularity.probabilities(rows)
 
-    def follow(self, recent: NDArray[np.int64], rows: int) -> Tensor:
-        """[F, P, rows] how much each item below `rows` follows from the last items [P, K], newest first; of any sum."""
+    def follow(self, recent: NDArray[np.int64], open_: Tensor) -> Following:
+        """How much each item follows from the last items [P, K], newest first; 0 where `open_` [P or 1, rows] is 0."""
+        rows = open_.shape[1]
+        reach = max(map(len, _DECAYS.values()))
+        leads = 2 * self._after.cells * reach + self.repeats * recent.shape[1]
+        if rows < _SPARSE_FROM * leads:
+            return self._follow_all(recent, rows, open_)
+        return self._follow_leads(recent, recent[:, :reach], rows, open_)
+
+    def _follow_all(self, recent: NDArray[np.int64], rows: int, open_: Tensor) -> Following:
         size = max(rows, self.known + 1, int(recent.max(initial=0)) + 1)
         out = torch.empty(len(self.following), len(recent), size)
         for part, name in zip(out, FOLLOWING, strict=False):
             self._table(name).weighted(*self._weights(name, recent), part)
         if self.repeats:
-            weight = np.where(recent > 0, _RECENCY_DECAY ** np.arange(recent.shape[1]), 0).astype(np.float32)
-            out[-1].zero_().scatter_add_(1, torch.from_numpy(recent), torch.from_numpy(weight))
-        return out[:, :, :rows]
+            out[-1].zero_().scatter_add_(1, torch.from_numpy(recent), torch.from_numpy(_recency(recent)))
+        each = out[:, :, :rows].to(open_.device).mul_(open_)
+        return Following(Places(None), each, each.sum(2, keepdim=True))
+
+    def _follow_leads(self, recent: NDArray[np.int64], far: NDArray[np.int64], rows: int, open_: Tensor) -> Following:
+        found, device = {table: table.successors(far) for table in (self._after, self._before)}, open_.device
+        start, items, spans, worths = 0, [], {}, []
+        for table, (item, _) in found.items():  # [P, J, cells]
+            items.append(item.flatten(1))
+            spans[table] = start
+            start += items[-1].shape[1]
+        if self.repeats:
+            items.append(torch.from_numpy(recent))
+        at = torch.cat(items, 1).long().to(device)  # [P, M]
+        at.mul_(at < rows)
+        places = Places(at)
+        allowed = places.pick(open_)  # [P, M]
+        for name in FOLLOWING:
+            table = self._table(name)
+            last, weight = self._weights(name, recent)
+            count = found[table][1][:, : last.shape[1]] * torch.from_numpy(weight).unsqueeze(2)  # [P, J, cells]
+            worths.append((spans[table], count.flatten(1)))
+        if self.repeats:
+            worths.append((start, torch.from_numpy(_recency(recent))))
+        whole = torch.empty(len(at), rows, device=device)
+        each, total = torch.empty(len(worths), *at.shape, device=device), []
+        for out, (low, worth) in zip(each, worths, strict=True):
+            part = slice(low, low + worth.shape[1])
+            counted = worth.to(device).mul_(allowed[:, part])  # [P, m]
+            total.append(counted.sum(1, keepdim=True))
+            torch.gather(whole.zero_().scatter_add_(1, at[:, part], counted), 1, at, out=out)
+        return Following(places, each, torch.stack(total))
 
     def shares(self, recent: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
         """[F, P, K] the share that each of the last items has in what `follow` says of `item` [P]; sums to 1 or 0."""
@@ -159,6 +214,11 @@ class Experts:
         by = total if name == "skip5" else np.sqrt(total)
         weight = np.divide(decay.astype(np.float32), by, out=np.zeros(item.shape, np.float32), where=total > 0)
         return item, weight
+
+
+def _recency(recent: NDArray[np.int64]) -> NDArray[np.float32]:
+    """[P, K] what each of the last items is worth to `recency`."""
+    return np.where(recent > 0, _RECENCY_DECAY ** np.arange(recent.shape[1]), 0).astype(np.float32)
 
 
 def _distinct(

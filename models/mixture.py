@@ -103,14 +103,19 @@ def _mixed(
     open_ = 1 - closed  # [p or 1, N + 1]
     popular_sum = (open_ @ popularity.p.T).clamp_min_(LEAST)  # [p or 1, 4]
     ever_sum = popular_sum[:, -1:]
-    following = experts.follow(moments.windows.item[rows], network.shape[1]).to(network.device)  # [F, p, N + 1]
-    following.mul_(open_)
-    total = following.sum(2, keepdim=True)  # [F, p, 1]
+    following = experts.follow(moments.windows.item[rows], open_)
+    places, each, total = following.places, following.each, following.total  # [F, p, M], [F, p, 1]
     silent = total <= 0
     gain = ((1 - SMOOTHING) / total).masked_fill_(silent, 0)
     smoothing = torch.full_like(total, SMOOTHING).masked_fill_(silent, 1)
-    skip5 = popularity.p[-1] * open_ * (smoothing[0] / ever_sum)  # [p, N + 1]
-    features = _features(moments.steps[rows], network, skip5.addcmul_(following[0], gain[0]))
+    base = open_ * popularity.p[-1]  # [p or 1, N + 1]
+    of_base = smoothing[0] / ever_sum  # [p, 1]
+    skip5 = (places.pick(base) * of_base).addcmul_(each[0], gain[0]).amax(1)  # [p]
+    # Where nothing follows, it is most where popularity is.
+    skip5 = torch.maximum(skip5, base.amax(1) * of_base.squeeze(1))
+    largest = torch.stack([network.amax(1), skip5]).double().cpu().numpy()  # [2, p]
+    steps = moments.steps[rows]
+    features = np.column_stack([np.ones(len(steps)), np.log1p(steps) / 5, steps == 0, *largest])
     weight, share = (
         torch.from_numpy(each).to(network.device, torch.float32) for each in experts.mixer.weights(features)
     )
@@ -119,23 +124,21 @@ def _mixed(
     of_popular[:, -1:] += (smoothing * of_following).sum(0) / ever_sum
     p = of_popular @ popularity.p  # [p, N + 1]
     p.addcmul_(share[:, :1], network)
-    for each, part in zip(following, gain * of_following, strict=True):
-        p.addcmul_(each, part)
+    places.add(p, each, gain * of_following)
     # log(s q + g f) = log(s q) + log(1 + g f / s q), and what is alike for all items leaves the product as it is.
-    lift = following.mul_(popularity.rarity).mul_(gain / smoothing * ever_sum).log1p_()  # [F, p, N + 1]
+    lift = each.mul_(places.pick(popularity.rarity)).mul_(gain / smoothing * ever_sum).log1p_()  # [F, p, M]
     of_popular, of_following = weight[:, 1:last].clone(), weight[:, last:].T.unsqueeze(2)  # [p, 4], [F, p, 1]
     of_popular[:, -1:] += of_following.sum(0)
-    score = (log_network * weight[:, :1]).addmm_(of_popular, popularity.log)  # [p, N + 1]
-    for each, part in zip(lift, of_following, strict=True):
-        score.addcmul_(each, part)
+    score = log_network.mul_(weight[:, :1]).addmm_(of_popular, popularity.log)  # [p, N + 1]
+    places.add(score, lift, of_following)
     product = score.sub_(closed, alpha=FORBIDDEN).softmax(1)  # [p, N + 1]
     p.addcmul_(share[:, -1:], product).mul_(open_)
     voices = Voices(
         network,
-        log_network,
         popularity,
         popular_sum,
         smoothing.squeeze(2),
+        places,
         lift,
         open_,
         features,
@@ -144,8 +147,3 @@ def _mixed(
         product,
     )
     return Block(rows, p, closed, voices)
-
-
-def _features(steps: NDArray[np.int64], network: Tensor, skip5: Tensor) -> NDArray[np.float64]:
-    largest = torch.stack([network.amax(1), skip5.amax(1)]).double().cpu().numpy()  # [2, p]
-    return np.column_stack([np.ones(len(steps)), np.log1p(steps) / 5, steps == 0, *largest])

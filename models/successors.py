@@ -38,6 +38,11 @@ class SuccessorTable:
         self._known = 1  # every counted index is below
         self._matrix: Tensor | None = None  # the cells of all items below its length; shares their memory
 
+    @property
+    def cells(self) -> int:
+        """Successors kept of each item, at most."""
+        return self._sets * WAYS
+
     def grow(self, rows: int) -> None:
         """Make room for item indices below `rows`."""
         while len(self._items) < rows:
@@ -93,6 +98,14 @@ class SuccessorTable:
             each = self._matrix.values().view(size)[picked] * torch.from_numpy(weight).unsqueeze(2)  # [P, J, M]
             column = self._matrix.col_indices().view(size)[picked].long()  # [P, J, M]
             out.zero_().scatter_add_(1, column.flatten(1), each.flatten(1))
+
+    def successors(self, item: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """[P, J, cells] the successors of items [P, J], and their counts; both 0 in a cell that is empty."""
+        # An index without counts may lie beyond the table.
+        at = torch.from_numpy(np.where(item < len(self._totals), item, 0)).flatten()
+        size = (*item.shape, self.cells)
+        items, counts = (torch.from_numpy(each).flatten(1).index_select(0, at) for each in (self._items, self._counts))
+        return items.view(size), counts.view(size)
 
     def state(self, rows: int) -> dict[str, NDArray[Any]]:
         """Copy of the cells of items below `rows`, which is beyond all that were counted and has room."""

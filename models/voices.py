@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.mixer import Verdicts
+from models.places import Places
 
 LEAST = 1e-30
 """The network's probability of an item is taken to be at least this, so that its logarithm exists"""
@@ -40,14 +41,15 @@ class Voices:
 
     network: Tensor
     """[p, N + 1]"""
-    log_network: Tensor
     popularity: Popularity
     popular_sum: Tensor
     """[p or 1, 4] what of the popularity may be predicted"""
     smoothing: Tensor
     """[F, p] share of popularity in what follows"""
+    places: Places
+    """The M items that may follow"""
     lift: Tensor
-    """[F, p, N + 1] log of what follows over its share of popularity; 0 where nothing says that the item follows"""
+    """[F, p, M] log of what follows over its share of popularity; 0 where nothing says that the item follows"""
     open: Tensor
     """[p or 1, N + 1] 1 where an item may be predicted, else 0"""
     features: NDArray[np.float64]
@@ -64,7 +66,7 @@ class Voices:
         at = item.unsqueeze(1)  # [p, 1]
         open_ = self.open.expand_as(self.product).gather(1, at)  # [p, 1]
         popular = self.popularity.p[:, item].T / self.popular_sum  # [p, 4]
-        following = (self.smoothing * self._lift(item).exp()).T * (popular[:, -1:] * open_)  # [p, F]
+        following = (self.smoothing * self.places.of(self.lift, item).exp()).T * (popular[:, -1:] * open_)  # [p, F]
         own = torch.cat([self.network.gather(1, at) * open_, popular, following], 1)  # [p, E]
         return own, (self.product.gather(1, at) * open_).squeeze(1)
 
@@ -72,14 +74,10 @@ class Voices:
         """What was said of the items [p] that came."""
         own, product = self.of(item)
         z = self.product
-        log_network = self.log_network.gather(1, item.unsqueeze(1))  # [p, 1]
-        log_network = log_network - torch.einsum("pn,pn->p", z, self.log_network).unsqueeze(1)
+        log = self.network.clamp_min(LEAST).log_()  # [p, N + 1]
+        log_network = log.gather(1, item.unsqueeze(1)) - log.mul_(z).sum(1, keepdim=True)  # [p, 1]
         popular = self.popularity.log[:, item].T - z @ self.popularity.log.T  # [p, 4]
-        lift = (self._lift(item) - torch.einsum("pn,fpn->fp", z, self.lift)).T  # [p, F]
+        lift = (self.places.of(self.lift, item) - self.places.mean(self.lift, z)).T  # [p, F]
         raised = torch.cat([log_network, popular, popular[:, -1:] + lift], 1)  # [p, E]
         columns = (each.double().cpu().numpy() for each in (own, product, raised))
         return Verdicts(self.features, weight.astype(np.float64), *columns)
-
-    def _lift(self, item: Tensor) -> Tensor:
-        at = item.unsqueeze(1)  # [p, 1]
-        return self.lift.gather(2, at.expand(len(self.lift), -1, -1)).squeeze(2)  # [F, p]

@@ -161,7 +161,8 @@ def test_following_is_that_of_all_pairs_by_hand(batches: list[list[Event]], last
         if backward.sum() > 0:
             by_hand[2] += 0.85**lag * backward / backward.sum() ** 0.5
         by_hand[3, item] += 0.7**lag if item else 0
-    np.testing.assert_allclose(experts.follow(recent, _KNOWN + 1)[:, 0], by_hand, rtol=1e-4, atol=1e-6)
+    following = experts.follow(recent, torch.ones(1, _KNOWN + 1))
+    np.testing.assert_allclose(following.each[:, 0], by_hand, rtol=1e-4, atol=1e-6)
     for target in (last[0] or 1, 7):
         share = experts.shares(recent, np.array([target]))[:, 0]
         for row, whole in zip(share, by_hand[:, target], strict=True):

@@ -1,9 +1,10 @@
 import threading
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 
 from models.config import ModelConfig
 from models.errors import WeightsError
@@ -24,14 +25,32 @@ def test_recency_speaks_only_where_items_come_back(config: ModelConfig) -> None:
     assert "recency" not in Experts(config).names
     experts = observed(replace(config, repeats="allow"), 1, 2)
     assert experts.names[-1] == "recency"
-    np.testing.assert_allclose(experts.follow(np.array([[2, 1, 2]]), 4)[3, 0], [0, 0.7, 1.49, 0])
+    following = experts.follow(np.array([[2, 1, 2]]), torch.ones(1, 4))
+    np.testing.assert_allclose(following.each[3, 0], [0, 0.7, 1.49, 0])
 
 
-def test_what_follows_is_cut_to_the_items_asked_for(config: ModelConfig) -> None:
-    experts = observed(config, 1, 7, 2, 9, 1)
-    recent = np.array([[1, 9, 2, 7], [7, 0, 0, 0]])
-    np.testing.assert_array_equal(experts.follow(recent, 5), experts.follow(recent, 10)[:, :, :5])
-    np.testing.assert_array_equal(experts.follow(recent, 3000)[:, :, :10], experts.follow(recent, 10))
+@pytest.mark.parametrize("repeats", ["allow", "filter"])
+@pytest.mark.parametrize("rows", [5, 10, 3000])
+def test_what_follows_is_the_same_for_the_successors_alone(
+    config: ModelConfig, monkeypatch: pytest.MonkeyPatch, repeats: Literal["allow", "filter"], rows: int
+) -> None:
+    experts = observed(replace(config, repeats=repeats), 1, 7, 2, 9, 1, 2, 2, 4)
+    experts.grow(3000)
+    recent = np.array([[1, 9, 2, 7, 2], [7, 0, 0, 0, 0], [2900, 1, 1, 0, 0]])
+    open_ = torch.ones(3, rows)
+    open_[:, 0], open_[0, 1], open_[2] = 0, 0, 0
+    found = []
+    for least in (np.inf, 0):
+        monkeypatch.setattr("models.experts._SPARSE_FROM", least)
+        found.append(experts.follow(recent, open_))
+    everywhere, leads = found
+    assert everywhere.places.at is None
+    assert leads.places.at is not None
+    dense = torch.stack([torch.zeros(3, rows).scatter_(1, leads.places.at, each) for each in leads.each])
+    torch.testing.assert_close(dense, everywhere.each)
+    torch.testing.assert_close(leads.total, everywhere.total)
+    torch.testing.assert_close(everywhere.total[..., 0], dense.sum(2))
+    assert not dense[:, open_ == 0].any()
 
 
 def test_newest_in_time_is_most_popular_whoever_did_it(config: ModelConfig) -> None:

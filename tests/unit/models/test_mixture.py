@@ -64,7 +64,7 @@ def test_mixture_is_that_of_the_definition(
     if repeats == "filter":
         closed += np.flatnonzero(np.unpackbits(after["seen"], bitorder="little")[:31]).tolist()
     popular = experts.popular(31).astype(np.float64)
-    following = experts.follow(recent, 31)[:, 0].numpy().astype(np.float64)
+    following = experts.follow(recent, torch.ones(1, 31)).each[:, 0].numpy().astype(np.float64)
     popular[:, closed], following[:, closed] = 0, 0
     popular /= popular.sum(1, keepdims=True)
     following = 0.98 * following / following.sum(1, keepdims=True) + 0.02 * popular[-1]
