@@ -50,7 +50,7 @@ class ModelConfig:
         default="hashed",
         metadata={
             "help": "how titles and reviews become vectors: 'hashed' (n-grams, any language), 'none', or with the "
-            "extra `text` a pretrained model, 'static:NAME' (its token embeddings) or 'sentence:NAME' (all of it, a "
+            "extra `text` a pretrained model, 'static:NAME' (its token embeddings) or 'sentence:NAME' (all of it, some "
             "hundred times slower); NAME is a folder, an installed package that holds a model, or a model's name"
         },
     )
