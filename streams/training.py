@@ -12,8 +12,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from tensorboardX import SummaryWriter
 
 from models import checkpoint, training_file
@@ -22,8 +31,8 @@ from models.errors import TrainingError
 from models.items import Items
 from models.lives import Lives
 from models.log import Events
+from models.quality import Quality
 from models.rehearsal import Rehearsal
-from models.scores import Scores
 from models.training import Epoch, Trainer
 from streams.files.event_columns import event_columns
 from streams.files.event_logs import LoggedEvent, parse_columns, read_events
@@ -64,29 +73,6 @@ class TrainingLog:
         for item_id in self.items[1:]:
             items.add(item_id)
         return items
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """How well the events held out were foreseen, each before it was learnt."""
-
-    events: int
-    recall_at_10: float
-    mrr: float
-    log_loss: float
-
-    @staticmethod
-    def of(parts: Sequence[Scores]) -> Quality | None:
-        """Over all parts; None without any. An item that could not be predicted is a miss and has no log-loss."""
-        if not parts:
-            return None
-        rank, log_p = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rank", "log_p"))
-        rank, log_p = rank[~np.isnan(rank)], log_p[np.isfinite(log_p)]
-        if not len(rank):
-            return None
-        return Quality(
-            len(rank), float((rank <= 10).mean()), float((1 / rank).mean()), -float(log_p.mean()) if len(log_p) else 0.0
-        )
 
 
 def read_log(
@@ -148,15 +134,17 @@ def train(
         raise
     finally:
         writer.close()
-    path, quality = _finish(settings, console, log, trainer, trained, folder)
+    path, rank, log_p = _finish(settings, console, log, trainer, trained, folder)
     file.unlink()
     best = trainer.progress
     console.print(f"[green]✓[/] pass {best.best_epoch} of {best.epoch} was the best; {path} is what workers start from")
-    if quality is not None:
+    if len(rank):
+        held_out = Quality.of(rank, log_p)
         console.print(
-            f"  events held out, each scored before it was learnt: recall@10 [bold]{quality.recall_at_10:.4f}[/], MRR "
-            f"{quality.mrr:.4f}, log-loss {quality.log_loss:.3f} ({quality.events:,} events)",
+            f"  held out, each event scored before it was learnt: recall@10 [bold]{held_out.recall_at_10:.4f}[/], MRR "
+            f"{held_out.mrr:.4f}, log-loss {held_out.log_loss:.3f} ({len(rank):,} events)",
             highlight=False,
+            soft_wrap=True,
         )
     return path
 
@@ -169,12 +157,12 @@ def _trainer(settings: Settings, log: TrainingLog, trained: int) -> Trainer:
 
 def _finish(
     settings: Settings, console: Console, log: TrainingLog, trainer: Trainer, trained: int, folder: Path
-) -> tuple[Path, Quality | None]:
-    """The log replayed as a stream with the trained weights, and what came of it saved."""
+) -> tuple[Path, NDArray[np.float64], NDArray[np.float64]]:
+    """The log replayed as a stream with the trained weights: where it is saved, rank and log p of what was held out."""
     items = log.vocabulary(settings)
     worker = Rehearsal(settings.model, settings.learning, items, log.users, settings.predictions.top_items)
     worker.start(trainer.weights())
-    parts: list[Scores] = []
+    rank, log_p = np.zeros((2, len(log.events)))
     total = len(log.events)
     with _progress(console) as told:
         tell = told("replay")
@@ -183,11 +171,14 @@ def _finish(
             tell(min(low + _REPLAY_EVENTS, trained), total)
         for low in range(trained, total, _STEP_EVENTS):
             batch = log.events[low : low + _STEP_EVENTS]
-            parts.append(worker.score(batch, int(log.events.item[:low].max())))
+            scores = worker.score(batch, int(log.events.item[:low].max()))
+            rank[low : low + len(batch)], log_p[low : low + len(batch)] = scores.rank, scores.log_p
             worker.step(batch, learn=True)
             tell(min(low + _STEP_EVENTS, total), total)
     path = checkpoint.save(folder, worker.weights(), settings.model, items, keep=1)
-    return path, Quality.of(parts)
+    scored = np.arange(total) >= trained
+    scored &= log.events.item > 0
+    return path, rank[scored], log_p[scored]
 
 
 def _about(settings: Settings, log: TrainingLog) -> dict[str, str]:
@@ -225,11 +216,11 @@ def _line(epoch: Epoch) -> str:
 def _progress(console: Console) -> Iterator[Callable[[str], Told]]:
     columns = TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
-        tasks: list[int] = []
+        tasks: list[TaskID] = []
 
         def told(what: str) -> Told:
             for task in tasks:
-                progress.update(task, visible=False)  # type: ignore[arg-type]
+                progress.update(task, visible=False)
             task = progress.add_task(what, total=None)
             tasks.append(task)
             return lambda done, total: progress.update(task, completed=done, total=total)
