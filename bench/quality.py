@@ -199,7 +199,7 @@ class LogReport:
 
     def _table(self, title: str, without: str = "") -> Table:
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         for name in self.outcomes:
             if name != without:
                 table.add_column(name, justify="right")
