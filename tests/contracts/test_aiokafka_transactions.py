@@ -223,9 +223,12 @@ async def test_a_begin_right_after_a_commit_meets_concurrent_transactions(
     monkeypatch.setattr(sender.AddPartitionsToTxnHandler, "handle_response", spy)
     topic = await cluster.create_topic()
     async with cluster.producer(cluster.name("txn")) as producer:
-        for _ in range(10):
+        transactions = 0
+        # A broker on a busy machine may have written its markers before the next one begins.
+        while transactions < 10 or (51 not in answers and transactions < 200):
             async with producer.transaction():
                 await producer.send_and_wait(topic, b"row")
-    assert answers.count(0) == 10
+            transactions += 1
+    assert answers.count(0) == transactions
     assert answers.count(51) > 0, "CONCURRENT_TRANSACTIONS"
     assert sender.BACKOFF_OVERRIDE == 0.02

@@ -80,7 +80,7 @@ def test_records_that_cannot_be_used_are_counted_and_the_rest_applied(tmp_path: 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_stays_running_however_it_ends(tmp_path: Path, how: signal.Signals) -> None:
-    process = start(tmp_path, "--seconds", "30")
+    process = start(tmp_path, "--seconds", "300")
     assert process.stdout is not None
     for line in process.stdout:
         if "sending events" in line:
