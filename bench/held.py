@@ -51,7 +51,9 @@ def _arrays(owner: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
         return
     seen.add(id(owner))
     if isinstance(owner, np.ndarray | torch.Tensor):
-        yield path, owner
+        # A sparse matrix is another view of tables that are counted by themselves; its size as bytes would be dense.
+        if not (isinstance(owner, torch.Tensor) and owner.layout != torch.strided):
+            yield path, owner
     elif isinstance(owner, dict):
         for name, each in owner.items():
             yield from _arrays(each, f"{path}.{name}", seen)
