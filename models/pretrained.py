@@ -130,7 +130,7 @@ def _model(name: str, device: str) -> "SentenceTransformer":
             f"the text encoder {name!r} needs the extra `text` ({error}): in the project's folder, pip install "
             "--require-hashes -r requirements-text.txt; or set model.text to 'hashed', which needs nothing"
         ) from error
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types for it
     source = _source(name)
     try:
         try:
@@ -162,7 +162,8 @@ def _token_embeddings(model: "SentenceTransformer") -> Tensor:
     first: Any = model[0]
     inner = getattr(first, "auto_model", None)
     table = first.embedding.weight if inner is None else inner.get_input_embeddings().weight
-    return table.detach().to("cpu", torch.float32, copy=True)  # type: ignore[no-any-return]
+    embeddings: Tensor = table.detach().to("cpu", torch.float32, copy=True)
+    return embeddings
 
 
 def _token_weights(tokenizer: "Tokenizer", size: int) -> NDArray[np.float32]:

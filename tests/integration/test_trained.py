@@ -1,6 +1,7 @@
 """Workers that begin with what `train` has learnt."""
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 from rich.console import Console
@@ -25,7 +26,7 @@ async def trained(site: Deployment, log: TrainingLog) -> int:
     return int(path.name.removeprefix("weights-"))
 
 
-async def first_predictions(site: Deployment) -> list[dict[str, object]]:
+async def first_predictions(site: Deployment) -> list[dict[str, Any]]:
     topic = site.settings.topics.interest_predictions
     return [orjson.loads(record.value) async for record in read_topic(site.servers, topic) if record.value]
 
@@ -43,7 +44,7 @@ async def test_workers_begin_with_the_trained_weights_and_fill_the_register(depl
     said = await first_predictions(site)
     assert {each["model_version"] for each in said} == {f"m{version}"}
     # Nobody has done anything here, and yet what follows i4 is known, if not yet that nothing comes twice.
-    assert "i5" in said[-1]["items"][:2]  # type: ignore[index]
+    assert "i5" in said[-1]["items"][:2]
     await site.send(event(n, items=10) for n in range(600))
     await site.applied()
     for worker in (first, second):

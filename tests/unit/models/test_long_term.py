@@ -56,7 +56,7 @@ def test_whole_windows_say_after_each_step_what_its_ring_says() -> None:
 
 def test_every_part_learns() -> None:
     branch = _branch()
-    branch.along(_random(2, 9, _WIDTH)).square().sum().backward()  # type: ignore[no-untyped-call]
+    branch.along(_random(2, 9, _WIDTH)).square().sum().backward()  # type: ignore[no-untyped-call]  # torch has no types for it
     for parameter in branch.parameters():
         assert parameter.grad is not None
         assert parameter.grad.abs().sum() > 0

@@ -191,7 +191,7 @@ def test_a_killed_process_loses_no_batch_and_tears_none(tmp_path: Path, memory: 
     for attempt in range(8):
         writer = start_writer(tmp_path)
         assert writer.stdout is not None
-        time.sleep(0.02 * attempt)
+        time.sleep(0.02 * attempt)  # killed at another point each time
         writer.kill()
         printed = [int(line) for line in writer.stdout.read().splitlines() if line.strip()]
         writer.wait()
@@ -215,7 +215,7 @@ def test_another_process_reads_while_the_owner_writes(tmp_path: Path) -> None:
             assert len(rows) == 400
             assert len(set(rows.values())) == 1, "a batch was seen half"
             seen.append(int.from_bytes(rows[b"u000"][:8], "big"))
-            time.sleep(0.05)
+            time.sleep(0.05)  # the writer goes on meanwhile
         assert seen == sorted(seen)
         assert seen[-1] > seen[0], "the reader never saw the writer's progress"
         assert writer.poll() is None

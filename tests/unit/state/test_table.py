@@ -19,7 +19,7 @@ from pathlib import Path
 from state.table import UserTable
 with UserTable(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(60)  # until it is killed
 """
 
 

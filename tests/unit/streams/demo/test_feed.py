@@ -69,4 +69,4 @@ def test_the_first_events_only(log: DemoOptions) -> None:
 )
 def test_a_wrong_option_is_named(log: DemoOptions, changes: dict[str, str], message: str) -> None:
     with pytest.raises(LogError, match=message):
-        prepare(replace(log, **changes))  # type: ignore[arg-type]
+        prepare(replace(log, **changes))  # type: ignore[arg-type]  # by name, as a table of cases
