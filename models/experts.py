@@ -23,18 +23,28 @@ from models.places import Places
 from models.successors import SuccessorTable
 
 POPULAR: Final = tuple(f"popular{half_life:g}" for half_life in HALF_LIVES)
-FOLLOWING: Final = ("skip5", "skip20", "back20")
+FOLLOWING: Final = ("skip5", "skip20", "back20", "skip1")
 RECENCY: Final = "recency"
 
 _REACH = 10
 """Steps between two events that still count as a pair, each 1 / steps"""
 
-_DECAYS: Final = {"skip5": 0.5 ** np.arange(5), "skip20": 0.85 ** np.arange(20), "back20": 0.85 ** np.arange(20)}
+_DECAYS: Final = {
+    "skip5": 0.5 ** np.arange(5),
+    "skip20": 0.85 ** np.arange(20),
+    "back20": 0.85 ** np.arange(20),
+    "skip1": np.ones(1),
+}
 """What a user's last items count, newest first"""
 
-_RECENCY_DECAY = 0.7
-_START = {"network": 0.5, "popular": 0.1, "following": 0.2, "recency": 0.1}
+_EXACT: Final = ("skip5", "skip1")
+"""Whose rows are normalised by their sum; those of the others by its root, so that often met items count more"""
 
+_RECENCY_DECAY = 0.7
+_WEIGHTS = {"network": 0.5, "skip5": 0.2, "skip20": 0.2, "back20": 0.2, "skip1": 0.0}
+_OTHER_WEIGHT = 0.1
+_SHARES = {"skip1": -2.0}
+"""Of skip1 as little as can be to begin with: where few events come, it is the one that is often wrong"""
 
 _SPARSE_FROM = 2
 """Items per successor of a user's last items from which it pays to compute for those successors alone"""
@@ -61,8 +71,10 @@ class Experts:
         """Experts that each of the user's last items has a part in"""
         self.names = ("network", *POPULAR, *self.following)
         """All experts in the mixer's order"""
-        start = [_START["network"], *[_START["popular"]] * len(POPULAR), *[_START["following"]] * len(FOLLOWING)]
-        self.mixer = Mixer(np.array(start + [_START["recency"]] * self.repeats))
+        self.mixer = Mixer(
+            np.array([_WEIGHTS.get(name, _OTHER_WEIGHT) for name in self.names]),
+            np.array([_SHARES.get(name, 0.0) for name in self.names]),
+        )
         self.known = 0
         """Largest item index that was ever counted"""
         self._popularity = PopularityCounts()
@@ -211,7 +223,7 @@ class Experts:
         decay = _DECAYS[name][: recent.shape[1]]
         item = recent[:, : len(decay)]
         total = self._table(name).totals(item)
-        by = total if name == "skip5" else np.sqrt(total)
+        by = total if name in _EXACT else np.sqrt(total)
         weight = np.divide(decay.astype(np.float32), by, out=np.zeros(item.shape, np.float32), where=total > 0)
         return item, weight
 

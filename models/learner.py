@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.average import RunningMean
 from models.config import LearnerConfig, ModelConfig
 from models.device import device_of
 from models.dropout import Dropout
 from models.errors import WeightsError
 from models.events import EventBatch
 from models.items import Items
-from models.network import InterestNetwork
+from models.network import ITEM_TABLES, InterestNetwork
 from models.objective import Competitors, gradients
 from models.optimizer import Optimizer
 from models.simhash import BYTES
@@ -52,6 +53,7 @@ class Learner:
         )
         self._optimizer = Optimizer(learner.optimizer, learner.clip)
         self._dropout = Dropout(learner.input_dropout, learner.dropout, config.seed, device)
+        self._mean = RunningMean()
         self._version = 0
         self._lock = threading.Lock()
         self._queue = WindowQueue(learner.queue_events)
@@ -96,8 +98,9 @@ class Learner:
         )
 
     def weights(self) -> Weights:
-        """Snapshot of the weights; its version is the number of steps that led to it."""
-        return self._network.snapshot(self._version)
+        """What is to predict: the items' newest rows and the mean of all else (average.py), numbered by steps."""
+        newest = self._network.snapshot(self._version)
+        return Weights(newest.version, {**newest.tensors, **self._mean.tensors()})
 
     def restore(self, weights: Weights) -> None:
         """Go on from these weights, the optimiser's memory cleared. WeightsError where not finite or not fitting."""
@@ -105,6 +108,7 @@ class Learner:
             raise WeightsError(f"weights {weights.version} are not finite; the learner keeps those it has")
         self._network.load(weights)
         self._optimizer = Optimizer(self._config.optimizer, self._config.clip)
+        self._mean = RunningMean()
         self._version = weights.version
 
     def _improve(self, windows: TrainingWindows) -> float | None:
@@ -125,6 +129,8 @@ class Learner:
         if not np.isfinite(found.loss) or not self._optimizer.apply(found.changes, self._rate()):
             return float("nan")
         self._version += 1
+        tensors = self._network.state_dict()
+        self._mean.add({name: each for name, each in tensors.items() if name not in ITEM_TABLES}, self._version)
         return found.loss
 
     def _rate(self) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEATURES = 5
-"""1, log(1 + the user's events) / 5, whether the user is new, the network's and skip5's largest probability"""
+"""1, log(1 + the user's events) / 5, whether the user is new, how sure the network and skip5 are (`certainty`)"""
 
 MIXER_EVENTS = 32
 """Events in one step of Adam: with 256, the mixer collapses on small logs"""
@@ -22,10 +22,16 @@ MIXER_EVENTS = 32
 # 1.146, .017 with .007; ml-100k .2246, 5.434, .005 and .2231, 5.433, .001; amazon-music .1157, 6.409, .009 with .02 and
 # .1157, 6.414, .010 with .007, where few steps are all there are.
 _RATE = 0.007
+_LEAST_SURE = 1e-4
 _BETA1 = 0.9
 _BETA2 = 0.999
 _EPSILON = 1e-8
 _SUM_BIAS = 2.0
+
+
+def certainty(largest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Feature of an expert's largest probability: its logarithm, from -1.3 to .5, as catalogs are of any size."""
+    return np.log(np.maximum(largest, _LEAST_SURE)) / 5 + 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +53,15 @@ class Verdicts:
 class Mixer:
     """Weights w, G, L of E experts, the network being the first, and the memory of their Adam."""
 
-    def __init__(self, start: NDArray[np.float64]) -> None:
-        experts = len(start)
+    def __init__(self, weight: NDArray[np.float64], share: NDArray[np.float64]) -> None:
+        """`weight` [E] is w to begin with, `share` [E] the logarithm of each expert's share up to a constant."""
+        experts = len(weight)
         self._values = {
-            "w": start.astype(np.float64),
+            "w": weight.astype(np.float64),
             "G": np.zeros((experts, FEATURES)),
             "L": np.zeros((experts + 1, FEATURES)),
         }
-        self._values["L"][-1, 0] = _SUM_BIAS
+        self._values["L"][:, 0] = [*share, _SUM_BIAS]
         self._first = {name: np.zeros_like(value) for name, value in self._values.items()}
         self._second = {name: np.zeros_like(value) for name, value in self._values.items()}
         self._gradient = {name: np.zeros_like(value) for name, value in self._values.items()}

@@ -17,6 +17,7 @@ from models.counters import SMOOTHING
 from models.distribution import FORBIDDEN, Candidates
 from models.experts import Experts
 from models.memory import Windows
+from models.mixer import certainty
 from models.network import InterestNetwork, Reading
 from models.voices import LEAST, Popularity, Voices
 
@@ -115,7 +116,7 @@ def _mixed(
     skip5 = torch.maximum(skip5, base.amax(1) * of_base.squeeze(1))
     largest = torch.stack([network.amax(1), skip5]).double().cpu().numpy()  # [2, p]
     steps = moments.steps[rows]
-    features = np.column_stack([np.ones(len(steps)), np.log1p(steps) / 5, steps == 0, *largest])
+    features = np.column_stack([np.ones(len(steps)), np.log1p(steps) / 5, steps == 0, *certainty(largest)])
     weight, share = (
         torch.from_numpy(each).to(network.device, torch.float32) for each in experts.mixer.weights(features)
     )

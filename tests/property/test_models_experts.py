@@ -151,7 +151,7 @@ def test_following_is_that_of_all_pairs_by_hand(batches: list[list[Event]], last
             lives[user].append(item)
     pairs[0], pairs[:, 0] = 0, 0
     recent = np.array([last])
-    by_hand = np.zeros((4, _KNOWN + 1))
+    by_hand = np.zeros((5, _KNOWN + 1))
     for lag, item in enumerate(last):
         forward, backward = pairs[item], pairs[:, item]
         if lag < 5 and forward.sum() > 0:
@@ -160,7 +160,9 @@ def test_following_is_that_of_all_pairs_by_hand(batches: list[list[Event]], last
             by_hand[1] += 0.85**lag * forward / forward.sum() ** 0.5
         if backward.sum() > 0:
             by_hand[2] += 0.85**lag * backward / backward.sum() ** 0.5
-        by_hand[3, item] += 0.7**lag if item else 0
+        if lag == 0 and forward.sum() > 0:
+            by_hand[3] = forward / forward.sum()
+        by_hand[4, item] += 0.7**lag if item else 0
     following = experts.follow(recent, torch.ones(1, _KNOWN + 1))
     np.testing.assert_allclose(following.each[:, 0], by_hand, rtol=1e-4, atol=1e-6)
     for target in (last[0] or 1, 7):

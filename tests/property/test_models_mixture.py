@@ -140,9 +140,9 @@ def by_definition(case: Case) -> tuple[Numbers, Numbers, Numbers, Numbers, NDArr
     following = (1 - smooth) * _shares(follow) + smooth * popular[:, -1:]
     each = np.concatenate([network[:, None], popular, following], 1)  # [P, E, N]
     steps = moments.steps
-    features = np.column_stack(
-        [np.ones(count), np.log1p(steps) / 5, steps == 0, network.max(1, initial=0), following[:, 0].max(1, initial=0)]
-    )
+    largest = np.stack([network.max(1, initial=0), following[:, 0].max(1, initial=0)])
+    sure = np.log(largest.clip(1e-4)) / 5 + 0.5
+    features = np.column_stack([np.ones(count), np.log1p(steps) / 5, steps == 0, *sure])
     weight, share = case.experts.mixer.weights(features)
     log = np.log(np.concatenate([network[:, None].clip(1e-30), each[:, 1:].clip(1e-300)], 1))
     score = np.where(open_, np.einsum("pe,pen->pn", weight, log), -np.inf)

@@ -26,7 +26,7 @@ def test_recency_speaks_only_where_items_come_back(config: ModelConfig) -> None:
     experts = observed(replace(config, repeats="allow"), 1, 2)
     assert experts.names[-1] == "recency"
     following = experts.follow(np.array([[2, 1, 2]]), torch.ones(1, 4))
-    np.testing.assert_allclose(following.each[3, 0], [0, 0.7, 1.49, 0])
+    np.testing.assert_allclose(following.each[-1, 0], [0, 0.7, 1.49, 0])
 
 
 @pytest.mark.parametrize("repeats", ["allow", "filter"])

@@ -47,6 +47,32 @@ def items() -> Items:
     return items
 
 
+def test_what_predicts_is_a_mean_but_for_the_rows_of_items(
+    config: ModelConfig, items: Items, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def published() -> list[Weights]:
+        learner, weights = Learner(config, LearnerConfig(), items), []
+        for turn in range(3):
+            batch = sequence(10, 6, 20, start=turn * 6)
+            learner.observe(batch, Engine(config, items).step(batch, new_memory(config, 10)).memory)
+            learner.learn()
+            weights.append(learner.weights())
+        learner.restore(weights[-1])
+        for name, tensor in learner.weights().tensors.items():
+            assert torch.equal(tensor, weights[-1].tensors[name])
+        return weights
+
+    found = published()[-1]
+    monkeypatch.setattr("models.average._DECAY", 0.0)
+    newest = published()
+    assert found.version == newest[-1].version == 3
+    assert not torch.equal(newest[1].tensors["lstm.weight_ih_l0"], newest[2].tensors["lstm.weight_ih_l0"])
+    for name, tensor in found.tensors.items():
+        first, second, last = (weights.tensors[name] for weights in newest)
+        mean = first.lerp(second, 1 - 3 / 12).lerp(last, 1 - 4 / 13)
+        torch.testing.assert_close(tensor, last if name in ("item", "item_bias") else mean)
+
+
 @pytest.mark.parametrize("full_softmax_items", [20_000, 10])
 def test_what_always_follows_is_learnt(config: ModelConfig, items: Items, full_softmax_items: int) -> None:
     learning = LearnerConfig(rate=5e-3, full_softmax_items=full_softmax_items, sampled_items=16, dropout=0.1)

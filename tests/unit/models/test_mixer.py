@@ -3,9 +3,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.mixer import FEATURES, MIXER_EVENTS, Mixer, Verdicts
+from models.mixer import FEATURES, MIXER_EVENTS, Mixer, Verdicts, certainty
 
 _EXPERTS = 4
+
+
+def mixer_of(*weight: float) -> Mixer:
+    """Experts of these weights and equal shares."""
+    return Mixer(np.array(weight), np.zeros(len(weight)))
 
 
 def spoken(n: int, seed: int = 0, items: int = 9) -> tuple[torch.Tensor, NDArray[np.float64]]:
@@ -25,13 +30,25 @@ def verdicts_of(mixer: Mixer, p: torch.Tensor, features: NDArray[np.float64]) ->
 
 
 def test_start_is_the_product_mostly() -> None:
-    weight, share = Mixer(np.array([0.5, 0.1, 0.2, 0.2])).weights(np.eye(FEATURES)[:1])
+    weight, share = mixer_of(0.5, 0.1, 0.2, 0.2).weights(np.eye(FEATURES)[:1])
     np.testing.assert_allclose(weight, [[0.5, 0.1, 0.2, 0.2]])
     np.testing.assert_allclose(share, [[1 / (4 + np.e**2)] * 4 + [np.e**2 / (4 + np.e**2)]])
 
 
+def test_shares_may_begin_apart() -> None:
+    mixer = Mixer(np.full(_EXPERTS, 0.25), np.array([0.0, 0.0, 0.0, -2.0]))
+    share = mixer.weights(np.eye(FEATURES)[:1])[1][0]
+    np.testing.assert_allclose(share[3] / share[0], np.exp(-2))
+    assert share.sum() == pytest.approx(1)
+
+
+def test_certainty_is_even_where_nothing_was_said() -> None:
+    found = certainty(np.array([0.0, 1e-4, np.exp(-2.5), 1.0]))
+    np.testing.assert_allclose(found, [found[1], np.log(1e-4) / 5 + 0.5, 0.0, 0.5], atol=1e-12)
+
+
 def test_one_step_is_adams_along_the_gradient_of_the_definition() -> None:
-    mixer = Mixer(np.array([0.5, 0.1, 0.2, 0.2]))
+    mixer = mixer_of(0.5, 0.1, 0.2, 0.2)
     p, features = spoken(MIXER_EVENTS)
     before = mixer.state()
     w, g, gates = (torch.from_numpy(before[f"value.{name}"]).requires_grad_() for name in ("w", "G", "L"))
@@ -50,7 +67,7 @@ def test_one_step_is_adams_along_the_gradient_of_the_definition() -> None:
 
 
 def test_a_step_waits_for_its_events() -> None:
-    mixer, whole = Mixer(np.full(_EXPERTS, 0.25)), Mixer(np.full(_EXPERTS, 0.25))
+    mixer, whole = mixer_of(*[0.25] * _EXPERTS), mixer_of(*[0.25] * _EXPERTS)
     p, features = spoken(MIXER_EVENTS)
     for low in range(0, MIXER_EVENTS, 8):
         assert mixer.state()["steps"] == 0
@@ -61,7 +78,7 @@ def test_a_step_waits_for_its_events() -> None:
 
 
 def test_the_expert_who_knows_is_believed() -> None:
-    mixer = Mixer(np.full(_EXPERTS, 0.25))
+    mixer = mixer_of(*[0.25] * _EXPERTS)
     for seed in range(300):
         p, features = spoken(MIXER_EVENTS, seed)
         p[:, 2] = 0.01
@@ -75,7 +92,7 @@ def test_the_expert_who_knows_is_believed() -> None:
 
 
 def test_the_network_is_never_turned_against() -> None:
-    mixer = Mixer(np.full(_EXPERTS, 0.25))
+    mixer = mixer_of(*[0.25] * _EXPERTS)
     for seed in range(200):
         p, features = spoken(MIXER_EVENTS, seed)
         p[:, 0] = torch.linspace(0.01, 0.2, 9)  # least for the item that comes
@@ -90,7 +107,7 @@ def test_the_network_is_never_turned_against() -> None:
 
 
 def test_what_was_impossible_or_not_finite_teaches_nothing() -> None:
-    mixer = Mixer(np.full(_EXPERTS, 0.25))
+    mixer = mixer_of(*[0.25] * _EXPERTS)
     p, features = spoken(MIXER_EVENTS)
     said = verdicts_of(mixer, p, features)
     said.own[0], said.product[0] = 0, 0
@@ -104,7 +121,7 @@ def test_what_was_impossible_or_not_finite_teaches_nothing() -> None:
 
 
 def test_restored_it_goes_on_as_it_was() -> None:
-    mixer, other = Mixer(np.full(_EXPERTS, 0.25)), Mixer(np.full(_EXPERTS, 0.9))
+    mixer, other = mixer_of(*[0.25] * _EXPERTS), mixer_of(*[0.9] * _EXPERTS)
     for seed in range(3):
         p, features = spoken(MIXER_EVENTS, seed)
         mixer.learn(verdicts_of(mixer, p, features))
@@ -115,4 +132,4 @@ def test_restored_it_goes_on_as_it_was() -> None:
     for name, array in mixer.state().items():
         np.testing.assert_array_equal(other.state()[name], array)
     with pytest.raises(ValueError, match="4 experts there, 5 here"):
-        Mixer(np.full(5, 0.2)).restore(mixer.state())
+        mixer_of(*[0.2] * 5).restore(mixer.state())

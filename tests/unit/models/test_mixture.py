@@ -69,7 +69,8 @@ def test_mixture_is_that_of_the_definition(
     popular /= popular.sum(1, keepdims=True)
     following = 0.98 * following / following.sum(1, keepdims=True) + 0.02 * popular[-1]
     each = np.stack([network, *popular, *following])  # [E, N + 1]
-    features = np.array([[1, np.log1p(steps) / 5, 0, network.max(), following[0].max()]])
+    sure = np.log(np.array([network.max(), following[0].max()]).clip(1e-4)) / 5 + 0.5
+    features = np.array([[1, np.log1p(steps) / 5, 0, *sure]])
     weight, share = experts.mixer.weights(features)
     with np.errstate(divide="ignore"):
         z = np.exp(np.where(each[-1] > 0, weight[0] @ np.log(each.clip(1e-300)), -np.inf))
