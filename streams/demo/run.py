@@ -182,7 +182,10 @@ def _folder(keep: bool, console: Console) -> Iterator[Path]:
 def _sigterm_like_ctrl_c() -> Iterator[None]:
     """SIGTERM ends the block as Ctrl-C does: everything is stopped in order."""
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # A shell's background job ignores SIGINT, and would ignore both.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
+        signal.signal(signal.SIGINT, interrupt)
         signal.signal(signal.SIGTERM, before)
