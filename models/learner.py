@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.average import RunningMean
 from models.config import LearnerConfig, ModelConfig
 from models.device import device_of
 from models.dropout import Dropout
@@ -17,6 +16,7 @@ from models.items import Items
 from models.network import ITEM_TABLES, InterestNetwork
 from models.objective import Competitors, gradients
 from models.optimizer import Optimizer
+from models.running_mean import RunningMean
 from models.simhash import BYTES
 from models.weights import Weights
 from models.windows import Reservoir, TrainingWindows, WindowQueue, join, last_windows
@@ -98,7 +98,7 @@ class Learner:
         )
 
     def weights(self) -> Weights:
-        """What is to predict: the items' newest rows and the mean of all else (average.py), numbered by steps."""
+        """What is to predict: the items' newest rows and the mean of all else (running_mean.py), numbered by steps."""
         newest = self._network.snapshot(self._version)
         return Weights(newest.version, {**newest.tensors, **self._mean.tensors()})
 

@@ -194,7 +194,7 @@ def _command_line(pid: int) -> str:
         try:
             # Empty also for a moment while the process turns from the shell's fork into Java.
             while not (line := (process / "cmdline").read_text(errors="replace")) and not _is_zombie(process):
-                time.sleep(0.001)  # likewise
+                time.sleep(0.001)  # not our child either: it can only be looked at again
         except (FileNotFoundError, ProcessLookupError):
             return ""
         return line.replace("\0", " ")

@@ -63,7 +63,7 @@ def test_what_predicts_is_a_mean_but_for_the_rows_of_items(
         return weights
 
     found = published()[-1]
-    monkeypatch.setattr("models.average._DECAY", 0.0)
+    monkeypatch.setattr("models.running_mean._DECAY", 0.0)
     newest = published()
     assert found.version == newest[-1].version == 3
     assert not torch.equal(newest[1].tensors["lstm.weight_ih_l0"], newest[2].tensors["lstm.weight_ih_l0"])

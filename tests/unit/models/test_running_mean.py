@@ -1,6 +1,6 @@
 import torch
 
-from models.average import RunningMean
+from models.running_mean import RunningMean
 
 
 def test_nothing_before_the_first_step() -> None:
