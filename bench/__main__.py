@@ -12,16 +12,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from bench.backlog import Backlog
-from bench.cost_command import cost
+from bench.cost.command import cost
 from bench.errors import BenchError
-from bench.quality_command import quality
-from bench.throughput import CONTENDERS, choose, compare
+from bench.quality.command import quality
+from bench.throughput.backlog import Backlog
+from bench.throughput.comparison import CONTENDERS, choose, compare
 from models.config import ModelConfig
-from models.memory import memory_fields
+from models.data.user_state import memory_fields
 from state.rows import RowLayout
 from streams.errors import KafkaStartError
-from streams.local_kafka import LocalKafka
+from streams.local_kafka.cluster import LocalKafka
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -22,14 +22,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from models.config import ModelConfig
+from models.data.events import EVENT_TYPES
+from models.data.user_state import GAP_BUCKETS
 from models.errors import CheckpointError
-from models.events import EVENT_TYPES
-from models.experts import counted
-from models.items import Items
-from models.memory import GAP_BUCKETS
-from models.network import ITEM_TABLES
-from models.text import encoder
-from models.weights import Weights
+from models.experts.count_experts import counted
+from models.items.vocabulary import Items
+from models.network.interest_network import ITEM_TABLES
+from models.network.weights import Weights
+from models.text.encoder import encoder
 
 FORMAT: Final = 2
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from state.chain import CHAIN_BYTES
 from state.errors import RowFormatError
+from state.event_hash import CHAIN_BYTES
 
 Field = tuple[str, str, tuple[int, ...]]
 """Name, numpy dtype string, shape of one row's value."""

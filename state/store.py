@@ -16,7 +16,7 @@ from typing import cast
 from rocksdict import AccessType, DbClosedError, Rdict, WriteBatch
 
 from state.errors import FolderInUseError, ReservedKeyError, StoreClosedError, StoreCorruptError, StoreError
-from state.marks import FileMarks, find_shortened, measure_files, pack_marks, unpack_marks
+from state.file_sizes import FileMarks, find_shortened, measure_files, pack_marks, unpack_marks
 from state.options import StoreMemory, reader_options, store_options
 
 _PROGRESS_KEY = b"\0progress"

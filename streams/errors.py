@@ -5,8 +5,8 @@ StreamError
 ├── Rejected           nothing: the record lies in the dead-letter topic with this code and message, the stream went on
 ├── TopicError         create or repair the topic as the message says
 ├── LogError           mend the file at the line that the message names, or leave bad lines out (streams.files)
-├── UnknownUserError   nothing, or look for the user's events in user-events (streams.show)
-├── WorkerEndedError   read the end of the worker's log, which the message holds (streams.worker_process)
+├── UnknownUserError   nothing, or look for the user's events in user-events (streams.terminal.user)
+├── WorkerEndedError   read the end of the worker's log, which the message holds (streams.worker.launcher)
 ├── ChangelogError     decide whether the changelog was meant to go, as the message says; the worker stops until then
 ├── TransactionFailed  nothing: the worker starts over from the changelog; look at the broker if it goes on
 ├── StaleMembership    nothing: another worker has taken over, this one waits for its next assignment

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from streams.local_kafka import LocalKafka
+from streams.local_kafka.cluster import LocalKafka
 
 # What a busy machine takes long for says nothing of the code.
 settings.register_profile("quiet", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.demo.scoreboard import RECENT, Scoreboard
-from streams.predictions import Prediction
-from streams.quality import WorkerQuality, number, sentence
-from streams.sparks import sparks, thinned
-from streams.tail import bar, percent
+from streams.schema.predictions import Prediction
+from streams.schema.quality import WorkerQuality, number, sentence
+from streams.terminal.predictions import bar, percent
+from streams.terminal.sparklines import sparks, thinned
 
 WIDTH = 100
 ROWS = 12  # interests, and items, on the screen

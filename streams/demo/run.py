@@ -12,21 +12,21 @@ from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.live import Live
 
-from streams.command_line import CommandLine
+from streams.cli.command_group import CommandLine
 from streams.demo.dashboard import SAMPLE_S, Dashboard
 from streams.demo.feed import DemoOptions, Feed, prepare
 from streams.demo.scoreboard import Scoreboard
 from streams.demo.summary import Summary, summarize
 from streams.errors import StreamError
-from streams.fold import fold_changelog, fold_input
-from streams.local_kafka import LocalKafka
-from streams.publisher import Publisher, due
-from streams.quality import WorkerQuality, read_quality
-from streams.settings import Settings, load_settings
-from streams.tail import read_prediction
-from streams.topic_log import read_topic, reading
-from streams.topics import ensure_topics
-from streams.worker_process import WorkerProcess
+from streams.kafka.publisher import Publisher, due
+from streams.kafka.reader import read_topic, reading
+from streams.kafka.topics import ensure_topics
+from streams.local_kafka.cluster import LocalKafka
+from streams.reference_fold import fold_changelog, fold_input
+from streams.schema.quality import WorkerQuality, read_quality
+from streams.settings.settings import Settings, load_settings
+from streams.terminal.predictions import read_prediction
+from streams.worker.launcher import WorkerProcess
 
 STALL_S = 60.0  # without anything from the worker, though events wait
 PLAIN_LINE_S = 5.0

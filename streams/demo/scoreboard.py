@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.popularity import DecayedPopularity
+from models.metrics.popularity_baseline import DecayedPopularity
 from streams.files.delimited import LogError
 from streams.files.event_logs import LoggedEvent
-from streams.predictions import Prediction
+from streams.schema.predictions import Prediction
 
 Repeats = Literal["allow", "filter"]
 TOP = 10

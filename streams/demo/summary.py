@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.demo.scoreboard import Scoreboard
-from streams.fold import InputFold, UserFold, compare
-from streams.predictions import Prediction
-from streams.quality import WorkerQuality, number
+from streams.reference_fold import InputFold, UserFold, compare
+from streams.schema.predictions import Prediction
+from streams.schema.quality import WorkerQuality, number
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.events import type_index
-from models.log import Events
+from models.data.event_log import Events
+from models.data.events import type_index
 from streams.files.event_logs import LoggedEvent
 
 

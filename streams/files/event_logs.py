@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from streams import dialects
 from streams.errors import Rejected
 from streams.files.delimited import JSON_SUFFIXES, LogError, open_text, read_delimited, suffix_of
+from streams.schema import adapters
 
 GUESSES = {
     "user": ("user_id", "user", "userid", "uid", "customer_id", "reviewerid", "visitorid"),
@@ -54,7 +54,7 @@ class LoggedEvent:
     def encode(self) -> bytes:
         """The `user-events` record value."""
         # A log that counts from 0 holds milliseconds that would be taken for seconds.
-        small = self.time_ms < dialects.SECONDS_BELOW
+        small = self.time_ms < adapters.SECONDS_BELOW
         record: dict[str, object] = {
             "schema_version": 1,
             **(self.others or {}),
@@ -122,7 +122,7 @@ def parse_time_ms(text: str) -> int:
     except ValueError:
         time = text
     try:
-        return dialects.time_ms(time)
+        return adapters.time_ms(time)
     except Rejected as error:
         raise ValueError(error.message) from None
 

@@ -6,7 +6,7 @@ from aiokafka.client import CoordinationType
 from aiokafka.errors import for_code
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from streams.fencing import FencedCommitHandler, Membership
+from streams.kafka.fenced_producer import FencedCommitHandler, Membership
 
 
 class Claim(NamedTuple):

@@ -12,7 +12,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchRequest_v3
 from aiokafka.protocol.transaction import TxnOffsetCommitRequest, TxnOffsetCommitRequest_v0
 from aiokafka.protocol.types import CompactArray, CompactString, Int32, TaggedFields
 
-from streams.fencing import FencedTxnOffsetCommit, TxnOffsetCommitRequestV3
+from streams.kafka.fenced_producer import FencedTxnOffsetCommit, TxnOffsetCommitRequestV3
 from tests.contracts.cluster import Cluster, until
 from tests.contracts.fenced_offsets import fence_offsets
 

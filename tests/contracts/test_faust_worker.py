@@ -12,7 +12,7 @@ from faust.cli.worker import worker as WorkerCommand
 from faust.types._env import WEB_PORT
 from mode.worker import Worker
 
-from streams.local_kafka import LocalKafka
+from streams.local_kafka.cluster import LocalKafka
 from tests.contracts.cluster import Cluster, until
 from tests.contracts.faust_app import new_app, running
 from tests.contracts.worker_process import worker_process

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.datasets import Dataset
-from bench.quality import SCORERS, Effort
-from bench.scorer import TOP, Scorer, Scores
-from models.events import type_index
-from models.log import Events
-from streams.recipes import RECIPES
+from bench.quality.datasets import Dataset
+from bench.quality.report import SCORERS, Effort
+from bench.quality.scorer import TOP, Scorer, Scores
+from models.data.event_log import Events
+from models.data.events import type_index
+from streams.settings.recipes import RECIPES
 
 USERS, ITEMS, EVENTS, BATCH = 12, 20, 300, 16
 WORDS = ["loud", "clear", "warm", "cheap"]

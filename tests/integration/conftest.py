@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.local_kafka import LocalKafka
+from streams.local_kafka.cluster import LocalKafka
 from tests.integration.deployment import Deploy, Deployment
 from tests.integration.worker import killed_at_end
 

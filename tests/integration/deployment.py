@@ -20,11 +20,11 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from state.store import read_rows
 from state.table import partition_folder
-from streams import predictions
-from streams.fold import Comparison, InputFold, UserFold, compare, fold_changelog, fold_input, fold_rows
-from streams.settings import Settings, load_settings
-from streams.topic_log import partition_of, read_topic
-from streams.topics import ensure_topics
+from streams.kafka.reader import partition_of, read_topic
+from streams.kafka.topics import ensure_topics
+from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_changelog, fold_input, fold_rows
+from streams.schema import predictions
+from streams.settings.settings import Settings, load_settings
 from tests.integration.worker import Fault, Worker
 
 Input = tuple[bytes | None, bytes | None]

@@ -18,13 +18,14 @@ from faust.types import TP
 from numpy.typing import NDArray
 
 from state.rows import RowLayout
-from streams import quality, writer
-from streams.changelog import Changelog
-from streams.fencing import FencedProducer, Membership
-from streams.pipeline import Output, Pipeline
-from streams.transport import BatchConsumer, RecordBatch
-from streams.work import Work
-from streams.writer import Record
+from streams.kafka import transaction
+from streams.kafka.faust_transport import BatchConsumer, RecordBatch
+from streams.kafka.fenced_producer import FencedProducer, Membership
+from streams.kafka.transaction import Record
+from streams.schema import quality
+from streams.worker.batch import Work
+from streams.worker.changelog import Changelog
+from streams.worker.pipeline import Output, Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ def trust_the_delivery() -> None:
 
 def store_before_commit(number: int) -> None:
     """Rule broken: RocksDB is written before the commit. The process dies between the two of the n-th step."""
-    send, write = writer._send, Pipeline.write
+    send, write = transaction._send, Pipeline.write
     commit: Callable[[FencedProducer], Awaitable[None]] = FencedProducer.commit_transaction
     ends: dict[TopicPartition, int] = {}
     steps: list[Callable[[], None]] = []
@@ -135,7 +136,7 @@ def store_before_commit(number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         await commit(self)
 
-    _replace(writer, "_send", noted)
+    _replace(transaction, "_send", noted)
     _replace(Pipeline, "write", step)
     _replace(FencedProducer, "commit_transaction", late)
 

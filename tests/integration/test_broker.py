@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from streams.local_kafka import LocalKafka
-from streams.process import STOP_DEADLINE_S
+from streams.local_kafka.cluster import LocalKafka
+from streams.worker.process import STOP_DEADLINE_S
 from tests.integration.deployment import Deployment, event
 
 

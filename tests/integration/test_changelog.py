@@ -9,11 +9,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from state.store import PartitionStore
 from state.table import UserTable
-from streams.changelog import ID_KEY, OFFSET_KEY, Changelog, SourceOffset, is_outdated
 from streams.errors import ChangelogError
-from streams.local_kafka import LocalKafka
-from streams.sections import KafkaSettings
-from streams.topics import CHANGELOG_DELETE_RETENTION_MS
+from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
+from streams.local_kafka.cluster import LocalKafka
+from streams.settings.sections import KafkaSettings
+from streams.worker.changelog import ID_KEY, OFFSET_KEY, Changelog, SourceOffset, is_outdated
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.local_kafka import LocalKafka
-from streams.synthesis import TOPICS
-from streams.worker_process import WorkerProcess
+from streams.files.synthetic import TOPICS
+from streams.local_kafka.cluster import LocalKafka
+from streams.worker.launcher import WorkerProcess
 
 ROOT = Path(__file__).parents[2]
 LOG = "user,item,time,rating\n" + "".join(
@@ -41,7 +41,7 @@ def run(overrides: list[str], tmp_path: Path) -> Run:
 
     def command(*words: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
         settings = [f"--set={override}" for override in overrides]
-        program = [sys.executable, "-m", "streams.cli", *words, *settings]
+        program = [sys.executable, "-m", "streams.cli.main", *words, *settings]
         done = subprocess.run(program, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr

@@ -15,7 +15,7 @@ from tests.integration.deployment import Deploy, Deployment, event
 from tests.integration.faults import strike
 
 EVENTS = 20_000
-PRODUCER = "streams.fencing:FencedProducer"
+PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
 
 
 @pytest.mark.parametrize(

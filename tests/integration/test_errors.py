@@ -12,8 +12,8 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition
 
-from streams.topic_log import reading
-from streams.topics import topic_specs
+from streams.kafka.reader import reading
+from streams.kafka.topics import topic_specs
 from tests.integration.deployment import Deploy, Deployment, event
 from tests.integration.engines import Raising
 from tests.integration.worker import Worker

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.deployment import Deploy
 from tests.integration.faults import strike
 
-PRODUCER = "streams.fencing:FencedProducer"
+PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
 
 
 async def test_workers_join_and_leave_under_load(deploy: Deploy) -> None:

@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.errors import KafkaStartError
-from streams.local_kafka import LocalKafka, start_background, status, stop_background
-from streams.sections import KafkaSettings, TopicSettings
-from streams.settings import Settings
-from streams.topics import ensure_topics
+from streams.kafka.topics import ensure_topics
+from streams.local_kafka.cluster import LocalKafka, start_background, status, stop_background
+from streams.settings.sections import KafkaSettings, TopicSettings
+from streams.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,7 +94,7 @@ async def test_a_restart_keeps_port_and_data_and_so_does_a_killed_node(tmp_path:
 def test_a_killed_parent_leaves_no_broker_and_no_data() -> None:
     script = """
 import signal
-from streams.local_kafka import LocalKafka
+from streams.local_kafka.cluster import LocalKafka
 kafka = LocalKafka().start()
 kafka.nodes[0].pause()
 print(kafka.nodes[0].pid, kafka.folder, flush=True)
@@ -116,7 +116,7 @@ def test_a_background_kafka_outlives_its_starter_until_it_is_stopped(tmp_path: P
     script = """
 import sys
 from pathlib import Path
-from streams.local_kafka import start_background
+from streams.local_kafka.cluster import start_background
 print(*start_background(Path(sys.argv[1])).pids)
 """
     answer = subprocess.run(

@@ -20,7 +20,7 @@ from tests.integration.faults import (
     wait_for_nobody,
 )
 
-PRODUCER = "streams.fencing:FencedProducer"
+PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
 
 
 async def test_trusting_the_delivery_loses_events(deploy: Deploy) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from streams.quality import WorkerQuality, read_quality
+from streams.schema.quality import WorkerQuality, read_quality
 from tests.integration.deployment import Deploy, Deployment, event
 from tests.integration.faults import fail_a_commit, tell_quality_in_each_step, together
 

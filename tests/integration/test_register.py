@@ -5,12 +5,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from models.items import Items
-from streams.catalog import ItemCatalog
-from streams.events import ItemDelete, ItemUpsert
-from streams.local_kafka import LocalKafka
-from streams.register import ItemRegister
-from streams.sections import KafkaSettings
+from models.items.vocabulary import Items
+from streams.local_kafka.cluster import LocalKafka
+from streams.schema.events import ItemDelete, ItemUpsert
+from streams.settings.sections import KafkaSettings
+from streams.worker.item_catalog import ItemCatalog
+from streams.worker.item_index import ItemRegister
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from streams import predictions
-from streams.predictions import Prediction
+from streams.schema import predictions
+from streams.schema.predictions import Prediction
 from tests.integration.deployment import Deploy, Deployment, Input, event, event_of
 
 NOW_MS = 1731900000000

@@ -5,10 +5,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from streams.local_kafka import LocalKafka
-from streams.sections import KafkaSettings
-from streams.source import SourceLog
-from streams.transport import BatchConsumer
+from streams.kafka.faust_transport import BatchConsumer
+from streams.local_kafka.cluster import LocalKafka
+from streams.settings.sections import KafkaSettings
+from streams.worker.offset_gaps import SourceLog
 
 
 @pytest.fixture

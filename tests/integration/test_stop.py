@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from streams.process import STOP_DEADLINE_S
-from streams.worker_process import WorkerProcess
+from streams.worker.launcher import WorkerProcess
+from streams.worker.process import STOP_DEADLINE_S
 from tests.integration.deployment import Deploy, Deployment, event
 from tests.integration.worker import poll
 

@@ -6,10 +6,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.errors import TopicError
-from streams.local_kafka import LocalKafka
-from streams.publisher import BATCH_BYTES, Publisher
-from streams.titles import Titles
-from streams.topic_log import partition_count, partition_of, read_topic
+from streams.kafka.publisher import BATCH_BYTES, Publisher
+from streams.kafka.reader import partition_count, partition_of, read_topic
+from streams.local_kafka.cluster import LocalKafka
+from streams.terminal.titles import Titles
 
 PARTITIONS = 3
 

@@ -8,10 +8,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.errors import TopicError
-from streams.local_kafka import LocalKafka
-from streams.sections import KafkaSettings, TopicSettings
-from streams.settings import Settings
-from streams.topics import CHANGELOG_DELETE_RETENTION_MS, ensure_topics, topic_specs
+from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS, ensure_topics, topic_specs
+from streams.local_kafka.cluster import LocalKafka
+from streams.settings.sections import KafkaSettings, TopicSettings
+from streams.settings.settings import Settings
 
 
 @pytest.fixture

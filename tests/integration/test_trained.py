@@ -7,8 +7,8 @@ import orjson
 from rich.console import Console
 
 from models import checkpoint
-from streams.topic_log import read_topic
-from streams.training import TrainingLog, read_log, registered_items, train
+from streams.cli.train import TrainingLog, read_log, registered_items, train
+from streams.kafka.reader import read_topic
 from tests.integration.deployment import Deploy, Deployment, event, event_of
 
 

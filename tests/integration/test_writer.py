@@ -6,11 +6,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.errors import TransactionFailed
-from streams.fencing import Membership
-from streams.local_kafka import LocalKafka
-from streams.sections import KafkaSettings
-from streams.topic_log import read_topic
-from streams.writer import Record, TransactionWriter
+from streams.kafka.fenced_producer import Membership
+from streams.kafka.reader import read_topic
+from streams.kafka.transaction import Record, TransactionWriter
+from streams.local_kafka.cluster import LocalKafka
+from streams.settings.sections import KafkaSettings
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ Fault = Callable[[], None]
 """Run in the worker before anything else, to patch what the test breaks."""
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["streams.app", "tests.integration.engines", "tests.integration.faults"])
+_FORKSERVER.set_forkserver_preload(["streams.worker.app", "tests.integration.engines", "tests.integration.faults"])
 
 
 async def poll(condition: Callable[[], object], what: str, deadline_s: float = 30.0) -> None:
@@ -123,9 +123,9 @@ def _work(overrides: Sequence[str], log: Path, fault: Fault | None, engine: Call
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, sys.stdout.fileno())
     os.dup2(descriptor, sys.stderr.fileno())
-    from streams.app import run_worker
-    from streams.journal import start_journal
-    from streams.settings import load_settings
+    from streams.cli.logging_setup import start_journal
+    from streams.settings.settings import load_settings
+    from streams.worker.app import run_worker
 
     start_journal()
     logging.getLogger("faust").setLevel(logging.INFO)

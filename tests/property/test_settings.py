@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.config import LearnerConfig, ModelConfig
-from streams.sections import (
+from streams.settings.sections import (
     TOPIC_NAME_MAX,
     ItemSettings,
     KafkaSettings,
@@ -15,7 +15,7 @@ from streams.sections import (
     TopicSettings,
     WorkerSettings,
 )
-from streams.settings import ENVIRONMENT_PREFIX, Settings, load_settings
+from streams.settings.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 
 NAMES = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}", fullmatch=True)
 HOSTS = st.from_regex(r"[a-z0-9.]{1,20}:[0-9]{1,5}", fullmatch=True)

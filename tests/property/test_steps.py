@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.engine import Engine
-from models.items import Items
-from models.memory import memory_fields
+from models.data.user_state import memory_fields
+from models.inference.engine import Engine
+from models.items.vocabulary import Items
 from state.rows import RowLayout
 from state.table import UserTable
-from streams.owners import PartitionOwner
-from streams.work import assemble, count_events, decode_partition
+from streams.worker.batch import assemble, count_events, decode_partition
+from streams.worker.partitions import PartitionOwner
 from tests.unit.streams.records import batch, click, record
 
 CONFIG = ModelConfig(width=8, hidden=8, ring=6, repeats="filter", seen_bits=64)

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from streams import kafka_node
-from streams.kafka_jars import jars, java
-from streams.local_kafka import LocalKafka
-from streams.settings import load_settings
+from streams.local_kafka import node
+from streams.local_kafka.cluster import LocalKafka
+from streams.local_kafka.jars import jars, java
+from streams.settings.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 # Where a broker listens, and where its data and controllers are, differs by nature.
@@ -81,7 +81,7 @@ def test_its_broker_is_the_local_one_s_version_with_its_heap(compose: dict[str, 
     pom = (ROOT / "streams" / "pom.xml").read_text()
     [version] = re.findall(r"<artifactId>kafka_2.13</artifactId>\s*<version>([^<]+)</version>", pom)
     assert kafka["image"] == f"apache/kafka:{version}"
-    assert kafka["environment"]["KAFKA_HEAP_OPTS"] in kafka_node._JAVA_FLAGS
+    assert kafka["environment"]["KAFKA_HEAP_OPTS"] in node._JAVA_FLAGS
 
 
 def test_workers_find_the_broker_and_the_host_finds_it_by_default(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.datasets import FOLDER, Dataset, load
+from bench.quality.datasets import FOLDER, Dataset, load
 
 
 @pytest.fixture(scope="session")

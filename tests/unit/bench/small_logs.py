@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.datasets import Dataset
-from models.events import type_index
-from models.log import Events
+from bench.quality.datasets import Dataset
+from models.data.event_log import Events
+from models.data.events import type_index
 
 
 def make_log(user: Sequence[int], item: Sequence[int], value: Sequence[float] = ()) -> Dataset:

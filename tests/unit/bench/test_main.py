@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.__main__ import app
-from streams.kafka_jars import java
+from streams.local_kafka.jars import java
 
 
 def test_help_names_every_program() -> None:

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.events import EVENT_TYPES, EventBatch
-from models.items import Items
+from models.data.events import EVENT_TYPES, EventBatch
+from models.items.vocabulary import Items
 
 MakeBatch = Callable[..., EventBatch]
 Log = tuple[NDArray[np.int64], list[str], NDArray[np.int64]]

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from models.config import ModelConfig
-from models.content import ItemContent
-from models.events import EVENT_TYPES, EventBatch
-from models.items import Items
-from models.network import InterestNetwork
-from models.weights import Weights
-from streams.recipes import DEFAULT, RECIPES
-from streams.settings import recipe_settings
+from models.data.events import EVENT_TYPES, EventBatch
+from models.items.content import ItemContent
+from models.items.vocabulary import Items
+from models.network.interest_network import InterestNetwork
+from models.network.weights import Weights
+from streams.settings.recipes import DEFAULT, RECIPES
+from streams.settings.settings import recipe_settings
 
 NETWORKS = tuple(name for name in RECIPES if name != DEFAULT)
 ITEMS = 20

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.steps import Steps, StepTensors
+from models.data.event_features import Steps, StepTensors
 
 
 def steps_of(item: NDArray[Any], kind: NDArray[Any] | None = None, gap: NDArray[Any] | None = None) -> Steps:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from models.config import ModelConfig
-from models.content import ItemContent
-from models.events import type_index
-from models.items import Items
-from models.log import Events
+from models.data.event_log import Events
+from models.data.events import type_index
+from models.items.content import ItemContent
+from models.items.vocabulary import Items
 
 
 def circle_log(events: int = 3000, users: int = 40, items: int = 30, seed: int = 0) -> Events:

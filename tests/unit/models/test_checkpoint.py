@@ -8,13 +8,13 @@ import torch
 
 from models.checkpoint import examine, exists, item_ids, load, save
 from models.config import ModelConfig
-from models.engine import Engine
+from models.data.events import EventBatch
+from models.data.user_state import new_memory
 from models.errors import CheckpointError
-from models.events import EventBatch
-from models.items import Items
-from models.memory import new_memory
-from models.network import ITEM_TABLES, InterestNetwork
-from models.weights import Weights
+from models.inference.engine import Engine
+from models.items.vocabulary import Items
+from models.network.interest_network import ITEM_TABLES, InterestNetwork
+from models.network.weights import Weights
 
 
 def weights(config: ModelConfig, version: int) -> Weights:

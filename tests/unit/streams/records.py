@@ -3,7 +3,7 @@
 import orjson
 from aiokafka import ConsumerRecord
 
-from streams.transport import RecordBatch
+from streams.kafka.faust_transport import RecordBatch
 
 
 def record(offset: int, value: object, key: bytes | None = None, partition: int = 0) -> "ConsumerRecord[bytes, bytes]":

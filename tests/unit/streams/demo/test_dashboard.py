@@ -4,8 +4,8 @@ from rich.console import Console
 from streams.demo.dashboard import ROWS, WIDTH, Dashboard
 from streams.demo.scoreboard import Scoreboard
 from streams.files.event_logs import LoggedEvent
-from streams.predictions import Carriers, Prediction, Source
-from streams.quality import Means, WorkerQuality
+from streams.schema.predictions import Carriers, Prediction, Source
+from streams.schema.quality import Means, WorkerQuality
 
 HEIGHT = 27
 QUALITY = WorkerQuality(

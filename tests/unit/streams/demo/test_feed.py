@@ -5,7 +5,7 @@ import pytest
 
 from streams.demo.feed import DemoOptions, prepare
 from streams.files.delimited import LogError
-from streams.synthesis import TOPICS
+from streams.files.synthetic import TOPICS
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from streams.demo.scoreboard import Repeats, Scoreboard, has_repeats
 from streams.files.delimited import LogError
 from streams.files.event_logs import LoggedEvent, read_events
-from streams.predictions import Carriers, Prediction, Source
+from streams.schema.predictions import Carriers, Prediction, Source
 
 ML_100K = Path(__file__).parents[5] / "shared/data/ml-100k/ml-100k.inter"
 

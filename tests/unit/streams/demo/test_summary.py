@@ -10,9 +10,9 @@ from rich.console import Console
 from streams.demo.scoreboard import Scoreboard
 from streams.demo.summary import Summary, summarize
 from streams.files.event_logs import LoggedEvent
-from streams.fold import InputFold, UserFold
-from streams.predictions import Carriers, Prediction, Source
-from streams.quality import Means, WorkerQuality
+from streams.reference_fold import InputFold, UserFold
+from streams.schema.predictions import Carriers, Prediction, Source
+from streams.schema.quality import Means, WorkerQuality
 
 ROWS = {"a": UserFold(2, 2, b"a" * 16), "b": UserFold(1, 1, b"b" * 16)}
 EXPECTED = InputFold(ROWS, 3, 1)

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from aiokafka import ConsumerRecord
 
-from streams.events import UserDelete, UserEvent, decode
 from streams.files.delimited import LogError
 from streams.files.event_logs import LoggedEvent, parse_columns, read_events
+from streams.schema.events import UserDelete, UserEvent, decode
 
 ML_100K = Path(__file__).parents[5] / "shared/data/ml-100k/ml-100k.inter"
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from aiokafka import ConsumerRecord
 
-from streams.events import ItemUpsert, decode_item
 from streams.files.delimited import LogError
 from streams.files.item_files import FileItem, read_items, split_categories
+from streams.schema.events import ItemUpsert, decode_item
 
 
 def write(folder: Path, name: str, text: str) -> Path:

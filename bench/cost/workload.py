@@ -1,0 +1,116 @@
+"""Workload of `cost`: users with full rings in front of an engine that has counted what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import LearnerConfig, ModelConfig
+from models.data.events import EventBatch, type_index
+from models.data.seen_items import mark
+from models.data.user_state import Timeline, memory_fields
+from models.experts.count_experts import Experts
+from models.inference.engine import Engine
+from models.items.content import ItemContent
+from models.items.vocabulary import Items
+from models.network.interest_network import InterestNetwork
+from models.network.item_embeddings import ItemTable
+from models.training.online import Learner
+from state.rows import RowLayout
+
+_CATEGORIES = 20
+_START_MS = 1_731_900_000_000
+_MINUTE_MS = 60_000
+_SKEW = 1.0
+_NEXT = 0.5
+_REVIEW_WORDS = 80
+_WORDS = 20_000
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is measured: items by Zipf's law, half of the events the successor of the user's last item."""
+
+    items: int = 10_000
+    users: int = 2_000
+    device: str = "cpu"
+    seed: int = 0
+
+    def config(self, repeats: Literal["allow", "filter"]) -> ModelConfig:
+        """The model with its default settings, on one thread."""
+        return ModelConfig(repeats=repeats, device=self.device, threads=1, seed=self.seed)
+
+
+class Stand:
+    """Engine, learner and rows at work on one workload."""
+
+    def __init__(self, workload: Workload, config: ModelConfig) -> None:
+        self._random = np.random.default_rng(workload.seed)
+        self._chance = np.arange(1, workload.items + 1, dtype=np.float64) ** -_SKEW
+        self._chance /= self._chance.sum()
+        self.content = ItemContent(config)
+        self.items = Items(workload.items, self.content)
+        for number in range(workload.items):
+            categories = [f"category-{(number + step) % _CATEGORIES}" for step in range(3)]
+            self.items.describe(f"item-{number}", f"Item {number}", categories)
+            self.items.add(f"item-{number}")
+        self.engine = Engine(config, self.items)
+        self.learning = LearnerConfig()
+        self.learner = Learner(config, self.learning, self.items)
+        self.waiting = Learner(config, self.learning, self.items)  # it never learns
+        self.engine.update(self.learner.weights())
+        self.layout = RowLayout(memory_fields(config))
+        self.rows = self.layout.new(workload.users)
+        self._last = self._random.integers(1, workload.items + 1, workload.users)
+        self._now_ms = _START_MS
+        self._live(config)
+
+    def batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], EventBatch]]:
+        """For ever: rows of users, one event each, and their batch."""
+        while True:
+            row = np.sort(self._random.choice(len(self.rows), size, replace=False))
+            self._now_ms += _MINUTE_MS
+            item = self._next(row)
+            times = np.full(size, self._now_ms)
+            yield row, EventBatch(np.arange(size), item, np.full(size, type_index("click")), times)
+
+    def reviews(self, size: int) -> EventBatch:
+        """Reviews by new users, about 500 characters each."""
+        word = self._random.integers(0, _WORDS, (size, _REVIEW_WORDS)) ** 2 // _WORDS
+        text = [" ".join(f"w{number:x}rd" for number in each) for each in word.tolist()]
+        item = self._random.choice(len(self._chance), size, p=self._chance) + 1
+        kind = np.full(size, type_index("review"))
+        return EventBatch(np.arange(size), item, kind, np.full(size, self._now_ms), text=text)
+
+    def item_table(self) -> ItemTable:
+        """An item table of its own, current."""
+        network = InterestNetwork(self.engine.config, len(self.items) + 1).to(self.engine.device)
+        table = ItemTable(network.requires_grad_(False), self.content)
+        table.refresh()
+        return table
+
+    def _live(self, config: ModelConfig) -> None:
+        """Fill the rings: counted, but not predicted, which would take minutes."""
+        experts, users = Experts(config), np.arange(len(self.rows))
+        item = np.stack([self._next(users) for _ in range(config.ring)], 1)  # [U, K]
+        times = np.broadcast_to(_START_MS - _MINUTE_MS * np.arange(config.ring, 0, -1), item.shape)
+        kind = np.full(item.size, type_index("click"))
+        batch = EventBatch(np.repeat(users, config.ring), item.ravel(), kind, times.ravel())
+        timeline = Timeline(batch, self.rows)
+        experts.observe(timeline)
+        self.engine.restore(experts.state())
+        after = self.rows.copy()
+        timeline.advance(after)
+        if config.repeats == "filter":
+            mark(after["seen"], batch.user, batch.item)
+        self.rows = self.engine.rebuild(after)
+
+    def _next(self, row: NDArray[np.int64]) -> NDArray[np.int64]:
+        drawn = self._random.choice(len(self._chance), len(row), p=self._chance) + 1
+        follows = self._random.random(len(row)) < _NEXT
+        self._last[row] = np.where(follows, self._last[row] % len(self._chance) + 1, drawn)
+        return self._last[row]

@@ -1,0 +1,1 @@
+"""Quality: how well scorers predict logs, by prequential replay."""

@@ -1,0 +1,1 @@
+"""Counters: the baselines that recommender teams already count."""

@@ -1,0 +1,102 @@
+"""The worker as a scorer: its engine and its learner, in one thread, one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.quality.datasets import Dataset
+from bench.quality.scorer import TOP, Scores, Told
+from models.config import LearnerConfig, ModelConfig, TrainingConfig
+from models.data.event_log import Events
+from models.items.content import ItemContent
+from models.items.vocabulary import Items
+from models.network.weights import Weights
+from models.training.offline import Trainer
+from models.training.prequential_replay import Rehearsal
+from models.training.sequences import Lives
+
+
+class WorkerScorer:
+    """Scores a batch, steps its users, then learns while a full step of events waits.
+
+    With `training`, the weights begin as those of a training on the past; what was learnt there is then only counted.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        model: ModelConfig,
+        learner: LearnerConfig,
+        training: TrainingConfig | None = None,
+        batch_events: int = 128,
+        name: str = "worker",
+    ) -> None:
+        self.name = name
+        self.batch_events = batch_events
+        self._dataset = dataset
+        self._model = model
+        self._training = training
+        self._items = self._described()
+        self._worker = Rehearsal(model, learner, self._items, dataset.users, TOP)
+        self._trained = 0  # events to come that the weights know
+        self._known = 0
+        self._shown = np.zeros((0, TOP), dtype=np.int64)
+
+    def fit(self, events: Events, told: Told) -> None:
+        """Train, if that is to be done."""
+        if self._training is None or not len(events):
+            return
+        items = self._described()
+        self._register(items, int(events.item.max()))
+        self._trained = int(len(events) * (1 - self._training.held_out_share))
+        grouped = events.grouped()
+        lives = Lives(grouped.batch, grouped.order < self._trained, self._model, items.content)
+        trainer = Trainer(self._model, self._training, items, lives)
+        while not trainer.done:
+            trainer.learn(told)
+        self._worker.start(trainer.weights())
+
+    def know(self, items: int) -> None:
+        """Make the items up to this number candidates."""
+        self._register(self._items, items)
+        self._known = max(self._known, items)
+
+    def score(self, events: Events) -> Scores:
+        """Each event's place under the state right before it, and under the weights before all of them."""
+        self._register(self._items, int(events.item.max(initial=0)))
+        found = self._worker.score(events, self._known)
+        return Scores(
+            rank=found.rank,
+            log_p=found.log_p,
+            top1_p=found.top1_p,
+            top1_hit=found.top1_hit > 0,
+            value=np.full(len(events), np.nan),
+            shown=self._shown,
+        )
+
+    def step(self, events: Events, learn: bool) -> None:
+        """What the worker does with a batch; with `learn`, what its learning thread does until nothing is due."""
+        latest = int(events.item.max(initial=0))
+        self._register(self._items, latest)
+        self._known = max(self._known, latest)
+        trained, self._trained = self._trained, max(self._trained - len(events), 0)
+        if trained:
+            self._worker.replay(events[:trained])
+        if trained < len(events):
+            self._shown = self._worker.step(events[trained:], learn).item
+
+    def weights(self) -> Weights:
+        """Weights and counts as they are now."""
+        return self._worker.weights()
+
+    def _described(self) -> Items:
+        dataset = self._dataset
+        items = Items(max(dataset.items, 1), ItemContent(self._model))
+        for item_id, title, categories in zip(dataset.item_ids, dataset.titles, dataset.categories, strict=True):
+            if title or categories:
+                items.describe(item_id, title, categories)
+        return items
+
+    def _register(self, items: Items, latest: int) -> None:
+        for item_id in self._dataset.item_ids[len(items) + 1 : latest + 1]:
+            items.add(item_id)

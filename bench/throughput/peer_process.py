@@ -1,0 +1,89 @@
+"""A peer program as a process: started with a job, listened to, and gone when this returns."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from bench.errors import PeerError
+from bench.throughput.peers.job import Job
+from bench.throughput.peers.meter import Measurement, Progress
+
+_ROOT = Path(__file__).parents[2]
+_TAIL_LINES = 15
+_STOP_S = 5.0
+
+
+def run_peer(module: str, job: Job, told: Callable[[int], None], stall_s: float = 60.0) -> Measurement:
+    """What the job cost the program; `told` hears how many events are applied.
+
+    Raises PeerError, with the end of what it wrote to standard error, if it ends too early or says nothing for
+    `stall_s`.
+    """
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, job.to_argument()],
+            cwd=_ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+        lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        reader = threading.Thread(target=_forward, args=(process.stdout, lines), daemon=True)
+        reader.start()
+        try:
+            return _listen(process, lines, told, stall_s)
+        except PeerError as error:
+            errors.seek(0)
+            tail = "".join(errors.readlines()[-_TAIL_LINES:]).strip()
+            raise PeerError(f"{module} {error}; it wrote: {tail or 'nothing'}") from None
+        finally:
+            _end(process)
+            reader.join()
+
+
+def _listen(
+    process: subprocess.Popen[bytes],
+    lines: queue.SimpleQueue[bytes],
+    told: Callable[[int], None],
+    stall_s: float,
+) -> Measurement:
+    decode = msgspec.json.Decoder(Progress | Measurement).decode
+    while True:
+        try:
+            line = lines.get(timeout=stall_s)
+        except queue.Empty:
+            raise PeerError(f"applied nothing for {stall_s:.0f} s") from None
+        if not line:
+            raise PeerError(f"ended with exit code {process.wait()} before it had applied its events")
+        try:
+            message = decode(line)
+        except msgspec.DecodeError:
+            continue  # a library's own words on standard output
+        if isinstance(message, Measurement):
+            return message
+        told(message.applied)
+
+
+def _forward(source: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
+    with source:
+        for line in source:
+            lines.put(line)
+    lines.put(b"")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,103 @@
+"""The project's own worker, complete; variant "copy" replaces its model by a copy of the row, "model" doesn't.
+
+Both write one prediction per event: the work is that of the other programs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import Literal
+
+import msgspec
+import numpy as np
+from aiokafka import AIOKafkaProducer
+from numpy.typing import NDArray
+
+from bench.throughput.backlog import ITEMS
+from bench.throughput.peers.job import Job
+from bench.throughput.peers.meter import Meter, leave
+from models.data.events import EventBatch
+from models.inference.engine import Step
+from models.inference.predictions import CARRIERS, Predictions
+from streams.kafka.topics import ensure_topics
+from streams.settings.sections import KafkaSettings, PredictionSettings, TopicSettings, WorkerSettings
+from streams.settings.settings import Settings
+from streams.worker.app import Worker
+
+_LOOK_S = 0.005
+_CATEGORIES = 20
+
+
+class RowCopy:
+    """In the network's place: rows as they were, and distributions of the usual size that cost nothing."""
+
+    _TOP_ITEMS, _TOP_CATEGORIES, _TOP_BECAUSE = 10, 5, 3
+
+    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> Step:
+        """A copy of the rows, and for each event the same probabilities of its own item."""
+        item = batch.item[:, None]  # [n, 1]
+        n = len(batch.item)
+        predictions = Predictions(
+            event=np.arange(n),
+            item=item.repeat(self._TOP_ITEMS, axis=1),  # [n, k]
+            item_p=np.full((n, self._TOP_ITEMS), 0.05, np.float32),
+            other_p=np.full(n, 0.5, np.float32),
+            category=np.tile(np.arange(self._TOP_CATEGORIES), (n, 1)),  # [n, m]
+            category_p=np.full((n, self._TOP_CATEGORIES), 0.2, np.float32),
+            because=item.repeat(self._TOP_BECAUSE, axis=1),  # [n, b]
+            because_weight=np.full((n, self._TOP_BECAUSE), 0.2, np.float32),
+            carried_by=np.full((n, len(CARRIERS)), 0.25, np.float32),
+            model_version=1,
+        )
+        return Step(memory.copy(), predictions, np.zeros(0, np.int64))
+
+
+def _settings(job: Job) -> Settings:
+    return Settings(
+        kafka=KafkaSettings(bootstrap_servers=job.bootstrap_servers, group_id=job.run),
+        topics=TopicSettings(
+            user_events=job.source,
+            interest_predictions=job.predictions,
+            user_events_dlq=f"{job.run}-dlq",
+            item_index=f"{job.run}-item-index",
+            item_catalog=f"{job.run}-item-catalog",
+            interest_quality=f"{job.run}-quality",
+            partitions=job.partitions,
+        ),
+        worker=WorkerSettings(data_dir=job.data_dir),
+        predictions=PredictionSettings(per="event"),
+    )
+
+
+async def _describe_items(settings: Settings) -> None:
+    """Every item has a title and three categories: predictions name categories."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
+    await producer.start()
+    try:
+        for number in range(1, ITEMS + 1):
+            categories = [f"category-{(number + step) % _CATEGORIES}" for step in range(3)]
+            value = msgspec.json.encode({"title": f"Item {number}", "categories": categories})
+            await producer.send(settings.topics.item_catalog, value, key=f"item-{number}".encode())
+    finally:
+        await producer.stop()
+
+
+async def _run(job: Job) -> None:
+    meter, settings = Meter(job), _settings(job)
+    await ensure_topics(settings)
+    await _describe_items(settings)
+    async with AsyncExitStack() as stack:
+        worker = Worker(settings, RowCopy() if job.variant == "copy" else None)
+        await worker.start(stack)
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            counts, stage_s = worker.pipeline.take_counts()
+            if meter.apply(counts["events"], stage_s):
+                leave()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
+    asyncio.run(_run(Job.from_argv()))

@@ -1,0 +1,106 @@
+"""What events say to the network, as arrays of any one leading shape: a ring, a window, a batch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.text.simhash import BITS, unhash
+
+VALUE_BUCKETS: Final = 256
+_NO_VALUE: Final = 0
+_ZERO_BUCKET: Final = 128
+_PER_OCTAVE: Final = 8
+
+
+def value_buckets(value: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Buckets of values of any scale, 0 for NaN: an eighth of an octave of 1 + |value| each, by sign.
+
+    Every half star of a rating from 0 to 5 has a bucket of its own.
+    """
+    octaves = np.log2(1 + np.abs(value.astype(np.float64)))
+    bucket = np.rint(_ZERO_BUCKET + np.sign(value) * _PER_OCTAVE * octaves)
+    return np.where(np.isnan(value), _NO_VALUE, bucket.clip(1, VALUE_BUCKETS - 1)).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Events of shape [...]."""
+
+    item: NDArray[np.int64]
+    """[...] item index, or row of whatever table the reader has; 0 = no item"""
+    type: NDArray[np.int64]
+    """[...] index into EVENT_TYPES"""
+    gap: NDArray[np.int64]
+    """[...] bucket of the time since the user's previous event"""
+    value: NDArray[np.uint8]
+    """[...] bucket of the value"""
+    text: NDArray[np.uint8]
+    """[..., BYTES] code of the text; [..., 0] in models without text"""
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def __getitem__(self, at: Any) -> "Steps":
+        return self._each(lambda array: array[at])
+
+    def where(self, valid: NDArray[np.bool_]) -> "Steps":
+        """The same with zeros where not `valid` [...]."""
+        return self._each(lambda array: np.where(valid if array.ndim == valid.ndim else valid[..., None], array, 0))
+
+    def flat(self) -> "Steps":
+        """The first two axes joined."""
+        return self._each(lambda array: array.reshape(array.shape[0] * array.shape[1], *array.shape[2:]))
+
+    def put(self, at: Any, steps: "Steps") -> None:
+        """Overwrite what is at `at`."""
+        for field in fields(self):
+            getattr(self, field.name)[at] = getattr(steps, field.name)
+
+    def tensors(self, device: torch.device) -> "StepTensors":
+        """The same on the device."""
+        at = np.flatnonzero(self.text.any(-1))
+        text = np.zeros((0, BITS), np.float32)
+        if len(at):
+            text = unhash(self.text.reshape(-1, self.text.shape[-1])[at])
+        valued = bool(self.value.any())
+        item, kind, gap, text_at, text_ = (
+            torch.from_numpy(each).to(device) for each in (self.item, self.type, self.gap, at, text)
+        )
+        value = torch.from_numpy(self.value).to(device, torch.long) if valued else None
+        return StepTensors(item, kind, gap, value, text_at, text_)
+
+    @staticmethod
+    def zeros(shape: tuple[int, ...], code_bytes: int) -> "Steps":
+        """Steps without anything."""
+        item, kind, gap = (np.zeros(shape, np.int64) for _ in range(3))
+        return Steps(item, kind, gap, np.zeros(shape, np.uint8), np.zeros((*shape, code_bytes), np.uint8))
+
+    @staticmethod
+    def concatenate(parts: Sequence["Steps"]) -> "Steps":
+        """All parts, one after the other along the first axis."""
+        return Steps(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Steps)))
+
+    def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "Steps":
+        return Steps(*(change(getattr(self, field.name)) for field in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class StepTensors:
+    """`Steps` on a device."""
+
+    item: torch.Tensor
+    """[...]"""
+    type: torch.Tensor
+    """[...]"""
+    gap: torch.Tensor
+    """[...]"""
+    value: torch.Tensor | None
+    """[...] None where no step has one"""
+    text_at: torch.Tensor
+    """[m] places, in the flattened shape, of the steps with text"""
+    text: torch.Tensor
+    """[m, BITS] their texts"""

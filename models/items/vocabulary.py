@@ -1,0 +1,149 @@
+"""The vocabulary of items: an index for each id, and what the catalog says about it.
+
+Knows nothing of topics: whoever calls `add` in the order of the register gets the same indices everywhere.
+"""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ItemCapacityError
+from models.items.content import ItemContent
+
+_NO_CATEGORY = -1
+
+
+class Items:
+    """Items by index, 1 … len; index 0 is "no item". Any thread may call it."""
+
+    def __init__(self, capacity: int, content: ItemContent | None = None) -> None:
+        """`content` follows what the catalog says; None where nobody reads it."""
+        self.capacity = capacity
+        self.content = content
+        self.version = 0
+        """Changes when categories or activity of a known item change; not when an undescribed item is added."""
+        self.categories: list[str] = []
+        """Category names by index, in order of first appearance"""
+        self._lock = threading.RLock()
+        self._ids: list[str] = [""]
+        self._index: dict[str, int] = {}
+        self._titles: dict[str, str] = {}
+        self._described: dict[str, tuple[int, ...]] = {}
+        self._content: dict[str, tuple[str, Sequence[float]]] = {}
+        self._forgotten: set[str] = set()
+        self._category_index: dict[str, int] = {}
+        self._rows = np.full((1024, 4), _NO_CATEGORY, dtype=np.int32)
+        self._active = np.ones(1024, dtype=np.bool_)
+
+    def __len__(self) -> int:
+        """Known items, without "no item"."""
+        return len(self._ids) - 1
+
+    def add(self, item_id: str) -> int:
+        """Index of the item: the order of first `add`. ItemCapacityError beyond `capacity`."""
+        with self._lock:
+            known = self._index.get(item_id)
+            if known is not None:
+                return known
+            if len(self) >= self.capacity:
+                raise ItemCapacityError(self.capacity, item_id)
+            index = len(self._ids)
+            if index == len(self._active):
+                self._rows = np.concatenate([self._rows, np.full_like(self._rows, _NO_CATEGORY)])
+                self._active = np.concatenate([self._active, np.ones_like(self._active)])
+            self._ids.append(item_id)
+            self._index[item_id] = index
+            if item_id in self._described or item_id in self._forgotten:
+                self._apply(index)
+            return index
+
+    def index(self, item_id: str) -> int | None:
+        """Index of the item, None where it is unknown."""
+        return self._index.get(item_id)
+
+    def id(self, index: int) -> str:
+        """The id by which `add` first met the item; empty for index 0."""
+        return self._ids[index]
+
+    def ids(self, n: int) -> list[str]:
+        """Ids of the first n items, in order."""
+        return self._ids[1 : n + 1]
+
+    def describe(
+        self, item_id: str, title: str, categories: Sequence[str], text: str = "", features: Sequence[float] = ()
+    ) -> None:
+        """Replace what is known about the item, which need not be added yet; a forgotten one becomes active again."""
+        with self._lock:
+            self._titles[item_id] = title
+            if self.content is not None:
+                self._content[item_id] = "\n".join(filter(None, (title, ", ".join(categories), text))), features
+            self._described[item_id] = tuple(self._category(name) for name in dict.fromkeys(categories))
+            self._forgotten.discard(item_id)
+            index = self._index.get(item_id)
+            if index is not None:
+                self._apply(index)
+
+    def forget(self, item_id: str) -> None:
+        """Drop title and categories; the item keeps its index and is never predicted until described anew."""
+        with self._lock:
+            self._titles.pop(item_id, None)
+            self._described.pop(item_id, None)
+            self._content.pop(item_id, None)
+            self._forgotten.add(item_id)
+            index = self._index.get(item_id)
+            if index is not None:
+                self._apply(index)
+
+    def title(self, index: int) -> str:
+        """Title of the item, empty where the catalog has none."""
+        return self._titles.get(self._ids[index], "")
+
+    def active(self) -> NDArray[np.bool_]:
+        """[n + 1] copy: which items may be predicted; never index 0."""
+        with self._lock:
+            active = self._active[: len(self._ids)].copy()
+        active[0] = False
+        return active
+
+    def category_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Non-zero entries of the item → category matrix (item, category, share); the shares of an item sum to one."""
+        with self._lock:
+            rows = self._rows[: len(self._ids)].copy()
+        item, column = np.nonzero(rows != _NO_CATEGORY)
+        share = 1.0 / np.bincount(item, minlength=len(rows)).clip(min=1)
+        return item, rows[item, column].astype(np.int64), share[item].astype(np.float32)
+
+    def digest(self, n: int) -> str:
+        """SHA-256 of the first n ids in order: equal in two registers exactly when those agree."""
+        if not 0 <= n <= len(self):
+            raise ValueError(f"{n} items asked for, {len(self)} known")
+        digest = hashlib.sha256()
+        for item_id in self._ids[1 : n + 1]:
+            encoded = item_id.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded).to_bytes(4, "little"))
+            digest.update(encoded)
+        return digest.hexdigest()
+
+    def _category(self, name: str) -> int:
+        index = self._category_index.get(name)
+        if index is None:
+            index = self._category_index[name] = len(self.categories)
+            self.categories.append(name)
+        return index
+
+    def _apply(self, index: int) -> None:
+        item_id = self._ids[index]
+        categories = self._described.get(item_id, ())
+        if len(categories) > self._rows.shape[1]:
+            wider = np.full((len(self._rows), 2 * len(categories)), _NO_CATEGORY, dtype=np.int32)
+            wider[:, : self._rows.shape[1]] = self._rows
+            self._rows = wider
+        self._rows[index] = _NO_CATEGORY
+        self._rows[index, : len(categories)] = categories
+        self._active[index] = item_id not in self._forgotten
+        if self.content is not None:
+            self.content.describe(index, *self._content.pop(item_id, ("", ())))
+        self.version += 1

@@ -1,0 +1,1 @@
+"""The torch network: its parts, the incremental and the sequence form, item embeddings and weights."""

@@ -1,0 +1,1 @@
+"""Loss, optimizer, the online learner, offline training, and replay of logs."""

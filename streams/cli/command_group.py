@@ -1,0 +1,97 @@
+"""The frame of every command: where its settings come from, and how its errors end."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from streams.settings.settings import Settings
+
+EX_INTERRUPTED = 130
+_OURS = ("streams", "state", "models")
+_SETTINGS_OPTIONS = ("--recipe", "--config", "--set")
+
+
+@dataclass(slots=True)
+class CommandLine:
+    """Where this call's settings come from; they are read when a command asks for them."""
+
+    config: Path | None = None
+    overrides: list[str] = field(default_factory=list)
+    recipe: str | None = None
+    loaded: "Settings | None" = None
+
+    def settings(self) -> "Settings":
+        """The settings; `SettingsError` names every fault."""
+        from streams.settings.settings import load_settings
+
+        self.loaded = load_settings(self.config, self.overrides, self.recipe)
+        return self.loaded
+
+
+class Commands(TyperGroup):
+    """Takes --recipe, --config and --set at any place, and ends with one message on every expected error."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The line with the settings options moved before the command."""
+        return super().parse_args(ctx, settings_first(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """The command's result; exits 130 on Ctrl-C and 1 on an error that its user can do something about."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(EX_INTERRUPTED) from None
+        except Exception as error:
+            message = explain(error, ctx.obj)
+            if message is None:
+                raise
+            typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+            typer.echo(message, err=True)
+            raise typer.Exit(1) from None
+
+
+def settings_first(args: list[str]) -> list[str]:
+    """The same words with the settings options, and their values, in front."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _SETTINGS_OPTIONS:
+            value = next(words, None)
+            front += [word] if value is None else [word, value]
+        elif word.startswith(tuple(f"{option}=" for option in _SETTINGS_OPTIONS)):
+            front.append(word)
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def explain(error: Exception, line: CommandLine | None) -> str | None:
+    """One message for an error that a user can do something about, None for a bug."""
+    package = type(error).__module__.partition(".")[0]
+    if package in _OURS:
+        return str(error)
+    if package == "aiokafka":
+        servers = line.loaded.kafka.bootstrap_servers if line and line.loaded else "kafka.bootstrap_servers"
+        if type(error).__name__ == "KafkaConnectionError":
+            what_to_do = "start one (`interest-stream kafka start`) or set kafka.bootstrap_servers"
+            return f"no broker answers at {servers}: {what_to_do}"
+        return f"Kafka at {servers}: {error or type(error).__name__}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return None
+
+
+def console() -> "Console":
+    """The terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False)

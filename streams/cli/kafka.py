@@ -1,0 +1,52 @@
+"""The commands `interest-stream kafka …`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.command_group import console
+
+kafka_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+
+KafkaFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where its data and its log lie.")]
+
+
+@kafka_app.command()
+def start(
+    folder: KafkaFolder = Path("data/kafka"),
+    nodes: Annotated[int, typer.Option(help="1 or 3 brokers.")] = 1,
+) -> None:
+    """Start it in the background; the first time its jars are fetched through Maven."""
+    from streams.local_kafka.cluster import start_background
+    from streams.settings.sections import KafkaSettings
+
+    with console().status("starting Kafka"):
+        state = start_background(folder, nodes)
+    text = f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log lie in {state.folder}"
+    if state.bootstrap_servers != KafkaSettings().bootstrap_servers:
+        variable = f"INTEREST_KAFKA__BOOTSTRAP_SERVERS={state.bootstrap_servers}"
+        text += f"\n  [bold]export {variable}[/]   makes every command use it"
+    console().print(text, soft_wrap=True)
+
+
+@kafka_app.command()
+def stop(folder: KafkaFolder = Path("data/kafka")) -> None:
+    """Stop it; its data stay."""
+    from streams.local_kafka.cluster import stop_background
+
+    stopped = stop_background(folder)
+    console().print(f"no Kafka has been started in {folder}" if stopped is None else "[green]✓[/] stopped")
+
+
+@kafka_app.command()
+def status(folder: KafkaFolder = Path("data/kafka")) -> None:
+    """Say whether it runs, and where. Exits 1 where it doesn't."""
+    from streams.local_kafka import cluster
+
+    found = cluster.status(folder)
+    if found is None or not found.running:
+        console().print(f"no Kafka runs in {folder}")
+        raise typer.Exit(1)
+    pids = ", ".join(map(str, found.pids))
+    console().print(f"Kafka runs at [bold]{found.bootstrap_servers}[/] (process {pids})", soft_wrap=True)

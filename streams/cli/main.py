@@ -1,0 +1,272 @@
+"""The command line, `interest-stream`. Whatever a command needs is imported inside it, so that help comes at once."""
+
+import asyncio
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.command_group import CommandLine, Commands, console
+from streams.cli.kafka import kafka_app
+from streams.cli.settings import config, recipes
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="[dim]--recipe, --config and --set may stand anywhere: interest-stream worker --recipe horizon[/]",
+)
+app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
+
+Rate = Annotated[str, typer.Option(metavar="N/s", help="Events per second, or [bold]max[/].")]
+Log = Annotated[Path, typer.Argument(metavar="FILE", help="The event log.", show_default=False)]
+Items = Annotated[Path | None, typer.Option(metavar="FILE", help="Item file; its titles and categories go first.")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="ROLE=NAME,…", help="Which column is what.", show_default="guessed")
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines out and count them, instead of stopping.")]
+
+
+@app.callback()
+def interest_stream(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings file.", show_default="interest.toml, if there")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A network known by name: see `recipes`.", show_default="default")
+    ] = None,
+) -> None:
+    """Events of users in, what each will want next out, over Apache Kafka.
+
+    [bold]First look[/]      interest-stream demo
+
+    [bold]Your own events[/] interest-stream kafka start
+                    interest-stream worker &
+                    interest-stream replay ratings.csv --items movies.csv
+                    interest-stream tail
+                    interest-stream show USER
+    """
+    ctx.obj = CommandLine(config, list(overrides or ()), recipe)
+    # A client's own log repeats what its exceptions say; the worker's journal turns it on again.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+@app.command()
+def worker(
+    ctx: typer.Context,
+    with_stdin: Annotated[bool, typer.Option("--with-stdin", hidden=True, help="End when stdin closes.")] = False,
+) -> None:
+    """Run one worker: events in, predictions out, until SIGTERM or Ctrl-C.
+
+    Start as many as there are cores, each with a data folder of its own:
+    interest-stream worker --set worker.data_dir=data/2
+    """
+    settings = ctx.obj.settings()
+    from streams.cli.logging_setup import start_journal
+    from streams.worker.launcher import end_with_stdin
+
+    start_journal()
+    if with_stdin:
+        end_with_stdin()
+    from streams.worker.app import run_worker  # only now: torch takes seconds
+
+    run_worker(settings)
+
+
+@app.command()
+def topics(ctx: typer.Context) -> None:
+    """Create the topics that are missing, and verify all of them."""
+    from streams.kafka.topics import ensure_topics
+
+    settings = ctx.obj.settings()
+    asyncio.run(ensure_topics(settings))
+    names = settings.topics
+    console().print(
+        f"[green]✓[/] {names.user_events}, {names.interest_predictions}, {names.user_events_dlq}, {names.item_index}, "
+        f"{names.item_catalog}, {names.interest_quality} and {settings.changelog_topic} stand at "
+        f"{settings.kafka.bootstrap_servers}"
+    )
+
+
+@app.command()
+def replay(
+    ctx: typer.Context,
+    file: Log,
+    items: Items = None,
+    rate: Rate = "max",
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many events.", show_default="all")] = None,
+    columns: Columns = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Send an event log to user-events, in order of time.
+
+    Formats: MovieLens .inter and .dat, .csv and .tsv with a header, .jsonl; each also with .gz. Roles of columns:
+    user, item, time, value, text, type; what the header's names don't tell is named:
+
+    interest-stream replay plays.csv --columns user=listener,item=track,time=at --rate 500/s
+    """
+    from streams.cli.replay import parse_rate, replay_file
+
+    settings = ctx.obj.settings()
+    asyncio.run(replay_file(settings, console(), file, items, columns, parse_rate(rate), limit, skip_bad))
+
+
+@app.command()
+def train(
+    ctx: typer.Context,
+    logs: Annotated[list[Path], typer.Argument(metavar="FILE", help="Event logs, once or more.", show_default=False)],
+    items: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Item file: titles and categories are read.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where it goes.", show_default="worker.trained_dir")
+    ] = None,
+    columns: Columns = None,
+    skip_bad: SkipBad = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
+    registered: Annotated[
+        bool,
+        typer.Option("--registered", help="Number items as the broker's register does: for workers that run already."),
+    ] = False,
+) -> None:
+    """Learn event logs before any worker runs, and write the checkpoint that workers start from.
+
+    The last tenth of the events is held out: it says when to stop, and is then scored and learnt as a stream would be.
+    Settings are those of the sections model and training (interest-stream config); say model.repeats=filter where
+    nobody has an item twice. Curves for TensorBoard lie beside the checkpoint.
+
+    interest-stream train ratings.csv --items movies.csv --set model.repeats=filter
+    """
+    from streams.cli.train import read_log, registered_items
+    from streams.cli.train import train as train_on
+
+    settings, screen = ctx.obj.settings(), console()
+    known = asyncio.run(registered_items(settings)) if registered else []
+    with screen.status(f"reading {', '.join(map(str, logs))}"):
+        log, bad = read_log(logs, items, columns, skip_bad, known)
+    if bad:
+        screen.print(f"[yellow]{bad} bad lines left out[/]")
+    train_on(settings, screen, log, out or settings.worker.trained_dir, resume)
+
+
+@app.command()
+def synthesize(
+    ctx: typer.Context,
+    events: Annotated[int, typer.Option(min=1, help="How many events.")] = 10_000,
+    users: Annotated[int, typer.Option(min=1, help="How many users.")] = 100,
+    items: Annotated[int, typer.Option(min=12, help="How many items.")] = 240,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another population.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON lines.", show_default="stdout")] = None,
+    items_out: Annotated[Path | None, typer.Option(metavar="FILE", help="The items, as JSON lines.")] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="N/s", help="Send to Kafka instead, at this rate or [bold]max[/].")
+    ] = None,
+) -> None:
+    """Make up users whose interests drift: to a file, or straight into Kafka.
+
+    interest-stream synthesize --events 50000 --out events.jsonl --items-out items.jsonl
+
+    interest-stream synthesize --events 50000 --rate 300/s
+    """
+    from streams.cli.replay import parse_rate, send
+    from streams.files.synthetic import synthesize as make
+    from streams.files.synthetic import write
+
+    made = make(events, users, items, seed)
+    if rate is None:
+        write(made, out, items_out)
+    else:
+        asyncio.run(send(ctx.obj.settings(), console(), list(made.events()), made.items(), parse_rate(rate)))
+
+
+@app.command()
+def tail(
+    ctx: typer.Context,
+    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="End after so many.", show_default="never")] = None,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record kept.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The records as they are, one per line.")] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="Instead: how well each worker foresees its events.")] = False,
+) -> None:
+    """Watch predictions arrive: who, what next, which interests, and why.
+
+    With --stats, the workers instead: events/s, recall@10, MRR, log-loss, each beside decayed popularity's.
+    """
+    if stats and user is not None:
+        raise typer.BadParameter("--stats is of all users: leave --user out")
+    from streams.terminal.predictions import tail as follow
+    from streams.terminal.quality import tail_stats
+
+    show = tail_stats if stats else partial(follow, user=user)
+    asyncio.run(show(ctx.obj.settings(), console(), limit=limit, from_start=from_start, as_json=as_json))
+
+
+@app.command()
+def show(
+    ctx: typer.Context, user: Annotated[str, typer.Argument(metavar="USER", show_default=False, help="The user's id.")]
+) -> None:
+    """Show what is stored of a user, and the latest prediction."""
+    from streams.terminal.user import show as show_user
+
+    asyncio.run(show_user(ctx.obj.settings(), console(), user))
+
+
+app.command()(config)
+app.command()(recipes)
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An event log.", show_default="a made-up stream")
+    ] = None,
+    items: Items = None,
+    columns: Columns = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How long events are sent, where no rate is given.")] = 40,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N/s", help="Events per second, or [bold]max[/].", show_default="400/s; a log: by --seconds"
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many events.", show_default="all")] = None,
+    repeats: Annotated[
+        str | None,
+        typer.Option(metavar="allow|filter", help="May a user's items return?", show_default="as in the log"),
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Whom to watch.", show_default="one active all along")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the made-up stream.")] = 0,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the summary there.")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the folder with Kafka's data and the worker's log.")
+    ] = False,
+) -> None:
+    """See it work: Kafka, a worker, a stream of events, and what comes out, checked at the end.
+
+    interest-stream demo --events ratings.csv --items movies.csv --json summary.json
+    """
+    from streams.demo.feed import DemoOptions
+    from streams.demo.run import run_demo
+
+    line: CommandLine = ctx.obj
+    options = DemoOptions(events, items, columns, seconds, rate, limit, repeats, user, seed, keep)
+    raise typer.Exit(run_demo(line, options, console(), json))
+
+
+def main() -> None:
+    """Runs the command line; the process ends with its exit code."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Kafka clients: topics, readers, publishers, the transaction of a step, and the transport of Faust."""

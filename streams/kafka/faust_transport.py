@@ -1,0 +1,192 @@
+"""Faust's transport, made to deliver whole fetches: one message per (partition, fetch) instead of one per record.
+
+Knows Faust's consumer and its private hooks (each pinned by tests/contracts); knows nothing of events, users or state.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import aiokafka
+from aiokafka import ConsumerRecord
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+from faust import Schema
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP, AppT, ConsumerMessage, EventT, Message
+
+from streams.kafka.fenced_producer import Membership
+from streams.kafka.transaction import REQUEST_TIMEOUT_MS
+from streams.settings.sections import KafkaSettings
+
+# With the number of fetches that may wait, this bounds the records in memory.
+_MAX_POLL_RECORDS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """Consecutive records of one partition, in offset order; never empty."""
+
+    partition: int
+    records: list[ConsumerRecord[bytes, bytes]]
+
+    @property
+    def first_offset(self) -> int:
+        """Offset of the first record."""
+        return int(self.records[0].offset)
+
+    @property
+    def next_offset(self) -> int:
+        """Offset after the last record."""
+        return int(self.records[-1].offset) + 1
+
+    def since(self, offset: int) -> RecordBatch | None:
+        """The records from `offset` on; None if there are none."""
+        if self.first_offset >= offset:
+            return self
+        records = [record for record in self.records if record.offset >= offset]
+        return RecordBatch(self.partition, records) if records else None
+
+
+class BatchSchema(Schema[None, RecordBatch]):
+    """Hands a message's RecordBatch on as it is: decoding is the pipeline's, record by record."""
+
+    def compile(self, app: AppT, **_: Any) -> Callable[..., Awaitable[EventT[RecordBatch]]]:
+        """A decoder that never fails."""
+
+        async def decode(message: Message, *, propagate: bool = False) -> EventT[RecordBatch]:
+            return app.create_event(None, message.value, message.headers, message)
+
+        return decode
+
+
+# Faust's services log under the module that defines them: what these two say is still the library's.
+_library_log = logging.getLogger("faust.transport")
+
+
+class _ConsumerThread(AIOKafkaConsumerThread):
+    """The thread whose consumer is of our own making: Faust hard-codes isolation level, assignor and fetch window."""
+
+    logger = _library_log
+
+    def _create_worker_consumer(self, transport: Transport) -> aiokafka.AIOKafkaConsumer:
+        kafka = cast(BatchTransport, transport).kafka
+        return aiokafka.AIOKafkaConsumer(
+            bootstrap_servers=kafka.bootstrap_servers,
+            group_id=kafka.group_id,
+            isolation_level="read_committed",
+            partition_assignment_strategy=[StickyPartitionAssignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=_MAX_POLL_RECORDS,
+            fetch_min_bytes=kafka.fetch_min_bytes,
+            fetch_max_wait_ms=kafka.fetch_max_wait_ms,
+            max_partition_fetch_bytes=max(kafka.max_record_bytes, 1 << 20),
+            session_timeout_ms=int(kafka.session_timeout_s * 1000),
+            heartbeat_interval_ms=int(kafka.session_timeout_s * 1000 / 4),
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            # A member is alive while its heartbeats come: a long step must not cost it its partitions.
+            max_poll_interval_ms=2**31 - 1,
+        )
+
+
+class _Unset(dict[TP, int | None]):
+    """Faust's record of what it has read, kept empty.
+
+    Faust writes the offset of a message after delivering it: after a seek during the delivery it would drop, without
+    a word, every record up to there. Which records are next is the partition owner's knowledge alone.
+    """
+
+    def __missing__(self, tp: TP) -> None:
+        return None
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        return None
+
+    def update(self, *_: Any, **__: Any) -> None:
+        """Nothing is recorded."""
+
+
+class BatchConsumer(Consumer):
+    """Faust's consumer with one message per partition and fetch."""
+
+    logger = _library_log
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._read_offset = _Unset()
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[RecordBatch]]:
+        fetched = await super()._getmany(active_partitions, timeout)
+        return {tp: [RecordBatch(tp.partition, records)] for tp, records in fetched.items() if records}
+
+    def _to_message(self, tp: TP, record: RecordBatch) -> ConsumerMessage:
+        first = record.records[0]
+        # A message's value is bytes to Faust's types alone: it reaches BatchSchema untouched.
+        value = cast(bytes, record)
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            first.offset,
+            first.timestamp / 1000,
+            first.timestamp_type,
+            None,
+            None,
+            value,
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing: a full stream makes the fetch loop wait, which bounds all partitions' records alike."""
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust would complain that nothing is acknowledged, and nothing ever is."""
+
+    def membership(self) -> Membership:
+        """The group membership of this moment; meant for the assigned handler, while the coordinator waits for it."""
+        coordinator = self._coordinator()
+        return Membership(
+            cast(BatchTransport, self.transport).kafka.group_id, coordinator.generation, coordinator.member_id
+        )
+
+    async def is_member(self, membership: Membership) -> bool:
+        """Whether the group, asked by a heartbeat, still knows this membership. Raises KafkaError without an answer."""
+        coordinator = self._coordinator()
+        answered = await self._thread.call_thread(coordinator._do_heartbeat)
+        # A refusal resets both; without an answer they stay, and so may the membership.
+        if (coordinator.generation, coordinator.member_id) != (membership.generation, membership.member_id):
+            return False
+        if not answered:
+            raise KafkaError("the group's coordinator did not answer a heartbeat")
+        return True
+
+    def _coordinator(self) -> Any:
+        return self._thread._ensure_consumer()._coordinator
+
+    async def rewind(self, topic: str, partition: int, offset: int) -> None:
+        """The next fetch of the partition begins at `offset`."""
+
+        async def seek() -> None:
+            self._thread._ensure_consumer().seek(TopicPartition(topic, partition), offset)
+
+        # In the consumer's own thread: aiokafka's state is not to be touched from another.
+        await self._thread.call_thread(seek)
+
+
+class BatchTransport(Transport):
+    """For `app.transport`: delivers whole fetches, read with these settings."""
+
+    Consumer = BatchConsumer
+
+    def __init__(self, app: AppT, kafka: KafkaSettings) -> None:
+        super().__init__(app.conf.broker_consumer, app)
+        self.kafka = kafka

@@ -1,0 +1,67 @@
+"""A topic read whole from its beginning, and followed from there.
+
+Knows offsets; knows nothing of what the records mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.structs import TopicPartition
+
+from streams.kafka.reader import partition_of
+from streams.settings.sections import KafkaSettings
+
+# At the end of a transactional log only markers follow, for which no record comes: look at the position often.
+_FETCH_TIMEOUT_MS = 50
+
+
+class TopicFollower:
+    """Hands every committed record of a topic to `apply`, partition by partition in offset order."""
+
+    def __init__(self, kafka: KafkaSettings, topic: str, apply: Callable[[ConsumerRecord[bytes, bytes]], None]) -> None:
+        self._topic = topic
+        self._apply = apply
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest"
+        )
+        self._tps: list[TopicPartition] = []
+
+    async def start(self) -> None:
+        """All that the topic held at the call is applied."""
+        await self._consumer.start()
+        partitions = await self._consumer._client._wait_on_metadata(self._topic)
+        self._tps = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
+        self._consumer.assign(self._tps)
+        await self._consumer.seek_to_beginning(*self._tps)
+        await self.catch_up()
+
+    async def stop(self) -> None:
+        """The consumer is closed."""
+        await self._consumer.stop()
+
+    def partition_of(self, key: bytes) -> TopicPartition:
+        """Where Kafka's default partitioner puts the key."""
+        return self._tps[partition_of(key, len(self._tps))]
+
+    async def catch_up(self) -> None:
+        """All that the topic holds at the call is applied."""
+        ends = await self._consumer.end_offsets(self._tps)
+        while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
+            await self.drain(_FETCH_TIMEOUT_MS)
+
+    async def read_to(self, partition: int, end: int) -> None:
+        """The partition's records before offset `end`, which exist, are applied.
+
+        Asks the broker for nothing else: any other question would wait behind the fetch that waits for records.
+        """
+        while await self._consumer.position(TopicPartition(self._topic, partition)) < end:
+            await self.drain(_FETCH_TIMEOUT_MS)
+
+    async def drain(self, timeout_ms: int = 0) -> None:
+        """What has arrived is applied; waits up to `timeout_ms` for a first record."""
+        fetched = await self._consumer.getmany(timeout_ms=timeout_ms)
+        for records in fetched.values():
+            for record in records:
+                self._apply(record)

@@ -1,0 +1,75 @@
+"""Records sent to a topic: in batches, in order, each to the partition of its key."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaProducer
+
+from streams.kafka.reader import partition_count, partition_of
+
+CHUNK = 2_000  # records handed over at a time, at full speed
+TICK_S = 0.02  # between chunks, at a given rate
+BATCH_BYTES = 256 * 1024
+
+
+class Publisher:
+    """An idempotent producer of one topic that sends whole batches; records with one key stay in order."""
+
+    def __init__(self, servers: str, topic: str):
+        self.topic = topic
+        self._servers = servers
+        self._producer: AIOKafkaProducer
+        self._partition_of: dict[bytes, int] = {}
+        self._partitions = 0
+
+    async def __aenter__(self) -> Self:
+        self._partitions = await partition_count(self._servers, self.topic)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._servers, acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES
+        )
+        await self._producer.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._producer.stop()
+
+    async def send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
+        """The records (key, value) are acknowledged by all in-sync replicas when this returns."""
+        by_partition: dict[int, list[tuple[bytes, bytes]]] = {}
+        for record in records:
+            partition = self._partition_of.get(record[0])
+            if partition is None:
+                partition = self._partition_of[record[0]] = partition_of(record[0], self._partitions)
+            by_partition.setdefault(partition, []).append(record)
+        await asyncio.gather(*(self._send(partition, part) for partition, part in by_partition.items()))
+
+    async def _send(self, partition: int, records: list[tuple[bytes, bytes]]) -> None:
+        acknowledged = []
+        batch = self._producer.create_batch()
+        for key, value in records:
+            # The record's own timestamp is the time of sending: topics drop what is old by it, and logs are old.
+            while batch.append(key=key, value=value, timestamp=None) is None:
+                acknowledged.append(await self._producer.send_batch(batch, self.topic, partition=partition))
+                batch = self._producer.create_batch()
+        acknowledged.append(await self._producer.send_batch(batch, self.topic, partition=partition))
+        await asyncio.gather(*acknowledged)
+
+
+async def due(total: int, rate_per_s: float | None) -> AsyncIterator[tuple[int, int]]:
+    """The ranges (start, end) of `total` things as they fall due: at once in chunks, or at the rate."""
+    if rate_per_s is None:
+        for start in range(0, total, CHUNK):
+            yield start, min(start + CHUNK, total)
+        return
+    begin, start = time.monotonic(), 0
+    while start < total:
+        end = min(total, int((time.monotonic() - begin + TICK_S) * rate_per_s))
+        if end > start:
+            yield start, end
+            start = end
+        await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - begin) % TICK_S))

@@ -1,0 +1,256 @@
+"""The topics: what each must be; created where missing, verified where not. Knows nothing of the records in them."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+
+from streams.errors import TopicError
+from streams.settings.settings import Settings
+
+_DAY_MS = 86_400_000
+# A worker whose rows are older than this drops them and restores all. So long a deleted user's key stays in the log.
+CHANGELOG_DELETE_RETENTION_MS = 7 * _DAY_MS
+# A batch holds framing, key and headers beside its largest value.
+_BATCH_ROOM_BYTES = 65_536
+_DEADLINE_S = 30.0
+_REQUEST_TIMEOUT_MS = 5_000
+_RETRY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """What a topic must be. `exact` and `at_least` are verified, `initial` is for the operator to change."""
+
+    name: str
+    setting: str  # that names the topic
+    partitions: int
+    counted: bool  # the number of partitions is verified
+    replication: int
+    exact: Mapping[str, str]
+    at_least: Mapping[str, int]
+    initial: Mapping[str, str]
+
+    @property
+    def configs(self) -> dict[str, str]:
+        """All that the topic is created with."""
+        return {**self.exact, **{name: str(least) for name, least in self.at_least.items()}, **self.initial}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicReport:
+    """A topic as it stands, as it should."""
+
+    name: str
+    partitions: int
+    policy: str
+    outcome: Literal["created", "ok"]
+
+
+def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
+    """Every topic of the application."""
+    topics, record_bytes = settings.topics, settings.kafka.max_record_bytes
+    # A majority: what is acknowledged outlives any one broker, and one of three may be down.
+    in_sync = (topics.replication + 1) // 2
+    safe = {"min.insync.replicas": in_sync}
+    output = {**safe, "max.message.bytes": record_bytes}
+    roomy = {"max.message.bytes": str(record_bytes + _BATCH_ROOM_BYTES)}
+    # Compacted within a day even where little is written: deleted users and items are gone then, but for their keys.
+    compacted = {"max.compaction.lag.ms": str(_DAY_MS)}
+    events = {
+        **roomy,
+        "min.insync.replicas": str(in_sync),
+        "retention.ms": str(7 * _DAY_MS),
+        # By arrival: old events replayed, or a producer with a wrong clock, are kept for as long as others.
+        "message.timestamp.type": "LogAppendTime",
+    }
+    changelog = {
+        **roomy,
+        **compacted,
+        # A restore reads what is not compacted yet: 64 MiB are 32 000 rows, a few seconds. Every step rewrites rows, so
+        # Kafka's default (clean when half of the log is dirty) would double the restore, and less than a fifth would
+        # keep the broker rewriting.
+        "segment.bytes": str(64 << 20),
+        "min.cleanable.dirty.ratio": "0.2",
+    }
+    catalog = {**compacted, "min.insync.replicas": str(in_sync)}
+    # Each start of a worker is a key of its own: those of workers long gone go by age.
+    quality = {**catalog, "retention.ms": str(7 * _DAY_MS)}
+    predictions = {**roomy, **compacted, "retention.ms": str(7 * _DAY_MS)}
+    dead_letters = {**roomy, "retention.ms": str(30 * _DAY_MS)}
+    kept_for_ever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    retained = {**output, "delete.retention.ms": CHANGELOG_DELETE_RETENTION_MS}
+    delete, compact, both = ({"cleanup.policy": policy} for policy in ("delete", "compact", "compact,delete"))
+    count, copies = topics.partitions, topics.replication
+    return (
+        TopicSpec(topics.user_events, "topics.user_events", count, True, copies, delete, {}, events),
+        TopicSpec(
+            topics.interest_predictions, "topics.interest_predictions", count, True, copies, both, output, predictions
+        ),
+        TopicSpec(topics.user_events_dlq, "topics.user_events_dlq", count, True, copies, delete, output, dead_letters),
+        TopicSpec(settings.changelog_topic, "kafka.group_id", count, True, copies, compact, retained, changelog),
+        TopicSpec(topics.item_index, "topics.item_index", 1, True, copies, kept_for_ever, safe, {}),
+        TopicSpec(topics.item_catalog, "topics.item_catalog", 1, False, copies, compact, {}, catalog),
+        TopicSpec(topics.interest_quality, "topics.interest_quality", 1, False, copies, both, {}, quality),
+    )
+
+
+async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
+    """Every topic exists and is what it must be; `TopicError` names each fault and its cure. Alters nothing."""
+    servers = settings.kafka.bootstrap_servers
+    created: set[str] = set()
+    end = time.monotonic() + _DEADLINE_S
+    while True:
+        # A client of its own for each attempt: one that has met a dead controller asks that one for ever.
+        admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+        try:
+            await admin.start()
+        except KafkaConnectionError as error:
+            await admin.close()
+            raise TopicError(
+                f"no broker answers at {servers}: start one (`interest-stream kafka start`) "
+                "or set kafka.bootstrap_servers"
+            ) from error
+        try:
+            return await _ensured(admin, settings, created)
+        except (_UnsettledError, KafkaError, TimeoutError) as error:
+            if time.monotonic() > end:
+                raise TopicError(
+                    f"the topics were not ready after {_DEADLINE_S:.0f} s: {error!r}; start the brokers that are down"
+                ) from error
+        finally:
+            await admin.close()
+        await asyncio.sleep(_RETRY_S)
+
+
+class _UnsettledError(Exception):
+    """What a broker said will be otherwise in a moment."""
+
+
+async def _ensured(admin: AIOKafkaAdminClient, settings: Settings, created: set[str]) -> tuple[TopicReport, ...]:
+    specs = topic_specs(settings)
+    found = await _partitions(admin)
+    if missing := [spec for spec in specs if spec.name not in found]:
+        created |= await _create(admin, settings.kafka.bootstrap_servers, missing)
+        found = await _partitions(admin)
+    # A new topic takes a moment to be known everywhere and to have leaders, and longer while a broker is down.
+    if waiting := [s.name for s in specs if not found.get(s.name) or any(p["leader"] < 0 for p in found[s.name])]:
+        raise _UnsettledError(f"partitions without a leader in {', '.join(waiting)}")
+    configs = await _configs(admin, [spec.name for spec in specs])
+    faults = [fault for spec in specs for fault in _faults(spec, len(found[spec.name]), configs[spec.name], settings)]
+    if faults:
+        raise TopicError("\n".join(faults))
+    return tuple(
+        TopicReport(
+            spec.name,
+            len(found[spec.name]),
+            configs[spec.name]["cleanup.policy"],
+            "created" if spec.name in created else "ok",
+        )
+        for spec in specs
+    )
+
+
+def _faults(spec: TopicSpec, partitions: int, configs: Mapping[str, str], settings: Settings) -> Iterator[str]:
+    if spec.counted and partitions != spec.partitions:
+        cure = _cure(spec, partitions, settings)
+        yield f"{spec.name} has {partitions} partitions, must have {spec.partitions}: {cure}"
+    wrong = {name: value for name, value in spec.exact.items() if _value(configs[name]) != _value(value)}
+    wrong |= {name: str(least) for name, least in spec.at_least.items() if int(configs[name]) < least}
+    for name, value in wrong.items():
+        most = "at least " if name in spec.at_least else ""
+        yield f"{spec.name} has {name}={configs[name]}, must have {most}{value}"
+    if wrong:
+        added = ",".join(f"{name}=[{value}]" for name, value in wrong.items())
+        yield (
+            f"  mend it: kafka-configs.sh --bootstrap-server {settings.kafka.bootstrap_servers} "
+            f"--alter --entity-type topics --entity-name {spec.name} --add-config '{added}'"
+        )
+
+
+def _cure(spec: TopicSpec, partitions: int, settings: Settings) -> str:
+    if spec.name == settings.topics.item_index:
+        return "the order in it is the items' numbering; take another topic, --set topics.item_index=NAME"
+    if spec.name == settings.topics.user_events:
+        return (
+            f"if {partitions} is right, --set topics.partitions={partitions}; where rows have been written with "
+            f"{spec.partitions}, also --set kafka.group_id=NAME, a new group, which reads all events again"
+        )
+    return (
+        f"input, output and rows need the same number; --set topics.partitions={partitions} if the input has as many, "
+        f"else another topic, --set {spec.setting}=NAME"
+    )
+
+
+def _value(config: str) -> frozenset[str]:
+    """The same for lists in any order."""
+    return frozenset(config.replace(" ", "").split(","))
+
+
+async def _create(admin: AIOKafkaAdminClient, servers: str, missing: Sequence[TopicSpec]) -> set[str]:
+    """Names of the topics that this call created; others may create them at the same time."""
+    answer: Any = await admin.create_topics(
+        [NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.configs) for spec in missing]
+    )
+    specs = {spec.name: spec for spec in missing}
+    errors = {name: (for_code(code), message) for name, code, message in answer.topic_errors}
+    refused = {
+        name: (error, message)
+        for name, (error, message) in errors.items()
+        if error not in (NoError, TopicAlreadyExistsError)
+    }
+    if any(error.retriable for error, _ in refused.values()):
+        raise _UnsettledError(f"creation answered {sorted(error.__name__ for error, _ in refused.values())}")
+    if refused:
+        raise TopicError(
+            "\n".join(
+                f"{name} is missing and the broker refused to create it ({error.__name__}: {message}). "
+                f"Mend that, or create it: {_create_command(servers, specs[name])}"
+                for name, (error, message) in refused.items()
+            )
+        )
+    return {name for name, (error, _) in errors.items() if error is NoError}
+
+
+def _create_command(servers: str, spec: TopicSpec) -> str:
+    configs = " ".join(f"--config {name}={value}" for name, value in spec.configs.items())
+    return (
+        f"kafka-topics.sh --bootstrap-server {servers} --create --topic {spec.name} "
+        f"--partitions {spec.partitions} --replication-factor {spec.replication} {configs}"
+    )
+
+
+async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, list[Any]]:
+    # Of all topics: a broker that creates topics by itself creates each one that it is asked for by name.
+    return {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Effective settings by topic."""
+    answers: list[Any] = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    )
+    configs: dict[str, dict[str, str]] = {}
+    for code, message, _, name, entries in (resource for answer in answers for resource in answer.resources):
+        error = for_code(code)
+        if error is UnknownTopicOrPartitionError:  # this broker learns of it later than the one asked before
+            raise _UnsettledError(f"{name} is not known everywhere")
+        if error is not NoError:
+            raise TopicError(
+                f"the broker does not tell the settings of {name} ({error.__name__}: {message}): allow this user to "
+                "describe them"
+            )
+        configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs

@@ -1,0 +1,138 @@
+"""One transaction per step: everything that the step says becomes visible together, or never.
+
+Knows producers and their failures; knows nothing of what the records mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar, cast
+from uuid import uuid4
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata, TopicPartition
+
+from streams.errors import TransactionFailed
+from streams.kafka.fenced_producer import FencedProducer, Membership
+from streams.settings.sections import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+REQUEST_TIMEOUT_MS = 15_000
+# A step's transaction takes milliseconds. A dead worker's is ended by its successor; this bounds the wait of readers
+# where there is none, and is short of the time that the broker would keep them waiting otherwise (a minute).
+_TRANSACTION_TIMEOUT_MS = 30_000
+# After a commit the coordinator answers CONCURRENT_TRANSACTIONS for some milliseconds: ask again soon.
+_RETRY_BACKOFF_MS = 10
+
+
+class Record(NamedTuple):
+    """A record to be written; a value of None is a tombstone."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    timestamp_ms: int | None = None
+
+
+class TransactionWriter:
+    """Writes a step's records and source offsets in one transaction.
+
+    `transactional_id` names this process: whoever takes over its partitions ends its last transaction by it.
+    """
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self.transactional_id = f"{kafka.group_id}-{uuid4()}"
+        self._producer: FencedProducer | None = None
+
+    async def start(self) -> None:
+        """A producer is ready and whatever transaction this id had open is ended."""
+        producer = FencedProducer(
+            bootstrap_servers=self._kafka.bootstrap_servers,
+            transactional_id=self.transactional_id,
+            transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=_RETRY_BACKOFF_MS,
+            max_batch_size=self._kafka.max_record_bytes,
+            max_request_size=self._kafka.max_record_bytes,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.discard()
+            raise
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """The producer is closed."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    async def restart(self) -> None:
+        """A new producer with the same id: the transaction that failed is ended, its records stay invisible."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.discard()
+        await self.start()
+
+    async def write(
+        self,
+        records: Mapping[TopicPartition, Iterable[Record]],
+        offsets: Mapping[TopicPartition, int] | None = None,
+        membership: Membership | None = None,
+    ) -> dict[TopicPartition, int]:
+        """The offset after the last record of each partition; all records and offsets are visible.
+
+        Offsets need the membership by which they are written; without one, records go alone.
+        Raises TransactionFailed where nothing, or an unknown part, became visible: call `restart`, then read the
+        changelog to learn which.
+        """
+        if self._producer is None:
+            raise TransactionFailed("the producer is not started")
+        producer = self._producer
+        try:
+            await producer.begin_transaction()
+            ends = await _all(_send(producer, tp, rows) for tp, rows in records.items())
+            if membership is not None:
+                await producer.send_offsets(offsets or {}, membership)
+            await producer.commit_transaction()
+        except (KafkaError, AssertionError) as error:
+            # aiokafka raises AssertionError for a call that its failed state machine does not allow.
+            raise TransactionFailed(f"{type(error).__name__}: {error}") from error
+        return dict(zip(records, ends, strict=True))
+
+
+async def _send(producer: AIOKafkaProducer, tp: TopicPartition, records: Iterable[Record]) -> int:
+    """The offset after the last of the records (at least one), all acknowledged."""
+    now_ms = int(time.time() * 1000)
+    batch, size = producer.create_batch(), 0
+    sent: list[tuple[asyncio.Future[RecordMetadata], int]] = []
+    for record in records:
+        timestamp_ms = now_ms if record.timestamp_ms is None else record.timestamp_ms
+        row = {"timestamp": timestamp_ms, "key": record.key, "value": record.value, "headers": list(record.headers)}
+        if batch.append(**row) is None:
+            sent.append((await producer.send_batch(batch, tp.topic, partition=tp.partition), size))
+            batch, size = producer.create_batch(), 0
+            batch.append(**row)
+        size += 1
+    sent.append((await producer.send_batch(batch, tp.topic, partition=tp.partition), size))
+    metadata = await _all(future for future, _ in sent)
+    end: int = metadata[-1].offset + sent[-1][1]
+    return end
+
+
+async def _all(awaitables: Iterable[Awaitable[T]]) -> list[T]:
+    """All results; the first error only once all are done, so that none is left to complain when it is collected."""
+    results = await asyncio.gather(*awaitables, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return cast(list[T], results)

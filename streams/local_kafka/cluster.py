@@ -1,0 +1,197 @@
+"""A real Apache Kafka on this machine, without a container: for demo, tests and a first look. Knows no topics."""
+
+import json
+import random
+import shutil
+import socket
+import tempfile
+import uuid
+from base64 import urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from streams.errors import KafkaStartError
+from streams.local_kafka.node import KafkaNode
+
+DEFAULT_PORT = 9092
+_STATE = "local-kafka.json"
+_START_DEADLINE_S = 60.0
+_STOP_DEADLINE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalKafkaStatus:
+    """What is known of the Kafka in a folder; a node's pid is None when it is down."""
+
+    folder: Path
+    bootstrap_servers: str
+    pids: tuple[int | None, ...]
+
+    @property
+    def running(self) -> bool:
+        """True while all nodes run."""
+        return None not in self.pids
+
+
+class LocalKafka:
+    """One or three Kafka nodes on loopback ports that stay the same for a folder's life.
+
+    Without a folder the data are temporary and go at stop; a given folder is kept and started again where it was.
+    The nodes end with this process, even when it is killed.
+    """
+
+    def __init__(self, folder: Path | None = None, nodes: int = 1, first_port: int | None = None) -> None:
+        """`first_port` is the first broker's where the folder is new and the port is free."""
+        if nodes not in (1, 3):
+            raise KafkaStartError(f"A local Kafka has 1 or 3 nodes, not {nodes}.")
+        self._temporary = folder is None
+        self.folder = Path(tempfile.mkdtemp(prefix="interest-kafka-")) if folder is None else folder.resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._cluster_id, ports = _load_or_create(self.folder, nodes, first_port)
+        shared = _quorum_settings(ports)
+        self.nodes = tuple(
+            KafkaNode(self.folder / f"node-{node_id}", node_id, pair, shared, self.folder if self._temporary else None)
+            for node_id, pair in enumerate(ports, start=1)
+        )
+        self.bootstrap_servers = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def start(self) -> Self:
+        """All nodes answer and know each other."""
+        self._start(owned=True)
+        return self
+
+    def stop(self) -> None:
+        """No node runs; temporary data are gone."""
+        with ThreadPoolExecutor(len(self.nodes)) as pool:
+            list(pool.map(KafkaNode.kill if self._temporary else _stop, self.nodes))
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start(self, owned: bool) -> None:
+        if running := [node.pid for node in self.nodes if node.pid is not None]:
+            raise KafkaStartError(f"A Kafka runs in {self.folder} already (processes {running}); stop that one first.")
+        try:
+            with ThreadPoolExecutor(len(self.nodes)) as pool:
+                list(pool.map(lambda node: node.format(self._cluster_id), self.nodes))
+            for node in self.nodes:
+                node.launch(owned)
+            for node in self.nodes:
+                node.wait(brokers=len(self.nodes), deadline_s=_START_DEADLINE_S)
+        except BaseException:  # a Ctrl-C while it starts leaves nothing behind either
+            self.stop()
+            raise
+
+
+def start_background(folder: Path, nodes: int = 1) -> LocalKafkaStatus:
+    """A Kafka that outlives this process, at Kafka's own port if that is free.
+
+    One that runs in the folder already is left as it is.
+    """
+    if (now := status(folder)) is not None and now.running:
+        return now
+    kafka = LocalKafka(folder, nodes, DEFAULT_PORT)
+    kafka._start(owned=False)
+    return _status(kafka)
+
+
+def stop_background(folder: Path) -> LocalKafkaStatus | None:
+    """What ran in the folder and is down now; None where no Kafka has ever been. The data stay."""
+    before = status(folder)
+    if before is not None:
+        LocalKafka(folder, len(before.pids)).stop()
+    return before
+
+
+def status(folder: Path) -> LocalKafkaStatus | None:
+    """Nodes and address of the Kafka in the folder; None where none has ever been."""
+    state = folder / _STATE
+    if not state.is_file():
+        return None
+    return _status(LocalKafka(folder, len(_load(state)[1])))
+
+
+def _status(kafka: LocalKafka) -> LocalKafkaStatus:
+    return LocalKafkaStatus(kafka.folder, kafka.bootstrap_servers, tuple(node.pid for node in kafka.nodes))
+
+
+def _stop(node: KafkaNode) -> None:
+    # Short: the last nodes of a quorum cannot end in good order, they wait for a majority that is gone.
+    node.stop(deadline_s=_STOP_DEADLINE_S)
+
+
+def _load_or_create(folder: Path, nodes: int, first_port: int | None) -> tuple[str, list[tuple[int, int]]]:
+    """Cluster id and (broker, controller) ports of each node, as they were or new."""
+    state = folder / _STATE
+    if state.is_file():
+        cluster_id, ports = _load(state)
+        if len(ports) != nodes:
+            raise KafkaStartError(
+                f"The Kafka in {folder} has {len(ports)} nodes, not {nodes}; ask for as many or take another folder."
+            )
+        return cluster_id, ports
+    free = _free_ports(2 * nodes, first_port)
+    ports = list(zip(free[::2], free[1::2], strict=True))
+    cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
+    state.write_text(json.dumps({"cluster_id": cluster_id, "ports": ports}))
+    return cluster_id, ports
+
+
+def _load(state: Path) -> tuple[str, list[tuple[int, int]]]:
+    try:
+        found = json.loads(state.read_text())
+        return found["cluster_id"], [(broker, controller) for broker, controller in found["ports"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise KafkaStartError(
+            f"{state} is damaged: remove {state.parent}, with Kafka's data in it, and start again."
+        ) from error
+
+
+def _free_ports(count: int, first: int | None) -> list[int]:
+    """Ports that nobody listens on, outside the ephemeral range; `first` first, if it is one of them.
+
+    An outgoing connection draws from that range, and could take a broker's port while the broker is down.
+    """
+    free: list[int] = []
+    for port in [*([] if first is None else [first]), *_candidate_ports()]:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        free.append(port)
+        if len(free) == count:
+            return free
+    raise KafkaStartError(f"No {count} free ports outside the ephemeral range; end something that listens here.")
+
+
+def _candidate_ports() -> list[int]:
+    """All ports that may be taken, in random order: starts at the same time must not try the same ones."""
+    low, high = 32_768, 65_535
+    ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if ephemeral.is_file():
+        low, high = map(int, ephemeral.read_text().split())
+    ports = [port for port in range(20_000, 65_536) if not low <= port <= high] or list(range(10_000, 20_000))
+    random.SystemRandom().shuffle(ports)  # not the seeded generator, which tests set alike in every process
+    return ports
+
+
+def _quorum_settings(ports: list[tuple[int, int]]) -> dict[str, str]:
+    """Settings that the nodes of one cluster share beyond server.properties."""
+    voters = ",".join(f"{number}@127.0.0.1:{controller}" for number, (_, controller) in enumerate(ports, start=1))
+    settings = {"controller.quorum.voters": voters}
+    if len(ports) == 1:
+        return settings
+    copies = ("default", "offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
+    in_sync = ("min.insync.replicas", "transaction.state.log.min.isr", "share.coordinator.state.topic.min.isr")
+    return settings | {f"{name}.replication.factor": "3" for name in copies} | dict.fromkeys(in_sync, "2")

@@ -1,0 +1,120 @@
+"""The reference fold: what every user's row must say, straight from the input, against what the changelog says.
+
+The oracle of the demo and the integration tests. With the worker it shares the decoder of events and the chain only.
+"""
+
+from collections.abc import AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from aiokafka import ConsumerRecord
+
+from state.event_hash import CHAIN_BYTES, advance_chain
+from state.rows import RowLayout
+from streams.errors import Rejected
+from streams.kafka.reader import read_topic
+from streams.schema.events import MAX_RECORD_BYTES, UserDelete, UserEvent, decode
+
+
+@dataclass(frozen=True, slots=True)
+class UserFold:
+    """The exact part of a user's row."""
+
+    count: int = 0
+    last_offset: int = -1
+    chain: bytes = bytes(CHAIN_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class InputFold:
+    """What the input amounts to: rows by user id, and how its records divide."""
+
+    users: dict[str, UserFold]
+    events: int  # accepted user events, those of users deleted later included
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How the rows differ from the fold of the input; users are named in order."""
+
+    lost: int = 0  # events missing from the counts
+    doubled: int = 0  # events too many in the counts
+    wrong_offset: list[str] = field(default_factory=list)
+    wrong_chain: list[str] = field(default_factory=list)
+
+    @property
+    def exact(self) -> bool:
+        """True where every row is what it must be."""
+        return not (self.lost or self.doubled or self.wrong_offset or self.wrong_chain)
+
+    def __str__(self) -> str:
+        if self.exact:
+            return "exact in count, last offset and chain"
+        parts = [f"{self.lost} events lost, {self.doubled} counted twice"]
+        for what, users in (("last offset", self.wrong_offset), ("chain", self.wrong_chain)):
+            if users:
+                parts.append(f"wrong {what} of {len(users)} users ({', '.join(users[:3])}{', …' * (len(users) > 3)})")
+        return "; ".join(parts)
+
+
+def fold_records(records: Iterable[ConsumerRecord[bytes, bytes]], max_bytes: int = MAX_RECORD_BYTES) -> InputFold:
+    """The rows that these records of `user-events` must lead to, each partition's in order of offset."""
+    users: dict[str, UserFold] = {}
+    events = rejected = 0
+    for record in records:
+        try:
+            event = decode(record, max_bytes)
+        except Rejected:
+            rejected += 1
+            continue
+        if isinstance(event, UserDelete):
+            users.pop(event.user_id, None)
+        elif isinstance(event, UserEvent):
+            events += 1
+            before = users.get(event.user_id, UserFold())
+            chain = advance_chain(before.chain, [event.event_id.encode()])
+            users[event.user_id] = UserFold(before.count + 1, record.offset, chain)
+    return InputFold(users, events, rejected)
+
+
+async def fold_input(servers: str, topic: str, max_bytes: int = MAX_RECORD_BYTES) -> InputFold:
+    """`fold_records` of the whole topic."""
+    return fold_records([record async for record in read_topic(servers, topic)], max_bytes)
+
+
+async def fold_changelog(servers: str, topic: str) -> dict[str, UserFold]:
+    """The rows that stand in the changelog once the transactions open now have ended."""
+    return await fold_rows(read_topic(servers, topic, settled=True))
+
+
+async def fold_rows(records: AsyncIterable[ConsumerRecord[bytes, bytes]]) -> dict[str, UserFold]:
+    """The newest row of every user; a tombstone deletes, keys that begin with U+0000 are no users."""
+    newest: dict[bytes, bytes] = {}
+    async for record in records:
+        if record.key is None or record.key.startswith(b"\0"):
+            continue
+        if record.value is None:
+            newest.pop(record.key, None)
+        else:
+            newest[record.key] = record.value
+    header = RowLayout(())  # every row begins with it, whatever fields the model declares
+    rows = header.unpack([value[: header.size] for value in newest.values()])
+    return {
+        key.decode(): UserFold(int(row["count"]), int(row["last_offset"]), row["chain"].tobytes())
+        for key, row in zip(newest, rows, strict=True)
+    }
+
+
+def compare(expected: Mapping[str, UserFold], actual: Mapping[str, UserFold]) -> Comparison:
+    """How `actual` differs from `expected`; a user on one side only counts as one without events on the other."""
+    lost = doubled = 0
+    wrong_offset, wrong_chain = [], []
+    for user in sorted(expected.keys() | actual.keys()):
+        wanted, found = expected.get(user, UserFold()), actual.get(user, UserFold())
+        lost += max(0, wanted.count - found.count)
+        doubled += max(0, found.count - wanted.count)
+        if wanted.last_offset != found.last_offset:
+            wrong_offset.append(user)
+        if wanted.chain != found.chain:
+            wrong_chain.append(user)
+    return Comparison(lost, doubled, wrong_offset, wrong_chain)

@@ -1,0 +1,63 @@
+"""JSON Schema of all records, from their types; `python -m streams.schema.json_schema` writes the files."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from streams.schema.adapters import CONTROL_TYPES
+from streams.schema.events import ITEM_EVENTS, CatalogItem, ItemDelete, ItemUpsert, UserDelete, UserEvent
+from streams.schema.predictions import Prediction
+from streams.schema.quality import WorkerQuality
+
+FOLDER: Final = Path(__file__).with_name("json")
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+
+def schemas() -> dict[str, Schema]:
+    """One schema per kind of record, by file name without suffix."""
+    return {
+        "user-event": _one_of("Value of a record of user-events", UserEvent, UserDelete, ItemUpsert, ItemDelete),
+        "catalog-item": _one_of("Value of a record of item-catalog; null deletes the item", CatalogItem),
+        "interest-prediction": _one_of("Value of a record of interest-predictions", Prediction),
+        "interest-quality": _one_of("Value of a record of interest-quality", WorkerQuality),
+    }
+
+
+def text(schema: Schema) -> str:
+    """The schema as its file holds it."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _one_of(title: str, *types: type[msgspec.Struct]) -> Schema:
+    _, definitions = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        # The decoder is strict only to tell quickly which records are canonical: an unknown field is never an error.
+        definition.pop("additionalProperties", None)
+        for field in definition["properties"].values():
+            field.pop("default", None)  # what our own code sees where a record says nothing
+        if timestamp := definition["properties"].get("timestamp"):
+            timestamp["type"] = ["number", "string"]  # msgspec describes what it decodes: epoch ms
+    if event := definitions.get("UserEvent"):
+        event["properties"]["event_type"]["not"] = {"enum": sorted(CONTROL_TYPES)}
+        event["if"] = {"properties": {"event_type": {"enum": sorted(ITEM_EVENTS)}}}
+        event["then"] = {"required": ["item_id"], "properties": {"item_id": {"type": "string"}}}
+    for name in ("ItemUpsert", "ItemDelete"):
+        if name in definitions:
+            definitions[name]["required"].append("event_type")  # only records of the catalog do without
+    roots = [{"$ref": f"#/$defs/{type_.__name__}"} for type_ in types]
+    return {
+        "$schema": _DIALECT,
+        "title": title,
+        **(roots[0] if len(roots) == 1 else {"oneOf": roots}),
+        "$defs": definitions,
+    }
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, schema in schemas().items():
+        (FOLDER / f"{name}.json").write_text(text(schema), encoding="utf-8")

@@ -1,0 +1,131 @@
+"""Records of `interest-quality`: how well a worker foresees its events, each scored before it is learnt.
+
+Decayed popularity stands beside it: the same events, the same items to choose from.
+"""
+
+import math
+import time
+from dataclasses import astuple
+from typing import Annotated, Final
+
+import msgspec
+from aiokafka.structs import TopicPartition
+from msgspec import Meta, Struct
+
+from models.metrics.prequential_sample import Sample
+from models.metrics.rolling import Quality, RunningQuality
+from streams.errors import StreamError
+from streams.kafka.transaction import Record
+
+SCHEMA_VERSION: Final = 1
+INTERVAL_S: Final = 2.0
+"""Between two records of a worker that has events"""
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Loss = Annotated[float, Meta(ge=0)]
+
+
+class Means(Struct, gc=False):
+    """Means over scored events; null where there are none."""
+
+    recall_at_10: Annotated[Share | None, Meta(description="Share of events whose item was among the first ten.")]
+    mrr: Annotated[Share | None, Meta(description="Mean of 1 / rank; 0 where the item could not be predicted.")]
+    log_loss: Annotated[
+        Loss | None, Meta(description="Mean of -log p in nats, over the events whose item could be predicted.")
+    ]
+
+
+class WorkerQuality(Means, kw_only=True, gc=False):
+    """How well a worker foresees its events, up to one moment of its life."""
+
+    worker: Annotated[str, Meta(description="Its transactional id, also the record's key; new at each start.")]
+    at: Annotated[int, Meta(description="When the record was made, epoch ms.")]
+    model_version: Annotated[str, Meta(pattern="^m[0-9]+$")]
+    events: Annotated[int, Meta(ge=0, description="Events applied since the worker's start.")]
+    scored: Annotated[int, Meta(ge=0, description="Events of them that were drawn and scored.")]
+    window: Annotated[int, Meta(ge=0, description="The means are over so many of these, the last ones.")]
+    possible: Annotated[int, Meta(ge=0, description="Of the window, events whose item could be predicted.")]
+    popularity: Annotated[Means, Meta(description="Decayed popularity on the events of the window.")]
+    schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
+
+
+_QUALITY: Final = msgspec.json.Decoder(WorkerQuality)
+
+
+def read_quality(value: bytes) -> WorkerQuality:
+    """The decoded record; `StreamError` where the topic holds something else."""
+    try:
+        return _QUALITY.decode(value)
+    except msgspec.MsgspecError as error:
+        raise StreamError(f"a record of the quality topic is none: {error}") from error
+
+
+def number(mean: float | None) -> str:
+    """The mean as people read it; a dash where there is none."""
+    return "-" if mean is None else f"{mean:.3f}"
+
+
+def sentence(quality: WorkerQuality) -> str:
+    """The means in one line, popularity's in brackets."""
+    theirs = quality.popularity
+    return (
+        f"recall@10 {number(quality.recall_at_10)} ({number(theirs.recall_at_10)} decayed popularity), "
+        f"MRR {number(quality.mrr)} ({number(theirs.mrr)}), "
+        f"log-loss {number(quality.log_loss)} ({number(theirs.log_loss)}) over {quality.window} events"
+    )
+
+
+class QualityMeter:
+    """What a worker's committed steps have scored, and when that is written."""
+
+    def __init__(self, topic: str, worker: str) -> None:
+        self.place = TopicPartition(topic, 0)
+        """Where the records go"""
+        self._worker = worker
+        self._running = RunningQuality()
+        self._events = 0
+        self._version = 0
+        self._written_s = time.monotonic()
+        self._news = False
+
+    def add(self, events: int, sample: Sample | None, model_version: int) -> None:
+        """A step with so many events is committed; what is not committed never counts."""
+        self._events += events
+        self._version = model_version
+        if sample is not None:
+            self._running.add(sample)
+        self._news = True
+
+    def written(self) -> None:
+        """The record handed out last is committed."""
+        self._written_s, self._news = time.monotonic(), False
+
+    def due(self) -> Record | None:
+        """The record that is to be written now, at most one in INTERVAL_S."""
+        return self.news() if time.monotonic() - self._written_s >= INTERVAL_S else None
+
+    def news(self) -> Record | None:
+        """The record of everything committed up to now; None where the last one said it."""
+        return Record(self._worker.encode(), msgspec.json.encode(self.quality())) if self._news else None
+
+    def quality(self) -> WorkerQuality:
+        """How it stands now."""
+        running = self._running
+        ours = _means(running.ours)
+        return WorkerQuality(
+            recall_at_10=ours.recall_at_10,
+            mrr=ours.mrr,
+            log_loss=ours.log_loss,
+            worker=self._worker,
+            at=int(time.time() * 1000),
+            model_version=f"m{self._version}",
+            events=self._events,
+            scored=running.scored,
+            window=running.window,
+            possible=running.possible,
+            popularity=_means(running.popularity),
+        )
+
+
+def _means(quality: Quality) -> Means:
+    return Means(*(None if math.isnan(mean) else round(mean, 5) for mean in astuple(quality)))

@@ -1,0 +1,1 @@
+"""Settings: their sections, their sources, and recipes. Knows nothing of Kafka clients."""

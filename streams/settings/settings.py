@@ -1,0 +1,243 @@
+"""Settings: one frozen object, put together from defaults < recipe < interest.toml < environment < overrides.
+
+Sections live with the part that they turn: streams.settings.sections and models.config.
+"""
+
+import dataclasses
+import difflib
+import json
+import os
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from models.config import LearnerConfig, ModelConfig, TrainingConfig
+from streams.errors import SettingsError
+from streams.settings.recipes import RECIPES, recipe_file
+from streams.settings.sections import (
+    CHANGELOG_SUFFIX,
+    STRICT,
+    ItemSettings,
+    KafkaSettings,
+    PredictionSettings,
+    TopicSettings,
+    WorkerSettings,
+)
+
+DEFAULT_FILE = Path("interest.toml")
+ENVIRONMENT_PREFIX = "INTEREST_"
+
+
+class SettingRow(NamedTuple):
+    """One setting as `interest-stream config` prints it."""
+
+    key: str  # section.key
+    value: object
+    source: str
+    help: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Settings:
+    """Every setting of a worker; equal when the values are, wherever they came from."""
+
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    topics: TopicSettings = field(default_factory=TopicSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    items: ItemSettings = field(default_factory=ItemSettings)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    learning: LearnerConfig = field(default_factory=LearnerConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    predictions: PredictionSettings = field(default_factory=PredictionSettings)
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # section.key → source
+
+    def __post_init__(self) -> None:
+        if self.changelog_topic in dataclasses.astuple(self.topics):
+            raise ValueError(f"{self.changelog_topic!r} is the changelog's name; give the topic another")
+
+    @property
+    def changelog_topic(self) -> str:
+        """Topic of the user rows."""
+        return self.kafka.group_id + CHANGELOG_SUFFIX
+
+    def explain(self) -> list[SettingRow]:
+        """Every setting with its value, source ("default" if none set it) and help."""
+        return [
+            SettingRow(
+                key := f"{section}.{option.name}",
+                getattr(getattr(self, section), option.name),
+                self.sources.get(key, "default"),
+                option.metadata.get("help", ""),
+            )
+            for section, options in _OPTIONS.items()
+            for option in options.values()
+        ]
+
+    def to_toml(self) -> str:
+        """The text of an interest.toml that gives the same settings, help as comments."""
+        lines: list[str] = []
+        for row in self.explain():
+            section, key = row.key.split(".")
+            if f"[{section}]" not in lines:
+                lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
+            lines += [f"# {row.help}", f"{key} = {_toml_value(row.value)}"]
+        return "\n".join(lines) + "\n"
+
+
+_OPTIONS: dict[str, dict[str, "dataclasses.Field[Any]"]] = {
+    section.name: {option.name: option for option in dataclasses.fields(cast(type[Any], section.default_factory))}
+    for section in dataclasses.fields(Settings)
+    if section.name != "sources"
+}
+_KEYS = [f"{section}.{key}" for section, options in _OPTIONS.items() for key in options]
+_SETTINGS = TypeAdapter(Settings)
+_VARIABLE = "environment variable "
+
+
+class _Entry(NamedTuple):
+    """One value as its source gives it."""
+
+    section: str
+    key: str
+    value: object
+    source: str
+
+
+def load_settings(file: Path | None = None, overrides: Sequence[str] = (), recipe: str | None = None) -> Settings:
+    """The settings of this process; reads `file`, or ./interest.toml where present, and os.environ.
+
+    `overrides` are "section.key=value", `recipe` is one of RECIPES. Raises SettingsError with every fault of every
+    source, hidden ones included.
+    """
+    faults: list[str] = []
+    if file is None and DEFAULT_FILE.is_file():
+        file = DEFAULT_FILE
+    entries = [
+        *_from_recipe(recipe, faults),
+        *(_from_file(file, str(file), faults) if file is not None else ()),
+        *_from_environment(),
+        *_from_overrides(overrides, faults),
+    ]
+    return _settings(entries, faults)
+
+
+def recipe_settings(recipe: str, overrides: Sequence[str] = ()) -> Settings:
+    """The defaults with this recipe and these overrides, whatever file and environment say."""
+    faults: list[str] = []
+    return _settings([*_from_recipe(recipe, faults), *_from_overrides(overrides, faults)], faults)
+
+
+def _settings(entries: Iterable[_Entry], faults: list[str]) -> Settings:
+    values: defaultdict[str, dict[str, object]] = defaultdict(dict)
+    sound: defaultdict[str, dict[str, object]] = defaultdict(dict)  # what of them is good alone
+    sources: dict[str, str] = {}
+    doubtful: list[_Entry] = []
+    for entry in entries:
+        section, key, value, source = entry
+        if fault := _unknown(entry):
+            faults.append(fault)
+            continue
+        values[section][key] = value
+        sources[f"{section}.{key}"] = source
+        if _wrong(section, {key: value}):
+            doubtful.append(entry)
+            sound[section].pop(key, None)
+        else:
+            sound[section][key] = value
+    for section, key, value, source in doubtful:  # one may be good only beside another: a width beside its fusion
+        wrong = _wrong(section, {**sound[section], key: value})
+        faults += [f"{source}: {section}.{key} = {value!r}: {fault}" for fault in wrong]
+    if not faults:
+        try:
+            return _SETTINGS.validate_python({**values, "sources": sources})
+        except ValidationError as error:  # each value is good alone, but not all together
+            where = ", ".join(dict.fromkeys(sources.values()))
+            faults += [f"{where}: {fault}" for fault in _messages(error)]
+    raise SettingsError(faults)
+
+
+def _from_recipe(recipe: str | None, faults: list[str]) -> Iterator[_Entry]:
+    if recipe is None:
+        return
+    if recipe in RECIPES:
+        yield from _from_file(recipe_file(recipe), f"recipe {recipe}", faults)
+    else:
+        faults.append(f"--recipe {recipe}: there is no such recipe, there are {', '.join(RECIPES)}")
+
+
+def _from_file(file: Path, source: str, faults: list[str]) -> Iterator[_Entry]:
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        faults.append(f"{file}: can't be read: {error.strerror}")
+        return
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{file}: is not TOML: {error}")
+        return
+    for section, table in tables.items():
+        if table == {} and section in _OPTIONS:
+            continue  # every key of the section is commented out
+        keys = table if isinstance(table, dict) and table else {"": table}
+        yield from (_Entry(section, key, value, source) for key, value in keys.items())
+
+
+def _from_environment() -> Iterator[_Entry]:
+    for name, value in sorted(os.environ.items()):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            section, _, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+            yield _Entry(section, key, value, _VARIABLE + name)
+
+
+def _from_overrides(overrides: Sequence[str], faults: list[str]) -> Iterator[_Entry]:
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        section, dot, key = path.strip().partition(".")
+        if equals and dot:
+            yield _Entry(section, key, value, f"--set {path.strip()}")
+        else:
+            faults.append(f"--set {override}: is not section.key=value")
+
+
+def _wrong(section: str, values: Mapping[str, object]) -> list[str]:
+    try:
+        _SETTINGS.validate_python({section: values})
+    except ValidationError as error:
+        return _messages(error)
+    return []
+
+
+def _unknown(entry: _Entry) -> str | None:
+    options = _OPTIONS.get(entry.section, {})
+    if entry.key in options:
+        return None
+    near = difflib.get_close_matches(f"{entry.section}.{entry.key}", _KEYS, n=1)
+    hint = f", did you mean {_spelling(near[0], entry.source)}?" if near else ""
+    allowed = f"keys of {entry.section}: {', '.join(options)}" if options else f"sections: {', '.join(_OPTIONS)}"
+    path = ".".join(filter(None, (entry.section, entry.key)))
+    return f"{entry.source}: unknown key {path}{hint} ({allowed})"
+
+
+def _spelling(key: str, source: str) -> str:
+    if source.startswith(_VARIABLE):
+        return ENVIRONMENT_PREFIX + key.upper().replace(".", "__")
+    return key
+
+
+def _messages(error: ValidationError) -> list[str]:
+    return [
+        fault["msg"].replace("Input should be", "must be").removeprefix("Value error, ") for fault in error.errors()
+    ]
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON leaves DEL, TOML refuses it

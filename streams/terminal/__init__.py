@@ -1,0 +1,1 @@
+"""Views of topics for a terminal: predictions, quality, one user."""

@@ -1,0 +1,111 @@
+"""Predictions as they arrive, for people: who, what next, which interests, and why."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from streams.errors import StreamError
+from streams.kafka.reader import partition_count, partition_of, reading
+from streams.schema.predictions import Prediction, decode
+from streams.settings.settings import Settings
+from streams.terminal.titles import Titles
+
+EIGHTHS = " ▏▎▍▌▋▊▉"
+SHOWN_ITEMS = 5
+LEAST_SHARE = 0.005
+"""Smaller shares in a prediction are not told: they would read 0%"""
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of up to `width` characters for a share of 1, exact to an eighth of a character."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+
+
+def percent(share: float) -> str:
+    """The share in up to four characters."""
+    return f"{share * 100:.0f}%" if share >= 0.0995 else f"{share * 100:.1f}%"
+
+
+def render(prediction: Prediction, title: Callable[[str], str]) -> RenderableType:
+    """One prediction as a block of a few lines."""
+    moment = datetime.fromtimestamp(prediction.event_time / 1000, UTC)
+    head = Text.assemble(
+        (prediction.user_id, "bold cyan"),
+        (f"  event {prediction.state_version} of the user, {moment:%Y-%m-%d %H:%M:%S} UTC", "dim"),
+        (f"  ·  {prediction.model_version}  ·  {prediction.source.partition}:{prediction.source.offset}", "dim"),
+    )
+    categories = Table.grid(padding=(0, 1))
+    for name, p in zip(prediction.categories, prediction.category_p, strict=True):
+        categories.add_row(Text(name[:16], style="magenta"), percent(p), Text(bar(p, 20), style="magenta"))
+    items = Table.grid(padding=(0, 1))
+    for item, p in list(zip(prediction.items, prediction.item_p, strict=True))[:SHOWN_ITEMS]:
+        items.add_row(Text(percent(p), style="green"), Text(title(item), overflow="ellipsis", no_wrap=True))
+    body = Table.grid(padding=(0, 3), expand=False)
+    body.add_row(Text(" "), categories, items)
+    parts: list[RenderableType] = [head, body]
+    if prediction.items:
+        parts.extend(
+            Text(f"    {line}", style="dim", overflow="ellipsis", no_wrap=True) for line in _reasons(prediction, title)
+        )
+    parts.append(Text(""))
+    return Group(*parts)
+
+
+def _reasons(prediction: Prediction, title: Callable[[str], str]) -> Iterator[str]:
+    items = zip(prediction.because, prediction.because_weight, strict=True)
+    shown = [f"{title(item)} ({share:.0%})" for item, share in items]
+    others = {"other events": prediction.because_other, "popularity": prediction.carried_by.popularity}
+    yield "because of " + ", ".join(shown + _sizeable(others))
+    yield "carried by " + ", ".join(_sizeable(msgspec.structs.asdict(prediction.carried_by)))
+
+
+def _sizeable(shares: Mapping[str, float]) -> list[str]:
+    return [f"{name} {share:.0%}" for name, share in shares.items() if share >= LEAST_SHARE]
+
+
+async def tail(
+    settings: Settings,
+    console: Console,
+    *,
+    user: str | None = None,
+    limit: int | None = None,
+    from_start: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Prints predictions until `limit` of them are out, for ever when None."""
+    servers, topic = settings.kafka.bootstrap_servers, settings.topics.interest_predictions
+    partitions = None if user is None else [partition_of(user.encode(), await partition_count(servers, topic))]
+    printed = 0
+    async with (
+        Titles(servers, settings.topics.item_catalog) as titles,
+        reading(servers, [topic], from_start=from_start, partitions=partitions) as consumer,
+    ):
+        while limit is None or printed < limit:
+            batches = await consumer.getmany(timeout_ms=200)
+            if batches and not as_json:
+                await titles.refresh()
+            for record in (record for records in batches.values() for record in records):
+                if record.value is None or (user is not None and record.key != user.encode()):
+                    continue  # null: the user has been erased
+                if as_json:
+                    sys.stdout.write(record.value.decode() + "\n")
+                    sys.stdout.flush()
+                else:
+                    console.print(render(read_prediction(record.value), titles))
+                printed += 1
+                if printed == limit:
+                    return
+
+
+def read_prediction(value: bytes) -> Prediction:
+    """The decoded prediction; `StreamError` where the topic holds something else."""
+    try:
+        return decode(value)
+    except msgspec.MsgspecError as error:
+        raise StreamError(f"a record of the prediction topic is no prediction: {error}") from error

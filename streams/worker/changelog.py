@@ -1,0 +1,193 @@
+"""The user-state changelog: what of it is committed, who is writing it, and how a partition's rows come back from it.
+
+The changelog is the truth; RocksDB is a copy of it. Two reserved keys travel with the rows of each partition: the
+offset row says which source record is next and which transactional id wrote it, the id row tells one changelog from
+its successor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import cast
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.structs import TopicPartition
+
+from state.store import PartitionStore
+from streams.errors import ChangelogError
+from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
+from streams.settings.sections import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+OFFSET_KEY = b"\0source-offset"
+ID_KEY = b"\0changelog-id"
+
+# A live predecessor finishes its transaction within this; after it, the transaction is ended by its writer's id.
+_PATIENCE_S = 0.2
+_POLL_S = 0.02
+# At the end of the log only commit markers follow, for which no record comes: look at the position often.
+_FETCH_TIMEOUT_MS = 50
+
+_CURE = "If that was meant, delete the worker's data folder; if not, restore the topic first."
+
+
+class SourceOffset(msgspec.Struct, frozen=True):
+    """The offset row: the next source record of the partition, the writer that said so, and when it did."""
+
+    next_offset: int
+    writer: str
+    written_ms: int
+
+    def encode(self) -> bytes:
+        """The row's bytes."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def decode(cls, row: bytes) -> SourceOffset:
+        """The row from its bytes."""
+        return msgspec.json.decode(row, type=cls)
+
+
+class Changelog:
+    """Reads the changelog partitions that this worker is about to own."""
+
+    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
+        self._topic = topic
+        self._committed = AIOKafkaConsumer(
+            bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="none"
+        )
+        self._uncommitted = AIOKafkaConsumer(
+            bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_uncommitted", auto_offset_reset="none"
+        )
+
+    async def start(self) -> None:
+        """Both consumers are connected."""
+        await self._committed.start()
+        await self._uncommitted.start()
+
+    async def stop(self) -> None:
+        """Both consumers are closed."""
+        await self._committed.stop()
+        await self._uncommitted.stop()
+
+    async def wait_for_silence(
+        self, partitions: Collection[int], end_transactions: Callable[[set[str]], Awaitable[None]]
+    ) -> None:
+        """Nothing that a predecessor wrote before this call is still open in these partitions.
+
+        Call it after the assignment: whoever owned a partition before is fenced by then and can open nothing new. Open
+        transactions are ended by `end_transactions`, which takes their writers' transactional ids. Waits as long as
+        it takes.
+        """
+        tps = [TopicPartition(self._topic, partition) for partition in partitions]
+        marks = await self._uncommitted.end_offsets(tps)
+        began = time.monotonic()
+        while True:
+            stable = await self._committed.end_offsets(tps)
+            open_tps = [tp for tp in tps if stable[tp] < marks[tp]]
+            if not open_tps:
+                return
+            if time.monotonic() - began > _PATIENCE_S:
+                writers = await self._writers(open_tps, stable, marks)
+                log.info("ending the open transactions of %s", ", ".join(sorted(writers)) or "nobody yet known")
+                await end_transactions(writers)
+            await asyncio.sleep(_POLL_S)
+
+    async def _writers(
+        self,
+        tps: list[TopicPartition],
+        stable: Mapping[TopicPartition, int],
+        marks: Mapping[TopicPartition, int],
+    ) -> set[str]:
+        writers: set[str] = set()
+        self._uncommitted.assign(tps)
+        for tp in tps:
+            self._uncommitted.seek(tp, stable[tp])
+        behind = set(tps)
+        while behind:
+            fetched = await self._uncommitted.getmany(*behind, timeout_ms=_FETCH_TIMEOUT_MS)
+            for records in fetched.values():
+                writers |= {SourceOffset.decode(cast(bytes, r.value)).writer for r in records if r.key == OFFSET_KEY}
+            behind = {tp for tp in behind if await self._uncommitted.position(tp) < marks[tp]}
+        return writers
+
+    async def restore(self, stores: Mapping[int, PartitionStore]) -> None:
+        """Each store equals its committed changelog partition: rows, offset row, id and position.
+
+        Raises ChangelogError where a store is not a past of its changelog.
+        """
+        tps = {TopicPartition(self._topic, partition): store for partition, store in stores.items()}
+        begins = await self._committed.beginning_offsets(list(tps))
+        ends = await self._committed.end_offsets(list(tps))
+        # Placed at once: a consumer without a position would begin to fetch on its own.
+        self._committed.assign(list(tps))
+        for tp, begin in begins.items():
+            self._committed.seek(tp, begin)
+        await self._check(tps, begins, ends)
+        for tp, store in tps.items():
+            self._committed.seek(tp, begins[tp] if store.position is None else store.position)
+        behind, restored, began = set(tps), 0, time.monotonic()
+        while behind:
+            fetched = await self._committed.getmany(*behind, timeout_ms=_FETCH_TIMEOUT_MS)
+            for tp, records in fetched.items():
+                await asyncio.to_thread(_apply, tps[tp], records)
+                restored += len(records)
+            behind = {tp for tp in behind if await self._committed.position(tp) < ends[tp]}
+        if restored:
+            log.info("restored %d changelog records in %.1f s", restored, time.monotonic() - began)
+
+    async def _check(
+        self,
+        stores: Mapping[TopicPartition, PartitionStore],
+        begins: Mapping[TopicPartition, int],
+        ends: Mapping[TopicPartition, int],
+    ) -> None:
+        """Raises ChangelogError where a store is not a past of its changelog; the consumer stands at the beginnings."""
+        for tp, store in stores.items():
+            if store.position is not None and not begins[tp] <= store.position <= ends[tp]:
+                raise ChangelogError(
+                    f"{tp.topic} partition {tp.partition} holds offsets {begins[tp]} to {ends[tp]}, but the local rows "
+                    f"were read up to {store.position}: it was truncated or recreated, and user state is lost. {_CURE}"
+                )
+        # The id row was written once, in the first transaction, and compaction leaves it where it is.
+        unseen = {tp for tp, store in stores.items() if store.changelog_id is not None}
+        while unseen:
+            fetched = await self._committed.getmany(*unseen, timeout_ms=_FETCH_TIMEOUT_MS)
+            for tp in list(unseen):
+                records = fetched.get(tp, [])
+                if not records and await self._committed.position(tp) < ends[tp]:
+                    continue
+                if stores[tp].changelog_id not in [r.value for r in records if r.key == ID_KEY]:
+                    raise ChangelogError(
+                        f"{tp.topic} partition {tp.partition} is not the changelog that the local rows were read from: "
+                        f"it was truncated or recreated. {_CURE}"
+                    )
+                unseen.discard(tp)
+
+
+def is_outdated(store: PartitionStore) -> bool:
+    """Whether the store is so old that the changelog may have forgotten deletions that the store never saw."""
+    if store.offset_row is None:
+        return False
+    age_ms = time.time() * 1000 - SourceOffset.decode(store.offset_row).written_ms
+    return age_ms > CHANGELOG_DELETE_RETENTION_MS
+
+
+def _apply(store: PartitionStore, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+    keys: list[bytes] = []
+    values: list[bytes | None] = []
+    offset_row = changelog_id = None
+    for record in records:
+        if record.key == OFFSET_KEY:
+            offset_row = record.value
+        elif record.key == ID_KEY:
+            changelog_id = record.value
+        else:
+            keys.append(cast(bytes, record.key))
+            values.append(record.value)
+    store.put_many(keys, values, records[-1].offset + 1, offset_row=offset_row, changelog_id=changelog_id)

@@ -1,0 +1,37 @@
+"""A running mean is the plain mean of the last events, however they came."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.metrics.prequential_sample import Sample
+from models.metrics.rolling import RunningQuality
+
+PLACES = st.one_of(st.just((np.inf, -np.inf)), st.tuples(st.floats(1, 500), st.floats(-80, 0)))
+
+
+@given(st.lists(st.tuples(PLACES, PLACES), max_size=60), st.lists(st.integers(0, 60), max_size=6), st.integers(1, 30))
+def test_running_means_are_the_means_over_the_window(
+    events: list[tuple[tuple[float, float], tuple[float, float]]], cuts: list[int], window: int
+) -> None:
+    running = RunningQuality(window)
+    rows = np.array(events, np.float64).reshape(-1, 4)
+    for part in np.split(rows, sorted(min(cut, len(rows)) for cut in cuts)):
+        running.add(Sample(np.arange(len(part)), *part.T))
+    last = events[-window:]
+    assert (running.scored, running.window) == (len(events), len(last))
+    assert running.possible == sum(ours[0] < np.inf for ours, _ in last)
+    for quality, places in (
+        (running.ours, [ours for ours, _ in last]),
+        (running.popularity, [theirs for _, theirs in last]),
+    ):
+        hits = [rank <= 10 for rank, _ in places]
+        losses = [-log_p for rank, log_p in places if rank < np.inf]
+        if places:
+            assert quality.recall_at_10 == pytest.approx(sum(hits) / len(places))
+            assert quality.mrr == pytest.approx(sum(1 / rank for rank, _ in places) / len(places))
+        if losses:
+            assert quality.log_loss == pytest.approx(sum(losses) / len(losses), abs=1e-9)
+        else:
+            assert np.isnan(quality.log_loss)

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from bench.errors import PeerError
+from bench.throughput.peer_process import run_peer
+from bench.throughput.peers.job import Job
+
+JOB = Job("127.0.0.1:1", "source", "run", 8, 100, 10, "folder", 858, "copy")
+
+GOOD = """
+from bench.throughput.peers.job import Job
+from bench.throughput.peers.meter import Meter
+job = Job.from_argv()
+assert (job.variant, job.changelog) == ("copy", "run-user-state-changelog"), job
+meter = Meter(job)
+print("a library talks", flush=True)
+meter.apply(30)
+assert meter.apply(70)
+"""
+BAD = "raise SystemExit('no such broker')"
+SILENT = "import signal, sys; print('loading', file=sys.stderr, flush=True); signal.pause()"
+
+
+@pytest.fixture(autouse=True)
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("good_peer", GOOD), ("bad_peer", BAD), ("silent_peer", SILENT)):
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+def test_a_peer_is_heard_until_its_measurement() -> None:
+    heard: list[int] = []
+    measurement = run_peer("good_peer", JOB, heard.append)
+    assert (measurement.applied, measurement.events) == (100, 70)
+    assert heard == [30]
+
+
+def test_a_peer_that_fails_is_quoted() -> None:
+    with pytest.raises(PeerError, match=r"bad_peer ended with exit code 1 .*it wrote: no such broker"):
+        run_peer("bad_peer", JOB, print)
+
+
+def test_a_peer_that_stalls_is_ended() -> None:
+    with pytest.raises(PeerError, match=r"silent_peer applied nothing for 1 s; it wrote: loading"):
+        run_peer("silent_peer", JOB, print, stall_s=1.0)

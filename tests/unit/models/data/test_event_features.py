@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+
+from models.data.event_features import VALUE_BUCKETS, Steps, value_buckets
+from models.text.simhash import BITS, BYTES, simhash, unhash
+
+
+def steps(shape: tuple[int, ...], code_bytes: int = BYTES) -> Steps:
+    """Random steps; half of them have a value, half a text."""
+    random = np.random.default_rng(2)
+    item, kind, gap = (random.integers(0, 9, shape) for _ in range(3))
+    value = (random.integers(0, VALUE_BUCKETS, shape) * random.integers(0, 2, shape)).astype(np.uint8)
+    text = simhash(random.normal(size=(int(np.prod(shape)), 64)).astype(np.float32)).reshape(*shape, BYTES)
+    text *= random.integers(0, 2, (*shape, 1)).astype(np.uint8)
+    return Steps(item, kind, gap, value, text[..., :code_bytes])
+
+
+def test_no_value_is_bucket_0_and_no_other_is() -> None:
+    values = np.array([np.nan, 0, -1e-30, 1e30, -1e30, np.inf, -np.inf], np.float32)
+    assert value_buckets(values).tolist() == [0, 128, 128, 255, 1, 255, 1]
+
+
+def test_every_half_star_has_a_bucket_of_its_own() -> None:
+    stars = np.arange(0, 5.5, 0.5, dtype=np.float32)
+    assert len(set(value_buckets(stars).tolist())) == len(stars)
+
+
+def test_an_octave_of_prices_has_eight_buckets() -> None:
+    assert value_buckets(np.array([1023, 2047], np.float32)).tolist() == [208, 216]
+
+
+def test_tensors_hold_only_the_texts_and_values_that_are_there() -> None:
+    given = steps((4, 5))
+    found = given.tensors(torch.device("cpu"))
+    assert torch.equal(found.item, torch.from_numpy(given.item))
+    assert found.value is not None
+    np.testing.assert_array_equal(found.value.numpy(), given.value)
+    said = given.text.reshape(20, BYTES).any(1)
+    assert 0 < said.sum() < 20
+    assert found.text_at.tolist() == np.flatnonzero(said).tolist()
+    np.testing.assert_array_equal(found.text.numpy(), unhash(given.text.reshape(20, BYTES)[said]))
+
+
+@pytest.mark.parametrize("code_bytes", [0, BYTES])
+def test_steps_without_anything_cost_nothing(code_bytes: int) -> None:
+    found = Steps.zeros((3, 2), code_bytes).tensors(torch.device("cpu"))
+    assert found.value is None
+    assert found.text.shape == (0, BITS)
+    assert len(found.text_at) == 0
+
+
+def test_where_clears_whole_steps() -> None:
+    given, valid = steps((3, 4)), np.zeros((3, 4), np.bool_)
+    valid[1, 2] = True
+    kept = given.where(valid)
+    for name in ("item", "type", "gap", "value", "text"):
+        own = getattr(kept, name)
+        np.testing.assert_array_equal(own[1, 2], getattr(given, name)[1, 2])
+        own[1, 2] = 0
+        assert not own.any()
+
+
+def test_parts_join_flatten_and_are_overwritten_with_their_texts() -> None:
+    given = steps((3, 4))
+    flat = given.flat()
+    assert (len(flat), flat.text.shape) == (12, (12, BYTES))
+    joined = Steps.concatenate([flat[:5], flat[5:]])
+    np.testing.assert_array_equal(joined.text, flat.text)
+    other = Steps.zeros((12,), BYTES)
+    other.put(slice(2, 4), flat[6:8])
+    np.testing.assert_array_equal(other.text[2:4], flat.text[6:8])
+    np.testing.assert_array_equal(other.value[2:4], flat.value[6:8])
+    assert not other.text[4:].any()

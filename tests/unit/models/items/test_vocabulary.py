@@ -1,0 +1,137 @@
+import threading
+
+import numpy as np
+import pytest
+
+from models.errors import ItemCapacityError
+from models.items.vocabulary import Items
+
+
+def test_index_is_the_order_of_first_appearance() -> None:
+    items = Items(10)
+    assert [items.add(name) for name in ("b", "a", "b", "c", "a")] == [1, 2, 1, 3, 2]
+    assert len(items) == 3
+    assert [items.id(index) for index in (1, 2, 3)] == ["b", "a", "c"]
+    assert (items.index("c"), items.index("unknown")) == (3, None)
+
+
+def test_one_item_too_many_names_the_setting() -> None:
+    items = Items(2)
+    items.add("a")
+    items.add("b")
+    with pytest.raises(ItemCapacityError, match=r"items\.capacity"):
+        items.add("c")
+    assert items.add("a") == 1
+    assert len(items) == 2
+
+
+def test_description_may_come_before_the_item() -> None:
+    items = Items(10)
+    items.describe("a", "Early", ["x"])
+    index = items.add("a")
+    assert items.title(index) == "Early"
+    item, category, share = items.category_rows()
+    assert (item.tolist(), category.tolist(), share.tolist()) == ([1], [0], [1.0])
+
+
+def test_newest_description_wins_and_categories_share_an_item() -> None:
+    items = Items(10)
+    index = items.add("a")
+    items.describe("a", "Old", ["x"])
+    items.describe("a", "New", ["y", "z", "y"])
+    assert items.title(index) == "New"
+    _, category, share = items.category_rows()
+    assert [items.categories[number] for number in category] == ["y", "z"]
+    assert share.tolist() == [0.5, 0.5]
+
+
+def test_many_categories_fit() -> None:
+    items = Items(10)
+    items.add("plain")
+    items.describe("many", "", [f"c{number}" for number in range(23)])
+    items.add("many")
+    item, category, share = items.category_rows()
+    assert set(item) == {2}
+    assert sorted(category) == list(range(23))
+    assert share.sum() == pytest.approx(1)
+
+
+def test_forgotten_item_is_inactive_until_described_anew() -> None:
+    items = Items(10)
+    index = items.add("a")
+    items.describe("a", "Title", ["x"])
+    items.forget("a")
+    assert not items.active()[index]
+    assert items.title(index) == ""
+    assert len(items.category_rows()[0]) == 0
+    assert items.add("a") == index
+    assert not items.active()[index]
+    items.describe("a", "Again", [])
+    assert items.active()[index]
+
+
+def test_item_may_be_forgotten_before_it_is_added() -> None:
+    items = Items(10)
+    items.forget("a")
+    items.add("a")
+    assert items.active().tolist() == [False, False]
+
+
+def test_version_changes_with_what_may_be_predicted_only() -> None:
+    items = Items(10)
+    items.add("a")
+    assert items.version == 0
+    items.describe("a", "", ["x"])
+    described = items.version
+    assert described > 0
+    items.describe("unknown", "", ["x"])
+    assert items.version == described
+    items.forget("a")
+    assert items.version > described
+
+
+def test_digest_depends_on_order_and_boundaries() -> None:
+    def digest(*names: str) -> str:
+        items = Items(10)
+        for name in names:
+            items.add(name)
+        return items.digest(len(names))
+
+    assert digest("a", "b") == digest("a", "b")
+    assert len({digest("a", "b"), digest("b", "a"), digest("ab"), digest("a"), digest()}) == 5
+
+
+def test_digest_of_a_prefix_outlives_growth() -> None:
+    items = Items(10)
+    items.add("a")
+    before = items.digest(1)
+    items.add("b")
+    assert items.digest(1) == before
+    with pytest.raises(ValueError, match="3 items"):
+        items.digest(3)
+
+
+def test_tables_grow_with_the_items() -> None:
+    items = Items(5000)
+    for number in range(3000):
+        items.add(str(number))
+    items.describe("2999", "Last", ["x"])
+    assert items.active().sum() == 3000
+    assert items.category_rows()[0].tolist() == [3000]
+
+
+def test_threads_that_add_the_same_ids_agree() -> None:
+    items = Items(2000)
+    results: list[list[int]] = []
+
+    def add_all() -> None:
+        results.append([items.add(str(number)) for number in range(1000)])
+
+    threads = [threading.Thread(target=add_all) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(items) == 1000
+    assert all(result == results[0] for result in results)
+    assert np.unique(results[0]).size == 1000

@@ -1,0 +1,193 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models.config import ModelConfig
+from models.data.events import EventBatch
+from models.data.user_state import new_memory
+from models.inference.engine import Engine
+from models.items.vocabulary import Items
+from models.metrics.popularity_baseline import DecayedPopularity
+from models.metrics.prequential_sample import Sample, draw
+from models.network.interest_network import InterestNetwork
+from models.network.weights import Weights
+
+MakeBatch = Callable[..., EventBatch]
+
+
+def noisy(config: ModelConfig) -> Weights:
+    weights = InterestNetwork(config).snapshot(1)
+    generator = torch.Generator().manual_seed(2)
+    return Weights(1, {n: t + 0.3 * torch.randn(t.shape, generator=generator) for n, t in weights.tensors.items()})
+
+
+def settled(config: ModelConfig, items: Items, make_batch: MakeBatch) -> tuple[Engine, NDArray[np.void]]:
+    """An engine after three batches, in which no item beyond 24 came."""
+    engine, memory = Engine(config, items), new_memory(config, 9)
+    engine.update(noisy(config))
+    for seed in range(3):
+        memory = engine.step(make_batch(60, 9, items=24, seed=seed), memory).memory
+    return engine, memory
+
+
+def sampled(engine: Engine, batch: EventBatch, memory: NDArray[np.void]) -> Sample:
+    sample = engine.step(batch, memory).sample
+    assert sample is not None
+    return sample
+
+
+def columns(sample: Sample) -> NDArray[np.float64]:
+    return np.stack([sample.rank, sample.log_p, sample.popular_rank, sample.popular_log_p])
+
+
+def test_every_event_with_an_item_is_drawn_as_often_as_any_other() -> None:
+    random, times = np.random.default_rng(0), 4000
+    item = np.array([3, 0, 9, 9, 1, 0, 2, 7, 7, 30, 4])
+    drawn = np.zeros(len(item))
+    for _ in range(times):
+        batch = EventBatch(np.zeros(11, np.int64), item, np.ones(11, np.int64), random.integers(0, 2**45, 11))
+        event = draw(batch, 32)
+        assert len(np.unique(event)) == 3  # a quarter of eleven
+        drawn[event] += 1
+    assert not drawn[item == 0].any()
+    np.testing.assert_allclose(drawn[item > 0] / times, 3 / 9, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("events", "most", "count"), [(1, 32, 1), (40, 32, 10), (1000, 32, 32), (1000, 0, 0), (0, 9, 0)]
+)
+def test_as_many_are_drawn_as_said(make_batch: MakeBatch, events: int, most: int, count: int) -> None:
+    batch = make_batch(events, 5, seed=3)
+    event = draw(batch, most)
+    assert len(event) == count
+    assert (np.diff(event) > 0).all()
+    assert (batch.item[event] > 0).all()
+    np.testing.assert_array_equal(event, draw(batch, most))
+
+
+@pytest.mark.parametrize("repeats", ["allow", "filter"])
+@pytest.mark.parametrize("experts", [True, False])
+def test_a_sample_is_what_score_says_before_the_batch(
+    config: ModelConfig, items: Items, make_batch: MakeBatch, repeats: Literal["allow", "filter"], experts: bool
+) -> None:
+    config = replace(config, repeats=repeats, experts=experts, seen_bits=64)
+    engine, memory = settled(config, items, make_batch)
+    batch = make_batch(80, 9, seed=5)
+    before = engine.score(batch, memory, known=24)
+    sample = sampled(engine, batch, memory)
+    np.testing.assert_array_equal(sample.rank, before.rank[sample.event])
+    np.testing.assert_allclose(sample.log_p, before.log_p[sample.event], rtol=1e-5)
+    new = batch.item[sample.event] > 24
+    assert new.any()
+    assert np.isinf(columns(sample)[:, new]).all()
+    assert np.isfinite(columns(sample)[:, ~new]).any(1).all()
+
+
+@pytest.mark.parametrize("repeats", ["allow", "filter"])
+def test_popularity_is_that_of_the_definition_on_the_same_events(
+    config: ModelConfig, items: Items, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
+) -> None:
+    config = replace(config, repeats=repeats)
+    engine, memory = settled(config, items, make_batch)
+    popularity = DecayedPopularity()
+    had: dict[int, set[int]] = {user: set() for user in range(9)}
+    for seed in range(3):
+        batch = make_batch(60, 9, items=24, seed=seed)
+        for user, item in zip(batch.user.tolist(), batch.item.tolist(), strict=True):
+            had[user].add(item)
+        for item in batch.item[np.argsort(batch.time_ms, kind="stable")]:
+            popularity.observe(np.array([item]))
+    batch = make_batch(80, 9, items=24, seed=5)
+    sample = sampled(engine, batch, memory)
+    for place, event in enumerate(sample.event.tolist()):
+        user, item = int(batch.user[event]), int(batch.item[event])
+        earlier = batch.item[:event][batch.user[:event] == user].tolist()
+        seen = sorted({*had[user], *earlier} - {0}) if repeats == "filter" else []
+        assert sample.popular_rank[place] == popularity.rank(item, np.array(seen, np.int64))
+        if item in seen:
+            assert sample.popular_log_p[place] == sample.log_p[place] == -np.inf
+            continue
+        weights = popularity.weights(25)
+        weights[[0, *seen]] = 0
+        assert sample.popular_log_p[place] == pytest.approx(np.log(weights[item] / weights.sum()))
+
+
+def test_items_that_are_never_predicted_are_misses_for_both(config: ModelConfig, items: Items) -> None:
+    engine, memory = Engine(config, items), new_memory(config, 2)
+    memory = engine.step(EventBatch(*(np.array(each) for each in ([0], [7], [1], [0]))), memory).memory
+    items.forget("i6")
+    sample = sampled(engine, EventBatch(*(np.array(each) for each in ([1], [7], [1], [1000]))), memory)
+    assert columns(sample).ravel().tolist() == [np.inf, -np.inf, np.inf, -np.inf]
+
+
+def test_nothing_that_comes_later_in_the_batch_changes_the_sample(
+    config: ModelConfig, items: Items, make_batch: MakeBatch
+) -> None:
+    """Other items come after each sampled event, of any user: what was said of it stays."""
+    found = []
+    for shift in (0, 7):
+        engine, memory = settled(config, items, make_batch)
+        batch = make_batch(40, 40, seed=5)  # one event per user, mostly
+        alone = np.bincount(batch.user, minlength=40)[batch.user] == 1
+        event = draw(batch, 32)
+        item = batch.item.copy()
+        others = np.setdiff1d(np.flatnonzero(item), event)
+        item[others] = (item[others] + shift) % 24 + 1
+        memory = np.concatenate([memory, new_memory(config, 31)])
+        sample = sampled(engine, EventBatch(batch.user, item, batch.type, batch.time_ms), memory)
+        np.testing.assert_array_equal(sample.event, event)
+        found.append(columns(sample)[:, alone[event]])
+    assert found[0].shape[1] > 2
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize("experts", [True, False])
+def test_predictions_are_those_of_an_engine_that_scores_nothing(
+    config: ModelConfig, items: Items, make_batch: MakeBatch, experts: bool
+) -> None:
+    """With experts the mixer learns from the sample; at its first step it has not learnt yet."""
+    found = []
+    for events in (32, 0):
+        each = replace(config, experts=experts, sampled_events=events)
+        engine, memory = Engine(each, items), new_memory(each, 9)
+        engine.update(noisy(each))
+        for seed in range(1 if experts else 4):
+            step = engine.step(make_batch(60, 9, seed=seed), memory)
+            memory = step.memory
+        assert (step.sample is None) == (events == 0)
+        found.append(step.predictions)
+    np.testing.assert_array_equal(found[0].item, found[1].item)
+    np.testing.assert_array_equal(found[0].item_p, found[1].item_p)
+
+
+def test_a_batch_without_items_has_no_sample(config: ModelConfig, items: Items) -> None:
+    batch = EventBatch(np.zeros(9, np.int64), np.zeros(9, np.int64), np.ones(9, np.int64), np.arange(9))
+    assert Engine(config, items).step(batch, new_memory(config, 1)).sample is None
+
+
+@pytest.mark.parametrize("experts", [True, False])
+def test_a_restored_engine_scores_as_before(
+    config: ModelConfig, items: Items, make_batch: MakeBatch, experts: bool
+) -> None:
+    config = replace(config, experts=experts)
+    engine, memory = settled(config, items, make_batch)
+    other = Engine(config, items)
+    other.update(noisy(config))
+    other.restore(engine.experts())
+    batch = make_batch(60, 9, seed=4)
+    np.testing.assert_array_equal(columns(sampled(engine, batch, memory)), columns(sampled(other, batch, memory)))
+
+
+def test_counts_of_a_model_without_experts_are_a_start_for_one_with(
+    config: ModelConfig, items: Items, make_batch: MakeBatch
+) -> None:
+    engine, memory = settled(replace(config, experts=False), items, make_batch)
+    other = Engine(config, items)
+    other.restore(engine.experts())
+    sample, expected = (sampled(each, make_batch(60, 9, seed=4), memory) for each in (other, engine))
+    np.testing.assert_array_equal(sample.popular_rank, expected.popular_rank)

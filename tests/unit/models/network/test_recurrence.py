@@ -1,0 +1,137 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models.config import ModelConfig
+from models.data.events import EVENT_TYPES, EventBatch
+from models.data.user_state import new_memory
+from models.errors import UnknownItemError
+from models.inference.engine import Engine
+from models.items.content import ItemContent
+from models.items.vocabulary import Items
+from models.network.interest_network import InterestNetwork
+from models.network.weights import Weights
+
+_USERS = 4
+_FP16 = 2e-3
+"""Rounding of h, c to fp16 and of sums to fp32; states here are below 1"""
+
+
+def engine_of(config: ModelConfig, scale: float = 0.3) -> Engine:
+    """Weights in which nothing is zero, 20 items, texts read."""
+    items = Items(100, ItemContent(config))
+    for number in range(20):
+        items.describe(f"i{number}", f"Title {number}", [])
+        items.add(f"i{number}")
+    weights = InterestNetwork(config).snapshot(1)
+    generator = torch.Generator().manual_seed(1)
+    noise = {name: scale * torch.randn(t.shape, generator=generator) for name, t in weights.tensors.items()}
+    engine = Engine(config, items)
+    engine.update(Weights(1, {name: t + noise[name] for name, t in weights.tensors.items()}))
+    return engine
+
+
+def life_of(counts: list[int], seed: int, after_ms: int = 0) -> EventBatch:
+    """So many events of each user, of all kinds, some with a value, those without an item with a text.
+
+    A text about an item would change that item's vector, and with it what its earlier events are.
+    """
+    random, total = np.random.default_rng(seed), sum(counts)
+    value = random.uniform(-5, 5, total).astype(np.float32)
+    value[random.random(total) < 0.5] = np.nan
+    item = random.integers(0, 21, total) * (random.random(total) < 0.7)
+    return EventBatch(
+        np.repeat(np.arange(len(counts)), counts),
+        item,
+        random.integers(0, len(EVENT_TYPES), total),
+        after_ms + random.integers(0, 10**9, total),
+        value=value,
+        text=[f"word{place % 7}" if one == 0 else "" for place, one in enumerate(item.tolist())],
+    )
+
+
+def states(memory: NDArray[np.void]) -> NDArray[np.float32]:
+    return np.concatenate([memory["h"], memory["c"]], 1).astype(np.float32)
+
+
+@given(st.lists(st.integers(0, 5), min_size=_USERS, max_size=_USERS), st.integers(0, 1000), st.integers(1, 2))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_the_ring_holds_whole_is_rebuilt_as_it_was(
+    config: ModelConfig, counts: list[int], seed: int, layers: int
+) -> None:
+    engine = engine_of(replace(config, layers=layers))
+    batch = life_of(counts, seed)
+    memory = engine.step(batch, new_memory(engine.config, _USERS)).memory
+    found = engine.rebuild(memory)
+    np.testing.assert_allclose(states(found), states(memory), atol=_FP16)
+    for name in set(memory.dtype.names or ()) - {"h", "c"}:
+        np.testing.assert_array_equal(found[name], memory[name])
+    assert not states(found)[np.array(counts) == 0].any()
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_of_longer_lives_the_last_events_are_rebuilt_from_nothing(config: ModelConfig, seed: int) -> None:
+    engine = engine_of(config)
+    before = engine.step(life_of([3, 7, 12, 1], seed), new_memory(config, _USERS)).memory
+    last = life_of([config.ring] * _USERS, seed + 1, after_ms=10**9)
+    whole = engine.step(last, before).memory
+    before["h"], before["c"] = 0, 0
+    expected = engine.step(last, before).memory
+    np.testing.assert_allclose(states(engine.rebuild(whole)), states(expected), atol=_FP16)
+    assert np.abs(states(whole) - states(expected)).max() > _FP16
+
+
+def test_many_rows_are_rebuilt_as_each_alone(config: ModelConfig) -> None:
+    engine = engine_of(config)
+    random = np.random.default_rng(0)
+    memory = engine.step(life_of(random.integers(0, 9, 1200).tolist(), 0), new_memory(config, 1200)).memory
+    whole = engine.rebuild(memory)
+    for row in (0, 511, 512, 1199):
+        np.testing.assert_allclose(states(whole[[row]]), states(engine.rebuild(memory[[row]])), atol=_FP16)
+
+
+def test_a_stored_state_that_is_not_finite_is_rebuilt_from_the_ring(config: ModelConfig) -> None:
+    engine = engine_of(config)
+    memory = engine.step(life_of([4, 5, 3, 0], 1), new_memory(config, _USERS)).memory
+    broken = memory.copy()
+    broken["h"][1, 2], broken["c"][2, 0], broken["h"][3] = np.nan, np.inf, -np.inf
+    then = life_of([1, 1, 1, 1], 2, after_ms=10**9)
+    expected, step = engine.step(then, memory), engine.step(then, broken)
+    np.testing.assert_allclose(states(step.memory), states(expected.memory), atol=2 * _FP16)
+    np.testing.assert_allclose(engine.score(then, broken).log_p, engine.score(then, memory).log_p, atol=0.01)
+    assert step.refused.tolist() == [1, 2, 3]
+    assert np.isnan(broken["h"][1, 2])
+    np.testing.assert_allclose(states(engine.rebuild(broken)), states(memory), atol=_FP16)
+
+
+def test_what_cannot_be_rebuilt_begins_from_zero(config: ModelConfig) -> None:
+    engine = engine_of(config)
+    memory = engine.step(life_of([3, 3, 3, 3], 1), new_memory(config, _USERS)).memory
+    weights = InterestNetwork(config).snapshot(2)
+    weights.tensors["lstm.weight_ih_l0"][:] = 1e38  # inf from the input …
+    weights.tensors["lstm.weight_hh_l0"][:] = -3e38  # … less inf from the state
+    weights.tensors["item"][:] = 1e38
+    engine.update(weights)
+    assert not states(engine.rebuild(memory)).any()
+
+
+def test_a_row_of_an_unknown_item_is_not_rebuilt(config: ModelConfig) -> None:
+    memory = new_memory(config, 1)
+    memory["ring_item"][0, 0], memory["steps"] = 77, 1
+    with pytest.raises(UnknownItemError, match="77"):
+        engine_of(config).rebuild(memory)
+
+
+def test_rows_may_be_kept_wider_than_in_fp16(config: ModelConfig) -> None:
+    engine, narrow = engine_of(config), new_memory(config, _USERS)
+    fields = [(name, "<f4" if name in ("h", "c") else kind, *shape) for name, kind, *shape in narrow.dtype.descr]
+    batch = life_of([3, 3, 3, 3], 1)
+    wide, rounded = engine.step(batch, np.zeros(_USERS, fields)).memory, engine.step(batch, narrow).memory
+    np.testing.assert_array_equal(wide["h"].astype(np.float16), rounded["h"])
+    assert (wide["h"] != rounded["h"]).any()

@@ -1,0 +1,163 @@
+import math
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy
+
+from models.config import ModelConfig
+from models.data.events import TYPE_WEIGHT, type_index
+from models.network.interest_network import InterestNetwork
+from models.training.loss import Competitors, gradients
+from models.training.replay_buffer import TrainingWindows
+from tests.unit.models.sequences import steps_of
+
+_KNOWN = 40
+
+Objective = Literal["softmax", "sigmoid", "degree"]
+
+
+def windows(seed: int = 0, repeats: bool = False) -> TrainingWindows:
+    random = np.random.default_rng(seed)
+    item = random.permutation(_KNOWN)[:15].reshape(3, 5) + 1
+    length = np.array([5, 4, 2])
+    if repeats:
+        item[0, 4], item[1, 3] = item[0, 1], item[1, 2]
+    item[np.arange(5) >= length[:, None]] = 0
+    kind = random.integers(0, 11, (3, 5))
+    gap = random.integers(0, 32, (3, 5))
+    return TrainingWindows(steps_of(item, kind, gap), length, length, np.array([False, True, True]))
+
+
+def active(*inactive: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    mask = np.ones(_KNOWN + 1, dtype=np.bool_)
+    mask[[0, *inactive]] = False
+    return mask
+
+
+def expected_loss(network: InterestNetwork, given: TrainingWindows, mask: list[int], filtered: bool) -> torch.Tensor:
+    """The definition, one target after another."""
+    objective = network.config.objective
+    run = network.interests(network.item, given.steps.tensors(torch.device("cpu")))
+    total, weights = torch.zeros(()), 0.0
+    for row, at in zip(*given.targets(), strict=True):
+        target = int(given.item[row, at])
+        if target in mask:
+            continue
+        open_ = torch.ones(_KNOWN + 1, dtype=torch.bool)
+        open_[[0, *mask]] = False
+        if filtered:
+            open_[given.item[row, :at]] = False
+        matched = (run.interest[row, at] @ network.item.T)[: _KNOWN + 1]
+        score, came = matched + network.item_bias[: _KNOWN + 1], torch.arange(_KNOWN + 1) == target
+        others, extra = open_ & ~came, torch.zeros(())
+        if objective == "sigmoid":
+            chance = (score - math.log(1 + int(others.sum()))).sigmoid()
+            extra = binary_cross_entropy(chance[open_], came[open_].float(), reduction="sum")
+            score = score.detach()
+        if network.log_scale is not None:
+            extra = (1 - matched[target]) ** 2 + 10 * (matched[others] ** 2).mean()
+            score = network.log_scale.exp() * matched.detach() + network.item_bias[: _KNOWN + 1]
+        weight = float(TYPE_WEIGHT[given.steps.type[row, at]])
+        p = score.masked_fill(~open_, -torch.inf).softmax(0)[target]
+        repeatable = [step for step in range(at) if given.item[row, step] not in mask]
+        if run.copy_score is not None and run.gate is not None and repeatable:
+            share = run.copy_score[row, at][repeatable].softmax(0)
+            gate, same = run.gate[row, at].sigmoid(), given.item[row, repeatable] == target
+            p = (1 - gate) * p + gate * share[torch.from_numpy(same)].sum()
+        total, weights = total + weight * (extra - p.log()), weights + weight
+    return total / weights
+
+
+@pytest.mark.parametrize("objective", ["softmax", "sigmoid", "degree"])
+@pytest.mark.parametrize("repeats", ["allow", "filter"])
+@pytest.mark.parametrize("inactive", [[], [3, 4, 5, 6]])
+def test_loss_and_gradients_are_those_of_the_definition(
+    objective: Objective, repeats: Literal["allow", "filter"], inactive: list[int]
+) -> None:
+    config = replace(ModelConfig(width=8, hidden=12, ring=5), repeats=repeats, objective=objective)
+    network = InterestNetwork(config)
+    with torch.no_grad():  # degrees and biases that differ, as in a network that has learnt
+        network.item.mul_(5)
+        network.item_bias.copy_(torch.linspace(-1, 1, network.rows))
+    given = windows(repeats=repeats == "allow")
+    found = gradients(network, given, Competitors.all(active(*inactive)))
+    assert found is not None
+    loss = expected_loss(network, given, inactive, repeats == "filter")
+    assert found.loss == pytest.approx(loss.item(), rel=1e-5)
+    named = list(network.named_parameters())
+    asked = torch.autograd.grad(loss, [parameter for _, parameter in named], allow_unused=True)
+    # Nobody has a value or a text here.
+    wanted = {name: gradient for (name, _), gradient in zip(named, asked, strict=True) if gradient is not None}
+    assert {name for name, _ in named} - set(wanted) == {"value", "text.weight", "content.weight"}
+    assert {change.name for change in found.changes} == set(wanted)
+    for change in found.changes:
+        torch.testing.assert_close(change.gradient, wanted[change.name][change.rows], rtol=1e-3, atol=1e-5)
+
+
+def test_a_network_that_knows_nothing_gives_every_item_the_same_small_chance(config: ModelConfig) -> None:
+    network = InterestNetwork(replace(config, objective="sigmoid"))
+    with torch.no_grad():
+        network.item.zero_()
+    given = windows()
+    given.item[:, 1:] = 0  # so that the first event of two users is all there is to learn, of 40 items
+    found = gradients(network, given, Competitors.all(active()))
+    assert found is not None
+    own, others = -math.log(1 / 40), -39 * math.log(39 / 40)
+    assert found.loss == pytest.approx(own + others + math.log(40), rel=1e-4)
+
+
+@pytest.mark.parametrize("objective", ["softmax", "sigmoid", "degree"])
+def test_sampled_loss_is_the_full_one_on_average(config: ModelConfig, objective: Objective) -> None:
+    network = InterestNetwork(replace(config, objective=objective))
+    with torch.no_grad():
+        network.item.mul_(10)
+    full = gradients(network, windows(), Competitors.all(active(9)))
+    random = np.random.default_rng(0)
+    q = random.random(_KNOWN) + 0.05
+    q /= q.sum()
+    losses, rows = [], np.zeros((_KNOWN + 1, config.width))
+    for _ in range(300):
+        drawn = random.choice(_KNOWN, 2000, p=q)
+        sample = Competitors.sampled(drawn + 1, q[drawn], windows().item.ravel(), active(9))
+        found = gradients(network, windows(), sample)
+        assert found is not None
+        losses.append(found.loss)
+        change = found.changes[0]
+        assert isinstance(change.rows, torch.Tensor)
+        rows[change.rows.numpy()] += change.gradient.numpy() / 300
+    assert full is not None
+    assert np.mean(losses) == pytest.approx(full.loss, rel=0.005)
+    wanted = full.changes[0].gradient
+    np.testing.assert_allclose(rows, wanted, atol=0.04 * float(wanted.abs().max()))
+
+
+def test_sampled_step_touches_only_its_rows(config: ModelConfig) -> None:
+    network = InterestNetwork(config)
+    sample = Competitors.sampled(np.array([30, 31]), np.array([0.5, 0.5]), windows().item.ravel(), active())
+    found = gradients(network, windows(), sample)
+    assert found is not None
+    touched = found.changes[0].rows
+    assert isinstance(touched, torch.Tensor)
+    assert set(touched.tolist()) == {0, 30, 31, *windows().item.ravel().tolist()}
+
+
+def test_heavier_types_pull_harder(config: ModelConfig) -> None:
+    network = InterestNetwork(config)
+    given = windows()
+    given.steps.type[:] = type_index("view")
+    even = gradients(network, given, Competitors.all(active()))
+    given.steps.type[0, 4] = type_index("purchase")
+    skewed = gradients(network, given, Competitors.all(active()))
+    assert even is not None
+    assert skewed is not None
+    target = given.item[0, 4]
+    assert -skewed.changes[1].gradient[target] > -even.changes[1].gradient[target] > 0
+
+
+def test_no_target_no_loss(config: ModelConfig) -> None:
+    given = windows()
+    given.item[:] = 0
+    assert gradients(InterestNetwork(config), given, Competitors.all(active())) is None

@@ -1,0 +1,100 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from aiokafka.structs import TopicPartition
+from jsonschema import Draft202012Validator
+
+from models.metrics.prequential_sample import Sample
+from streams.errors import StreamError
+from streams.schema import quality
+from streams.schema.json_schema import schemas
+from streams.schema.quality import QualityMeter, read_quality, sentence
+
+SAMPLE = Sample(
+    np.arange(4),
+    np.array([1, 4, 20, np.inf]),
+    np.array([-0.5, -1.0, -3.0, -np.inf]),
+    np.array([2, 50, 60, np.inf]),
+    np.array([-2.0, -6.0, -7.0, -np.inf]),
+)
+
+
+@pytest.fixture
+def meter() -> QualityMeter:
+    return QualityMeter("quality", "group-1")
+
+
+def value(meter: QualityMeter) -> dict[str, Any]:
+    record = meter.news()
+    assert record is not None
+    assert record.key == b"group-1"
+    assert record.value is not None
+    assert read_quality(record.value) == meter.quality() or abs(read_quality(record.value).at - meter.quality().at) < 99
+    found: dict[str, Any] = json.loads(record.value)
+    return found
+
+
+def test_a_record_tells_what_the_committed_steps_scored(meter: QualityMeter) -> None:
+    meter.add(30, SAMPLE, 6)
+    meter.add(5, None, 7)
+    found = value(meter)
+    assert found.pop("at") > 1_700_000_000_000
+    assert found == {
+        "schema_version": 1,
+        "worker": "group-1",
+        "model_version": "m7",
+        "events": 35,
+        "scored": 4,
+        "window": 4,
+        "possible": 3,
+        "recall_at_10": 0.5,
+        "mrr": pytest.approx((1 + 0.25 + 0.05) / 4),
+        "log_loss": 1.5,
+        "popularity": {"recall_at_10": 0.25, "mrr": pytest.approx((0.5 + 0.02 + 1 / 60) / 4, abs=1e-5), "log_loss": 5},
+    }
+    assert meter.place == TopicPartition("quality", 0)
+
+
+def test_what_is_written_is_valid_from_the_first_event_on(meter: QualityMeter) -> None:
+    validator = Draft202012Validator(schemas()["interest-quality"])
+    meter.add(3, None, 0)
+    nothing = value(meter)
+    assert (nothing["recall_at_10"], nothing["popularity"]["log_loss"]) == (None, None)
+    validator.validate(nothing)
+    meter.add(30, SAMPLE, 1)
+    found = value(meter)
+    validator.validate(found)
+    for field in found:
+        without = {name: found[name] for name in found if name != field}
+        assert validator.is_valid(without) == (field == "schema_version")
+    assert not validator.is_valid(found | {"recall_at_10": 1.5})
+
+
+def test_a_record_is_due_once_in_an_interval_and_only_with_news(
+    meter: QualityMeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert meter.news() is None
+    meter.add(1, SAMPLE, 1)
+    assert meter.due() is None  # the interval begins with the worker
+    monkeypatch.setattr(quality, "INTERVAL_S", 0.0)
+    assert meter.due() is not None
+    assert meter.due() is not None  # until it is committed
+    meter.written()
+    assert meter.due() is None
+    assert meter.news() is None
+    meter.add(1, None, 1)
+    assert meter.due() is not None
+
+
+def test_a_sentence_has_all_means_and_a_dash_for_none(meter: QualityMeter) -> None:
+    assert "recall@10 - (- decayed popularity), MRR - (-), log-loss - (-) over 0 events" in sentence(meter.quality())
+    meter.add(30, SAMPLE, 1)
+    expected = "recall@10 0.500 (0.250 decayed popularity), MRR 0.325 (0.134), log-loss 1.500 (5.000) over 4 events"
+    assert sentence(meter.quality()) == expected
+
+
+def test_what_is_no_record_of_quality_is_an_error_of_ours() -> None:
+    with pytest.raises(StreamError, match="quality topic is none"):
+        read_quality(b'{"worker": 1}')

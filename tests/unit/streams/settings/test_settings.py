@@ -1,0 +1,196 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from streams.errors import SettingsError
+from streams.settings.sections import KafkaSettings, TopicSettings
+from streams.settings.settings import ENVIRONMENT_PREFIX, Settings, load_settings, recipe_settings
+
+
+@pytest.fixture(autouse=True)
+def _empty_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def faults(file: Path | None = None, *overrides: str, recipe: str | None = None) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as error:
+        load_settings(file, overrides, recipe)
+    return error.value.faults
+
+
+def source_of(settings: Settings, key: str) -> str:
+    return next(row.source for row in settings.explain() if row.key == key)
+
+
+def test_without_any_source_every_value_is_a_default() -> None:
+    settings = load_settings()
+    assert settings == Settings()
+    assert {row.source for row in settings.explain()} == {"default"}
+
+
+def test_a_later_source_wins_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[kafka]\ngroup_id = "file"\nfetch_max_wait_ms = 11\n[topics]\npartitions = 3\n')
+    monkeypatch.setenv("INTEREST_KAFKA__GROUP_ID", "environment")
+    monkeypatch.setenv("INTEREST_TOPICS__PARTITIONS", "4")
+    settings = load_settings(file, ["topics.partitions=5", "topics.partitions=6"])
+    assert (settings.kafka.fetch_max_wait_ms, settings.kafka.group_id, settings.topics.partitions) == (
+        11,
+        "environment",
+        6,
+    )
+    assert source_of(settings, "kafka.fetch_max_wait_ms") == str(file)
+    assert source_of(settings, "kafka.group_id") == "environment variable INTEREST_KAFKA__GROUP_ID"
+    assert source_of(settings, "topics.partitions") == "--set topics.partitions"
+    assert source_of(settings, "worker.cache_mb") == "default"
+
+
+def test_every_other_source_wins_over_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("interest.toml").write_text("[model]\nlayers = 3\n")
+    monkeypatch.setenv("INTEREST_MODEL__EXPERTS", "true")
+    settings = load_settings(None, ["model.hidden=96"], "horizon")
+    model = settings.model
+    assert (model.layers, model.experts, model.hidden, model.attention) == (3, True, 96, False)
+    assert source_of(settings, "model.layers") == "interest.toml"
+    assert source_of(settings, "model.attention") == "recipe horizon"
+    assert recipe_settings("horizon").model.layers == 2
+
+
+def test_a_wrong_recipe_names_all_of_them() -> None:
+    (fault,) = faults(recipe="horizont")
+    assert fault.startswith("--recipe horizont: there is no such recipe, there are default, fusion, fusion-scaled, ")
+    with pytest.raises(SettingsError, match="there are default, "):
+        recipe_settings("../recipes/fusion")
+
+
+def test_what_is_good_only_beside_another_value_is_judged_beside_it() -> None:
+    assert load_settings(None, ["model.fusion=gate", "model.width=32", "model.hidden=32"]).model.hidden == 32
+    assert load_settings(None, ["model.width=32", "model.hidden=32"], "fusion").model.fusion == "gate"
+    (fault,) = faults(None, "model.width=32", recipe="fusion")
+    assert fault.startswith("recipe fusion: model.fusion = 'gate': model.fusion = gate needs model.width")
+    assert [fault.partition(":")[0] for fault in faults(None, "model.width=0", recipe="fusion")] == [
+        "recipe fusion",
+        "--set model.width",
+    ]
+
+
+def test_interest_toml_of_the_working_folder_is_read() -> None:
+    Path("interest.toml").write_text("[worker]\ncache_mb = 7\n[kafka]\n")
+    settings = load_settings()
+    assert settings.worker.cache_mb == 7
+    assert source_of(settings, "worker.cache_mb") == "interest.toml"
+
+
+def test_a_named_file_replaces_the_one_of_the_working_folder(tmp_path: Path) -> None:
+    Path("interest.toml").write_text("[worker]\ncache_mb = 7\n")
+    (tmp_path / "other.toml").write_text("")
+    assert load_settings(tmp_path / "other.toml") == Settings()
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert [row.key for row in Settings().explain() if not row.help] == []
+
+
+def test_the_sections_of_the_model_are_validated_too() -> None:
+    settings = load_settings(overrides=["model.width=32", "model.dtype=bfloat16", "learning.rate=0.01"])
+    assert (settings.model.width, settings.model.dtype, settings.learning.rate) == (32, "bfloat16", 0.01)
+    assert faults(None, "model.width=0") == ("--set model.width: model.width = '0': model.width must be at least 1",)
+    assert "must be 'float32' or 'bfloat16'" in faults(None, "model.dtype=int8")[0]
+
+
+def test_an_unknown_key_names_source_key_and_what_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[kafka]\ngruop_id = "x"\n')
+    monkeypatch.setenv("INTEREST_KAFKA_GROUP_ID", "one underscore")
+    of_file, of_environment, of_override = faults(file, "worker.partitions=3")
+    assert of_file.startswith(f"{file}: unknown key kafka.gruop_id, did you mean kafka.group_id? (keys of kafka: ")
+    assert "bootstrap_servers, group_id, " in of_file
+    assert "variable INTEREST_KAFKA_GROUP_ID: " in of_environment
+    assert "did you mean INTEREST_KAFKA__GROUP_ID?" in of_environment
+    assert "(sections: kafka, topics, worker, items, model, learning, training, predictions)" in of_environment
+    assert of_override.startswith(
+        "--set worker.partitions: unknown key worker.partitions, did you mean topics.partitions?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "allowed"),
+    [
+        ("topics.partitions=0", "greater than or equal to 1"),
+        ("topics.partitions=many", "valid integer"),
+        ("topics.user_events=user events", "1 to 249 of A-Z a-z 0-9 . _ -"),
+        ("topics.user_events=..", "neither . nor .."),
+        ("kafka.group_id=" + "g" * 229, "1 to 228"),
+        ("kafka.bootstrap_servers=localhost", "host:port"),
+        ("worker.step_interval_s=nan", "finite"),
+        ("worker.step_max_events=1.5", "valid integer"),
+        ("predictions.per=users", "'user' or 'event'"),
+        ("items.capacity=0", "greater than or equal to 1"),
+        ("model.text=bert", "'hashed', 'none', 'static:NAME' or 'sentence:NAME'"),
+    ],
+)
+def test_a_bad_value_names_key_value_and_what_is_allowed(override: str, allowed: str) -> None:
+    (fault,) = faults(None, override)
+    key, value = override.split("=")
+    assert fault.startswith(f"--set {key}: {key} = {value!r}: ")
+    assert allowed in fault
+
+
+def test_a_bad_value_is_a_fault_even_where_a_later_source_hides_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEREST_WORKER__CACHE_MB", "lots")
+    (fault,) = faults(None, "worker.cache_mb=8")
+    assert fault.startswith("environment variable INTEREST_WORKER__CACHE_MB: worker.cache_mb = 'lots': must be")
+
+
+def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("interest.toml").write_text("[topics]\npartitions = 0\nreplicas = 3\n")
+    monkeypatch.setenv("INTEREST_ITEMS__CAPACITY", "-1")
+    assert len(faults(None, "kafka.group_id=", "nonsense")) == 5
+
+
+def test_values_that_are_good_alone_but_not_together_name_their_sources() -> None:
+    (fault,) = faults(None, "kafka.group_id=a", "topics.user_events=a-user-state-changelog")
+    assert fault.startswith("--set kafka.group_id, --set topics.user_events: ")
+    assert "'a-user-state-changelog' is the changelog's name" in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[kafka\n", "is not TOML"),
+        ("[kafka]\ngroup_id = '\udcff'\n", "is not TOML"),
+        ("kafka = 3\n", "unknown key kafka"),
+        ("[kafak]\n", "unknown key kafak"),
+    ],
+)
+def test_a_malformed_file_is_a_fault_that_names_it(text: str, expected: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_bytes(text.encode(errors="surrogateescape"))
+    (fault,) = faults(file)
+    assert fault.startswith(f"{file}: {expected}")
+
+
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
+    assert faults(tmp_path / "none.toml") == (f"{tmp_path / 'none.toml'}: can't be read: No such file or directory",)
+
+
+def test_settings_made_by_hand_are_validated() -> None:
+    with pytest.raises(ValueError, match="a name of its own"):
+        TopicSettings(user_events="same", item_index="same")
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        dataclasses.replace(Settings().kafka, session_timeout_s=0)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().kafka.group_id = "other"  # type: ignore[misc]
+
+
+def test_the_changelog_belongs_to_the_group() -> None:
+    assert Settings(kafka=KafkaSettings(group_id="shop")).changelog_topic == "shop-user-state-changelog"

@@ -1,0 +1,112 @@
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from models.config import LearnerConfig, ModelConfig
+from models.data.events import EventBatch
+from models.data.user_state import memory_fields
+from models.inference.engine import Engine
+from models.items.vocabulary import Items
+from models.network.weights import Weights
+from models.training.online import Learner
+from state.rows import RowLayout
+from streams.settings.sections import WorkerSettings
+from streams.worker.learner_thread import LearningThread
+
+MODEL = ModelConfig(width=8, hidden=8, ring=8)
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.published: list[Weights] = []
+        self.saved: list[Weights] = []
+        self.errors: list[BaseException] = []
+        items = Items(100)
+        for number in range(20):
+            items.add(f"i{number}")
+        self.learner = Learner(MODEL, LearnerConfig(events_per_step=8), items)
+        self.engine = Engine(MODEL, items)
+
+    def thread(self, share: float = 1.0) -> LearningThread:
+        settings = WorkerSettings(learning_share=share)
+        return LearningThread(
+            self.learner, self.published.append, self.saved.append, settings, on_error=self.errors.append
+        )
+
+    def observe(self, thread: LearningThread, events: int = 8) -> None:
+        rng = np.random.default_rng(0)
+        batch = EventBatch(
+            np.zeros(events, np.int64),
+            rng.integers(1, 20, events),
+            np.ones(events, np.int64),
+            np.arange(events, dtype=np.int64) * 1000,
+        )
+        rows = RowLayout(memory_fields(MODEL)).new(1)
+        thread.observe(batch, self.engine.step(batch, rows).memory)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)  # polled: the thread has nothing else to wait on
+
+
+def test_what_is_observed_is_learnt_published_and_saved_at_the_end(recorder: Recorder) -> None:
+    thread = recorder.thread()
+    thread.start(None)
+    recorder.observe(thread)
+    wait_for(lambda: len(recorder.published) > 1)
+    thread.stop()
+    assert not recorder.errors
+    assert [w.version for w in recorder.published] == sorted({w.version for w in recorder.published})
+    assert recorder.saved[-1].version == recorder.published[-1].version
+
+
+def test_learning_goes_on_from_the_given_weights(recorder: Recorder) -> None:
+    before = Weights(41, Recorder().learner.weights().tensors)
+    thread = recorder.thread()
+    thread.start(before)
+    thread.stop()
+    assert recorder.published[0].version == 41
+    assert not recorder.saved  # nothing was learnt: what is on disk is as good
+
+
+@pytest.mark.parametrize(("share", "behind_backlog", "rests"), [(0.25, False, 3), (0.5, False, 1), (0.5, True, 7)])
+def test_a_step_is_followed_by_the_rest_that_keeps_the_share(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, share: float, behind_backlog: bool, rests: int
+) -> None:
+    thread = recorder.thread(share)
+    thread.behind_backlog = behind_backlog
+    recorder.observe(thread)
+    # Two seconds for the step, by a clock that no other process slows down.
+    monkeypatch.setattr("streams.worker.learner_thread.time", SimpleNamespace(monotonic=iter([100.0, 102.0]).__next__))
+    rest_s = thread._learn()
+    assert thread.steps == 1
+    assert rest_s == pytest.approx(rests * 2)
+
+
+def test_an_error_ends_the_thread_loudly(recorder: Recorder) -> None:
+    raised = threading.Event()
+
+    def publish(_: Weights) -> None:
+        if raised.is_set():
+            raise OSError("disk full")
+        raised.set()
+
+    thread = LearningThread(
+        recorder.learner, publish, recorder.saved.append, WorkerSettings(learning_share=1.0), recorder.errors.append
+    )
+    thread.start(None)
+    recorder.observe(thread)
+    wait_for(lambda: recorder.errors)
+    assert str(recorder.errors[0]) == "disk full"
