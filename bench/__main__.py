@@ -18,7 +18,7 @@ from bench.quality.command import quality
 from bench.throughput.backlog import Backlog
 from bench.throughput.comparison import CONTENDERS, choose, compare
 from models.config import ModelConfig
-from models.data.user_state import memory_fields
+from models.data.user_state import user_state_fields
 from state.rows import RowLayout
 from streams.errors import KafkaStartError
 from streams.local_kafka.cluster import LocalKafka
@@ -75,7 +75,7 @@ def throughput(
                 servers,
                 contenders,
                 Backlog(events, users, skew, partitions),
-                RowLayout(memory_fields(ModelConfig())).size,
+                RowLayout(user_state_fields(ModelConfig())).size,
                 told,
             )
     except (BenchError, KafkaStartError) as error:

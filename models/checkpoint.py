@@ -26,7 +26,7 @@ from models.data.events import EVENT_TYPES
 from models.data.user_state import GAP_BUCKETS
 from models.errors import CheckpointError
 from models.experts.count_experts import counted
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES
 from models.network.weights import Weights
 from models.text.encoder import encoder
@@ -52,7 +52,7 @@ class Fault:
         return f"{self.path}: {self.reason}"
 
 
-def save(folder: Path, weights: Weights, config: ModelConfig, items: Items, keep: int = 3) -> Path:
+def save(folder: Path, weights: Weights, config: ModelConfig, items: ItemVocabulary, keep: int = 3) -> Path:
     """Folder of the new checkpoint; it appears whole or not at all, and the lowest versions beyond `keep` go.
 
     Only rows of known items are kept, so what is saved fits every register that continues this one.
@@ -98,7 +98,7 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: Items, keep
     return target
 
 
-def load(folder: Path, config: ModelConfig, items: Items) -> Weights | None:
+def load(folder: Path, config: ModelConfig, items: ItemVocabulary) -> Weights | None:
     """The newest undamaged weights; None where none were ever saved.
 
     CheckpointError where all are damaged (it names each), or where the newest undamaged ones were made for another
@@ -130,7 +130,7 @@ def item_ids(folder: Path) -> list[str]:
     return []
 
 
-def examine(folder: Path, config: ModelConfig, items: Items) -> tuple[Weights | None, list[Fault]]:
+def examine(folder: Path, config: ModelConfig, items: ItemVocabulary) -> tuple[Weights | None, list[Fault]]:
     """The newest undamaged weights, if any, and the damaged checkpoints that are newer; damage is no error here."""
     faults: list[Fault] = []
     for path in _newest_first(folder):
@@ -158,7 +158,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     return manifest, blobs
 
 
-def _fit(path: Path, manifest: dict[str, Any], config: ModelConfig, items: Items) -> None:
+def _fit(path: Path, manifest: dict[str, Any], config: ModelConfig, items: ItemVocabulary) -> None:
     differing = [
         f"{name} {manifest['shape'].get(name)} there, {value} here"
         for name, value in _shape(config).items()

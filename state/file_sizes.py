@@ -12,13 +12,13 @@ from pathlib import Path
 
 _MARK = struct.Struct("<?QQ")  # is a MANIFEST, file number, bytes
 
-FileMarks = dict[tuple[bool, int], int]
+FileSizes = dict[tuple[bool, int], int]
 """Length in bytes by (is a MANIFEST, file number); the other files are write-ahead logs."""
 
 
-def measure_files(folder: str | Path) -> FileMarks:
+def file_sizes(folder: str | Path) -> FileSizes:
     """The present length of each MANIFEST and each log in the folder; empty if there is no folder."""
-    marks: FileMarks = {}
+    marks: FileSizes = {}
     try:
         entries = os.scandir(folder)
     except FileNotFoundError:
@@ -36,17 +36,17 @@ def measure_files(folder: str | Path) -> FileMarks:
     return marks
 
 
-def pack_marks(marks: FileMarks) -> bytes:
-    """The marks as bytes, for `unpack_marks`."""
+def pack_sizes(marks: FileSizes) -> bytes:
+    """The marks as bytes, for `unpack_sizes`."""
     return b"".join(_MARK.pack(manifest, number, size) for (manifest, number), size in marks.items())
 
 
-def unpack_marks(packed: bytes) -> FileMarks:
-    """The marks that `pack_marks` packed."""
+def unpack_sizes(packed: bytes) -> FileSizes:
+    """The marks that `pack_sizes` packed."""
     return {(manifest, number): size for manifest, number, size in _MARK.iter_unpack(packed)}
 
 
-def find_shortened(marks: FileMarks, present: FileMarks) -> str | None:
+def find_shortened(marks: FileSizes, present: FileSizes) -> str | None:
     """What is wrong with the files `present` before an opening, given the marks of the last batch; None if nothing.
 
     A file that is gone proves nothing: RocksDB deletes a log once its rows are flushed.

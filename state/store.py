@@ -16,7 +16,7 @@ from typing import cast
 from rocksdict import AccessType, DbClosedError, Rdict, WriteBatch
 
 from state.errors import FolderInUseError, ReservedKeyError, StoreClosedError, StoreCorruptError, StoreError
-from state.file_sizes import FileMarks, find_shortened, measure_files, pack_marks, unpack_marks
+from state.file_sizes import FileSizes, file_sizes, find_shortened, pack_sizes, unpack_sizes
 from state.options import StoreMemory, reader_options, store_options
 
 _PROGRESS_KEY = b"\0progress"
@@ -39,7 +39,7 @@ class PartitionStore:
         self.position: int | None = None
         self.changelog_id: bytes | None = None
         self.offset_row: bytes | None = None
-        present = measure_files(folder)
+        present = file_sizes(folder)
         _refuse_headless(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _translated(folder):
@@ -90,7 +90,7 @@ class PartitionStore:
         with suppress(StoreClosedError), _translated(self.folder):
             self._db.close()
 
-    def _adopt(self, present: FileMarks) -> None:
+    def _adopt(self, present: FileSizes) -> None:
         """Takes over position, id and offset row, and marks the files that RocksDB has just begun."""
         with _translated(self.folder):
             packed: bytes | None = self._db.get(_PROGRESS_KEY)
@@ -104,7 +104,7 @@ class PartitionStore:
     def _write(self, batch: WriteBatch, position: int, changelog_id: bytes | None, offset_row: bytes | None) -> None:
         name, row = changelog_id or b"", offset_row or b""
         head = _PROGRESS.pack(position, len(name), len(row))
-        batch[_PROGRESS_KEY] = head + name + row + pack_marks(measure_files(self.folder))
+        batch[_PROGRESS_KEY] = head + name + row + pack_sizes(file_sizes(self.folder))
         with _translated(self.folder):
             self._db.write(batch)
         self.position, self.changelog_id, self.offset_row = position, changelog_id, offset_row
@@ -148,12 +148,12 @@ def _iterate(db: Rdict, folder: Path) -> Iterator[tuple[bytes, bytes]]:
         cursor.status()  # raises where damage, not the end, has stopped the cursor; items() would not tell
 
 
-def _unpack_progress(packed: bytes) -> tuple[int, bytes | None, bytes | None, FileMarks]:
+def _unpack_progress(packed: bytes) -> tuple[int, bytes | None, bytes | None, FileSizes]:
     position, name_length, row_length = _PROGRESS.unpack_from(packed)
     row_begin = _PROGRESS.size + name_length
     end = row_begin + row_length
     name, row = packed[_PROGRESS.size : row_begin], packed[row_begin:end]
-    return position, name or None, row or None, unpack_marks(packed[end:])
+    return position, name or None, row or None, unpack_sizes(packed[end:])
 
 
 def _refuse_headless(folder: Path) -> None:

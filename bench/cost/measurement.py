@@ -20,12 +20,12 @@ from models.data.events import EventBatch
 from models.data.user_state import Timeline
 from models.experts import mixture
 from models.experts.candidates import Candidates
-from models.experts.count_experts import Experts
+from models.experts.count_experts import CountExperts
 from models.inference import attribution, engine
 from models.inference.engine import Engine
 from models.items.reviews import Reviews
 from models.network.interest_network import InterestNetwork
-from models.network.item_embeddings import ItemTable
+from models.network.item_embeddings import ItemEmbeddings
 
 STAGES: Final = (
     Stage(Engine, "_catch_up", "follow weights, vocabulary, texts"),
@@ -44,7 +44,7 @@ STAGES: Final = (
     Stage(attribution, "shares", "explanation"),
     Stage(attribution, "heaviest", "explanation"),
     Stage(Engine, "_sample", "sample: some events scored, mixer learns", whole=True),
-    Stage(Experts, "observe", "counting"),
+    Stage(CountExperts, "observe", "counting"),
     Stage(engine, "mark", "items had"),
 )
 """The parts of a step; what is in none of them is a part, too: `REST`"""
@@ -107,7 +107,7 @@ def _step_cost(stand: Stand, size: int, rounds: int, clock: Clock, told: Told) -
     return StepCost(size, parts, cost[_WHOLE], {name: cost[name] for name in BESIDE})
 
 
-def _step(stand: Stand, stages: StageClock, batches: Batches, table: ItemTable) -> None:
+def _step(stand: Stand, stages: StageClock, batches: Batches, table: ItemEmbeddings) -> None:
     """One step taken apart, one that is not, and what lies beside."""
     row, batch = next(batches)
     memory = stand.rows[row]

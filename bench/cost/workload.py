@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch, type_index
 from models.data.seen_items import mark
-from models.data.user_state import Timeline, memory_fields
-from models.experts.count_experts import Experts
+from models.data.user_state import Timeline, user_state_fields
+from models.experts.count_experts import CountExperts
 from models.inference.engine import Engine
 from models.items.content import ItemContent
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
-from models.network.item_embeddings import ItemTable
-from models.training.online import Learner
+from models.network.item_embeddings import ItemEmbeddings
+from models.training.online import OnlineLearner
 from state.rows import RowLayout
 
 _CATEGORIES = 20
@@ -53,17 +53,17 @@ class Stand:
         self._chance = np.arange(1, workload.items + 1, dtype=np.float64) ** -_SKEW
         self._chance /= self._chance.sum()
         self.content = ItemContent(config)
-        self.items = Items(workload.items, self.content)
+        self.items = ItemVocabulary(workload.items, self.content)
         for number in range(workload.items):
             categories = [f"category-{(number + step) % _CATEGORIES}" for step in range(3)]
             self.items.describe(f"item-{number}", f"Item {number}", categories)
             self.items.add(f"item-{number}")
         self.engine = Engine(config, self.items)
         self.learning = LearnerConfig()
-        self.learner = Learner(config, self.learning, self.items)
-        self.waiting = Learner(config, self.learning, self.items)  # it never learns
+        self.learner = OnlineLearner(config, self.learning, self.items)
+        self.waiting = OnlineLearner(config, self.learning, self.items)  # it never learns
         self.engine.update(self.learner.weights())
-        self.layout = RowLayout(memory_fields(config))
+        self.layout = RowLayout(user_state_fields(config))
         self.rows = self.layout.new(workload.users)
         self._last = self._random.integers(1, workload.items + 1, workload.users)
         self._now_ms = _START_MS
@@ -86,16 +86,16 @@ class Stand:
         kind = np.full(size, type_index("review"))
         return EventBatch(np.arange(size), item, kind, np.full(size, self._now_ms), text=text)
 
-    def item_table(self) -> ItemTable:
+    def item_table(self) -> ItemEmbeddings:
         """An item table of its own, current."""
         network = InterestNetwork(self.engine.config, len(self.items) + 1).to(self.engine.device)
-        table = ItemTable(network.requires_grad_(False), self.content)
+        table = ItemEmbeddings(network.requires_grad_(False), self.content)
         table.refresh()
         return table
 
     def _live(self, config: ModelConfig) -> None:
         """Fill the rings: counted, but not predicted, which would take minutes."""
-        experts, users = Experts(config), np.arange(len(self.rows))
+        experts, users = CountExperts(config), np.arange(len(self.rows))
         item = np.stack([self._next(users) for _ in range(config.ring)], 1)  # [U, K]
         times = np.broadcast_to(_START_MS - _MINUTE_MS * np.arange(config.ring, 0, -1), item.shape)
         kind = np.full(item.size, type_index("click"))

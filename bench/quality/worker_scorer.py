@@ -9,11 +9,11 @@ from bench.quality.scorer import TOP, Scores, Told
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from models.data.event_log import Events
 from models.items.content import ItemContent
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
 from models.training.offline import Trainer
-from models.training.prequential_replay import Rehearsal
-from models.training.sequences import Lives
+from models.training.prequential_replay import PrequentialReplay
+from models.training.sequences import UserSequences
 
 
 class WorkerScorer:
@@ -37,7 +37,7 @@ class WorkerScorer:
         self._model = model
         self._training = training
         self._items = self._described()
-        self._worker = Rehearsal(model, learner, self._items, dataset.users, TOP)
+        self._worker = PrequentialReplay(model, learner, self._items, dataset.users, TOP)
         self._trained = 0  # events to come that the weights know
         self._known = 0
         self._shown = np.zeros((0, TOP), dtype=np.int64)
@@ -50,7 +50,7 @@ class WorkerScorer:
         self._register(items, int(events.item.max()))
         self._trained = int(len(events) * (1 - self._training.held_out_share))
         grouped = events.grouped()
-        lives = Lives(grouped.batch, grouped.order < self._trained, self._model, items.content)
+        lives = UserSequences(grouped.batch, grouped.order < self._trained, self._model, items.content)
         trainer = Trainer(self._model, self._training, items, lives)
         while not trainer.done:
             trainer.learn(told)
@@ -89,14 +89,14 @@ class WorkerScorer:
         """Weights and counts as they are now."""
         return self._worker.weights()
 
-    def _described(self) -> Items:
+    def _described(self) -> ItemVocabulary:
         dataset = self._dataset
-        items = Items(max(dataset.items, 1), ItemContent(self._model))
+        items = ItemVocabulary(max(dataset.items, 1), ItemContent(self._model))
         for item_id, title, categories in zip(dataset.item_ids, dataset.titles, dataset.categories, strict=True):
             if title or categories:
                 items.describe(item_id, title, categories)
         return items
 
-    def _register(self, items: Items, latest: int) -> None:
+    def _register(self, items: ItemVocabulary, latest: int) -> None:
         for item_id in self._dataset.item_ids[len(items) + 1 : latest + 1]:
             items.add(item_id)

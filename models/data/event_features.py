@@ -27,7 +27,7 @@ def value_buckets(value: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class EventFeatures:
     """Events of shape [...]."""
 
     item: NDArray[np.int64]
@@ -44,23 +44,23 @@ class Steps:
     def __len__(self) -> int:
         return len(self.item)
 
-    def __getitem__(self, at: Any) -> "Steps":
+    def __getitem__(self, at: Any) -> "EventFeatures":
         return self._each(lambda array: array[at])
 
-    def where(self, valid: NDArray[np.bool_]) -> "Steps":
+    def where(self, valid: NDArray[np.bool_]) -> "EventFeatures":
         """The same with zeros where not `valid` [...]."""
         return self._each(lambda array: np.where(valid if array.ndim == valid.ndim else valid[..., None], array, 0))
 
-    def flat(self) -> "Steps":
+    def flat(self) -> "EventFeatures":
         """The first two axes joined."""
         return self._each(lambda array: array.reshape(array.shape[0] * array.shape[1], *array.shape[2:]))
 
-    def put(self, at: Any, steps: "Steps") -> None:
+    def put(self, at: Any, steps: "EventFeatures") -> None:
         """Overwrite what is at `at`."""
         for field in fields(self):
             getattr(self, field.name)[at] = getattr(steps, field.name)
 
-    def tensors(self, device: torch.device) -> "StepTensors":
+    def tensors(self, device: torch.device) -> "FeatureTensors":
         """The same on the device."""
         at = np.flatnonzero(self.text.any(-1))
         text = np.zeros((0, BITS), np.float32)
@@ -71,26 +71,28 @@ class Steps:
             torch.from_numpy(each).to(device) for each in (self.item, self.type, self.gap, at, text)
         )
         value = torch.from_numpy(self.value).to(device, torch.long) if valued else None
-        return StepTensors(item, kind, gap, value, text_at, text_)
+        return FeatureTensors(item, kind, gap, value, text_at, text_)
 
     @staticmethod
-    def zeros(shape: tuple[int, ...], code_bytes: int) -> "Steps":
+    def zeros(shape: tuple[int, ...], code_bytes: int) -> "EventFeatures":
         """Steps without anything."""
         item, kind, gap = (np.zeros(shape, np.int64) for _ in range(3))
-        return Steps(item, kind, gap, np.zeros(shape, np.uint8), np.zeros((*shape, code_bytes), np.uint8))
+        return EventFeatures(item, kind, gap, np.zeros(shape, np.uint8), np.zeros((*shape, code_bytes), np.uint8))
 
     @staticmethod
-    def concatenate(parts: Sequence["Steps"]) -> "Steps":
+    def concatenate(parts: Sequence["EventFeatures"]) -> "EventFeatures":
         """All parts, one after the other along the first axis."""
-        return Steps(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Steps)))
+        return EventFeatures(
+            *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(EventFeatures))
+        )
 
-    def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "Steps":
-        return Steps(*(change(getattr(self, field.name)) for field in fields(self)))
+    def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "EventFeatures":
+        return EventFeatures(*(change(getattr(self, field.name)) for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
-class StepTensors:
-    """`Steps` on a device."""
+class FeatureTensors:
+    """`EventFeatures` on a device."""
 
     item: torch.Tensor
     """[...]"""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.data.event_features import Steps, value_buckets
+from models.data.event_features import EventFeatures, value_buckets
 from models.data.events import EventBatch
 from models.text.simhash import BYTES
 
@@ -20,7 +20,7 @@ GAP_BUCKETS = 32
 """Time since the user's previous event: 0 = first event, else 1 + floor(log2(1 + seconds)), at most 31 (34 years)"""
 
 
-def memory_fields(config: ModelConfig) -> list[Field]:
+def user_state_fields(config: ModelConfig) -> list[Field]:
     """Fields of a user's row as (name, numpy dtype, shape); all zero is a new user."""
     fields: list[Field] = [
         ("h", "<f2", (config.layers * config.hidden,)),
@@ -40,16 +40,16 @@ def memory_fields(config: ModelConfig) -> list[Field]:
     return fields
 
 
-def new_memory(config: ModelConfig, users: int) -> NDArray[np.void]:
+def new_user_states(config: ModelConfig, users: int) -> NDArray[np.void]:
     """[U] rows of new users that hold nothing but the model's fields."""
-    return np.zeros(users, dtype=np.dtype(memory_fields(config)))
+    return np.zeros(users, dtype=np.dtype(user_state_fields(config)))
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
     """P stretches of K steps, newest first."""
 
-    steps: Steps
+    steps: EventFeatures
     """[P, K]"""
     valid: NDArray[np.bool_]
     """[P, K] False where the user has no such step"""
@@ -60,22 +60,22 @@ class Windows:
         return self.steps.item
 
 
-def ring_steps(memory: NDArray[np.void]) -> Steps:
+def ring_features(memory: NDArray[np.void]) -> EventFeatures:
     """[U, K] what the rings hold, by slot."""
     names = memory.dtype.names or ()
     item, kind, gap = (memory[name].astype(np.int64) for name in ("ring_item", "ring_type", "ring_gap"))
     text = memory["ring_text"] if "ring_text" in names else np.zeros((*item.shape, 0), np.uint8)
-    return Steps(item, kind, gap, memory["ring_value"], text)
+    return EventFeatures(item, kind, gap, memory["ring_value"], text)
 
 
-def unrolled(memory: NDArray[np.void], user: NDArray[np.int64]) -> tuple[Steps, NDArray[np.int64]]:
+def ordered_history(memory: NDArray[np.void], user: NDArray[np.int64]) -> tuple[EventFeatures, NDArray[np.int64]]:
     """[B, K] what the rings of these rows hold, oldest step first, zeros behind; and how many steps [B] that is."""
     ring = memory["ring_item"].shape[1]
     steps = memory["steps"][user].astype(np.int64)
     length = np.minimum(steps, ring)
     column = np.arange(ring)
     slot = ((steps - length)[:, None] + column) % ring  # [B, K]
-    return ring_steps(memory)[user[:, None], slot].where(column < length[:, None]), length
+    return ring_features(memory)[user[:, None], slot].where(column < length[:, None]), length
 
 
 class Timeline:
@@ -102,7 +102,7 @@ class Timeline:
         """[n] newest event time of the user up to and with the event; never goes back"""
         self.said = self._said(codes)
         """[n] what the events say to the network"""
-        self._all: Steps | None = None  # rings, then the batch; made when first asked for
+        self._all: EventFeatures | None = None  # rings, then the batch; made when first asked for
 
     def last_events(self) -> NDArray[np.int64]:
         """Index of each user's last event, for the users that have one."""
@@ -112,7 +112,7 @@ class Timeline:
         """The K steps up to and with `last_step` of each user, newest first; `last_step` -1 is before the first."""
         step, at = self._places(user, last_step, self.memory["ring_item"].shape[1])
         if self._all is None:
-            self._all = Steps.concatenate([ring_steps(self.memory).flat(), self.said])
+            self._all = EventFeatures.concatenate([ring_features(self.memory).flat(), self.said])
         return Windows(self._all[at], step >= 0)
 
     def recent(self, user: NDArray[np.int64], last_step: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -156,12 +156,12 @@ class Timeline:
         shift = user * len(times)
         return times[np.maximum.accumulate(rank + shift) - shift]
 
-    def _said(self, codes: NDArray[np.uint8] | None) -> Steps:
+    def _said(self, codes: NDArray[np.uint8] | None) -> EventFeatures:
         batch, names = self.batch, self.memory.dtype.names or ()
         value = np.zeros(len(batch), np.uint8) if batch.value is None else value_buckets(batch.value)
         if codes is None:
             codes = np.zeros((len(batch), BYTES if "ring_text" in names else 0), np.uint8)
-        return Steps(batch.item, batch.type, self._gaps(), value, codes)
+        return EventFeatures(batch.item, batch.type, self._gaps(), value, codes)
 
     def _gaps(self) -> NDArray[np.int64]:
         user = self.batch.user

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 
 _BLOCK_SCORES = 1 << 18
@@ -34,9 +34,9 @@ _LARGEST = 1e4
 
 
 class Candidates:
-    """Which items may be predicted, and their categories; follows an `Items` that grows meanwhile."""
+    """Which items may be predicted, and their categories; follows an `ItemVocabulary` that grows meanwhile."""
 
-    def __init__(self, items: Items, device: torch.device) -> None:
+    def __init__(self, items: ItemVocabulary, device: torch.device) -> None:
         self._items = items
         self.device = device
         self._version = -1

@@ -18,9 +18,9 @@ from models.data.events import TYPE_WEIGHT
 from models.data.user_state import Timeline
 from models.errors import WeightsError
 from models.experts.cooccurrence import SuccessorTable
-from models.experts.gate import Mixer, Verdicts
+from models.experts.gate import ExpertGate, GateExamples
 from models.experts.popularity_counts import HALF_LIVES, PopularityCounts
-from models.experts.sparse_columns import Places
+from models.experts.sparse_columns import SparseColumns
 
 POPULAR: Final = tuple(f"popular{half_life:g}" for half_life in HALF_LIVES)
 FOLLOWING: Final = ("skip5", "skip20", "back20", "skip1")
@@ -54,7 +54,7 @@ _SPARSE_FROM = 2
 class Following:
     """How much items follow from the last ones; of any sum."""
 
-    places: Places
+    places: SparseColumns
     """The M items that may follow"""
     each: Tensor
     """[F, P, M]"""
@@ -62,7 +62,7 @@ class Following:
     """[F, P, 1] sum over all items"""
 
 
-class Experts:
+class CountExperts:
     """The counts and the mixer's weights. One thread at a time may use it; any thread may ask for its `state`."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -71,7 +71,7 @@ class Experts:
         """Experts that each of the user's last items has a part in"""
         self.names = ("network", *POPULAR, *self.following)
         """All experts in the mixer's order"""
-        self.mixer = Mixer(
+        self.mixer = ExpertGate(
             np.array([_WEIGHTS.get(name, _OTHER_WEIGHT) for name in self.names]),
             np.array([_SHARES.get(name, 0.0) for name in self.names]),
         )
@@ -87,10 +87,10 @@ class Experts:
         with self._lock:
             self._grow(rows)
 
-    def learn(self, verdicts: Verdicts) -> None:
+    def learn(self, gate_examples: GateExamples) -> None:
         """Teach the mixer."""
         with self._lock:
-            self.mixer.learn(verdicts)
+            self.mixer.learn(gate_examples)
 
     def observe(self, timeline: Timeline) -> None:
         """Count the events of a batch."""
@@ -131,7 +131,7 @@ class Experts:
         if self.repeats:
             out[-1].zero_().scatter_add_(1, torch.from_numpy(recent), torch.from_numpy(_recency(recent)))
         each = out[:, :, :rows].to(open_.device).mul_(open_)
-        return Following(Places(None), each, each.sum(2, keepdim=True))
+        return Following(SparseColumns(None), each, each.sum(2, keepdim=True))
 
     def _follow_leads(self, recent: NDArray[np.int64], far: NDArray[np.int64], rows: int, open_: Tensor) -> Following:
         found, device = {table: table.successors(far) for table in (self._after, self._before)}, open_.device
@@ -144,7 +144,7 @@ class Experts:
             items.append(torch.from_numpy(recent))
         at = torch.cat(items, 1).long().to(device)  # [P, M]
         at.mul_(at < rows)
-        places = Places(at)
+        places = SparseColumns(at)
         allowed = places.pick(open_)  # [P, M]
         for name in FOLLOWING:
             table = self._table(name)
@@ -243,5 +243,5 @@ def _distinct(
 
 
 def counted(state: Mapping[str, NDArray[Any]]) -> int:
-    """Largest item index that this `Experts.state()` knows; 0 where it is none."""
+    """Largest item index that this `CountExperts.state()` knows; 0 where it is none."""
     return int(state["popularity.counts"].shape[1]) - 1 if "popularity.counts" in state else 0

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEATURES = 5
-"""1, log(1 + the user's events) / 5, whether the user is new, how sure the network and skip5 are (`certainty`)"""
+"""1, log(1 + the user's events) / 5, whether the user is new, how sure the network and skip5 are (`log_confidence`)"""
 
-MIXER_EVENTS = 32
+GATE_BATCH_EVENTS = 32
 """Events in one step of Adam: with 256, the mixer collapses on small logs"""
 
 # R@10, log-loss and ECE on the events from 40 % to 70 %, one pass: wikipedia .8978, 1.167, .025 with .02 and .8997,
@@ -29,13 +29,13 @@ _EPSILON = 1e-8
 _SUM_BIAS = 2.0
 
 
-def certainty(largest: NDArray[np.float64]) -> NDArray[np.float64]:
+def log_confidence(largest: NDArray[np.float64]) -> NDArray[np.float64]:
     """Feature of an expert's largest probability: its logarithm, from -1.3 to .5, as catalogs are of any size."""
     return np.log(np.maximum(largest, _LEAST_SURE)) / 5 + 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class GateExamples:
     """What n mixtures had said of the items that then came."""
 
     features: NDArray[np.float64]
@@ -50,7 +50,7 @@ class Verdicts:
     """[n, E] log p_i of the item, less its mean under z"""
 
 
-class Mixer:
+class ExpertGate:
     """Weights w, G, L of E experts, the network being the first, and the memory of their Adam."""
 
     def __init__(self, weight: NDArray[np.float64], share: NDArray[np.float64]) -> None:
@@ -77,17 +77,17 @@ class Mixer:
         share = np.exp(score - score.max(1, keepdims=True, initial=-np.inf))
         return weight, share / share.sum(1, keepdims=True)
 
-    def learn(self, verdicts: Verdicts) -> None:
+    def learn(self, gate_examples: GateExamples) -> None:
         """Take in events; every 32 of them, one step of Adam. What is not finite or was impossible teaches nothing."""
-        weight, share = self.weights(verdicts.features)
-        said = np.column_stack([verdicts.own, verdicts.product])  # [n, E + 1]
+        weight, share = self.weights(gate_examples.features)
+        said = np.column_stack([gate_examples.own, gate_examples.product])  # [n, E + 1]
         p = (share * said).sum(1)  # [n]
-        usable = (p > 0) & np.isfinite(said).all(1) & np.isfinite(verdicts.lift).all(1)
+        usable = (p > 0) & np.isfinite(said).all(1) & np.isfinite(gate_examples.lift).all(1)
         if not usable.any():
             return
         said, share, p = said[usable], share[usable], p[usable, None]
-        features, scale = verdicts.features[usable], verdicts.weight[usable, None]
-        of_weight = -scale * share[:, -1:] * said[:, -1:] / p * verdicts.lift[usable]  # [n, E]
+        features, scale = gate_examples.features[usable], gate_examples.weight[usable, None]
+        of_weight = -scale * share[:, -1:] * said[:, -1:] / p * gate_examples.lift[usable]  # [n, E]
         silent = weight[usable, 0] == 0
         of_weight[silent, 0] = of_weight[silent, 0].clip(max=0)  # only up from there
         of_share = scale * share * (1 - said / p)  # [n, E + 1]
@@ -95,7 +95,7 @@ class Mixer:
         self._gradient["G"] += of_weight.T @ features
         self._gradient["L"] += of_share.T @ features
         self._waiting += len(p)
-        if self._waiting >= MIXER_EVENTS:
+        if self._waiting >= GATE_BATCH_EVENTS:
             self._step()
 
     def state(self) -> dict[str, NDArray[np.float64]]:

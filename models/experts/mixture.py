@@ -15,18 +15,18 @@ from torch import Tensor
 
 from models.data.user_state import Windows
 from models.experts.candidates import FORBIDDEN, Candidates
-from models.experts.count_experts import Experts
-from models.experts.gate import certainty
-from models.experts.outputs import LEAST, Popularity, Voices
+from models.experts.count_experts import CountExperts
+from models.experts.gate import log_confidence
+from models.experts.outputs import LEAST, ExpertOutputs, Popularity
 from models.experts.popularity_counts import SMOOTHING
-from models.network.interest_network import InterestNetwork, Reading
+from models.network.interest_network import InterestNetwork, NetworkOutput
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class PredictionContexts:
     """P moments in users' lives: all that a prediction comes from."""
 
-    reading: Reading
+    reading: NetworkOutput
     windows: Windows
     """Newest step first"""
     steps: NDArray[np.int64]
@@ -34,9 +34,11 @@ class Moments:
     seen: NDArray[np.uint8] | None
     """[P, bytes] bitmap of the items that the user had; None where they may come back"""
 
-    def __getitem__(self, rows: slice) -> "Moments":
+    def __getitem__(self, rows: slice) -> "PredictionContexts":
         windows = Windows(self.windows.steps[rows], self.windows.valid[rows])
-        return Moments(self.reading[rows], windows, self.steps[rows], None if self.seen is None else self.seen[rows])
+        return PredictionContexts(
+            self.reading[rows], windows, self.steps[rows], None if self.seen is None else self.seen[rows]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Block:
     """[p, N + 1] sums to one; all zero where nothing may be predicted"""
     closed: Tensor
     """[p or 1, N + 1] 1 where an item may not be predicted, else 0"""
-    voices: Voices | None
+    voices: ExpertOutputs | None
     """None where the network speaks alone"""
 
     @property
@@ -62,22 +64,22 @@ def blocks(
     network: InterestNetwork,
     table: Tensor,
     candidates: Candidates,
-    experts: Experts | None,
-    moments: Moments,
+    experts: CountExperts | None,
+    contexts: PredictionContexts,
     known: int,
 ) -> Iterator[Block]:
     """Distributions over the items up to `known`, block by block."""
-    window = torch.from_numpy(moments.windows.item).to(candidates.device)  # [P, K]
+    window = torch.from_numpy(contexts.windows.item).to(candidates.device)  # [P, K]
     popularity = None
     if experts is not None:
         popularity = Popularity.of(experts.popular(known + 1), candidates.device)
-    for rows, scores, closed in candidates.scores(network, table, moments.reading.interest, moments.seen, known):
+    for rows, scores, closed in candidates.scores(network, table, contexts.reading.interest, contexts.seen, known):
         p = scores.softmax(1)  # [p, N + 1]
         # What the logarithm of p is more than the score: a softmax is 1 / Σ exp where the score is largest.
         level = p.amax(1, keepdim=True).log_() - scores.amax(1, keepdim=True)  # [p, 1]
         copies = None
         if network.copying is not None:
-            copied, at = moments.reading.copied[rows].float(), window[rows].clamp(max=known)  # [p, K] both
+            copied, at = contexts.reading.copied[rows].float(), window[rows].clamp(max=known)  # [p, K] both
             rest = (1 - copied.sum(1, keepdim=True)).clamp_min_(0)
             p.mul_(rest).scatter_add_(1, at, copied)
             level += rest.log()
@@ -89,7 +91,7 @@ def blocks(
         scores.add_(level).clamp_min_(math.log(LEAST))
         if copies is not None:
             scores.scatter_(1, copies, p.gather(1, copies).clamp_min_(LEAST).log_())
-        yield _mixed(rows, p, scores, closed, popularity, experts, moments)
+        yield _mixed(rows, p, scores, closed, popularity, experts, contexts)
 
 
 def _mixed(
@@ -98,13 +100,13 @@ def _mixed(
     log_network: Tensor,
     closed: Tensor,
     popularity: Popularity,
-    experts: Experts,
-    moments: Moments,
+    experts: CountExperts,
+    contexts: PredictionContexts,
 ) -> Block:
     open_ = 1 - closed  # [p or 1, N + 1]
     popular_sum = (open_ @ popularity.p.T).clamp_min_(LEAST)  # [p or 1, 4]
     ever_sum = popular_sum[:, -1:]
-    following = experts.follow(moments.windows.item[rows], open_)
+    following = experts.follow(contexts.windows.item[rows], open_)
     places, each, total = following.places, following.each, following.total  # [F, p, M], [F, p, 1]
     silent = total <= 0
     gain = ((1 - SMOOTHING) / total).masked_fill_(silent, 0)
@@ -115,8 +117,8 @@ def _mixed(
     # Where nothing follows, it is most where popularity is.
     skip5 = torch.maximum(skip5, base.amax(1) * of_base.squeeze(1))
     largest = torch.stack([network.amax(1), skip5]).double().cpu().numpy()  # [2, p]
-    steps = moments.steps[rows]
-    features = np.column_stack([np.ones(len(steps)), np.log1p(steps) / 5, steps == 0, *certainty(largest)])
+    steps = contexts.steps[rows]
+    features = np.column_stack([np.ones(len(steps)), np.log1p(steps) / 5, steps == 0, *log_confidence(largest)])
     weight, share = (
         torch.from_numpy(each).to(network.device, torch.float32) for each in experts.mixer.weights(features)
     )
@@ -134,7 +136,7 @@ def _mixed(
     places.add(score, lift, of_following)
     product = score.sub_(closed, alpha=FORBIDDEN).softmax(1)  # [p, N + 1]
     p.addcmul_(share[:, -1:], product).mul_(open_)
-    voices = Voices(
+    voices = ExpertOutputs(
         network,
         popularity,
         popular_sum,

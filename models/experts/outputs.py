@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.experts.gate import Verdicts
-from models.experts.sparse_columns import Places
+from models.experts.gate import GateExamples
+from models.experts.sparse_columns import SparseColumns
 
 LEAST = 1e-30
 """The network's probability of an item is taken to be at least this, so that its logarithm exists"""
@@ -36,7 +36,7 @@ class Popularity:
 
 
 @dataclass(frozen=True, slots=True)
-class Voices:
+class ExpertOutputs:
     """What each expert says in a block, all confined to what may be predicted."""
 
     network: Tensor
@@ -46,7 +46,7 @@ class Voices:
     """[p or 1, 4] what of the popularity may be predicted"""
     smoothing: Tensor
     """[F, p] share of popularity in what follows"""
-    places: Places
+    places: SparseColumns
     """The M items that may follow"""
     lift: Tensor
     """[F, p, M] log of what follows over its share of popularity; 0 where nothing says that the item follows"""
@@ -70,7 +70,7 @@ class Voices:
         own = torch.cat([self.network.gather(1, at) * open_, popular, following], 1)  # [p, E]
         return own, (self.product.gather(1, at) * open_).squeeze(1)
 
-    def verdicts(self, item: Tensor, weight: NDArray[np.float32]) -> Verdicts:
+    def gate_examples(self, item: Tensor, weight: NDArray[np.float32]) -> GateExamples:
         """What was said of the items [p] that came."""
         own, product = self.of(item)
         z = self.product
@@ -80,4 +80,4 @@ class Voices:
         lift = (self.places.of(self.lift, item) - self.places.mean(self.lift, z)).T  # [p, F]
         raised = torch.cat([log_network, popular, popular[:, -1:] + lift], 1)  # [p, E]
         columns = (each.double().cpu().numpy() for each in (own, product, raised))
-        return Verdicts(self.features, weight.astype(np.float64), *columns)
+        return GateExamples(self.features, weight.astype(np.float64), *columns)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class SparseColumns:
     """Which M items of each of p rows [p, N + 1] are meant; one may come twice, as long as it says the same."""
 
     at: Tensor | None

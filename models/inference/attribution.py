@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.experts.count_experts import RECENCY, Experts
-from models.experts.mixture import Block, Moments
-from models.experts.outputs import Voices
+from models.experts.count_experts import RECENCY, CountExperts
+from models.experts.mixture import Block, PredictionContexts
+from models.experts.outputs import ExpertOutputs
 from models.experts.popularity_counts import SMOOTHING
 
 
@@ -27,12 +27,12 @@ class Shares:
     """[p, 4] each carrier's, by prediction.CARRIERS; sum to one"""
 
 
-def shares(block: Block, moments: Moments, experts: Experts | None, item: Tensor) -> Shares:
+def shares(block: Block, contexts: PredictionContexts, experts: CountExperts | None, item: Tensor) -> Shares:
     """Who has which share in the block's items [p], 0 = none."""
-    rows, windows = block.rows, moments.windows
+    rows, windows = block.rows, contexts.windows
     target = item.cpu().numpy()
-    attention = moments.reading.attention[rows].double().cpu().numpy()  # [p, K]
-    copied = moments.reading.copied[rows].double().cpu().numpy()  # [p, K]
+    attention = contexts.reading.attention[rows].double().cpu().numpy()  # [p, K]
+    copied = contexts.reading.copied[rows].double().cpu().numpy()  # [p, K]
     if block.voices is None or experts is None:
         own = block.p.gather(1, item.unsqueeze(1)).double().cpu().numpy()  # [p, 1]
         part, following = np.ones_like(own), {}
@@ -81,7 +81,7 @@ def heaviest(
     return chosen, largest
 
 
-def _split(voices: Voices, item: Tensor, following: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _split(voices: ExpertOutputs, item: Tensor, following: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """[p, E] each expert's probability of the items [p], and its part in the mixture's; the rest is popularity's."""
     own, product = (each.double().cpu().numpy() for each in voices.of(item))  # [p, E], [p]
     weight, share = (each.double().cpu().numpy() for each in (voices.weight, voices.share))

@@ -24,19 +24,19 @@ from models.device import device_of
 from models.errors import UnknownItemError, WeightsError
 from models.experts import mixture
 from models.experts.candidates import Candidates
-from models.experts.count_experts import Experts
-from models.experts.gate import MIXER_EVENTS
-from models.experts.mixture import Moments
+from models.experts.count_experts import CountExperts
+from models.experts.gate import GATE_BATCH_EVENTS
+from models.experts.mixture import PredictionContexts
 from models.inference.predictions import Predictions
 from models.inference.topk import Top, read_out
 from models.items.reviews import Reviews
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.metrics.popularity_baseline import DecayedPopularity
-from models.metrics.prequential_sample import Sample, draw
+from models.metrics.prequential_sample import PrequentialSample, draw_events
 from models.metrics.ranking import Scores, place
 from models.network.interest_network import InterestNetwork
-from models.network.item_embeddings import ItemTable
-from models.network.recurrence import healed, rebuilt, recur, stored
+from models.network.item_embeddings import ItemEmbeddings
+from models.network.recurrence import lstm_step, recompute_states, repair_nonfinite_states, stored
 from models.network.weights import Weights
 
 _POPULARITY = "decayed-popularity"
@@ -44,7 +44,7 @@ _REVIEWS = "reviews."
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepResult:
     """What one batch changed."""
 
     memory: NDArray[np.void]
@@ -53,7 +53,7 @@ class Step:
     refused: NDArray[np.int64]
     """Rows whose recurrent state was not finite: where it became so in this step, `h`, `c` from before are kept;
     where it was so before, the step began from what the ring gives. Ring and everything else advanced"""
-    sample: Sample | None = None
+    sample: PrequentialSample | None = None
     """Some of the events, scored before the batch was counted; None where none has an item"""
 
 
@@ -61,7 +61,12 @@ class Engine:
     """The network at work. One thread at a time may step; any thread may hand over new weights."""
 
     def __init__(
-        self, config: ModelConfig, items: Items, top_items: int = 10, top_categories: int = 5, top_because: int = 3
+        self,
+        config: ModelConfig,
+        items: ItemVocabulary,
+        top_items: int = 10,
+        top_categories: int = 5,
+        top_because: int = 3,
     ) -> None:
         self.config = config
         self.device = device_of(config)
@@ -69,12 +74,12 @@ class Engine:
         self._items = items
         self._top = Top(top_items, top_categories, min(top_because, config.ring))
         self._network = self._place(InterestNetwork(config))
-        self._table = ItemTable(self._network, items.content)
+        self._table = ItemEmbeddings(self._network, items.content)
         self._candidates = Candidates(items, self.device)
-        self._experts = Experts(config) if config.experts else None
+        self._experts = CountExperts(config) if config.experts else None
         self._popularity = DecayedPopularity()
         self._lock = threading.Lock()
-        self._incoming: tuple[int, InterestNetwork, ItemTable] | None = None
+        self._incoming: tuple[int, InterestNetwork, ItemEmbeddings] | None = None
         self._version = 0
 
     @property
@@ -90,7 +95,7 @@ class Engine:
         network = InterestNetwork(self.config)
         network.load(weights)
         placed = self._place(network)
-        table = ItemTable(placed, self._items.content)
+        table = ItemEmbeddings(placed, self._items.content)
         table.refresh()
         with self._lock:
             self._incoming = weights.version, placed, table
@@ -117,17 +122,17 @@ class Engine:
             self._experts.restore(counts)
 
     @torch.inference_mode()
-    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> Step:
+    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
         """Advance the memories [U] by the batch and predict after each user's last event, or after each event.
 
         A prediction knows its user's events up to then, and of all others what was counted before the batch.
         """
         self._catch_up()
         self._check(memory, batch)
-        memory, broken = healed(self._network, self._table.rows, memory)
+        memory, broken = repair_nonfinite_states(self._network, self._table.rows, memory)
         reviews = Reviews.of(batch, self._items.content)
         timeline = Timeline(batch, memory, reviews.codes)
-        states = recur(self._network, self._table.rows, timeline)
+        states = lstm_step(self._network, self._table.rows, timeline)
         sample = self._sample(timeline, states.h)
         event = timeline.last_events() if per == "user" else np.arange(len(batch))
         timeline.advance(states.memory)
@@ -141,12 +146,12 @@ class Engine:
                 mark(states.memory["seen"], batch.user, batch.item)
                 seen = states.memory["seen"][batch.user[event]]
         h = states.h[torch.from_numpy(event).to(self.device)]
-        moments = self._moments(timeline, h, batch.user[event], timeline.step[event], seen, self._candidates.known)
-        predictions = self._predict(event, moments)
+        contexts = self._moments(timeline, h, batch.user[event], timeline.step[event], seen, self._candidates.known)
+        predictions = self._predict(event, contexts)
         # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
         self._count(timeline)
         reviews.give()
-        return Step(states.memory, predictions, np.union1d(broken, states.refused), sample)
+        return StepResult(states.memory, predictions, np.union1d(broken, states.refused), sample)
 
     @torch.inference_mode()
     def replay(self, batch: EventBatch, memory: NDArray[np.void]) -> NDArray[np.void]:
@@ -158,7 +163,7 @@ class Engine:
         self._check(memory, batch)
         reviews = Reviews.of(batch, self._items.content)
         timeline = Timeline(batch, memory, reviews.codes)
-        after = recur(self._network, self._table.rows, timeline).memory
+        after = lstm_step(self._network, self._table.rows, timeline).memory
         timeline.advance(after)
         if self.config.repeats == "filter":
             mark(after["seen"], batch.user, batch.item)
@@ -171,7 +176,7 @@ class Engine:
         """[U] copy of the memories whose `h`, `c` are those of the rings' events alone, under the present weights."""
         self._catch_up()
         self._check(memory)
-        return rebuilt(self._network, self._table.rows, memory)
+        return recompute_states(self._network, self._table.rows, memory)
 
     @torch.inference_mode()
     def score(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> Scores:
@@ -183,7 +188,7 @@ class Engine:
         self._catch_up()
         known = self._candidates.known if known is None else known
         self._check(memory, batch)
-        memory, _ = healed(self._network, self._table.rows, memory)
+        memory, _ = repair_nonfinite_states(self._network, self._table.rows, memory)
         timeline = Timeline(batch, memory, Reviews.of(batch, self._items.content).codes)
         every = np.arange(len(batch))
         seen = None
@@ -191,10 +196,10 @@ class Engine:
             seen = np.roll(seen_after_each(timeline), 1, axis=0)  # [n, bytes]
             first = np.flatnonzero(timeline.position == 0)
             seen[first] = memory["seen"][batch.user[first]]
-        moments = self._before(timeline, recur(self._network, self._table.rows, timeline).h, every, seen, known)
+        contexts = self._before(timeline, lstm_step(self._network, self._table.rows, timeline).h, every, seen, known)
         scores = Scores(*(np.full(len(batch), np.nan) for _ in range(4)))
         target = torch.from_numpy(np.where(batch.item <= known, batch.item, 0)).to(self.device)
-        for block in self._blocks(moments, known):
+        for block in self._blocks(contexts, known):
             item = target[block.rows]
             top1_p, top1 = block.p.max(1)
             hit = (top1 == item) & (top1 > 0)
@@ -240,14 +245,14 @@ class Engine:
         step: NDArray[np.int64],
         seen: NDArray[np.uint8] | None,
         known: int,
-    ) -> Moments:
+    ) -> PredictionContexts:
         """The moments right after these steps of these users, with the states h [P, H] there."""
         network, windows = self._network, timeline.windows(user, step)
         window = network.embed(self._table.rows, windows.steps.tensors(self.device))  # [P, K, D]
         reading = network.read(h, window, windows, self._candidates.repeatable(windows.item, known))
         attention, copied = (each.nan_to_num(nan=0.0) for each in (reading.attention, reading.copied))
         reading = replace(reading, attention=attention, copied=copied)
-        return Moments(reading, windows, step + 1, seen)
+        return PredictionContexts(reading, windows, step + 1, seen)
 
     def _before(
         self,
@@ -256,7 +261,7 @@ class Engine:
         event: NDArray[np.int64],
         seen: NDArray[np.uint8] | None,
         known: int,
-    ) -> Moments:
+    ) -> PredictionContexts:
         """The moments right before these events; h [n, H] are the states after each of the batch."""
         user = timeline.batch.user[event]
         before = h[torch.from_numpy(np.maximum(event - 1, 0)).to(self.device)]  # [P, H]
@@ -265,36 +270,36 @@ class Engine:
         before[torch.from_numpy(first).to(self.device)] = last_layer
         return self._moments(timeline, before, user, timeline.step[event] - 1, seen, known)
 
-    def _sample(self, timeline: Timeline, h: Tensor) -> Sample | None:
+    def _sample(self, timeline: Timeline, h: Tensor) -> PrequentialSample | None:
         """Score some of the batch's events by what is said of them before any of it is counted; the mixer learns it."""
         batch, experts = timeline.batch, self._experts
-        event = draw(batch, self.config.sampled_events)
+        event = draw_events(batch, self.config.sampled_events)
         if not len(event):
             return None
-        sample, known = Sample.missed(event), min(self._popularity.known, self._candidates.known)
+        sample, known = PrequentialSample.all_missed(event), min(self._popularity.known, self._candidates.known)
         met = np.flatnonzero(batch.item[event] <= known)
         event = event[met]
         seen = seen_before(timeline, event) if self.config.repeats == "filter" else None
-        moments = self._before(timeline, h, event, seen, known)
+        contexts = self._before(timeline, h, event, seen, known)
         popular = torch.from_numpy(self._popularity.weights(known + 1)).to(self.device)  # [N + 1]
         target = torch.from_numpy(batch.item[event]).to(self.device)
         weight = TYPE_WEIGHT[batch.type[event]]
         # Each step of the mixer speaks before the next one's events are scored.
-        for low in range(0, len(event), MIXER_EVENTS):
-            part = slice(low, low + MIXER_EVENTS)
-            for block in self._blocks(moments[part], known):
+        for low in range(0, len(event), GATE_BATCH_EVENTS):
+            part = slice(low, low + GATE_BATCH_EVENTS)
+            for block in self._blocks(contexts[part], known):
                 row, item = met[part][block.rows], target[part][block.rows]
                 allowed = block.allowed  # [p, N + 1]
                 sample.rank[row], sample.log_p[row] = place(block.p, allowed, item)
                 total = allowed.double() @ popular  # [p]
                 sample.popular_rank[row], sample.popular_log_p[row] = place(popular, allowed, item, total)
                 if experts is not None and block.voices is not None:
-                    experts.learn(block.voices.verdicts(item, weight[part][block.rows]))
+                    experts.learn(block.voices.gate_examples(item, weight[part][block.rows]))
         return sample
 
-    def _predict(self, event: NDArray[np.int64], moments: Moments) -> Predictions:
-        blocks = self._blocks(moments, self._candidates.known)
-        return read_out(event, moments, blocks, self._candidates, self._experts, self._top, self._version)
+    def _predict(self, event: NDArray[np.int64], contexts: PredictionContexts) -> Predictions:
+        blocks = self._blocks(contexts, self._candidates.known)
+        return read_out(event, contexts, blocks, self._candidates, self._experts, self._top, self._version)
 
-    def _blocks(self, moments: Moments, known: int) -> Iterator[mixture.Block]:
-        return mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, moments, known)
+    def _blocks(self, contexts: PredictionContexts, known: int) -> Iterator[mixture.Block]:
+        return mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, contexts, known)

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.experts.candidates import Candidates, largest
-from models.experts.count_experts import Experts
-from models.experts.mixture import Block, Moments
+from models.experts.count_experts import CountExperts
+from models.experts.mixture import Block, PredictionContexts
 from models.inference import attribution
 from models.inference.predictions import CARRIERS, InterestParts, Predictions
-from models.network.interest_network import Reading
+from models.network.interest_network import NetworkOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Top:
 
 def read_out(
     event: NDArray[np.int64],
-    moments: Moments,
+    contexts: PredictionContexts,
     blocks: Iterable[Block],
     candidates: Candidates,
-    experts: Experts | None,
+    experts: CountExperts | None,
     top: Top,
     version: int,
 ) -> Predictions:
@@ -36,7 +36,7 @@ def read_out(
     size, count = len(event), min(top.items, candidates.known)
     item, item_p = np.zeros((size, top.items), np.int64), np.zeros((size, top.items), np.float32)
     category, category_p = np.zeros((size, top.categories), np.int64), np.zeros((size, top.categories), np.float32)
-    step, carrier = np.zeros(moments.windows.item.shape), np.zeros((size, len(CARRIERS)), np.float32)
+    step, carrier = np.zeros(contexts.windows.item.shape), np.zeros((size, len(CARRIERS)), np.float32)
     for block in blocks:
         best_p, best = largest(block.p, count)  # [p, k]
         best = best * (best_p > 0)
@@ -45,9 +45,9 @@ def read_out(
         category[block.rows] = best_category.cpu().numpy()
         category_p[block.rows] = best_category_p.cpu().numpy()
         if count:
-            shares = attribution.shares(block, moments, experts, best[:, 0])
+            shares = attribution.shares(block, contexts, experts, best[:, 0])
             step[block.rows], carrier[block.rows] = shares.step, shares.carrier
-    because, weight = attribution.heaviest(moments.windows.item, step, top.because)
+    because, weight = attribution.heaviest(contexts.windows.item, step, top.because)
     return Predictions(
         event=event,
         item=item,
@@ -59,11 +59,11 @@ def read_out(
         because_weight=weight,
         carried_by=carrier,
         model_version=version,
-        parts=_parts(moments.reading),
+        parts=_parts(contexts.reading),
     )
 
 
-def _parts(reading: Reading) -> InterestParts | None:
+def _parts(reading: NetworkOutput) -> InterestParts | None:
     if reading.long_term is None:
         return None
     short, long = (

@@ -16,7 +16,7 @@ from models.items.content import ItemContent
 _NO_CATEGORY = -1
 
 
-class Items:
+class ItemVocabulary:
     """Items by index, 1 … len; index 0 is "no item". Any thread may call it."""
 
     def __init__(self, capacity: int, content: ItemContent | None = None) -> None:

@@ -18,7 +18,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class PrequentialSample:
     """The places of n events' items. An item that was never met before could not be predicted."""
 
     event: NDArray[np.int64]
@@ -33,13 +33,13 @@ class Sample:
     """[n] by decayed popularity"""
 
     @classmethod
-    def missed(cls, event: NDArray[np.int64]) -> "Sample":
+    def all_missed(cls, event: NDArray[np.int64]) -> "PrequentialSample":
         """As if none of the items could be predicted, to be filled with the others."""
         rank, log_p = np.full(len(event), np.inf), np.full(len(event), -np.inf)
         return cls(event, rank, log_p, rank.copy(), log_p.copy())
 
 
-def draw(batch: EventBatch, most: int) -> NDArray[np.int64]:
+def draw_events(batch: EventBatch, most: int) -> NDArray[np.int64]:
     """Indices of a quarter of the batch, at most `most`, spread over the events that have an item.
 
     Each of these is as likely as any other, whoever's and whatever it is; a batch that comes again is drawn alike.

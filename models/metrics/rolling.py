@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics.prequential_sample import Sample
+from models.metrics.prequential_sample import PrequentialSample
 
 WINDOW = 2_000
 TOP = 10
@@ -37,7 +37,7 @@ class RunningQuality:
         self._window = window
         self._last = np.zeros((4, 0))  # ranks and log-probabilities, then popularity's
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: PrequentialSample) -> None:
         """These events were scored now."""
         new = np.stack([sample.rank, sample.log_p, sample.popular_rank, sample.popular_log_p])  # [4, n]
         self._last = np.concatenate([self._last, new], axis=1)[:, -self._window :]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config import ModelConfig
-from models.data.event_features import VALUE_BUCKETS, StepTensors
+from models.data.event_features import VALUE_BUCKETS, FeatureTensors
 from models.data.events import EVENT_TYPES
 from models.data.user_state import GAP_BUCKETS, Windows
 from models.errors import WeightsError
@@ -38,7 +38,7 @@ _ITEM_SCALE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class NetworkOutput:
     """What the network makes of P states and their windows."""
 
     interest: Tensor
@@ -50,13 +50,13 @@ class Reading:
     long_term: Tensor | None = None
     """[P, D] the part of `interest` that comes from the events as a set; None in a network without it"""
 
-    def __getitem__(self, rows: slice) -> "Reading":
+    def __getitem__(self, rows: slice) -> "NetworkOutput":
         long_term = None if self.long_term is None else self.long_term[rows]
-        return Reading(self.interest[rows], self.attention[rows], self.copied[rows], long_term)
+        return NetworkOutput(self.interest[rows], self.attention[rows], self.copied[rows], long_term)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SequenceOutput:
     """What the network makes of windows [B, T], before each step and after the last."""
 
     interest: Tensor
@@ -105,7 +105,7 @@ class InterestNetwork(nn.Module):
         bias[: self.rows] = self.item_bias.detach()
         self.item, self.item_bias = nn.Parameter(item), nn.Parameter(bias)
 
-    def embed(self, table: Tensor, steps: StepTensors) -> Tensor:
+    def embed(self, table: Tensor, steps: FeatureTensors) -> Tensor:
         """Inputs x of events; their items are rows of `table`, of E'."""
         shared = self.event_type.unsqueeze(1) + self.gap  # [types, gaps, D]
         code = steps.type * GAP_BUCKETS + steps.gap
@@ -117,7 +117,7 @@ class InterestNetwork(nn.Module):
             x = x.flatten(0, -2).index_add(0, steps.text_at, said.to(x.dtype)).view(x.shape)
         return x
 
-    def read(self, h: Tensor, window: Tensor, windows: Windows, repeatable: Tensor) -> Reading:
+    def read(self, h: Tensor, window: Tensor, windows: Windows, repeatable: Tensor) -> NetworkOutput:
         """What states h [P, H] and inputs `window` [P, K, D] of the windows say; only `repeatable` steps are copied."""
         valid = torch.from_numpy(windows.valid).to(h.device)  # [P, K]
         begun = valid[:, :1]
@@ -140,9 +140,9 @@ class InterestNetwork(nn.Module):
         copied = attention.new_zeros(1, 1).expand_as(attention)
         if self.copying is not None:
             copied = self.copying.read(h, window, valid & repeatable, fused)
-        return Reading(interest, attention * begun, copied, long_term)
+        return NetworkOutput(interest, attention * begun, copied, long_term)
 
-    def interests(self, table: Tensor, steps: StepTensors, dropout: Dropout | None = None) -> Run:
+    def interests(self, table: Tensor, steps: FeatureTensors, dropout: Dropout | None = None) -> SequenceOutput:
         """What windows [B, T], oldest step first and begun from zero, say before each step and after the last.
 
         Steps further back than the ring reaches are seen by the LSTM alone, as in a worker.
@@ -173,13 +173,13 @@ class InterestNetwork(nn.Module):
             first = first + self.long_term.before(x)
         interest = torch.cat([first.expand(len(x), -1, -1), after], 1)  # [B, T + 1, D]
         if self.copying is None:
-            return Run(interest, None, None)
+            return SequenceOutput(interest, None, None)
         copy_score = self.copying.scores(h, x) + self.copying.lag[lag]  # [B, T, T]
         copy_score = copy_score.masked_fill(~reached, NEVER)
         gate = self.copying.gate(fused).squeeze(2)  # [B, T]
         # Before the first step there is nothing to repeat.
         pad = nn.functional.pad
-        return Run(interest, pad(copy_score, (0, 0, 1, 0), value=NEVER), pad(gate, (1, 0), value=NEVER))
+        return SequenceOutput(interest, pad(copy_score, (0, 0, 1, 0), value=NEVER), pad(gate, (1, 0), value=NEVER))
 
     def snapshot(self, version: int) -> Weights:
         """Copy of all tensors on the CPU, in fp32."""

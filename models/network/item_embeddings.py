@@ -11,7 +11,7 @@ from models.network.interest_network import InterestNetwork
 _BLOCK_ROWS = 8192
 
 
-class ItemTable:
+class ItemEmbeddings:
     """E' of one network whose weights do not change."""
 
     def __init__(self, network: InterestNetwork, content: ItemContent | None) -> None:

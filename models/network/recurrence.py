@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from models.data.user_state import Timeline, unrolled
+from models.data.user_state import Timeline, ordered_history
 from models.network.interest_network import InterestNetwork
 
 _HALF_MAX = 65504.0
@@ -38,14 +38,14 @@ def stored(network: InterestNetwork, memory: NDArray[np.void], name: str, user: 
     return torch.from_numpy(memory[name][user]).to(network.gap.device, network.gap.dtype)
 
 
-def rebuilt(network: InterestNetwork, table: Tensor, memory: NDArray[np.void]) -> NDArray[np.void]:
+def recompute_states(network: InterestNetwork, table: Tensor, memory: NDArray[np.void]) -> NDArray[np.void]:
     """[U] copy of the memory whose `h`, `c` are those of the rings' events alone, begun from zero."""
     after = memory.copy()
     after["h"], after["c"] = 0, 0
     begun = np.flatnonzero(memory["steps"])
     for low in range(0, len(begun), _REBUILT_ROWS):
         user = begun[low : low + _REBUILT_ROWS]
-        steps, length = unrolled(memory, user)
+        steps, length = ordered_history(memory, user)
         x = network.embed(table, steps.tensors(network.gap.device))  # [B, K, D]
         sequence = pack_padded_sequence(x, torch.from_numpy(length), batch_first=True, enforce_sorted=False)
         _, state = network.lstm(sequence)
@@ -55,18 +55,18 @@ def rebuilt(network: InterestNetwork, table: Tensor, memory: NDArray[np.void]) -
     return after
 
 
-def healed(
+def repair_nonfinite_states(
     network: InterestNetwork, table: Tensor, memory: NDArray[np.void]
 ) -> tuple[NDArray[np.void], NDArray[np.int64]]:
     """The memory, rebuilt where `h` or `c` is not finite, and which rows those are."""
     broken = np.flatnonzero(~(np.isfinite(memory["h"]).all(1) & np.isfinite(memory["c"]).all(1)))
     if len(broken):
         memory = memory.copy()
-        memory[broken] = rebuilt(network, table, memory[broken])
+        memory[broken] = recompute_states(network, table, memory[broken])
     return memory, broken
 
 
-def recur(network: InterestNetwork, table: Tensor, timeline: Timeline) -> States:
+def lstm_step(network: InterestNetwork, table: Tensor, timeline: Timeline) -> States:
     """Run the LSTM over each user's events, as one packed sequence: n recurrent steps, whoever they belong to.
 
     The stored states must be finite.

@@ -23,7 +23,7 @@ from models.items.content import ItemContent
 from models.network.copying import NEVER
 from models.network.dropout import Dropout
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
-from models.training.optimizer import Change
+from models.training.optimizer import RowGradient
 from models.training.replay_buffer import TrainingWindows
 
 _FORBIDDEN = float("-inf")
@@ -34,7 +34,7 @@ _OTHERS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Competitors:
+class SampledCandidates:
     """Items that a loss compares the true one with."""
 
     rows: NDArray[np.int64] | None
@@ -45,14 +45,14 @@ class Competitors:
     """[R] whether the item may be predicted, and so learnt"""
 
     @staticmethod
-    def all(active: NDArray[np.bool_]) -> "Competitors":
+    def all(active: NDArray[np.bool_]) -> "SampledCandidates":
         """Every active item, once."""
-        return Competitors(None, np.where(active, 0, _FORBIDDEN).astype(np.float32), active)
+        return SampledCandidates(None, np.where(active, 0, _FORBIDDEN).astype(np.float32), active)
 
     @staticmethod
     def sampled(
         item: NDArray[np.int64], probability: NDArray[np.float64], needed: NDArray[np.int64], active: NDArray[np.bool_]
-    ) -> "Competitors":
+    ) -> "SampledCandidates":
         """Drawn items, weighed by the probability of each; `needed` ones get rows of their own that do not compete."""
         rows, row = np.unique(np.concatenate([item, needed, [0]]), return_inverse=True)
         row = row[: len(item)]
@@ -62,7 +62,7 @@ class Competitors:
         with np.errstate(divide="ignore"):
             log_count = np.log(times / expected)
         learnable = active[rows]
-        return Competitors(rows, np.where(learnable, log_count, _FORBIDDEN).astype(np.float32), learnable)
+        return SampledCandidates(rows, np.where(learnable, log_count, _FORBIDDEN).astype(np.float32), learnable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,13 @@ class Gradients:
     """Mean over the targets by weight of their types"""
     weight: float
     """Sum of those weights"""
-    changes: list[Change]
+    changes: list[RowGradient]
 
     @staticmethod
     def mean(parts: Sequence["Gradients"]) -> "Gradients":
         """That of all parts' windows together; all parts were taken over the same competitors."""
         whole = sum(part.weight for part in parts)
-        total: dict[str, Change] = {}
+        total: dict[str, RowGradient] = {}
         for part in parts:
             for change in part.changes:
                 gradient = change.gradient * (part.weight / whole)
@@ -106,7 +106,7 @@ class _Loss:
 def gradients(
     network: InterestNetwork,
     windows: TrainingWindows,
-    competitors: Competitors,
+    competitors: SampledCandidates,
     content: ItemContent | None = None,
     dropout: Dropout | None = None,
     bfloat16: bool = False,
@@ -121,7 +121,7 @@ def gradients(
         return None
     found = torch.autograd.grad(loss.mean, [leaf for _, _, leaf, _ in loss.leaves], allow_unused=True)
     changes = [
-        Change(name, parameter.detach(), gradient, rows)
+        RowGradient(name, parameter.detach(), gradient, rows)
         for (name, parameter, _, rows), gradient in zip(loss.leaves, found, strict=True)
         if gradient is not None  # a part that nothing in these windows speaks to, such as text
     ]
@@ -130,7 +130,10 @@ def gradients(
 
 @torch.no_grad()
 def log_loss(
-    network: InterestNetwork, windows: TrainingWindows, competitors: Competitors, content: ItemContent | None = None
+    network: InterestNetwork,
+    windows: TrainingWindows,
+    competitors: SampledCandidates,
+    content: ItemContent | None = None,
 ) -> tuple[float, float]:
     """Mean negative log-probability of the windows' targets by weight of their types, and the sum of these weights."""
     loss = _loss(network, windows, competitors, content, None, False)
@@ -140,7 +143,7 @@ def log_loss(
 def _loss(
     network: InterestNetwork,
     windows: TrainingWindows,
-    competitors: Competitors,
+    competitors: SampledCandidates,
     content: ItemContent | None,
     dropout: Dropout | None,
     bfloat16: bool,

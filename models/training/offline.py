@@ -17,13 +17,13 @@ from torch import Tensor
 from models.config import ModelConfig, TrainingConfig
 from models.device import device_of
 from models.errors import TrainingError
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.dropout import Dropout
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
-from models.training.loss import Competitors, Gradients, gradients, log_loss
+from models.training.loss import Gradients, SampledCandidates, gradients, log_loss
 from models.training.optimizer import Optimizer
-from models.training.sequences import Lives, Stretches
+from models.training.sequences import SequenceSlices, UserSequences
 
 Told = Callable[[int, int], None]
 """Hears how many events of how many are done"""
@@ -73,7 +73,9 @@ class Epoch:
 class Trainer:
     """A network on its way through a log. The same seed, log and machine give the same weights."""
 
-    def __init__(self, config: ModelConfig, training: TrainingConfig, items: Items, lives: Lives) -> None:
+    def __init__(
+        self, config: ModelConfig, training: TrainingConfig, items: ItemVocabulary, lives: UserSequences
+    ) -> None:
         if not len(lives.items):
             raise TrainingError("no event to learn from: each one needs an item, and those held out are not learnt")
         self._config = config
@@ -165,7 +167,7 @@ class Trainer:
         self.progress = replace(self.progress, decays=self.progress.decays + 1)
         return False
 
-    def _steps(self, generator: np.random.Generator) -> Iterator[list[Stretches]]:
+    def _steps(self, generator: np.random.Generator) -> Iterator[list[SequenceSlices]]:
         """The pass's stretches in random order, gathered into steps of `accumulate` parts of about equal lengths."""
         stretches = self._lives.cut(generator, self._training.window)
         # Windows of a part are padded to the longest: those of like lengths go together, alike ones at random.
@@ -179,7 +181,9 @@ class Trainer:
         for low in range(0, len(places), self._training.accumulate):
             yield [stretches[parts[place]] for place in places[low : low + self._training.accumulate]]
 
-    def _gradients(self, parts: list[Stretches], generator: np.random.Generator, dropout: Dropout) -> Gradients | None:
+    def _gradients(
+        self, parts: list[SequenceSlices], generator: np.random.Generator, dropout: Dropout
+    ) -> Gradients | None:
         windows = [self._lives.windows(part, generator, self._training.noise) for part in parts]
         competitors = self._competitors(np.concatenate([each.item.ravel() for each in windows]), generator)
         found = [
@@ -202,12 +206,12 @@ class Trainer:
             total, weight = total + loss * each, weight + each
         return total / weight if weight else float("nan")
 
-    def _competitors(self, needed: NDArray[np.int64], generator: np.random.Generator) -> Competitors:
+    def _competitors(self, needed: NDArray[np.int64], generator: np.random.Generator) -> SampledCandidates:
         """All items, or a sample: half of it by how often the log has them, half even."""
         known, count = len(self._active) - 1, self._training.sampled_items
         if known <= self._training.full_softmax_items:
-            return Competitors.all(self._active)
+            return SampledCandidates.all(self._active)
         often = self._lives.items[generator.integers(0, len(self._lives.items), count // 2)]
         item = np.concatenate([often, generator.integers(1, known + 1, count - len(often))])
         share = len(often) / count
-        return Competitors.sampled(item, share * self._shares[item] + (1 - share) / known, needed, self._active)
+        return SampledCandidates.sampled(item, share * self._shares[item] + (1 - share) / known, needed, self._active)

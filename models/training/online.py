@@ -11,13 +11,13 @@ from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
 from models.device import device_of
 from models.errors import WeightsError
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.dropout import Dropout
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.network.weights import Weights
 from models.text.simhash import BYTES
 from models.training.ema import RunningMean
-from models.training.loss import Competitors, gradients
+from models.training.loss import SampledCandidates, gradients
 from models.training.optimizer import Optimizer
 from models.training.replay_buffer import Reservoir, TrainingWindows, WindowQueue, join, last_windows
 
@@ -27,7 +27,7 @@ _EARLY_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class TrainStepResult:
     """What one optimisation step did."""
 
     loss: float
@@ -39,10 +39,10 @@ class Learnt:
     """Loss, gradient or new weights were not finite: nothing changed, and the events are not tried again"""
 
 
-class Learner:
+class OnlineLearner:
     """Its own copy of the network. One thread at a time may use it; any thread may `observe`."""
 
-    def __init__(self, config: ModelConfig, learner: LearnerConfig, items: Items) -> None:
+    def __init__(self, config: ModelConfig, learner: LearnerConfig, items: ItemVocabulary) -> None:
         self._model = config
         self._config = learner
         self._items = items
@@ -79,7 +79,7 @@ class Learner:
         with self._lock:
             self._queue.put(windows)
 
-    def learn(self) -> Learnt | None:
+    def learn(self) -> TrainStepResult | None:
         """One optimisation step over the oldest waiting events and a few replayed windows; None if nothing waits."""
         started = time.perf_counter()
         with self._lock:
@@ -90,7 +90,7 @@ class Learner:
         loss = self._improve(join([*taken, replayed]))
         for windows in taken:
             self._reservoir.put(windows)
-        return Learnt(
+        return TrainStepResult(
             loss=float("nan") if loss is None else loss,
             events=sum(int(windows.new.sum()) for windows in taken),
             seconds=time.perf_counter() - started,
@@ -117,10 +117,10 @@ class Learner:
         known = len(active) - 1
         self._network.grow(known + 1)
         if known <= self._config.full_softmax_items:
-            competitors = Competitors.all(active)
+            competitors = SampledCandidates.all(active)
         else:
             drawn, probability = self._reservoir.sample_items(self._config.sampled_items, known)
-            competitors = Competitors.sampled(drawn, probability, windows.item.ravel(), active)
+            competitors = SampledCandidates.sampled(drawn, probability, windows.item.ravel(), active)
         found = gradients(
             self._network, windows, competitors, self._items.content, self._dropout, self._model.dtype == "bfloat16"
         )

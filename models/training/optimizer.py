@@ -21,7 +21,7 @@ _MOMENTS: Final = {"adam": 2, "adagrad": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowGradient:
     """A gradient for a parameter, or for some of its rows."""
 
     name: str
@@ -41,7 +41,7 @@ class Optimizer:
         self._steps = 0
 
     @torch.no_grad()
-    def apply(self, changes: Sequence[Change], rate: float) -> bool:
+    def apply(self, changes: Sequence[RowGradient], rate: float) -> bool:
         """Whether the step was taken: False, and nothing changed, where a gradient or a new value is not finite."""
         norm = torch.stack([torch.linalg.vector_norm(change.gradient) for change in changes]).norm()
         if not bool(torch.isfinite(norm)):
@@ -89,7 +89,7 @@ class Optimizer:
         correction: float = (1 - _BETA2**steps) ** 0.5 / (1 - _BETA1**steps)
         return correction * first / second.sqrt().add_(_EPSILON["adam"]), (first, second)
 
-    def _of(self, change: Change) -> tuple[Tensor, ...]:
+    def _of(self, change: RowGradient) -> tuple[Tensor, ...]:
         """Moments of the parameter; a table that has grown gets zeros for its new rows."""
         like = change.parameter
         moments = self._moments.get(change.name, ())

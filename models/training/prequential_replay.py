@@ -5,24 +5,26 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_log import Events
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from models.inference.predictions import Predictions
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.metrics.ranking import Scores
 from models.network.weights import Weights
-from models.training.online import Learner
+from models.training.online import OnlineLearner
 
 
-class Rehearsal:
+class PrequentialReplay:
     """Replays, scores and steps portions of a log, in the order of the stream."""
 
-    def __init__(self, config: ModelConfig, learner: LearnerConfig, items: Items, users: int, top_items: int) -> None:
+    def __init__(
+        self, config: ModelConfig, learner: LearnerConfig, items: ItemVocabulary, users: int, top_items: int
+    ) -> None:
         """`items` holds every item before the first event that names it comes."""
-        self._learner = Learner(config, learner, items)
+        self._learner = OnlineLearner(config, learner, items)
         self._engine = Engine(config, items, top_items=top_items)
         self._engine.update(self._learner.weights())
-        self._memory = new_memory(config, users)
+        self._memory = new_user_states(config, users)
 
     def start(self, weights: Weights) -> None:
         """Go on from these weights."""

@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import LearnerConfig
-from models.data.event_features import Steps
+from models.data.event_features import EventFeatures
 from models.data.events import EventBatch
-from models.data.user_state import unrolled
+from models.data.user_state import ordered_history
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingWindows:
     """B windows of a user's last steps, oldest first, from column 0 on."""
 
-    steps: Steps
+    steps: EventFeatures
     """[B, T] item 0 also pads"""
     length: NDArray[np.int64]
     """[B] steps of the window"""
@@ -49,7 +49,7 @@ def last_windows(batch: EventBatch, memory_after: NDArray[np.void]) -> TrainingW
     """The ring of each user of the batch, unrolled; new are the events of the batch that it still holds."""
     count = np.bincount(batch.user, minlength=len(memory_after))
     user = np.flatnonzero(count)
-    last, length = unrolled(memory_after, user)
+    last, length = ordered_history(memory_after, user)
     return TrainingWindows(last, length, np.minimum(count[user], length), memory_after["steps"][user] == length)
 
 
@@ -59,7 +59,7 @@ def join(parts: list[TrainingWindows]) -> TrainingWindows:
         np.concatenate([getattr(part, name) for part in parts]) for name in ("length", "new", "whole")
     )
     longest = int(length.max(initial=1))
-    return TrainingWindows(Steps.concatenate([part.steps[:, :longest] for part in parts]), length, new, whole)
+    return TrainingWindows(EventFeatures.concatenate([part.steps[:, :longest] for part in parts]), length, new, whole)
 
 
 class WindowQueue:
@@ -113,7 +113,7 @@ class Reservoir:
         size = config.reservoir_windows
         self._generator = generator
         self._windows = TrainingWindows(
-            steps=Steps.zeros((size, ring), code_bytes),
+            steps=EventFeatures.zeros((size, ring), code_bytes),
             length=np.zeros(size, dtype=np.int64),
             new=np.zeros(size, dtype=np.int64),
             whole=np.zeros(size, dtype=np.bool_),
@@ -133,7 +133,7 @@ class Reservoir:
         rows = np.concatenate([np.arange(self._held, self._held + fresh), replaced])
         self._count(windows.item[chosen], self._windows.item[rows])
         width = windows.item.shape[1]
-        padded = Steps.zeros((len(rows), self._windows.item.shape[1]), windows.steps.text.shape[-1])
+        padded = EventFeatures.zeros((len(rows), self._windows.item.shape[1]), windows.steps.text.shape[-1])
         padded.put((slice(None), slice(width)), windows.steps[chosen])
         self._windows.steps.put(rows, padded)
         self._windows.length[rows] = windows.length[chosen]

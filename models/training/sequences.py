@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import Timeline, new_memory
+from models.data.user_state import Timeline, new_user_states
 from models.items.content import ItemContent
 from models.items.reviews import Reviews
 from models.training.replay_buffer import TrainingWindows
 
 
 @dataclass(frozen=True, slots=True)
-class Stretches:
+class SequenceSlices:
     """B stretches of users' lives."""
 
     begin: NDArray[np.int64]
@@ -29,11 +29,11 @@ class Stretches:
     def __len__(self) -> int:
         return len(self.begin)
 
-    def __getitem__(self, rows: NDArray[np.int64]) -> "Stretches":
-        return Stretches(self.begin[rows], self.length[rows], self.new[rows], self.whole[rows])
+    def __getitem__(self, rows: NDArray[np.int64]) -> "SequenceSlices":
+        return SequenceSlices(self.begin[rows], self.length[rows], self.new[rows], self.whole[rows])
 
 
-class Lives:
+class UserSequences:
     """All steps of U users, user after user, oldest first."""
 
     def __init__(self, batch: EventBatch, trained: NDArray[np.bool_], config: ModelConfig, content: ItemContent | None):
@@ -44,7 +44,7 @@ class Lives:
         users = int(batch.user[-1]) + 1 if len(batch) else 0
         reviews = Reviews.of(batch, content)
         reviews.give(trained)
-        timeline = Timeline(batch, new_memory(config, users), reviews.codes)
+        timeline = Timeline(batch, new_user_states(config, users), reviews.codes)
         self.steps = timeline.said
         self._start, self._count = timeline.start, timeline.count
         self._trained: NDArray[np.int64] = np.bincount(batch.user, trained, users).astype(np.int64)
@@ -54,7 +54,7 @@ class Lives:
         self.items = items[items > 0]
         """[e] item of each event to be learnt that has one"""
 
-    def cut(self, generator: np.random.Generator, longest: int) -> Stretches:
+    def cut(self, generator: np.random.Generator, longest: int) -> SequenceSlices:
         """The events to be learnt, each in one stretch; where each user's first one ends is drawn anew by each call."""
         count = self._trained
         first = np.minimum(generator.integers(1, longest + 1, len(count)), count)
@@ -63,19 +63,19 @@ class Lives:
         user, place = _each(number)
         begin = np.where(place == 0, 0, first[user] + (place - 1) * longest)
         length = np.minimum(np.where(place == 0, first[user], longest), count[user] - begin)
-        return Stretches(self._start[user] + begin, length, length, begin == 0)
+        return SequenceSlices(self._start[user] + begin, length, length, begin == 0)
 
-    def rest(self, ring: int) -> Stretches:
+    def rest(self, ring: int) -> SequenceSlices:
         """The events that are not to be learnt, each the news of one stretch, behind up to `ring` earlier ones."""
         left = self._count - self._trained
         user, place = _each(-(-left // ring))
         news = self._trained[user] + place * ring
         end = np.minimum(news + ring, self._count[user])
         begin = np.maximum(news - ring, 0)
-        return Stretches(self._start[user] + begin, end - begin, end - news, begin == 0)
+        return SequenceSlices(self._start[user] + begin, end - begin, end - news, begin == 0)
 
     def windows(
-        self, stretches: Stretches, generator: np.random.Generator | None = None, noise: float = 0.0
+        self, stretches: SequenceSlices, generator: np.random.Generator | None = None, noise: float = 0.0
     ) -> TrainingWindows:
         """The stretches as windows; with `noise`, that share of their steps is left out at random."""
         length = stretches.length

@@ -35,7 +35,7 @@ class RepeatFilter(logging.Filter):
         return True
 
 
-def start_journal(level: int = logging.INFO) -> None:
+def configure_logging(level: int = logging.INFO) -> None:
     """The process logs to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s"))

@@ -71,10 +71,10 @@ def worker(
     interest-stream worker --set worker.data_dir=data/2
     """
     settings = ctx.obj.settings()
-    from streams.cli.logging_setup import start_journal
+    from streams.cli.logging_setup import configure_logging
     from streams.worker.launcher import end_with_stdin
 
-    start_journal()
+    configure_logging()
     if with_stdin:
         end_with_stdin()
     from streams.worker.app import run_worker  # only now: torch takes seconds

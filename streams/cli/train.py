@@ -29,12 +29,12 @@ from models import checkpoint
 from models.data.event_log import Events
 from models.errors import TrainingError
 from models.items.content import ItemContent
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.metrics.rolling import Quality
 from models.training import snapshot
 from models.training.offline import Epoch, Trainer
-from models.training.prequential_replay import Rehearsal
-from models.training.sequences import Lives
+from models.training.prequential_replay import PrequentialReplay
+from models.training.sequences import UserSequences
 from streams.files.event_columns import event_columns
 from streams.files.event_logs import LoggedEvent, parse_columns, read_events
 from streams.files.item_files import FileItem, read_items
@@ -66,9 +66,9 @@ class TrainingLog:
         pairs = (self.events.user * len(self.items) + item)[item > 0]
         return len(np.unique(pairs)) < len(pairs)
 
-    def vocabulary(self, settings: Settings) -> Items:
+    def vocabulary(self, settings: Settings) -> ItemVocabulary:
         """A new vocabulary of all items, of which nobody has reviewed any yet."""
-        items = Items(settings.items.capacity, ItemContent(settings.model))
+        items = ItemVocabulary(settings.items.capacity, ItemContent(settings.model))
         for item in self.described:
             items.describe(item.item_id, item.title, item.categories)
         for item_id in self.items[1:]:
@@ -152,7 +152,7 @@ def train(
 
 def _trainer(settings: Settings, log: TrainingLog, trained: int) -> Trainer:
     items, grouped = log.vocabulary(settings), log.events.grouped()
-    lives = Lives(grouped.batch, grouped.order < trained, settings.model, items.content)
+    lives = UserSequences(grouped.batch, grouped.order < trained, settings.model, items.content)
     return Trainer(settings.model, settings.training, items, lives)
 
 
@@ -161,7 +161,7 @@ def _finish(
 ) -> tuple[Path, NDArray[np.float64], NDArray[np.float64]]:
     """The log replayed as a stream with the trained weights: where it is saved, rank and log p of what was held out."""
     items = log.vocabulary(settings)
-    worker = Rehearsal(settings.model, settings.learning, items, log.users, settings.predictions.top_items)
+    worker = PrequentialReplay(settings.model, settings.learning, items, log.users, settings.predictions.top_items)
     worker.start(trainer.weights())
     rank, log_p = np.zeros((2, len(log.events)))
     total = len(log.events)

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from streams.demo.scoreboard import RECENT, Scoreboard
 from streams.schema.predictions import Prediction
-from streams.schema.quality import WorkerQuality, number, sentence
+from streams.schema.quality import WorkerQuality, format_mean, format_quality
 from streams.terminal.predictions import bar, percent
-from streams.terminal.sparklines import sparks, thinned
+from streams.terminal.sparklines import sparkline, thinned
 
 WIDTH = 100
 ROWS = 12  # interests, and items, on the screen
@@ -93,7 +93,7 @@ class Dashboard:
             f"{self.elapsed_s:3.0f} s  {self.phase}: {self._board.sent} in, {self._board.predicted} applied, "
             f"{self.events_per_s:.0f}/s, lag {self.lag}, latency p50 {p50:.0f} p99 {p99:.0f} ms, "
             f"recall@10 {ours:.3f} (decayed popularity {popularity:.3f})"
-            + ("" if self.quality is None else f"; the worker's own: {sentence(self.quality)}")
+            + ("" if self.quality is None else f"; the worker's own: {format_quality(self.quality)}")
         )
 
     def __rich__(self) -> RenderableType:
@@ -120,8 +120,8 @@ class Dashboard:
         table.add_column(width=9)
         table.add_column(width=7, justify="right")
         table.add_column()
-        table.add_row("events/s", f"[bold cyan]{self.events_per_s:,.0f}[/]", Text(sparks(self._rates), "cyan"))
-        table.add_row("lag", f"[bold yellow]{self.lag:,}[/]", Text(sparks(self._lags), "yellow"))
+        table.add_row("events/s", f"[bold cyan]{self.events_per_s:,.0f}[/]", Text(sparkline(self._rates), "cyan"))
+        table.add_row("lag", f"[bold yellow]{self.lag:,}[/]", Text(sparkline(self._lags), "yellow"))
         known = p50 == p50
         table.add_row(
             "latency", f"[bold]{p50:,.0f}[/]" if known else "", "ms p50, produced → readable" if known else ""
@@ -140,8 +140,8 @@ class Dashboard:
         table.add_column()
 
         def row(name: str, own: float | None, theirs: float | None, line: list[float]) -> None:
-            sparkline = Text(sparks(thinned(line, SCORE_HISTORY), top), "green")
-            table.add_row(name, f"[bold green]{number(own)}[/]", f"[dim]{number(theirs)}[/]", sparkline)
+            cells = Text(sparkline(thinned(line, SCORE_HISTORY), top), "green")
+            table.add_row(name, f"[bold green]{format_mean(own)}[/]", f"[dim]{format_mean(theirs)}[/]", cells)
 
         row("recall@10, reader", ours, popularity, self._recalls)
         if (quality := self.quality) is not None:
@@ -195,7 +195,7 @@ class Dashboard:
                 Text(name[:12], style),
                 percent(p),
                 Text(bar(p / top, 13), style),
-                Text(sparks(line, top), style),
+                Text(sparkline(line, top), style),
             )
         return table
 

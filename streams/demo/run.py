@@ -23,7 +23,7 @@ from streams.kafka.reader import read_topic, reading
 from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka
 from streams.reference_fold import fold_changelog, fold_input
-from streams.schema.quality import WorkerQuality, read_quality
+from streams.schema.quality import WorkerQuality, decode_quality
 from streams.settings.settings import Settings, load_settings
 from streams.terminal.predictions import read_prediction
 from streams.worker.launcher import WorkerProcess
@@ -99,7 +99,7 @@ class DemoRun:
                 raise StreamError(f"the worker ended with code {code} when told to stop.\n{self._worker.log_tail()}")
             async for record in read_topic(self._servers, topics.interest_quality):
                 if record.value is not None:  # the last one is written when the worker stops
-                    quality = read_quality(record.value)
+                    quality = decode_quality(record.value)
             expected = await fold_input(self._servers, topics.user_events)
             actual = await fold_changelog(self._servers, self._settings.changelog_topic)
             self._dashboard.phase = "done"
@@ -141,7 +141,7 @@ class DemoRun:
                     self._rejected += len(records)
                 elif place.topic == self._settings.topics.interest_quality:
                     for value in (record.value for record in records if record.value is not None):
-                        self._dashboard.hear(read_quality(value))
+                        self._dashboard.hear(decode_quality(value))
                 else:
                     for value in (record.value for record in records if record.value is not None):
                         self._board.receive(read_prediction(value), now_s)

@@ -11,7 +11,7 @@ from rich.table import Table
 from streams.demo.scoreboard import Scoreboard
 from streams.reference_fold import InputFold, UserFold, compare
 from streams.schema.predictions import Prediction
-from streams.schema.quality import WorkerQuality, number
+from streams.schema.quality import WorkerQuality, format_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Summary:
             ours, theirs = self.quality, self.quality.popularity
             table.add_row(
                 "worker's recall@10 / MRR / log-loss",
-                f"[bold]{number(ours.recall_at_10)} / {number(ours.mrr)} / {number(ours.log_loss)}[/]",
+                f"[bold]{format_mean(ours.recall_at_10)} / {format_mean(ours.mrr)} / {format_mean(ours.log_loss)}[/]",
             )
             table.add_row(
                 "  decayed popularity",
-                f"{number(theirs.recall_at_10)} / {number(theirs.mrr)} / {number(theirs.log_loss)}, "
+                f"{format_mean(theirs.recall_at_10)} / {format_mean(theirs.mrr)} / {format_mean(theirs.log_loss)}, "
                 f"the last {self.quality.window:,} of {self.quality.scored:,} scored",
             )
         table.add_row("events/s", f"{self.events_per_s:,.0f}")

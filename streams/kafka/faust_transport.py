@@ -19,7 +19,7 @@ from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT, ConsumerMessage, EventT, Message
 
-from streams.kafka.fenced_producer import Membership
+from streams.kafka.fenced_producer import ConsumerGroupMetadata
 from streams.kafka.transaction import REQUEST_TIMEOUT_MS
 from streams.settings.sections import KafkaSettings
 
@@ -151,19 +151,19 @@ class BatchConsumer(Consumer):
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Nothing: Faust would complain that nothing is acknowledged, and nothing ever is."""
 
-    def membership(self) -> Membership:
+    def group_metadata(self) -> ConsumerGroupMetadata:
         """The group membership of this moment; meant for the assigned handler, while the coordinator waits for it."""
         coordinator = self._coordinator()
-        return Membership(
+        return ConsumerGroupMetadata(
             cast(BatchTransport, self.transport).kafka.group_id, coordinator.generation, coordinator.member_id
         )
 
-    async def is_member(self, membership: Membership) -> bool:
+    async def is_member(self, group_metadata: ConsumerGroupMetadata) -> bool:
         """Whether the group, asked by a heartbeat, still knows this membership. Raises KafkaError without an answer."""
         coordinator = self._coordinator()
         answered = await self._thread.call_thread(coordinator._do_heartbeat)
         # A refusal resets both; without an answer they stay, and so may the membership.
-        if (coordinator.generation, coordinator.member_id) != (membership.generation, membership.member_id):
+        if (coordinator.generation, coordinator.member_id) != (group_metadata.generation, group_metadata.member_id):
             return False
         if not answered:
             raise KafkaError("the group's coordinator did not answer a heartbeat")

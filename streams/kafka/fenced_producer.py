@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class ConsumerGroupMetadata:
     """A worker's place in its consumer group, as it was when its partitions were assigned.
 
     Raises ValueError without a generation or member id: the broker would accept an offset commit that names none.
@@ -118,7 +118,9 @@ class _Response:
 class FencedCommitHandler(TxnOffsetCommitHandler):
     """Sends offsets as a member's; what the broker answers is handled as aiokafka does."""
 
-    def __init__(self, sender: Sender, offsets: Mapping[TopicPartition, OffsetAndMetadata], member: Membership) -> None:
+    def __init__(
+        self, sender: Sender, offsets: Mapping[TopicPartition, OffsetAndMetadata], member: ConsumerGroupMetadata
+    ) -> None:
         super().__init__(sender, offsets, member.group_id)
         self._member = member
 
@@ -152,15 +154,15 @@ class FencedCommitHandler(TxnOffsetCommitHandler):
 class _FencedSender(Sender):
     """aiokafka's sender, whose offset commits name a group member."""
 
-    membership: Membership | None = None
+    group_metadata: ConsumerGroupMetadata | None = None
 
     async def _do_txn_offset_commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_id: str) -> None:
         if not offsets:
             return
-        if self.membership is None or self.membership.group_id != group_id:
+        if self.group_metadata is None or self.group_metadata.group_id != group_id:
             raise RuntimeError("offsets are sent only through FencedProducer.send_offsets")
         node_id = await self._find_coordinator(CoordinationType.GROUP, group_id)
-        await FencedCommitHandler(self, offsets, self.membership).do(node_id)
+        await FencedCommitHandler(self, offsets, self.group_metadata).do(node_id)
 
 
 class FencedProducer(AIOKafkaProducer):
@@ -188,10 +190,10 @@ class FencedProducer(AIOKafkaProducer):
             request_timeout_ms=request_timeout_ms,
         )
 
-    async def send_offsets(self, offsets: Mapping[TopicPartition, int], membership: Membership) -> None:
+    async def send_offsets(self, offsets: Mapping[TopicPartition, int], group_metadata: ConsumerGroupMetadata) -> None:
         """The offsets are part of the transaction; raises when the broker refuses the membership."""
-        self._sender.membership = membership
-        await super().send_offsets_to_transaction(offsets, membership.group_id)
+        self._sender.group_metadata = group_metadata
+        await super().send_offsets_to_transaction(offsets, group_metadata.group_id)
 
     async def send_offsets_to_transaction(self, offsets: Any, group_id: str) -> None:
         """Refused: offsets without a membership are accepted by the broker whoever sends them."""

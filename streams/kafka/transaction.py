@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from streams.errors import TransactionFailed
-from streams.kafka.fenced_producer import FencedProducer, Membership
+from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
 from streams.settings.sections import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class TransactionWriter:
         self,
         records: Mapping[TopicPartition, Iterable[Record]],
         offsets: Mapping[TopicPartition, int] | None = None,
-        membership: Membership | None = None,
+        group_metadata: ConsumerGroupMetadata | None = None,
     ) -> dict[TopicPartition, int]:
         """The offset after the last record of each partition; all records and offsets are visible.
 
@@ -101,8 +101,8 @@ class TransactionWriter:
         try:
             await producer.begin_transaction()
             ends = await _all(_send(producer, tp, rows) for tp, rows in records.items())
-            if membership is not None:
-                await producer.send_offsets(offsets or {}, membership)
+            if group_metadata is not None:
+                await producer.send_offsets(offsets or {}, group_metadata)
             await producer.commit_transaction()
         except (KafkaError, AssertionError) as error:
             # aiokafka raises AssertionError for a call that its failed state machine does not allow.

@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from numpy.typing import NDArray
 
 from models.inference.predictions import InterestParts, Predictions
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from streams.schema.events import UserEvent
 
 SCHEMA_VERSION: Final = 1
@@ -77,7 +77,7 @@ class Prediction(Struct, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Causes:
+class EventOrigins:
     """The events of a batch, in the order of its EventBatch: what predictions point into."""
 
     topic: str
@@ -96,12 +96,12 @@ def decode(value: bytes) -> Prediction:
     return _PREDICTION.decode(value)
 
 
-def encode(predictions: Predictions, causes: Causes, items: Items, emitted_at_ms: int) -> list[bytes]:
+def encode(predictions: Predictions, origins: EventOrigins, items: ItemVocabulary, emitted_at_ms: int) -> list[bytes]:
     """One JSON value per prediction, in their order; probabilities are cut to five digits, the rest goes to other_p.
 
     Shares are cut to five decimals, and their sums as decimals are exactly 1.
     """
-    topic, version = causes.topic, f"m{predictions.model_version}"
+    topic, version = origins.topic, f"m{predictions.model_version}"
     item_p = cut(predictions.item_p)  # [P, k]
     other_p = np.round(np.clip(1.0 - item_p.sum(axis=1), 0.0, 1.0), 7)  # [P]
     item_columns = _columns(predictions.item, 1, items.id, item_p)
@@ -125,7 +125,7 @@ def encode(predictions: Predictions, causes: Causes, items: Items, emitted_at_ms
         _vectors(predictions.parts, len(predictions)),
         strict=True,
     ):
-        event, partition, offset = causes.event[index], causes.partition[index], causes.offset[index]
+        event, partition, offset = origins.event[index], origins.partition[index], origins.offset[index]
         values.append(
             orjson.dumps(
                 {
@@ -136,7 +136,7 @@ def encode(predictions: Predictions, causes: Causes, items: Items, emitted_at_ms
                     "event_time": event.time_ms,
                     "emitted_at": emitted_at_ms,
                     "model_version": version,
-                    "state_version": causes.state_version[index],
+                    "state_version": origins.state_version[index],
                     "source": {"topic": topic, "partition": partition, "offset": offset},
                     "items": names,
                     "item_p": p,

@@ -12,7 +12,7 @@ import msgspec
 from aiokafka.structs import TopicPartition
 from msgspec import Meta, Struct
 
-from models.metrics.prequential_sample import Sample
+from models.metrics.prequential_sample import PrequentialSample
 from models.metrics.rolling import Quality, RunningQuality
 from streams.errors import StreamError
 from streams.kafka.transaction import Record
@@ -52,7 +52,7 @@ class WorkerQuality(Means, kw_only=True, gc=False):
 _QUALITY: Final = msgspec.json.Decoder(WorkerQuality)
 
 
-def read_quality(value: bytes) -> WorkerQuality:
+def decode_quality(value: bytes) -> WorkerQuality:
     """The decoded record; `StreamError` where the topic holds something else."""
     try:
         return _QUALITY.decode(value)
@@ -60,18 +60,18 @@ def read_quality(value: bytes) -> WorkerQuality:
         raise StreamError(f"a record of the quality topic is none: {error}") from error
 
 
-def number(mean: float | None) -> str:
+def format_mean(mean: float | None) -> str:
     """The mean as people read it; a dash where there is none."""
     return "-" if mean is None else f"{mean:.3f}"
 
 
-def sentence(quality: WorkerQuality) -> str:
+def format_quality(quality: WorkerQuality) -> str:
     """The means in one line, popularity's in brackets."""
     theirs = quality.popularity
     return (
-        f"recall@10 {number(quality.recall_at_10)} ({number(theirs.recall_at_10)} decayed popularity), "
-        f"MRR {number(quality.mrr)} ({number(theirs.mrr)}), "
-        f"log-loss {number(quality.log_loss)} ({number(theirs.log_loss)}) over {quality.window} events"
+        f"recall@10 {format_mean(quality.recall_at_10)} ({format_mean(theirs.recall_at_10)} decayed popularity), "
+        f"MRR {format_mean(quality.mrr)} ({format_mean(theirs.mrr)}), "
+        f"log-loss {format_mean(quality.log_loss)} ({format_mean(theirs.log_loss)}) over {quality.window} events"
     )
 
 
@@ -88,7 +88,7 @@ class QualityMeter:
         self._written_s = time.monotonic()
         self._news = False
 
-    def add(self, events: int, sample: Sample | None, model_version: int) -> None:
+    def add(self, events: int, sample: PrequentialSample | None, model_version: int) -> None:
         """A step with so many events is committed; what is not committed never counts."""
         self._events += events
         self._version = model_version

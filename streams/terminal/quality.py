@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.kafka.reader import reading
-from streams.schema.quality import INTERVAL_S, Means, WorkerQuality, number, read_quality, sentence
+from streams.schema.quality import INTERVAL_S, Means, WorkerQuality, decode_quality, format_mean, format_quality
 from streams.settings.settings import Settings
-from streams.terminal.sparklines import sparks, thinned
+from streams.terminal.sparklines import sparkline, thinned
 
 SILENT_S = 5 * INTERVAL_S
 """A worker that has said nothing for so long has no events"""
@@ -54,7 +54,7 @@ class Sparkline:
         self._top = top
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(sparks(thinned(self._values, options.max_width), self._top), "green")
+        yield Text(sparkline(thinned(self._values, options.max_width), self._top), "green")
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(1, HISTORY)
@@ -75,7 +75,7 @@ class StatsTable:
             stats.add(quality, now_s)
         moment = datetime.fromtimestamp(quality.at / 1000, UTC)
         rate = "" if stats.events_per_s is None else f", {stats.events_per_s:.0f}/s"
-        return f"{moment:%H:%M:%S} {short(quality.worker)}: {quality.events} events{rate}, {sentence(quality)}"
+        return f"{moment:%H:%M:%S} {short(quality.worker)}: {quality.events} events{rate}, {format_quality(quality)}"
 
     def __rich__(self) -> RenderableType:
         if not self._workers:
@@ -149,7 +149,7 @@ async def tail_stats(
                     if record.value is None:
                         continue
                     count += 1
-                    line = table.add(read_quality(record.value), time.monotonic())
+                    line = table.add(decode_quality(record.value), time.monotonic())
                     if as_json:
                         line = record.value.decode()
                     if not redrawn:
@@ -163,4 +163,6 @@ def _cells(ours: Means, popularity: Means) -> list[Text]:
         (ours.mrr, popularity.mrr),
         (ours.log_loss, popularity.log_loss),
     )
-    return [Text.assemble((number(own), "bold green"), (f" {number(theirs)}", "dim")) for own, theirs in pairs]
+    return [
+        Text.assemble((format_mean(own), "bold green"), (f" {format_mean(theirs)}", "dim")) for own, theirs in pairs
+    ]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
-def sparks(values: Iterable[float], largest: float | None = None) -> str:
+def sparkline(values: Iterable[float], largest: float | None = None) -> str:
     """One character per value, the higher the larger; blank where there is next to nothing."""
     line = list(values)
     top = max([*line, 1e-9]) if largest is None else largest

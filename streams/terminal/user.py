@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.data.events import EVENT_TYPES
-from models.data.user_state import memory_fields
+from models.data.user_state import user_state_fields
 from state.rows import RowLayout
 from streams.errors import StreamError
 from streams.kafka.reader import partition_count, partition_of, read_topic
@@ -47,7 +47,7 @@ async def load_user(settings: Settings, user: str) -> StoredUser:
         raise UnknownUserError(
             f"no row of user {user!r} in {topic}: no event of theirs has been applied yet, or they have been erased"
         )
-    row = RowLayout(memory_fields(settings.model)).unpack([value])[0]
+    row = RowLayout(user_state_fields(settings.model)).unpack([value])[0]
     ring, taken = settings.model.ring, int(row["steps"])
     slots = [step % ring for step in range(taken - 1, max(-1, taken - 1 - ring), -1)]
     ids = await _item_ids(servers, settings.topics.item_index, max([0, *(int(row["ring_item"][s]) for s in slots)]))

@@ -19,26 +19,26 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from models import checkpoint
-from models.data.user_state import memory_fields
+from models.data.user_state import user_state_fields
 from models.inference.engine import Engine
 from models.items.content import ItemContent
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
-from models.training.online import Learner
+from models.training.online import OnlineLearner
 from state.rows import RowLayout
 from state.table import UserTable
 from streams.errors import TransactionFailed
 from streams.kafka.faust_transport import BatchConsumer, BatchSchema, BatchTransport, RecordBatch
 from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
-from streams.schema.quality import QualityMeter, sentence
+from streams.schema.quality import QualityMeter, format_quality
 from streams.settings.settings import Settings
 from streams.worker.changelog import Changelog
 from streams.worker.item_catalog import ItemCatalog
-from streams.worker.item_index import ItemRegister
-from streams.worker.learner_thread import LearningThread
-from streams.worker.offset_gaps import SourceLog
-from streams.worker.partitions import Owners
+from streams.worker.item_index import ItemIndex
+from streams.worker.learner_thread import LearnerThread
+from streams.worker.offset_gaps import OffsetGaps
+from streams.worker.partitions import AssignedPartitions
 from streams.worker.pipeline import Engine as StepEngine
 from streams.worker.pipeline import Pipeline
 from streams.worker.process import broker_reachable, die, stop_requested
@@ -116,7 +116,7 @@ class Worker:
     def __init__(self, settings: Settings, engine: StepEngine | None = None) -> None:
         self._settings = settings
         kafka, topics = settings.kafka, settings.topics
-        self._items = Items(settings.items.capacity, ItemContent(settings.model))
+        self._items = ItemVocabulary(settings.items.capacity, ItemContent(settings.model))
         self._learning = None
         self._model: Engine | None = None
         if engine is None:
@@ -125,11 +125,11 @@ class Worker:
         self._compute = ThreadPoolExecutor(1, "compute")
         self._changelog = Changelog(kafka, settings.changelog_topic)
         self._writer = TransactionWriter(kafka)
-        self._source = SourceLog(kafka, topics.user_events, self._consumer)
-        self._register = ItemRegister(kafka, topics.item_index, self._items)
+        self._source = OffsetGaps(kafka, topics.user_events, self._consumer)
+        self._register = ItemIndex(kafka, topics.item_index, self._items)
         self._catalog = ItemCatalog(kafka, topics.item_catalog, self._items)
         self._quality = QualityMeter(topics.interest_quality, self._writer.transactional_id)
-        self._owners = Owners(
+        self._owners = AssignedPartitions(
             kafka,
             topics.user_events,
             self._table,
@@ -141,7 +141,7 @@ class Worker:
         self.pipeline = Pipeline(
             settings,
             engine,
-            RowLayout(memory_fields(settings.model)),
+            RowLayout(user_state_fields(settings.model)),
             self._items,
             self._owners,
             self._writer,
@@ -155,13 +155,13 @@ class Worker:
         )
         self.faust = self._new_faust()
 
-    def _network(self) -> tuple[Engine, LearningThread]:
+    def _network(self) -> tuple[Engine, LearnerThread]:
         settings, predictions = self._settings, self._settings.predictions
         engine = self._model = Engine(
             settings.model, self._items, predictions.top_items, predictions.top_categories, predictions.top_because
         )
-        learning = LearningThread(
-            Learner(settings.model, settings.learning, self._items),
+        learning = LearnerThread(
+            OnlineLearner(settings.model, settings.learning, self._items),
             publish=engine.update,
             save=lambda weights: checkpoint.save(
                 self._checkpoints, replace(weights, experts=engine.experts()), settings.model, self._items
@@ -208,7 +208,7 @@ class Worker:
         assigned: set[TP] = sent[1]
         mine = {tp.partition for tp in assigned if tp.topic == self._settings.topics.user_events}
         try:
-            self._owners.assigned(mine, self._consumer().membership())
+            self._owners.assigned(mine, self._consumer().group_metadata())
         except Exception as error:
             # Faust would only remember it, and stand still.
             die(error)
@@ -268,7 +268,7 @@ class Worker:
                 f"{stage} {1e6 * spent / max(done['events'], 1):.0f}" for stage, spent in seconds.items()
             )
             log.info("%s; µs per event: %s", ", ".join(f"{n} {what}" for what, n in done.items()), stages)
-            log.info("%s", sentence(self._quality.quality()))
+            log.info("%s", format_quality(self._quality.quality()))
 
 
 def _freeze() -> None:

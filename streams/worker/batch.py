@@ -14,21 +14,21 @@ from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
 from models.data.events import EventBatch, type_index
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from state.event_hash import advance_chain
 from state.rows import RowLayout
 from streams.errors import Rejected
 from streams.kafka.faust_transport import RecordBatch
 from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent, decode
-from streams.schema.predictions import Causes
-from streams.worker.partitions import PartitionOwner
+from streams.schema.predictions import EventOrigins
+from streams.worker.partitions import PartitionState
 
 
 @dataclass(slots=True)
-class PartitionWork:
+class PartitionBatch:
     """What a step does for one partition."""
 
-    owner: PartitionOwner
+    owner: PartitionState
     next_offset: int
     events: list[UserEvent] = field(default_factory=list)
     records: list[ConsumerRecord[bytes, bytes]] = field(default_factory=list)  # [n] of the events
@@ -42,11 +42,11 @@ class PartitionWork:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class MicroBatch:
     """n events of U users, grouped by user, and the rows as they were before."""
 
     topic: str
-    parts: list[PartitionWork]
+    parts: list[PartitionBatch]
     batch: EventBatch
     records: list[ConsumerRecord[bytes, bytes]]  # [n]
     events: list[UserEvent]  # [n]
@@ -56,11 +56,11 @@ class Work:
     rows: NDArray[np.void]  # [U]
 
     @property
-    def causes(self) -> Causes:
+    def origins(self) -> EventOrigins:
         """The events as predictions name them."""
         counts = self.rows["count"].astype(np.int64)[self.batch.user]  # [n]
         first = np.concatenate([[0], self.last[:-1] + 1])[self.batch.user]  # [n]
-        return Causes(
+        return EventOrigins(
             self.topic,
             self.events,
             [record.partition for record in self.records],
@@ -74,9 +74,9 @@ class Work:
         return np.flatnonzero(np.diff(self.batch.user, append=len(self.users)))
 
 
-def decode_partition(owner: PartitionOwner, batches: Sequence[RecordBatch], max_record_bytes: int) -> PartitionWork:
+def decode_partition(owner: PartitionState, batches: Sequence[RecordBatch], max_record_bytes: int) -> PartitionBatch:
     """The partition's share of a step: decoded events, control records, and the records that can't be used."""
-    part = PartitionWork(owner, batches[-1].next_offset)
+    part = PartitionBatch(owner, batches[-1].next_offset)
     slots, slot = part.slots, part.slot
     for batch in batches:
         for record in batch.records:
@@ -97,12 +97,12 @@ def decode_partition(owner: PartitionOwner, batches: Sequence[RecordBatch], max_
     return part
 
 
-def item_ids(parts: Sequence[PartitionWork]) -> list[str]:
+def item_ids(parts: Sequence[PartitionBatch]) -> list[str]:
     """Every item that the events name, once, in order of appearance."""
     return list(dict.fromkeys(e.item_id for part in parts for e in part.events if e.item_id is not None))
 
 
-def assemble(topic: str, parts: list[PartitionWork], items: Items, layout: RowLayout) -> Work:
+def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, layout: RowLayout) -> MicroBatch:
     """The step's columns and rows.
 
     Left out are events that a user.delete of the same step erased, events that the row has applied already, and
@@ -135,7 +135,7 @@ def assemble(topic: str, parts: list[PartitionWork], items: Items, layout: RowLa
     place = column[_PLACE].tolist()
     kept = [events[i] for i in place]
     part_of = np.repeat(np.arange(len(parts)), [len(part.slots) for part in parts])
-    return Work(
+    return MicroBatch(
         topic=topic,
         parts=parts,
         batch=EventBatch(
@@ -166,7 +166,7 @@ _USER, _ITEM, _TYPE, _TIME, _OFFSET, _PLACE = range(6)
 _LEFT_OUT = -1
 
 
-def _columns(part: PartitionWork, items: Items) -> NDArray[np.int64]:
+def _columns(part: PartitionBatch, items: ItemVocabulary) -> NDArray[np.int64]:
     """User, item, type, time, offset and place of each event: [6, n]."""
     index = items.index
     item = [0 if event.item_id is None else index(event.item_id) for event in part.events]
@@ -190,7 +190,7 @@ def _columns(part: PartitionWork, items: Items) -> NDArray[np.int64]:
     return column
 
 
-def count_events(work: Work, memory: NDArray[np.void]) -> NDArray[np.void]:
+def count_events(work: MicroBatch, memory: NDArray[np.void]) -> NDArray[np.void]:
     """The step's rows with its events counted, the last offset and the chain over the event ids: [U]."""
     last = work.last
     memory["count"] += np.diff(last, prepend=-1).astype(np.uint64)

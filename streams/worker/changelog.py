@@ -75,7 +75,7 @@ class Changelog:
         await self._committed.stop()
         await self._uncommitted.stop()
 
-    async def wait_for_silence(
+    async def wait_for_stable_offset(
         self, partitions: Collection[int], end_transactions: Callable[[set[str]], Awaitable[None]]
     ) -> None:
         """Nothing that a predecessor wrote before this call is still open in these partitions.

@@ -8,7 +8,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 from aiokafka.structs import TopicPartition
 
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from streams.errors import Rejected
 from streams.kafka.follower import TopicFollower
 from streams.kafka.transaction import Record
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class ItemCatalog:
     """Keeps the items' descriptions current."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, items: Items) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str, items: ItemVocabulary) -> None:
         self._items = items
         self._log = TopicFollower(kafka, topic, self._describe)
 

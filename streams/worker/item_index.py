@@ -13,17 +13,17 @@ from typing import cast
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from models.errors import ItemCapacityError
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from streams.kafka.follower import TopicFollower
 from streams.settings.sections import KafkaSettings
 
 log = logging.getLogger(__name__)
 
 
-class ItemRegister:
+class ItemIndex:
     """Gives every item its index."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, items: Items) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str, items: ItemVocabulary) -> None:
         self._topic = topic
         self._items = items
         self._log = TopicFollower(kafka, topic, self._add)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.data.events import EventBatch
 from models.network.weights import Weights
-from models.training.online import Learner
+from models.training.online import OnlineLearner
 from streams.settings.sections import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -27,12 +27,12 @@ _PUBLISH_S = 0.25
 _BACKLOG_SHARE = 0.25
 
 
-class LearningThread:
+class LearnerThread:
     """Learns, publishes and saves beside the steps; a full backlog costs it events, never the steps their time."""
 
     def __init__(
         self,
-        learner: Learner,
+        learner: OnlineLearner,
         publish: Callable[[Weights], None],
         save: Callable[[Weights], object],
         settings: WorkerSettings,

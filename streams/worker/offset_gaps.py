@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from streams.kafka.faust_transport import BatchConsumer
 from streams.settings.sections import KafkaSettings
-from streams.worker.partitions import PartitionOwner
+from streams.worker.partitions import PartitionState
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 _REWIND_S = 5.0
 
 
-class SourceLog:
+class OffsetGaps:
     """Tells holes in the log (commit markers, aborted or expired records) from records that were not delivered."""
 
     def __init__(self, kafka: KafkaSettings, topic: str, consumer: Callable[[], BatchConsumer]) -> None:
@@ -37,7 +37,7 @@ class SourceLog:
         """The consumer is closed."""
         await self._consumer.stop()
 
-    async def is_hole(self, partition: int, begin: int, end: int) -> bool:
+    async def is_offset_gap(self, partition: int, begin: int, end: int) -> bool:
         """Whether no committed record lies at the offsets from `begin` up to, not including, `end`, where one lies."""
         tp = TopicPartition(self._topic, partition)
         self._consumer.assign([tp])
@@ -45,7 +45,7 @@ class SourceLog:
         record = await self._consumer.getone(tp)
         return int(record.offset) >= end
 
-    async def rewind(self, owner: PartitionOwner, offset: int) -> None:
+    async def rewind(self, owner: PartitionState, offset: int) -> None:
         """The partition is delivered again from `offset` on; asked for again, it waits for the first rewind to show."""
         now = time.monotonic()
         if owner.rewound_s is not None and now - owner.rewound_s < _REWIND_S:

@@ -19,7 +19,7 @@ from state.store import PartitionStore
 from state.table import UserTable
 from streams.errors import StaleMembership
 from streams.kafka.faust_transport import BatchConsumer
-from streams.kafka.fenced_producer import Membership
+from streams.kafka.fenced_producer import ConsumerGroupMetadata
 from streams.settings.sections import KafkaSettings
 from streams.worker.changelog import Changelog, SourceOffset, is_outdated
 
@@ -29,7 +29,7 @@ _RETRY_S = 1.0
 
 
 @dataclass(slots=True)
-class PartitionOwner:
+class PartitionState:
     """One partition in this worker's hands: its rows and the only source record that may come next."""
 
     partition: int
@@ -38,7 +38,7 @@ class PartitionOwner:
     rewound_s: float | None = None  # when a rewind began whose records have not arrived yet
 
 
-class Owners:
+class AssignedPartitions:
     """All partitions of this worker, under one lock: a step never overlaps an opening or a closing."""
 
     def __init__(
@@ -58,20 +58,20 @@ class Owners:
         self._transactional_id = transactional_id
         self._consumer = consumer
         self._on_error = on_error
-        self._owners: dict[int, PartitionOwner] = {}
-        self._membership: Membership | None = None
+        self._owners: dict[int, PartitionState] = {}
+        self._membership: ConsumerGroupMetadata | None = None
         self._opening: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._busy = asyncio.Lock()
 
     @property
-    def membership(self) -> Membership:
+    def group_metadata(self) -> ConsumerGroupMetadata:
         """The membership of the last assignment."""
         if self._membership is None:
             raise RuntimeError("nothing is assigned yet")
         return self._membership
 
-    def get(self, partition: int) -> PartitionOwner | None:
+    def get(self, partition: int) -> PartitionState | None:
         """The owner of a partition; None if it is not ours."""
         return self._owners.get(partition)
 
@@ -85,12 +85,12 @@ class Owners:
                     yield
                     return
 
-    def assigned(self, partitions: Collection[int], membership: Membership) -> None:
+    def assigned(self, partitions: Collection[int], group_metadata: ConsumerGroupMetadata) -> None:
         """The partitions are being opened; `step` waits for it.
 
         Call it in the assigned handler and do not wait there: the group's heartbeats would stop.
         """
-        self._membership = membership
+        self._membership = group_metadata
         self._start_opening(self._open(partitions))
 
     async def revoked(self) -> None:
@@ -135,11 +135,11 @@ class Owners:
                 else:
                     break
             self._ready.set()
-        log.info("own partitions %s (generation %d)", partitions or "none", self.membership.generation)
+        log.info("own partitions %s (generation %d)", partitions or "none", self.group_metadata.generation)
 
     async def _open_once(self, partitions: list[int]) -> None:
         if partitions:
-            await self._changelog.wait_for_silence(partitions, self._end_transactions)
+            await self._changelog.wait_for_stable_offset(partitions, self._end_transactions)
             known = len(self._table.quarantined)
             stores = {partition: self._table.open(partition) for partition in partitions}
             for folder in self._table.quarantined[known:]:
@@ -151,7 +151,7 @@ class Owners:
             await self._changelog.restore(stores)
             for partition, store in stores.items():
                 next_offset = 0 if store.offset_row is None else SourceOffset.decode(store.offset_row).next_offset
-                self._owners[partition] = PartitionOwner(partition, store, next_offset)
+                self._owners[partition] = PartitionState(partition, store, next_offset)
                 # Where the group stands is not asked: its offsets outlive a changelog that was given up.
                 await self._consumer().rewind(self._topic, partition, next_offset)
 
@@ -161,7 +161,7 @@ class Owners:
 
     async def _end_transactions(self, writers: set[str]) -> None:
         # A frozen worker that wakes up here would otherwise end its successor's transaction.
-        if not await self._consumer().is_member(self.membership):
+        if not await self._consumer().is_member(self.group_metadata):
             raise StaleMembership("the consumer group has moved on without this worker")
         # This process's own transaction is ended by its own producer.
         for writer in writers - {self._transactional_id}:

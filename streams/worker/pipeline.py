@@ -21,8 +21,8 @@ from aiokafka.structs import TopicPartition
 from numpy.typing import NDArray
 
 from models.data.events import EventBatch
-from models.inference.engine import Step
-from models.items.vocabulary import Items
+from models.inference.engine import StepResult
+from models.items.vocabulary import ItemVocabulary
 from state.rows import RowLayout
 from streams import __version__
 from streams.kafka.faust_transport import RecordBatch
@@ -31,18 +31,18 @@ from streams.schema import predictions
 from streams.schema.dead_letters import MAX_BYTES, dead_letter
 from streams.schema.quality import QualityMeter
 from streams.settings.settings import Settings
-from streams.worker.batch import PartitionWork, Work, assemble, count_events, decode_partition, item_ids
+from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_events, decode_partition, item_ids
 from streams.worker.changelog import ID_KEY, OFFSET_KEY, SourceOffset
 from streams.worker.item_catalog import ItemCatalog
-from streams.worker.item_index import ItemRegister
-from streams.worker.offset_gaps import SourceLog
-from streams.worker.partitions import Owners, PartitionOwner
+from streams.worker.item_index import ItemIndex
+from streams.worker.offset_gaps import OffsetGaps
+from streams.worker.partitions import AssignedPartitions, PartitionState
 
 
 class Engine(Protocol):
     """What a step needs of a model."""
 
-    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> Step:
+    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
         """The rows after the batch, and what the users want now."""
         ...
 
@@ -51,7 +51,7 @@ class Engine(Protocol):
 class RowChanges:
     """What a step changes in one partition's rows; a row of None erases its user."""
 
-    owner: PartitionOwner
+    owner: PartitionState
     offset_row: bytes
     changelog_id: bytes | None  # the id row, where this step is the changelog's first
     keys: list[bytes]
@@ -72,7 +72,7 @@ class Output:
     records: dict[TopicPartition, list[Record]]
     changes: list[RowChanges]
     memory: NDArray[np.void]  # [U] for the learner
-    step: Step
+    step: StepResult
 
 
 class Pipeline:
@@ -83,11 +83,11 @@ class Pipeline:
         settings: Settings,
         engine: Engine,
         layout: RowLayout,
-        items: Items,
-        owners: Owners,
+        items: ItemVocabulary,
+        owners: AssignedPartitions,
         writer: TransactionWriter,
-        source: SourceLog,
-        register: ItemRegister,
+        source: OffsetGaps,
+        register: ItemIndex,
         catalog: ItemCatalog,
         quality: QualityMeter,
     ) -> None:
@@ -104,7 +104,7 @@ class Pipeline:
         self._counts: Counter[str] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
-    async def read(self, batches: Sequence[RecordBatch]) -> Work | None:
+    async def read(self, batches: Sequence[RecordBatch]) -> MicroBatch | None:
         """The work of one step; None if nothing in the batches is new."""
         by_partition: defaultdict[int, list[RecordBatch]] = defaultdict(list)
         expected: dict[int, int] = {}
@@ -121,7 +121,7 @@ class Pipeline:
             await self._catalog.refresh()
             await self._register.register(item_ids(parts))
         with self._timed("load"):
-            return assemble(self._settings.topics.user_events, parts, self._items, self._layout)
+            return build_batch(self._settings.topics.user_events, parts, self._items, self._layout)
 
     async def _admit(self, batch: RecordBatch, expected: dict[int, int]) -> RecordBatch | None:
         """What of the batch comes next in its partition; None where that is nothing."""
@@ -132,7 +132,7 @@ class Pipeline:
         fresh = batch.since(next_offset)
         if fresh is None:
             return None
-        if fresh.first_offset > next_offset and not await self._source.is_hole(
+        if fresh.first_offset > next_offset and not await self._source.is_offset_gap(
             batch.partition, next_offset, fresh.first_offset
         ):
             await self._source.rewind(owner, next_offset)
@@ -141,7 +141,7 @@ class Pipeline:
         expected[batch.partition] = fresh.next_offset
         return fresh
 
-    def step(self, work: Work) -> Output:
+    def step(self, work: MicroBatch) -> Output:
         """Everything that the step has to say. Pure computing: no I/O, no awaiting."""
         topics, now_ms = self._settings.topics, int(time.time() * 1000)
         records: defaultdict[TopicPartition, list[Record]] = defaultdict(list)
@@ -155,7 +155,7 @@ class Pipeline:
         for part in work.parts:
             self._say(part, records)
         with self._timed("encode"):
-            values = predictions.encode(step.predictions, work.causes, self._items, now_ms)
+            values = predictions.encode(step.predictions, work.origins, self._items, now_ms)
             for event, value in zip(step.predictions.event.tolist(), values, strict=True):
                 cause = work.records[event]
                 records[TopicPartition(topics.interest_predictions, cause.partition)].append(Record(cause.key, value))
@@ -163,7 +163,7 @@ class Pipeline:
             records[self._quality.place].append(quality)
         return Output(records, changes, memory, step)
 
-    def _changes(self, work: Work, rows: list[bytes], now_ms: int) -> list[RowChanges]:
+    def _changes(self, work: MicroBatch, rows: list[bytes], now_ms: int) -> list[RowChanges]:
         changes = []
         for part in work.parts:
             offset_row = SourceOffset(part.next_offset, self._writer.transactional_id, now_ms).encode()
@@ -179,7 +179,7 @@ class Pipeline:
                 change.rows.extend([None] * len(gone))
         return changes
 
-    def _say(self, part: PartitionWork, records: defaultdict[TopicPartition, list[Record]]) -> None:
+    def _say(self, part: PartitionBatch, records: defaultdict[TopicPartition, list[Record]]) -> None:
         """Adds what is not about rows: predictions erased, dead letters, and what became of items."""
         topics, partition = self._settings.topics, part.owner.partition
         if part.erased:
@@ -193,7 +193,7 @@ class Pipeline:
             tp, record = self._catalog.record(item)
             records[tp].append(record)
 
-    async def write(self, work: Work, output: Output) -> None:
+    async def write(self, work: MicroBatch, output: Output) -> None:
         """The step is visible and durable, and the owners expect what follows it.
 
         Raises TransactionFailed; then nothing was done here, and only the changelog knows whether the step counts.
@@ -202,7 +202,7 @@ class Pipeline:
             TopicPartition(self._settings.topics.user_events, p.owner.partition): p.next_offset for p in work.parts
         }
         with self._timed("transaction"):
-            ends = await self._writer.write(output.records, offsets, self._owners.membership)
+            ends = await self._writer.write(output.records, offsets, self._owners.group_metadata)
         with self._timed("store"):
             await asyncio.to_thread(self._store, output.changes, ends)
         for part in work.parts:
@@ -230,7 +230,7 @@ class Pipeline:
         self._counts, self._seconds = Counter(), defaultdict(float)
         return taken
 
-    def _owner(self, partition: int) -> PartitionOwner:
+    def _owner(self, partition: int) -> PartitionState:
         owner = self._owners.get(partition)
         assert owner is not None
         return owner

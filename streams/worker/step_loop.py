@@ -20,8 +20,8 @@ from streams.errors import TransactionFailed
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.transaction import TransactionWriter
 from streams.settings.sections import WorkerSettings
-from streams.worker.learner_thread import LearningThread
-from streams.worker.partitions import Owners
+from streams.worker.learner_thread import LearnerThread
+from streams.worker.partitions import AssignedPartitions
 from streams.worker.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -72,10 +72,10 @@ class StepLoop:
     def __init__(
         self,
         pipeline: Pipeline,
-        owners: Owners,
+        owners: AssignedPartitions,
         writer: TransactionWriter,
         compute: Executor,
-        learning: LearningThread | None,
+        learning: LearnerThread | None,
         settings: WorkerSettings,
         on_error: Callable[[BaseException], None],
     ) -> None:

@@ -6,7 +6,7 @@ from aiokafka.client import CoordinationType
 from aiokafka.errors import for_code
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from streams.kafka.fenced_producer import FencedCommitHandler, Membership
+from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedCommitHandler
 
 
 class Claim(NamedTuple):
@@ -26,7 +26,9 @@ def fence_offsets(producer: Any, generation: int, member_id: str, *, abortable: 
     sender = producer._sender
 
     async def commit(offsets: dict[TopicPartition, OffsetAndMetadata], group_id: str) -> None:
-        handler: Any = FencedCommitHandler(sender, offsets, cast(Membership, Claim(group_id, generation, member_id)))
+        handler: Any = FencedCommitHandler(
+            sender, offsets, cast(ConsumerGroupMetadata, Claim(group_id, generation, member_id))
+        )
         accept = handler.handle_response
 
         def handle_response(response: Any) -> float | None:

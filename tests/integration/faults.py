@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from state.rows import RowLayout
 from streams.kafka import transaction
 from streams.kafka.faust_transport import BatchConsumer, RecordBatch
-from streams.kafka.fenced_producer import FencedProducer, Membership
+from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
 from streams.kafka.transaction import Record
 from streams.schema import quality
-from streams.worker.batch import Work
+from streams.worker.batch import MicroBatch
 from streams.worker.changelog import Changelog
 from streams.worker.pipeline import Output, Pipeline
 
@@ -126,7 +126,7 @@ def store_before_commit(number: int) -> None:
         ends[tp] = await send(producer, tp, records)
         return ends[tp]
 
-    async def step(self: Pipeline, work: Work, output: Output) -> None:
+    async def step(self: Pipeline, work: MicroBatch, output: Output) -> None:
         steps.append(lambda: self._store(output.changes, ends))
         await write(self, work, output)
 
@@ -165,9 +165,11 @@ def name_no_generation() -> None:
     """Rule broken: offsets are sent as somebody who is no member, as aiokafka does."""
     send = FencedProducer.send_offsets
 
-    async def anonymous(self: FencedProducer, offsets: Mapping[TopicPartition, int], membership: Membership) -> None:
-        nobody = object.__new__(Membership)
-        for name, value in (("group_id", membership.group_id), ("generation", -1), ("member_id", "")):
+    async def anonymous(
+        self: FencedProducer, offsets: Mapping[TopicPartition, int], group_metadata: ConsumerGroupMetadata
+    ) -> None:
+        nobody = object.__new__(ConsumerGroupMetadata)
+        for name, value in (("group_id", group_metadata.group_id), ("generation", -1), ("member_id", "")):
             object.__setattr__(nobody, name, value)
         await send(self, offsets, nobody)
 

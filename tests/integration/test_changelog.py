@@ -99,7 +99,7 @@ async def test_restore_gives_the_newest_committed_rows_and_the_next_offset(
         await predecessor.write({b"a": b"2", b"b": None}, 20)
         await predecessor.commit()
     stores = {0: table.open(0), 1: table.open(1)}
-    await changelog.wait_for_silence([0, 1], no_writers)
+    await changelog.wait_for_stable_offset([0, 1], no_writers)
     await changelog.restore(stores)
     assert rows(stores[0]) == {b"a": b"2"}
     assert SourceOffset.decode(stores[0].offset_row or b"").next_offset == 20
@@ -140,7 +140,7 @@ async def test_an_open_transaction_is_waited_for_and_then_ended_by_its_writers_i
         await predecessor.write({b"a": b"1"}, 10, changelog_id=b"one")
         await predecessor.commit()
         await predecessor.write({b"a": b"never"}, 20)
-        await changelog.wait_for_silence([0, 1], end)
+        await changelog.wait_for_stable_offset([0, 1], end)
         assert ended[0] == {predecessor.name}
     store = table.open(0)
     await changelog.restore({0: store})
@@ -153,7 +153,7 @@ async def test_a_predecessor_that_finishes_in_time_is_left_alone(
 ) -> None:
     async with Predecessor(settings, topic) as predecessor:
         await predecessor.write({b"a": b"1"}, 10)
-        waiting = asyncio.create_task(changelog.wait_for_silence([0], no_writers))
+        waiting = asyncio.create_task(changelog.wait_for_stable_offset([0], no_writers))
         await asyncio.sleep(0.05)
         assert not waiting.done()
         await predecessor.commit()

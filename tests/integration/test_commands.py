@@ -18,7 +18,7 @@ LOG = "user,item,time,rating\n" + "".join(
 )
 ITEMS = "id,title,categories\n" + "".join(f"i{n},Title {n},Even|All\n" for n in range(11))
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+SequenceOutput = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def overrides(kafka: LocalKafka, prefix: str, tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
-def run(overrides: list[str], tmp_path: Path) -> Run:
+def run(overrides: list[str], tmp_path: Path) -> SequenceOutput:
     """Runs a command with the test's settings."""
 
     def command(*words: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
@@ -61,7 +61,7 @@ async def worker(overrides: list[str], tmp_path: Path) -> AsyncIterator[WorkerPr
         assert process.stop() == 0
 
 
-def test_replay_before_topics_says_what_to_do(run: Run, tmp_path: Path) -> None:
+def test_replay_before_topics_says_what_to_do(run: SequenceOutput, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(LOG)
     assert "`interest-stream topics` creates what is missing" in run("replay", str(tmp_path / "log.csv"), code=1).stderr
     assert "✓" in run("topics").stdout
@@ -70,7 +70,7 @@ def test_replay_before_topics_says_what_to_do(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_replay_tail_and_show(run: Run, tmp_path: Path) -> None:
+def test_replay_tail_and_show(run: SequenceOutput, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(LOG)
     (tmp_path / "items.csv").write_text(ITEMS)
     run("replay", str(tmp_path / "log.csv"), "--items", str(tmp_path / "items.csv"), "--rate", "500/s")
@@ -94,7 +94,7 @@ def test_replay_tail_and_show(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_the_workers_own_quality(run: Run) -> None:
+def test_the_workers_own_quality(run: SequenceOutput) -> None:
     assert "leave --user out" in run("tail", "--stats", "--user", "u1", code=2).stderr
     run("synthesize", "--events", "600", "--users", "5", "--rate", "200/s")
     (record,) = map(json.loads, run("tail", "--stats", "--from-start", "--limit", "1", "--json").stdout.splitlines())
@@ -105,7 +105,7 @@ def test_the_workers_own_quality(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_made_up_users_go_straight_into_kafka(run: Run) -> None:
+def test_made_up_users_go_straight_into_kafka(run: SequenceOutput) -> None:
     run("synthesize", "--events", "300", "--users", "5", "--rate", "max")
     (prediction,) = map(json.loads, run("tail", "--from-start", "--limit", "1", "--json").stdout.splitlines())
     assert prediction["user_id"] in [f"u{n:04}" for n in range(5)]

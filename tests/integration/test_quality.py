@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from streams.schema.quality import WorkerQuality, read_quality
+from streams.schema.quality import WorkerQuality, decode_quality
 from tests.integration.deployment import Deploy, Deployment, event
 from tests.integration.faults import fail_a_commit, tell_quality_in_each_step, together
 
 
 async def told(site: Deployment) -> list[WorkerQuality]:
     records = [record async for record in site.read(site.settings.topics.interest_quality)]
-    found = [read_quality(record.value) for record in records]
+    found = [decode_quality(record.value) for record in records]
     assert [record.key.decode() for record in records] == [quality.worker for quality in found]
     return found
 

@@ -5,12 +5,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from streams.local_kafka.cluster import LocalKafka
 from streams.schema.events import ItemDelete, ItemUpsert
 from streams.settings.sections import KafkaSettings
 from streams.worker.item_catalog import ItemCatalog
-from streams.worker.item_index import ItemRegister
+from streams.worker.item_index import ItemIndex
 
 
 @pytest.fixture
@@ -31,11 +31,11 @@ async def topics(settings: KafkaSettings) -> tuple[str, str]:
 @pytest.fixture
 async def registers(
     settings: KafkaSettings, topics: tuple[str, str]
-) -> AsyncIterator[list[tuple[ItemRegister, Items]]]:
+) -> AsyncIterator[list[tuple[ItemIndex, ItemVocabulary]]]:
     made = []
     for _ in range(3):
-        items = Items(1000)
-        register = ItemRegister(settings, topics[0], items)
+        items = ItemVocabulary(1000)
+        register = ItemIndex(settings, topics[0], items)
         await register.start()
         made.append((register, items))
     yield made
@@ -43,12 +43,12 @@ async def registers(
         await register.stop()
 
 
-def ids(items: Items) -> list[str]:
+def ids(items: ItemVocabulary) -> list[str]:
     return [items.id(index) for index in range(1, len(items) + 1)]
 
 
 async def test_workers_that_register_at_once_agree_on_every_index(
-    registers: list[tuple[ItemRegister, Items]], settings: KafkaSettings, topics: tuple[str, str]
+    registers: list[tuple[ItemIndex, ItemVocabulary]], settings: KafkaSettings, topics: tuple[str, str]
 ) -> None:
     wanted = [[f"i{(n * step) % 40}" for n in range(40)] for step in (1, 7, 11)]
     await asyncio.gather(
@@ -59,8 +59,8 @@ async def test_workers_that_register_at_once_agree_on_every_index(
     first = ids(registers[0][1])
     assert set(first) == {*wanted[0], "one-more"}
     assert all(ids(items) == first for _, items in registers)
-    late = Items(1000)
-    newcomer = ItemRegister(settings, topics[0], late)
+    late = ItemVocabulary(1000)
+    newcomer = ItemIndex(settings, topics[0], late)
     await newcomer.start()
     assert ids(late) == first
     await newcomer.stop()
@@ -69,20 +69,20 @@ async def test_workers_that_register_at_once_agree_on_every_index(
 async def test_a_full_register_takes_no_more_and_says_so(
     settings: KafkaSettings, topics: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    items = Items(2)
-    register = ItemRegister(settings, topics[0], items)
+    items = ItemVocabulary(2)
+    register = ItemIndex(settings, topics[0], items)
     await register.start()
     await register.register(["a", "b", "c"])
     await register.register(["d"])
     assert ids(items) == ["a", "b"]
     await register.stop()
-    roomy = Items(10)
-    other = ItemRegister(settings, topics[0], roomy)
+    roomy = ItemVocabulary(10)
+    other = ItemIndex(settings, topics[0], roomy)
     await other.start()
     assert ids(roomy) == ["a", "b"]  # what did not fit was never written
     await other.register(["c"])
     await other.stop()
-    again = ItemRegister(settings, topics[0], smaller := Items(2))
+    again = ItemIndex(settings, topics[0], smaller := ItemVocabulary(2))
     await again.start()
     assert ids(smaller) == ["a", "b"]
     assert "items.capacity" in caplog.text
@@ -92,7 +92,7 @@ async def test_a_full_register_takes_no_more_and_says_so(
 async def test_the_catalog_describes_items_and_survives_bad_records(
     settings: KafkaSettings, topics: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     for name in ("i1", "i2"):
         items.add(name)
     catalog = ItemCatalog(settings, topics[1], items)

@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from streams.kafka.faust_transport import BatchConsumer
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
-from streams.worker.offset_gaps import SourceLog
+from streams.worker.offset_gaps import OffsetGaps
 
 
 @pytest.fixture
@@ -21,18 +21,18 @@ async def topic(kafka: LocalKafka, prefix: str) -> str:
 
 
 @pytest.fixture
-async def source(kafka: LocalKafka, topic: str) -> AsyncIterator[SourceLog]:
+async def source(kafka: LocalKafka, topic: str) -> AsyncIterator[OffsetGaps]:
     def never() -> BatchConsumer:
         raise AssertionError("no rewind is asked for here")
 
-    source = SourceLog(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), topic, never)
+    source = OffsetGaps(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), topic, never)
     await source.start()
     yield source
     await source.stop()
 
 
 async def test_markers_and_aborted_records_are_holes_and_records_are_not(
-    kafka: LocalKafka, topic: str, source: SourceLog
+    kafka: LocalKafka, topic: str, source: OffsetGaps
 ) -> None:
     producer: Any = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=f"{topic}-t")
     await producer.start()
@@ -43,7 +43,7 @@ async def test_markers_and_aborted_records_are_holes_and_records_are_not(
         await outcome()
     await producer.stop()
     # 0 1 | marker 2 | aborted 3 4 | marker 5 | 6 7 | marker 8
-    assert await source.is_hole(0, 2, 6)
-    assert await source.is_hole(0, 4, 6)
-    assert not await source.is_hole(0, 1, 6)
-    assert not await source.is_hole(0, 2, 7)
+    assert await source.is_offset_gap(0, 2, 6)
+    assert await source.is_offset_gap(0, 4, 6)
+    assert not await source.is_offset_gap(0, 1, 6)
+    assert not await source.is_offset_gap(0, 2, 7)

@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.errors import TransactionFailed
-from streams.kafka.fenced_producer import Membership
+from streams.kafka.fenced_producer import ConsumerGroupMetadata
 from streams.kafka.reader import read_topic
 from streams.kafka.transaction import Record, TransactionWriter
 from streams.local_kafka.cluster import LocalKafka
@@ -37,17 +37,17 @@ async def writer(settings: KafkaSettings) -> AsyncIterator[TransactionWriter]:
 
 
 @pytest.fixture
-async def member(settings: KafkaSettings, topic: str) -> AsyncIterator[Membership]:
+async def member(settings: KafkaSettings, topic: str) -> AsyncIterator[ConsumerGroupMetadata]:
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
     await consumer.start()
     coordinator: Any = consumer._coordinator
-    yield Membership(settings.group_id, coordinator.generation, coordinator.member_id)
+    yield ConsumerGroupMetadata(settings.group_id, coordinator.generation, coordinator.member_id)
     await consumer.stop()
 
 
 @pytest.fixture
-def nobody(settings: KafkaSettings) -> Membership:
-    return Membership(settings.group_id, 7, "a-member-that-never-joined")
+def nobody(settings: KafkaSettings) -> ConsumerGroupMetadata:
+    return ConsumerGroupMetadata(settings.group_id, 7, "a-member-that-never-joined")
 
 
 async def values(settings: KafkaSettings, topic: str) -> list[bytes | None]:
@@ -55,7 +55,7 @@ async def values(settings: KafkaSettings, topic: str) -> list[bytes | None]:
 
 
 async def test_a_refused_membership_leaves_nothing_visible_and_the_next_writer_goes_on(
-    settings: KafkaSettings, topic: str, writer: TransactionWriter, nobody: Membership
+    settings: KafkaSettings, topic: str, writer: TransactionWriter, nobody: ConsumerGroupMetadata
 ) -> None:
     place = TopicPartition(topic, 0)
     offsets = {place: 1}
@@ -69,7 +69,7 @@ async def test_a_refused_membership_leaves_nothing_visible_and_the_next_writer_g
 
 
 async def test_records_of_any_number_arrive_in_order_and_ends_are_theirs(
-    settings: KafkaSettings, topic: str, writer: TransactionWriter, member: Membership
+    settings: KafkaSettings, topic: str, writer: TransactionWriter, member: ConsumerGroupMetadata
 ) -> None:
     # More than one batch of the largest size, and partitions side by side.
     big = [Record(str(i).encode(), b"%06d" % i + bytes(200_000)) for i in range(12)]

@@ -123,11 +123,11 @@ def _work(overrides: Sequence[str], log: Path, fault: Fault | None, engine: Call
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, sys.stdout.fileno())
     os.dup2(descriptor, sys.stderr.fileno())
-    from streams.cli.logging_setup import start_journal
+    from streams.cli.logging_setup import configure_logging
     from streams.settings.settings import load_settings
     from streams.worker.app import run_worker
 
-    start_journal()
+    configure_logging()
     logging.getLogger("faust").setLevel(logging.INFO)
     if fault is not None:
         fault()

@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 
 from models.config import ModelConfig
 from models.data.events import EVENT_TYPES, EventBatch
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from models.inference.predictions import CARRIERS, Predictions
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 from streams.schema.events import UserEvent
-from streams.schema.predictions import Causes, encode
+from streams.schema.predictions import EventOrigins, encode
 
 torch.set_num_threads(1)
 
 _USERS, _KNOWN, _RING = 3, 12, 4
-_ITEMS: Final = Items(100)
+_ITEMS: Final = ItemVocabulary(100)
 for _number in range(_KNOWN):
     _ITEMS.add(str(_number))
 
@@ -60,7 +60,7 @@ def engine_of(config: ModelConfig, seed: int, top_because: int) -> Engine:
 
 def predicted(engine: Engine, batches: list[list[Event]], seed: int) -> list[tuple[EventBatch, Predictions]]:
     """From random states, as if every user had come a long way."""
-    memory, random = new_memory(engine.config, _USERS), np.random.default_rng(seed)
+    memory, random = new_user_states(engine.config, _USERS), np.random.default_rng(seed)
     for name in ("h", "c"):
         memory[name] = random.normal(0, 0.7, memory[name].shape)
     steps = []
@@ -85,8 +85,8 @@ def test_all_shares_together_are_one(config: ModelConfig, batches: list[list[Eve
         assert (weight <= there - carried_by[:, -1] + 1e-6).all()
         user = UserEvent("u", "click", 0, "i", event_id="e")
         size = len(batch)
-        causes = Causes("t", [user] * size, [0] * size, [0] * size, [1] * size)
-        for value, item in zip(encode(predictions, causes, _ITEMS, 0), there, strict=True):
+        origins = EventOrigins("t", [user] * size, [0] * size, [0] * size, [1] * size)
+        for value, item in zip(encode(predictions, origins, _ITEMS, 0), there, strict=True):
             record: dict[str, Any] = json.loads(value, parse_float=Decimal)
             told = record["carried_by"]
             assert sum(told.values()) == item

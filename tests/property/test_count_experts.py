@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 from models.config import ModelConfig
 from models.data.events import EVENT_TYPES, TYPE_WEIGHT, EventBatch
-from models.data.user_state import Timeline, new_memory
+from models.data.user_state import Timeline, new_user_states
 from models.experts.cooccurrence import WAYS, SuccessorTable
-from models.experts.count_experts import Experts
+from models.experts.count_experts import CountExperts
 from models.experts.popularity_counts import HALF_LIVES, SMOOTHING, PopularityCounts
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 
 torch.set_num_threads(1)
 
 _KNOWN = 40
-_ITEMS = Items(100)
+_ITEMS = ItemVocabulary(100)
 for _number in range(_KNOWN):
     _ITEMS.describe(str(_number), "", [f"c{_number % 3}"])
     _ITEMS.add(str(_number))
@@ -135,7 +135,7 @@ def test_successors_are_those_of_a_table_by_hand(batches: list[dict[tuple[int, i
 def test_following_is_that_of_all_pairs_by_hand(batches: list[list[Event]], last: list[int]) -> None:
     """Pairs up to 10 steps apart, each 1 / steps and by the weight of the later event, whatever the batches."""
     config = ModelConfig(width=8, hidden=12, ring=12, device="cpu")
-    experts, memory = Experts(config), new_memory(config, 4)
+    experts, memory = CountExperts(config), new_user_states(config, 4)
     experts.grow(_KNOWN + 1)
     pairs = np.zeros((_KNOWN + 1, _KNOWN + 1))
     lives: dict[int, list[int]] = defaultdict(list)
@@ -187,7 +187,7 @@ def engine_of(repeats: Literal["allow", "filter"], experts: bool) -> Engine:
 @settings(max_examples=40, deadline=None)
 def test_every_mixture_is_a_distribution(batches: list[list[Event]], repeats: Literal["allow", "filter"]) -> None:
     engine = engine_of(repeats, True)
-    memory = new_memory(engine.config, 4)
+    memory = new_user_states(engine.config, 4)
     for number, events in enumerate(batches):
         batch = batch_of(events, 1000 * number)
         scores = engine.score(batch, memory)
@@ -214,7 +214,7 @@ def test_every_mixture_is_a_distribution(batches: list[list[Event]], repeats: Li
 @settings(max_examples=30, deadline=None)
 def test_rows_do_not_depend_on_the_experts(batches: list[list[Event]]) -> None:
     alone, mixed = engine_of("filter", False), engine_of("filter", True)
-    memory = {engine: new_memory(engine.config, 4) for engine in (alone, mixed)}
+    memory = {engine: new_user_states(engine.config, 4) for engine in (alone, mixed)}
     for number, events in enumerate(batches):
         for engine in memory:
             memory[engine] = engine.step(batch_of(events, 1000 * number), memory[engine]).memory

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.events import EVENT_TYPES, EventBatch
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 
 torch.set_num_threads(1)
 
 _CONFIG = ModelConfig(width=8, hidden=12, ring=4, repeats="filter", seen_bits=16, experts=False, device="cpu")
-_ITEMS = Items(100)
+_ITEMS = ItemVocabulary(100)
 for _number in range(25):
     _ITEMS.describe(str(_number), "", [f"c{_number % 3}"])
     _ITEMS.add(str(_number))
@@ -83,7 +83,7 @@ def test_rows_are_those_of_a_fold_by_hand(events: list[Event], cuts: list[int]) 
     users = [_User() for _ in range(_USERS)]
     for user, item, kind, time_ms in events:
         users[user].add(item, kind, time_ms)
-    memory = new_memory(_CONFIG, _USERS)
+    memory = new_user_states(_CONFIG, _USERS)
     for chunk in _chunks(events, cuts):
         memory = _ENGINE.step(_batch(chunk), memory).memory
     for expected, row in zip(users, memory, strict=True):
@@ -100,8 +100,8 @@ def test_rows_are_those_of_a_fold_by_hand(events: list[Event], cuts: list[int]) 
 @settings(max_examples=60, deadline=None)
 def test_any_cut_gives_the_same_rows_and_predictions(events: list[Event], cuts: list[int]) -> None:
     """Ring, steps, time and seen exactly; h, c and probabilities within the rounding of h and c to fp16."""
-    whole = _ENGINE.step(_batch(events), new_memory(_CONFIG, _USERS), "event")
-    memory = new_memory(_CONFIG, _USERS)
+    whole = _ENGINE.step(_batch(events), new_user_states(_CONFIG, _USERS), "event")
+    memory = new_user_states(_CONFIG, _USERS)
     interests: dict[int, list[tuple[NDArray[np.float32], float]]] = {user: [] for user in range(_USERS)}
     for chunk in _chunks(events, cuts):
         batch = _batch(chunk)
@@ -127,7 +127,7 @@ def test_any_cut_gives_the_same_rows_and_predictions(events: list[Event], cuts: 
 @given(_events)
 @settings(max_examples=40, deadline=None)
 def test_prediction_per_user_is_the_one_after_their_last_event(events: list[Event]) -> None:
-    batch, memory = _batch(events), new_memory(_CONFIG, _USERS)
+    batch, memory = _batch(events), new_user_states(_CONFIG, _USERS)
     each, last = _ENGINE.step(batch, memory, "event"), _ENGINE.step(batch, memory, "user")
     np.testing.assert_array_equal(each.memory, last.memory)
     at = last.predictions.event
@@ -139,7 +139,7 @@ def test_prediction_per_user_is_the_one_after_their_last_event(events: list[Even
 @given(_events)
 @settings(max_examples=40, deadline=None)
 def test_every_prediction_is_a_distribution(events: list[Event]) -> None:
-    predictions = _ENGINE.step(_batch(events), new_memory(_CONFIG, _USERS), "event").predictions
+    predictions = _ENGINE.step(_batch(events), new_user_states(_CONFIG, _USERS), "event").predictions
     assert len(predictions) == len(events)
     np.testing.assert_allclose(predictions.item_p.sum(1) + predictions.other_p, 1, atol=1e-5)
     assert (predictions.item_p >= 0).all()

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.data.event_features import Steps
+from models.data.event_features import EventFeatures
 from models.data.events import EventBatch
-from models.data.user_state import Timeline, Windows, new_memory
+from models.data.user_state import Timeline, Windows, new_user_states
 from models.experts import mixture
 from models.experts.candidates import Candidates
-from models.experts.count_experts import Experts
-from models.experts.mixture import Moments
+from models.experts.count_experts import CountExperts
+from models.experts.mixture import PredictionContexts
 from models.experts.popularity_counts import SMOOTHING
-from models.items.vocabulary import Items
-from models.network.interest_network import InterestNetwork, Reading
+from models.items.vocabulary import ItemVocabulary
+from models.network.interest_network import InterestNetwork, NetworkOutput
 
 torch.set_num_threads(1)
 
@@ -34,8 +34,8 @@ class Case:
 
     network: InterestNetwork
     candidates: Candidates
-    experts: Experts
-    moments: Moments
+    experts: CountExperts
+    contexts: PredictionContexts
     known: int
     active: NDArray[np.bool_]
     """[known + 1]"""
@@ -50,13 +50,13 @@ def cases(draw: st.DrawFn) -> Case:
     config = ModelConfig(
         width=4, hidden=6, ring=8, repeats=repeats, seen_bits=_BITS, successors=16, text="none", device="cpu"
     )
-    items = Items(n)
+    items = ItemVocabulary(n)
     for number in range(n):
         items.add(str(number))
     inactive = random.random(n) < draw(st.sampled_from([0, 0.1, 0.9, 1]))
     for forgotten in np.flatnonzero(inactive).tolist():
         items.forget(str(forgotten))
-    experts = Experts(config)
+    experts = CountExperts(config)
     experts.grow(n + 1)
     for start in range(0, draw(st.sampled_from([0, 20, 400])), 20):
         item = random.zipf(1.3, 20) % (counted + 1)
@@ -84,19 +84,19 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def _memory(config: ModelConfig) -> NDArray[np.void]:
-    return new_memory(config, 2)
+    return new_user_states(config, 2)
 
 
 def _moments(
     draw: st.DrawFn, config: ModelConfig, random: np.random.Generator, candidates: Candidates, n: int, known: int
-) -> Moments:
+) -> PredictionContexts:
     count, ring = draw(st.sampled_from([1, 3, 20])), config.ring
     item = random.zipf(1.2, (count, ring)) % (n + 1)
     length = random.integers(0, ring + 1, count)
     valid = np.arange(ring) < length[:, None]
     item = np.where(valid, item, 0).astype(np.int64)
     empty = np.zeros_like(item)
-    steps = Steps(item, empty, empty, empty.astype(np.uint8), np.zeros((count, ring, 0), np.uint8))
+    steps = EventFeatures(item, empty, empty, empty.astype(np.uint8), np.zeros((count, ring, 0), np.uint8))
     copied, seen = torch.zeros(count, ring), None
     if config.repeats == "allow":
         gate = torch.from_numpy(random.choice([0.01, 0.5, 0.99], count)).float()
@@ -107,39 +107,39 @@ def _moments(
         share = random.choice([0.0, 0.3, 0.95, 1.0], (count, 1))
         seen = np.packbits(random.random((count, _BITS)) < share, axis=1, bitorder="little")
     interest = torch.from_numpy(random.normal(size=(count, config.width))).float()
-    return Moments(
-        Reading(interest, torch.zeros(count, ring), copied), Windows(steps, valid), length.astype(np.int64), seen
+    return PredictionContexts(
+        NetworkOutput(interest, torch.zeros(count, ring), copied), Windows(steps, valid), length.astype(np.int64), seen
     )
 
 
 def by_definition(case: Case) -> tuple[Numbers, Numbers, Numbers, Numbers, NDArray[np.bool_], float]:
     """Mixture [P, N], each expert's p_i [P, E, N], z [P, N], log p_i [P, E, N], what is open [P, N], largest score."""
-    moments, n = case.moments, case.known + 1
-    count = len(moments.steps)
+    contexts, n = case.contexts, case.known + 1
+    count = len(contexts.steps)
     open_ = np.tile(case.active, (count, 1))
-    if moments.seen is not None:
-        had = np.unpackbits(moments.seen, axis=1, bitorder="little")
+    if contexts.seen is not None:
+        had = np.unpackbits(contexts.seen, axis=1, bitorder="little")
         open_ &= np.take_along_axis(had, np.tile(np.arange(n) % _BITS, (count, 1)), 1) == 0
     table, bias = case.network.item[:n], case.network.item_bias[:n]
-    scores = (moments.reading.interest @ table.T + bias).double().numpy()
+    scores = (contexts.reading.interest @ table.T + bias).double().numpy()
     scores = np.nan_to_num(scores, nan=-1e4).clip(-1e4, 1e4)
     size = float(abs(scores).max())
     scores = np.where(open_, scores, -np.inf)
     network = _shares(np.exp(scores - scores.max(1, keepdims=True, initial=-1e300)))
     if case.network.copying is not None:
-        copied = moments.reading.copied.double().numpy()
+        copied = contexts.reading.copied.double().numpy()
         network *= 1 - copied.sum(1, keepdims=True)
-        for row, (item, share) in enumerate(zip(moments.windows.item, copied, strict=True)):
+        for row, (item, share) in enumerate(zip(contexts.windows.item, copied, strict=True)):
             np.add.at(network[row], item[share > 0], share[share > 0])
     popular = _shares(case.experts.popular(n).astype(np.float64) * open_[:, None])  # [P, 4, N]
-    follows = case.experts.follow(moments.windows.item, torch.from_numpy(open_).float())
+    follows = case.experts.follow(contexts.windows.item, torch.from_numpy(open_).float())
     assert follows.places.at is None
     follow = follows.each.double().numpy().swapaxes(0, 1)  # [P, F, N]
     some = follow.sum(2, keepdims=True) > 0
     smooth = np.where(some, SMOOTHING, 1)
     following = (1 - smooth) * _shares(follow) + smooth * popular[:, -1:]
     each = np.concatenate([network[:, None], popular, following], 1)  # [P, E, N]
-    steps = moments.steps
+    steps = contexts.steps
     largest = np.stack([network.max(1, initial=0), following[:, 0].max(1, initial=0)])
     sure = np.log(largest.clip(1e-4)) / 5 + 0.5
     features = np.column_stack([np.ones(count), np.log1p(steps) / 5, steps == 0, *sure])
@@ -167,7 +167,9 @@ def test_mixture_is_that_of_the_definition(case: Case, block: int, least: float)
         error = 5e-5 + 2e-7 * size  # a score of 1e4 is kept to 1e-3
         patch.setattr("models.experts.count_experts._SPARSE_FROM", least)
         patch.setattr("models.experts.candidates._BLOCK_SCORES", block)
-        found = mixture.blocks(case.network, case.network.item, case.candidates, case.experts, case.moments, case.known)
+        found = mixture.blocks(
+            case.network, case.network.item, case.candidates, case.experts, case.contexts, case.known
+        )
         for part in found:
             rows = part.rows
             np.testing.assert_allclose(part.p, p[rows], rtol=error, atol=1e-7)
@@ -178,10 +180,12 @@ def test_mixture_is_that_of_the_definition(case: Case, block: int, least: float)
             item = np.where(some, open_[rows].argmax(1), 0)
             item = np.where(some & (np.arange(len(item)) % 2 == 0), part.p.argmax(1), item)
             assert part.voices is not None
-            verdicts = part.voices.verdicts(torch.from_numpy(item), np.ones(len(item), np.float32))
+            gate_examples = part.voices.gate_examples(torch.from_numpy(item), np.ones(len(item), np.float32))
             at = np.arange(len(item)), slice(None), item
             lift = log[rows][at] - np.einsum("pn,pen->pe", z[rows], log[rows] * open_[rows][:, None])
-            np.testing.assert_allclose(verdicts.own[some], each[rows][at][some], rtol=error, atol=1e-7)
-            np.testing.assert_allclose(verdicts.product[some], z[rows][at[0], item][some], rtol=error, atol=1e-7)
-            np.testing.assert_allclose(verdicts.lift[some], lift[some], rtol=1e-4, atol=2 * error)
-            assert all(np.isfinite(column).all() for column in (verdicts.own, verdicts.product, verdicts.lift))
+            np.testing.assert_allclose(gate_examples.own[some], each[rows][at][some], rtol=error, atol=1e-7)
+            np.testing.assert_allclose(gate_examples.product[some], z[rows][at[0], item][some], rtol=error, atol=1e-7)
+            np.testing.assert_allclose(gate_examples.lift[some], lift[some], rtol=1e-4, atol=2 * error)
+            assert all(
+                np.isfinite(column).all() for column in (gate_examples.own, gate_examples.product, gate_examples.lift)
+            )

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.data.events import EventBatch
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from tests.unit.models.recipes import NETWORKS, described, noisy, small, varied
 
@@ -31,8 +31,8 @@ _ENGINES = {recipe: _engine(recipe) for recipe in NETWORKS}
 @settings(max_examples=12, deadline=None)
 def test_a_batch_is_its_events_one_by_one(recipe: str, users: list[int], seed: int) -> None:
     engine, batch = _ENGINES[recipe], varied(sorted(users), seed)
-    whole = engine.step(batch, new_memory(engine.config, _USERS), "event")
-    memory = new_memory(engine.config, _USERS)
+    whole = engine.step(batch, new_user_states(engine.config, _USERS), "event")
+    memory = new_user_states(engine.config, _USERS)
     assert batch.value is not None
     assert batch.text is not None
     for at in range(len(batch)):

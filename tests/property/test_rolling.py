@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.metrics.prequential_sample import Sample
+from models.metrics.prequential_sample import PrequentialSample
 from models.metrics.rolling import RunningQuality
 
 PLACES = st.one_of(st.just((np.inf, -np.inf)), st.tuples(st.floats(1, 500), st.floats(-80, 0)))
@@ -18,7 +18,7 @@ def test_running_means_are_the_means_over_the_window(
     running = RunningQuality(window)
     rows = np.array(events, np.float64).reshape(-1, 4)
     for part in np.split(rows, sorted(min(cut, len(rows)) for cut in cuts)):
-        running.add(Sample(np.arange(len(part)), *part.T))
+        running.add(PrequentialSample(np.arange(len(part)), *part.T))
     last = events[-window:]
     assert (running.scored, running.window) == (len(events), len(last))
     assert running.possible == sum(ours[0] < np.inf for ours, _ in last)

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.data.user_state import memory_fields
+from models.data.user_state import user_state_fields
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from state.rows import RowLayout
 from state.table import UserTable
-from streams.worker.batch import assemble, count_events, decode_partition
-from streams.worker.partitions import PartitionOwner
+from streams.worker.batch import build_batch, count_events, decode_partition
+from streams.worker.partitions import PartitionState
 from tests.unit.streams.records import batch, click, record
 
 CONFIG = ModelConfig(width=8, hidden=8, ring=6, repeats="filter", seen_bits=64)
-LAYOUT = RowLayout(memory_fields(CONFIG))
-ITEMS = Items(10)
+LAYOUT = RowLayout(user_state_fields(CONFIG))
+ITEMS = ItemVocabulary(10)
 for number in range(1, 8):
     ITEMS.add(f"i{number}")
 EXACT = [name for name in LAYOUT.dtype.names or () if name not in ("h", "c")]
@@ -55,12 +55,12 @@ def rows_after(records: Stream, cuts: list[int], again: int = 0) -> dict[bytes, 
     """The stored rows after steps that end at the cuts, each of which begins `again` records too early."""
     engine = Engine(CONFIG, ITEMS)
     with tempfile.TemporaryDirectory() as folder, UserTable(Path(folder)) as table:
-        owner = PartitionOwner(0, table.open(0), 0)
+        owner = PartitionState(0, table.open(0), 0)
         for begin, end in pairwise(sorted({0, *cuts, len(records)})):
             fetched = batch(*records[max(begin - again, 0) : end]).since(owner.next_offset)
             assert fetched is not None
             part = decode_partition(owner, [fetched], 1 << 20)
-            work = assemble("user-events", [part], ITEMS, LAYOUT)
+            work = build_batch("user-events", [part], ITEMS, LAYOUT)
             memory = count_events(work, engine.step(work.batch, work.rows).memory)
             gone = [user.encode() for user in part.erased if user.encode() not in work.users]
             owner.store.put_many([*work.users, *gone], [*LAYOUT.pack(memory), *[None] * len(gone)], end)

@@ -19,7 +19,7 @@ from bench.throughput.backlog import ITEMS
 from bench.throughput.peers.job import Job
 from bench.throughput.peers.meter import Meter, leave
 from models.data.events import EventBatch
-from models.inference.engine import Step
+from models.inference.engine import StepResult
 from models.inference.predictions import CARRIERS, Predictions
 from streams.kafka.topics import ensure_topics
 from streams.settings.sections import KafkaSettings, PredictionSettings, TopicSettings, WorkerSettings
@@ -35,7 +35,7 @@ class RowCopy:
 
     _TOP_ITEMS, _TOP_CATEGORIES, _TOP_BECAUSE = 10, 5, 3
 
-    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> Step:
+    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
         """A copy of the rows, and for each event the same probabilities of its own item."""
         item = batch.item[:, None]  # [n, 1]
         n = len(batch.item)
@@ -51,7 +51,7 @@ class RowCopy:
             carried_by=np.full((n, len(CARRIERS)), 0.25, np.float32),
             model_version=1,
         )
-        return Step(memory.copy(), predictions, np.zeros(0, np.int64))
+        return StepResult(memory.copy(), predictions, np.zeros(0, np.int64))
 
 
 def _settings(job: Job) -> Settings:

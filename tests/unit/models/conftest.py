@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.events import EVENT_TYPES, EventBatch
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 
 MakeBatch = Callable[..., EventBatch]
 Log = tuple[NDArray[np.int64], list[str], NDArray[np.int64]]
@@ -29,8 +29,8 @@ def config() -> ModelConfig:
 
 
 @pytest.fixture
-def items() -> Items:
-    items = Items(1000)
+def items() -> ItemVocabulary:
+    items = ItemVocabulary(1000)
     for number in range(30):
         items.describe(f"i{number}", f"Title {number}", [f"c{number % 4}", f"c{number % 3}"])
         items.add(f"i{number}")

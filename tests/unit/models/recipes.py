@@ -9,7 +9,7 @@ import torch
 from models.config import ModelConfig
 from models.data.events import EVENT_TYPES, EventBatch
 from models.items.content import ItemContent
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 from streams.settings.recipes import DEFAULT, RECIPES
@@ -29,9 +29,9 @@ def small(recipe: str, repeats: Literal["allow", "filter"] = "filter") -> ModelC
     )
 
 
-def described(config: ModelConfig) -> Items:
+def described(config: ModelConfig) -> ItemVocabulary:
     """Items that each have a title and a category."""
-    items = Items(1000, ItemContent(config))
+    items = ItemVocabulary(1000, ItemContent(config))
     for number in range(ITEMS):
         title = f"{_WORDS[number % 8]} {_WORDS[number * 3 % 7]} {number}"
         items.describe(f"i{number}", title, [f"c{number % 3}"])

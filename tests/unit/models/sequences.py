@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.data.event_features import Steps, StepTensors
+from models.data.event_features import EventFeatures, FeatureTensors
 
 
-def steps_of(item: NDArray[Any], kind: NDArray[Any] | None = None, gap: NDArray[Any] | None = None) -> Steps:
+def steps_of(item: NDArray[Any], kind: NDArray[Any] | None = None, gap: NDArray[Any] | None = None) -> EventFeatures:
     zeros = np.zeros(item.shape, np.int64)
     kind, gap = (zeros if each is None else each for each in (kind, gap))
-    return Steps(item, kind, gap, zeros.astype(np.uint8), np.zeros((*item.shape, 0), np.uint8))
+    return EventFeatures(item, kind, gap, zeros.astype(np.uint8), np.zeros((*item.shape, 0), np.uint8))
 
 
-def tensors_of(item: NDArray[Any], kind: NDArray[Any] | None = None, gap: NDArray[Any] | None = None) -> StepTensors:
+def tensors_of(item: NDArray[Any], kind: NDArray[Any] | None = None, gap: NDArray[Any] | None = None) -> FeatureTensors:
     return steps_of(item, kind, gap).tensors(torch.device("cpu"))

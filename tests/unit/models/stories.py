@@ -6,7 +6,7 @@ from models.config import ModelConfig
 from models.data.event_log import Events
 from models.data.events import type_index
 from models.items.content import ItemContent
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 
 
 def circle_log(events: int = 3000, users: int = 40, items: int = 30, seed: int = 0) -> Events:
@@ -27,8 +27,8 @@ def circle_log(events: int = 3000, users: int = 40, items: int = 30, seed: int =
     )
 
 
-def vocabulary(items: int, config: ModelConfig) -> Items:
-    known = Items(items, ItemContent(config))
+def vocabulary(items: int, config: ModelConfig) -> ItemVocabulary:
+    known = ItemVocabulary(items, ItemContent(config))
     for number in range(1, items + 1):
         known.add(f"i{number}")
     return known

@@ -9,10 +9,10 @@ import torch
 from models.checkpoint import examine, exists, item_ids, load, save
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.errors import CheckpointError
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.network.weights import Weights
 
@@ -22,7 +22,7 @@ def weights(config: ModelConfig, version: int) -> Weights:
     return Weights(version, {name: t + version for name, t in snapshot.tensors.items()})
 
 
-def test_saved_weights_load(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_saved_weights_load(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     saved = weights(config, 12)
     path = save(tmp_path / "new" / "folder", saved, config, items)
     assert sorted(part.name for part in path.iterdir()) == ["items.json", "manifest.json", "weights.safetensors"]
@@ -36,12 +36,12 @@ def test_saved_weights_load(tmp_path: Path, config: ModelConfig, items: Items) -
     assert torch.equal(network.get_parameter("fusion.mix.weight"), saved.tensors["fusion.mix.weight"])
 
 
-def test_nothing_saved_is_nothing(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_nothing_saved_is_nothing(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     assert load(tmp_path / "absent", config, items) is None
     assert load(tmp_path, config, items) is None
 
 
-def test_a_checkpoint_names_its_items(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_a_checkpoint_names_its_items(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     assert not exists(tmp_path)
     assert item_ids(tmp_path) == []
     save(tmp_path, weights(config, 1), config, items)
@@ -53,13 +53,13 @@ def test_a_checkpoint_names_its_items(tmp_path: Path, config: ModelConfig, items
     assert exists(tmp_path)
 
 
-def test_a_lower_version_that_was_just_saved_stays(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_a_lower_version_that_was_just_saved_stays(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     save(tmp_path, weights(config, 9), config, items)
     save(tmp_path, weights(config, 2), config, items, keep=1)
     assert [path.name for path in tmp_path.iterdir()] == ["weights-00000002"]
 
 
-def test_newest_is_loaded_and_the_oldest_go(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_newest_is_loaded_and_the_oldest_go(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     for version in (5, 6, 700_000_000, 8):
         save(tmp_path, weights(config, version), config, items, keep=3)
     kept = sorted(path.name for path in tmp_path.iterdir())
@@ -69,7 +69,7 @@ def test_newest_is_loaded_and_the_oldest_go(tmp_path: Path, config: ModelConfig,
     assert loaded.version == 700_000_000
 
 
-def test_same_version_is_replaced(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_same_version_is_replaced(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     save(tmp_path, weights(config, 1), config, items)
     items.add("one more")
     save(tmp_path, weights(config, 1), config, items)
@@ -91,7 +91,7 @@ def _flip(path: Path) -> None:
 @pytest.mark.parametrize("damage", [_cut, _flip, Path.unlink])
 @pytest.mark.parametrize("name", ["weights.safetensors", "manifest.json", "items.json"])
 def test_damaged_weights_are_passed_over(
-    tmp_path: Path, config: ModelConfig, items: Items, damage: object, name: str
+    tmp_path: Path, config: ModelConfig, items: ItemVocabulary, damage: object, name: str
 ) -> None:
     save(tmp_path, weights(config, 1), config, items)
     newest = save(tmp_path, weights(config, 2), config, items)
@@ -106,7 +106,7 @@ def test_damaged_weights_are_passed_over(
         load(tmp_path, config, items)
 
 
-def test_changed_manifest_is_refused(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_changed_manifest_is_refused(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     path = save(tmp_path, weights(config, 1), config, items)
     manifest = json.loads((path / "manifest.json").read_text())
     manifest["items"]["count"] = 3
@@ -115,13 +115,15 @@ def test_changed_manifest_is_refused(tmp_path: Path, config: ModelConfig, items:
         load(tmp_path, config, items)
 
 
-def test_renamed_checkpoint_is_refused(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_renamed_checkpoint_is_refused(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     save(tmp_path, weights(config, 1), config, items).rename(tmp_path / "weights-00000009")
     with pytest.raises(CheckpointError, match="weights-00000009"):
         load(tmp_path, config, items)
 
 
-def test_what_a_crash_left_behind_is_ignored_and_removed(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_what_a_crash_left_behind_is_ignored_and_removed(
+    tmp_path: Path, config: ModelConfig, items: ItemVocabulary
+) -> None:
     (tmp_path / ".saving-abc").mkdir()
     (tmp_path / ".saving-abc" / "weights.safetensors").write_bytes(b"half")
     assert load(tmp_path, config, items) is None
@@ -129,7 +131,7 @@ def test_what_a_crash_left_behind_is_ignored_and_removed(tmp_path: Path, config:
     assert [path.name for path in tmp_path.iterdir()] == ["weights-00000001"]
 
 
-def test_another_network_is_refused_by_what_differs(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_another_network_is_refused_by_what_differs(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     save(tmp_path, weights(config, 1), config, items)
     with pytest.raises(CheckpointError, match="hidden 12 there, 16 here"):
         load(tmp_path, replace(config, hidden=16), items)
@@ -138,9 +140,9 @@ def test_another_network_is_refused_by_what_differs(tmp_path: Path, config: Mode
     assert load(tmp_path, replace(config, dtype="bfloat16", seed=99), items) is not None
 
 
-def test_another_item_register_is_refused(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_another_item_register_is_refused(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     save(tmp_path, weights(config, 1), config, items)
-    shorter, other = Items(100), Items(100)
+    shorter, other = ItemVocabulary(100), ItemVocabulary(100)
     shorter.add("i0")
     for number in range(30):
         other.add(f"x{number}")
@@ -152,10 +154,10 @@ def test_another_item_register_is_refused(tmp_path: Path, config: ModelConfig, i
     assert load(tmp_path, config, items) is not None
 
 
-def test_counts_rest_beside_the_weights(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_counts_rest_beside_the_weights(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     batch = EventBatch(np.zeros(4, np.int64), np.array([3, 30, 2, 3]), np.ones(4, np.int64), np.arange(4) * 1000)
-    engine.step(batch, new_memory(config, 1))
+    engine.step(batch, new_user_states(config, 1))
     experts = engine.experts()
     path = save(tmp_path, replace(weights(config, 1), experts=experts), config, items)
     assert sorted(part.name for part in path.iterdir()) == [
@@ -174,21 +176,23 @@ def test_counts_rest_beside_the_weights(tmp_path: Path, config: ModelConfig, ite
         load(tmp_path, config, items)
 
 
-def test_counts_that_are_not_finite_are_not_saved(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_counts_that_are_not_finite_are_not_saved(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     experts = Engine(config, items).experts()
     experts["mixer.value.w"][0] = np.nan
     with pytest.raises(CheckpointError, match="not finite"):
         save(tmp_path, replace(weights(config, 1), experts=experts), config, items)
 
 
-def test_counts_of_items_beyond_the_register_are_refused(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_counts_of_items_beyond_the_register_are_refused(
+    tmp_path: Path, config: ModelConfig, items: ItemVocabulary
+) -> None:
     """Counts may know newer items than the weights do."""
     engine = Engine(config, items)
-    engine.step(EventBatch(*(np.array([value]) for value in (0, 30, 1, 1000))), new_memory(config, 1))
+    engine.step(EventBatch(*(np.array([value]) for value in (0, 30, 1, 1000))), new_user_states(config, 1))
     few = weights(config, 1)
     few = Weights(1, {name: t[:6] if name in ITEM_TABLES else t for name, t in few.tensors.items()}, engine.experts())
     save(tmp_path, few, config, items)
-    shorter = Items(100)
+    shorter = ItemVocabulary(100)
     for number in range(10):
         shorter.add(f"i{number}")
     with pytest.raises(CheckpointError, match="knows 30 items"):
@@ -196,7 +200,7 @@ def test_counts_of_items_beyond_the_register_are_refused(tmp_path: Path, config:
     assert load(tmp_path, config, items) is not None
 
 
-def test_bad_weights_are_not_saved(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_bad_weights_are_not_saved(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     bad = weights(config, 1)
     bad.tensors["item"][3] = torch.inf
     with pytest.raises(CheckpointError, match="not finite"):

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from state.file_sizes import find_shortened, measure_files, pack_marks, unpack_marks
+from state.file_sizes import file_sizes, find_shortened, pack_sizes, unpack_sizes
 
 
 def test_journal_files_are_measured_and_others_are_not(tmp_path: Path) -> None:
@@ -8,13 +8,13 @@ def test_journal_files_are_measured_and_others_are_not(tmp_path: Path) -> None:
     (tmp_path / "000004.log").write_bytes(bytes(3))
     (tmp_path / "000009.sst").write_bytes(bytes(5))
     (tmp_path / "LOG").write_bytes(bytes(5))
-    assert measure_files(tmp_path) == {(True, 5): 7, (False, 4): 3}
-    assert measure_files(tmp_path / "absent") == {}
+    assert file_sizes(tmp_path) == {(True, 5): 7, (False, 4): 3}
+    assert file_sizes(tmp_path / "absent") == {}
 
 
 def test_marks_survive_packing() -> None:
     marks = {(True, 5): 7, (False, 4): 0}
-    assert unpack_marks(pack_marks(marks)) == marks
+    assert unpack_sizes(pack_sizes(marks)) == marks
 
 
 def test_growth_and_flushed_logs_are_no_fault() -> None:

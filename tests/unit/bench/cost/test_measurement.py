@@ -12,7 +12,7 @@ from bench.cost.measurement import BESIDE, REST, STAGES, measure, rounds_of
 from bench.cost.report import CostReport
 from bench.cost.workload import Stand, Workload
 from models.config import ModelConfig
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 
 WORKLOAD = Workload(items=1100, users=130)
 ROUNDS = 2
@@ -72,7 +72,7 @@ def test_memory_is_that_of_the_arrays(stand: Stand) -> None:
     found = {(each.holder, each.name): each.bytes for each in held(stand, WORKLOAD.items)}
     row = {name: size for (holder, name), size in found.items() if holder == "row"}
     assert sum(row.values()) == stand.layout.size == len(stand.layout.pack(stand.rows[:1])[0])
-    fields = new_memory(stand.engine.config, 1).dtype
+    fields = new_user_states(stand.engine.config, 1).dtype
     assert {name: row[name] for name in fields.names or ()} == {
         name: fields[name].itemsize for name in fields.names or ()
     }

@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from models.data.event_features import VALUE_BUCKETS, Steps, value_buckets
+from models.data.event_features import VALUE_BUCKETS, EventFeatures, value_buckets
 from models.text.simhash import BITS, BYTES, simhash, unhash
 
 
-def steps(shape: tuple[int, ...], code_bytes: int = BYTES) -> Steps:
+def steps(shape: tuple[int, ...], code_bytes: int = BYTES) -> EventFeatures:
     """Random steps; half of them have a value, half a text."""
     random = np.random.default_rng(2)
     item, kind, gap = (random.integers(0, 9, shape) for _ in range(3))
     value = (random.integers(0, VALUE_BUCKETS, shape) * random.integers(0, 2, shape)).astype(np.uint8)
     text = simhash(random.normal(size=(int(np.prod(shape)), 64)).astype(np.float32)).reshape(*shape, BYTES)
     text *= random.integers(0, 2, (*shape, 1)).astype(np.uint8)
-    return Steps(item, kind, gap, value, text[..., :code_bytes])
+    return EventFeatures(item, kind, gap, value, text[..., :code_bytes])
 
 
 def test_no_value_is_bucket_0_and_no_other_is() -> None:
@@ -44,7 +44,7 @@ def test_tensors_hold_only_the_texts_and_values_that_are_there() -> None:
 
 @pytest.mark.parametrize("code_bytes", [0, BYTES])
 def test_steps_without_anything_cost_nothing(code_bytes: int) -> None:
-    found = Steps.zeros((3, 2), code_bytes).tensors(torch.device("cpu"))
+    found = EventFeatures.zeros((3, 2), code_bytes).tensors(torch.device("cpu"))
     assert found.value is None
     assert found.text.shape == (0, BITS)
     assert len(found.text_at) == 0
@@ -65,9 +65,9 @@ def test_parts_join_flatten_and_are_overwritten_with_their_texts() -> None:
     given = steps((3, 4))
     flat = given.flat()
     assert (len(flat), flat.text.shape) == (12, (12, BYTES))
-    joined = Steps.concatenate([flat[:5], flat[5:]])
+    joined = EventFeatures.concatenate([flat[:5], flat[5:]])
     np.testing.assert_array_equal(joined.text, flat.text)
-    other = Steps.zeros((12,), BYTES)
+    other = EventFeatures.zeros((12,), BYTES)
     other.put(slice(2, 4), flat[6:8])
     np.testing.assert_array_equal(other.text[2:4], flat.text[6:8])
     np.testing.assert_array_equal(other.value[2:4], flat.value[6:8])

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.data.events import EventBatch
 from models.data.seen_items import mark, seen_after_each, seen_before
-from models.data.user_state import Timeline, new_memory
+from models.data.user_state import Timeline, new_user_states
 
 
 def had(seen: NDArray[np.uint8]) -> list[int]:
@@ -25,7 +25,7 @@ def test_no_item_marks_nothing() -> None:
 
 
 def test_map_after_each_event_holds_all_before_and_none_after(config: ModelConfig) -> None:
-    memory = new_memory(config, 2)
+    memory = new_user_states(config, 2)
     mark(memory["seen"], np.array([0, 1]), np.array([40, 41]))
     user = np.array([0] * 5 + [1] * 2)
     item = np.array([1, 2, 0, 3, 4, 5, 6])
@@ -43,7 +43,7 @@ def test_map_after_each_event_holds_all_before_and_none_after(config: ModelConfi
 
 
 def test_map_before_each_event_is_the_one_after_the_last(config: ModelConfig) -> None:
-    memory = new_memory(config, 2)
+    memory = new_user_states(config, 2)
     mark(memory["seen"], np.array([0, 1]), np.array([40, 41]))
     user, item = np.array([0] * 5 + [1] * 2), np.array([1, 2, 0, 3, 4, 5, 6])
     zeros = np.zeros(7, dtype=np.int64)

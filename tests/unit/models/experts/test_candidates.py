@@ -5,13 +5,15 @@ import torch
 from models.config import ModelConfig
 from models.experts import candidates as candidates_module
 from models.experts.candidates import Candidates, largest
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 
 _CPU = torch.device("cpu")
 
 
-def test_blocks_do_not_change_the_result(config: ModelConfig, items: Items, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_change_the_result(
+    config: ModelConfig, items: ItemVocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = InterestNetwork(config).requires_grad_(False)
     interest = torch.randn(17, config.width, generator=torch.Generator().manual_seed(0))
     seen = np.random.default_rng(0).integers(0, 256, (17, 8), dtype=np.uint8)
@@ -26,7 +28,7 @@ def test_blocks_do_not_change_the_result(config: ModelConfig, items: Items, monk
     torch.testing.assert_close(torch.cat(blocks), whole)
 
 
-def test_sparse_categories_are_the_dense_ones(items: Items, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sparse_categories_are_the_dense_ones(items: ItemVocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
     p = torch.randn(3, 31, generator=torch.Generator().manual_seed(0)).softmax(1)
     found = []
     for cells in (candidates_module._DENSE_CELLS, 0):
@@ -38,7 +40,7 @@ def test_sparse_categories_are_the_dense_ones(items: Items, monkeypatch: pytest.
     torch.testing.assert_close(found[0][1], found[1][1])
 
 
-def test_bitmap_smaller_than_the_vocabulary_repeats(config: ModelConfig, items: Items) -> None:
+def test_bitmap_smaller_than_the_vocabulary_repeats(config: ModelConfig, items: ItemVocabulary) -> None:
     network = InterestNetwork(config).requires_grad_(False)
     candidates = Candidates(items, _CPU)
     candidates.refresh()
@@ -49,7 +51,7 @@ def test_bitmap_smaller_than_the_vocabulary_repeats(config: ModelConfig, items: 
     assert torch.nonzero(scores[0].softmax(0) == 0).ravel().tolist() == [0, 5, 8, 13, 16, 21, 24, 29]
 
 
-def test_only_known_items_are_scored(config: ModelConfig, items: Items) -> None:
+def test_only_known_items_are_scored(config: ModelConfig, items: ItemVocabulary) -> None:
     candidates = Candidates(items, _CPU)
     candidates.refresh()
     items.forget("i8")
@@ -75,7 +77,7 @@ def test_largest_are_those_of_topk(width: int, count: int) -> None:
 
 
 def test_items_without_category_belong_to_none() -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     items.describe("a", "", ["x"])
     for name in "abcd":
         items.add(name)

@@ -8,21 +8,21 @@ import torch
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import Timeline, new_memory
+from models.data.user_state import Timeline, new_user_states
 from models.errors import WeightsError
-from models.experts.count_experts import Experts
+from models.experts.count_experts import CountExperts
 
 
-def observed(config: ModelConfig, *items: int) -> Experts:
-    experts = Experts(config)
+def observed(config: ModelConfig, *items: int) -> CountExperts:
+    experts = CountExperts(config)
     n = len(items)
     batch = EventBatch(np.zeros(n, np.int64), np.array(items), np.full(n, 2), np.arange(n) * 1000)
-    experts.observe(Timeline(batch, new_memory(config, 1)))
+    experts.observe(Timeline(batch, new_user_states(config, 1)))
     return experts
 
 
 def test_recency_speaks_only_where_items_come_back(config: ModelConfig) -> None:
-    assert "recency" not in Experts(config).names
+    assert "recency" not in CountExperts(config).names
     experts = observed(replace(config, repeats="allow"), 1, 2)
     assert experts.names[-1] == "recency"
     following = experts.follow(np.array([[2, 1, 2]]), torch.ones(1, 4))
@@ -55,17 +55,17 @@ def test_what_follows_is_the_same_for_the_successors_alone(
 
 def test_newest_in_time_is_most_popular_whoever_did_it(config: ModelConfig) -> None:
     """The batch is grouped by user; the clock decides."""
-    experts = Experts(config)
+    experts = CountExperts(config)
     time_ms = np.concatenate([np.arange(100) + 1000, np.arange(100)])
     batch = EventBatch(np.repeat([0, 1], 100), np.repeat([7, 9], 100), np.full(200, 2), time_ms)
-    experts.observe(Timeline(batch, new_memory(config, 2)))
+    experts.observe(Timeline(batch, new_user_states(config, 2)))
     popular = experts.popular(12)
     assert popular[0, 7] > 3 * popular[0, 9]
     assert popular[3, 7] == popular[3, 9]
 
 
 def test_largest_counted_item_is_known(config: ModelConfig) -> None:
-    assert Experts(config).known == 0
+    assert CountExperts(config).known == 0
     assert observed(config, 3, 17, 0).known == 17
 
 
@@ -74,7 +74,7 @@ def test_state_does_not_follow_the_counts(config: ModelConfig) -> None:
     state = {name: array.copy() for name, array in experts.state().items()}
     taken = experts.state()
     batch = EventBatch(np.zeros(2, np.int64), np.array([2, 3]), np.full(2, 2), np.zeros(2, np.int64))
-    experts.observe(Timeline(batch, new_memory(config, 1)))
+    experts.observe(Timeline(batch, new_user_states(config, 1)))
     for name, array in state.items():
         np.testing.assert_array_equal(taken[name], array)
 
@@ -89,7 +89,7 @@ def test_memory_per_item_is_bounded() -> None:
 
 def test_copies_taken_by_another_thread_are_whole(config: ModelConfig) -> None:
     """Popularity and pairs of one copy come from the same batches, while counting goes on and tables grow."""
-    experts, stop = Experts(config), threading.Event()
+    experts, stop = CountExperts(config), threading.Event()
     taken: list[tuple[float, float]] = []
 
     def copy() -> None:
@@ -102,7 +102,7 @@ def test_copies_taken_by_another_thread_are_whole(config: ModelConfig) -> None:
     for number in range(300):
         item = np.array([1, 2 + number * 10])
         batch = EventBatch(np.zeros(2, np.int64), item, np.full(2, 2), np.arange(2) * 1000)
-        experts.observe(Timeline(batch, new_memory(config, 1)))
+        experts.observe(Timeline(batch, new_user_states(config, 1)))
         experts.grow(int(item.max()) + 100)
     stop.set()
     thread.join()
@@ -114,4 +114,4 @@ def test_copies_taken_by_another_thread_are_whole(config: ModelConfig) -> None:
 def test_counts_of_another_kind_are_refused(config: ModelConfig, changed: dict[str, Any], said: str) -> None:
     state = observed(config, 1, 2, 3).state()
     with pytest.raises(WeightsError, match=said):
-        Experts(replace(config, **changed)).restore(state)
+        CountExperts(replace(config, **changed)).restore(state)

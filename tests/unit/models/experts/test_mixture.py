@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.experts import candidates
-from models.experts.count_experts import Experts
-from models.experts.gate import Mixer
+from models.experts.count_experts import CountExperts
+from models.experts.gate import ExpertGate
 from models.experts.popularity_counts import PopularityCounts
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 
@@ -38,18 +38,18 @@ def probabilities(engine: Engine, batch: EventBatch, memory: NDArray[np.void]) -
 
 @pytest.mark.parametrize("repeats", ["allow", "filter"])
 def test_mixture_is_that_of_the_definition(
-    config: ModelConfig, items: Items, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
 ) -> None:
     config = replace(config, repeats=repeats)
     engine = Engine(config, items, top_items=30)
     engine.update(noisy(config))
-    memory = new_memory(config, 6)
+    memory = new_user_states(config, 6)
     for seed in range(4):
         memory = engine.step(make_batch(60, 6, seed=seed), memory).memory
     batch = EventBatch(*(np.array([value]) for value in (0, 11, 1, 1_800_000_000_000)))
     row = memory[:1].copy()
     items.forget("i19")
-    experts, alone = Experts(config), Engine(replace(config, experts=False), items, top_items=30)
+    experts, alone = CountExperts(config), Engine(replace(config, experts=False), items, top_items=30)
     experts.restore(engine.experts())
     settled = Engine(replace(config, sampled_events=0), items, top_items=30)
     settled.update(noisy(config))
@@ -81,7 +81,7 @@ def test_mixture_is_that_of_the_definition(
 
 
 def test_blocks_do_not_change_the_result(
-    config: ModelConfig, items: Items, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = []
     for scores in (1 << 18, 31 * 3):
@@ -89,26 +89,28 @@ def test_blocks_do_not_change_the_result(
         monkeypatch.setattr(candidates, "_LEAST_BLOCK", 1)
         engine = Engine(config, items)
         engine.update(noisy(config))
-        memory = engine.step(make_batch(80, 9), new_memory(config, 9)).memory
+        memory = engine.step(make_batch(80, 9), new_user_states(config, 9)).memory
         results.append(engine.step(make_batch(80, 9, seed=1), memory, "event").predictions)
     np.testing.assert_allclose(results[0].item_p, results[1].item_p, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(results[0].because_weight, results[1].because_weight, rtol=1e-3, atol=1e-5)
 
 
-def test_before_anything_is_counted_all_items_are_alike_to_the_experts(config: ModelConfig, items: Items) -> None:
+def test_before_anything_is_counted_all_items_are_alike_to_the_experts(
+    config: ModelConfig, items: ItemVocabulary
+) -> None:
     engine = Engine(config, items)
     weights = InterestNetwork(config).snapshot(1)
     weights.tensors["item"].zero_()
     engine.update(weights)
     batch = EventBatch(*(np.array([value]) for value in (0, 4, 1, 1000)))
-    scores = engine.score(batch, new_memory(config, 1))
+    scores = engine.score(batch, new_user_states(config, 1))
     assert scores.rank.tolist() == [15.5]
     assert scores.log_p[0] == pytest.approx(np.log(1 / 30), abs=1e-4)
 
 
-def test_same_events_same_predictions(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+def test_same_events_same_predictions(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> None:
     def run() -> tuple[NDArray[np.float32], dict[str, NDArray[np.float64]]]:
-        engine, memory = Engine(config, items), new_memory(config, 9)
+        engine, memory = Engine(config, items), new_user_states(config, 9)
         for seed in range(5):
             step = engine.step(make_batch(50, 9, seed=seed), memory)
             memory = step.memory
@@ -121,7 +123,7 @@ def test_same_events_same_predictions(config: ModelConfig, items: Items, make_ba
 
 
 def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
-    config: ModelConfig, items: Items, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mixer learns and the predictions are made from counts without the batch; it is counted last."""
     order: list[str] = []
@@ -137,8 +139,8 @@ def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
 
     noted(PopularityCounts, "add", "count")
     noted(PopularityCounts, "probabilities", "read")
-    noted(Mixer, "learn", "mix")
-    engine, memory = Engine(config, items), new_memory(config, 9)
+    noted(ExpertGate, "learn", "mix")
+    engine, memory = Engine(config, items), new_user_states(config, 9)
     memory = engine.step(make_batch(50, 9), memory).memory
     assert order == ["read", "count"]
     order.clear()
@@ -147,12 +149,12 @@ def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
 
 
 def test_a_prediction_knows_nothing_of_what_comes_after_it_in_the_batch(
-    config: ModelConfig, items: Items, make_batch: MakeBatch
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
 ) -> None:
     config = replace(config, sampled_events=0)
     first = Engine(config, items)
     first.update(noisy(config))
-    memory = first.step(make_batch(60, 1), new_memory(config, 1)).memory
+    memory = first.step(make_batch(60, 1), new_user_states(config, 1)).memory
     longer = make_batch(20, 1, seed=1)
     shorter = EventBatch(longer.user[:12], longer.item[:12], longer.type[:12], longer.time_ms[:12])
     found = []
@@ -165,9 +167,9 @@ def test_a_prediction_knows_nothing_of_what_comes_after_it_in_the_batch(
     np.testing.assert_allclose(found[0].item_p[:12], found[1].item_p, rtol=1e-5)
 
 
-def test_scoring_changes_nothing(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+def test_scoring_changes_nothing(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> None:
     engine = Engine(config, items)
-    memory = engine.step(make_batch(50, 9), new_memory(config, 9)).memory
+    memory = engine.step(make_batch(50, 9), new_user_states(config, 9)).memory
     before, row = engine.experts(), memory.copy()
     scores = engine.score(make_batch(50, 9, seed=1), memory)
     for name, array in engine.experts().items():
@@ -177,12 +179,12 @@ def test_scoring_changes_nothing(config: ModelConfig, items: Items, make_batch: 
     np.testing.assert_array_equal(scores.log_p, again.log_p)
 
 
-def test_score_is_what_the_step_before_predicted(config: ModelConfig, items: Items) -> None:
+def test_score_is_what_the_step_before_predicted(config: ModelConfig, items: ItemVocabulary) -> None:
     config = replace(config, sampled_events=0)
     engine = Engine(config, items, top_items=30)
     engine.update(noisy(config))
     first = EventBatch(np.zeros(3, np.int64), np.array([4, 9, 2]), np.ones(3, np.int64), np.arange(3) * 1000)
-    step = engine.step(first, new_memory(config, 1))
+    step = engine.step(first, new_user_states(config, 1))
     p, top = step.predictions.item_p[0], step.predictions.item[0]
     for place in (0, 4):
         second = EventBatch(*(np.array([value]) for value in (0, top[place], 1, 5000)))
@@ -193,19 +195,19 @@ def test_score_is_what_the_step_before_predicted(config: ModelConfig, items: Ite
         assert scores.top1_hit.tolist() == [place == 0]
 
 
-def test_item_that_could_not_be_predicted_has_no_probability(config: ModelConfig, items: Items) -> None:
+def test_item_that_could_not_be_predicted_has_no_probability(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     batch = EventBatch(np.zeros(4, np.int64), np.array([4, 4, 29, 0]), np.ones(4, np.int64), np.arange(4) * 1000)
-    scores = engine.score(batch, new_memory(config, 1), known=12)
+    scores = engine.score(batch, new_user_states(config, 1), known=12)
     assert np.isfinite(scores.log_p[0])
     assert scores.log_p[1:3].tolist() == [-np.inf, -np.inf]
     assert scores.rank[1:3].tolist() == [np.inf, np.inf]
     assert np.isnan([scores.rank[3], scores.log_p[3], scores.top1_p[3], scores.top1_hit[3]]).all()
 
 
-def test_restored_experts_predict_as_before(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+def test_restored_experts_predict_as_before(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> None:
     engine, other = Engine(config, items), Engine(config, items)
-    memory = new_memory(config, 9)
+    memory = new_user_states(config, 9)
     for seed in range(4):
         memory = engine.step(make_batch(60, 9, seed=seed), memory).memory
     other.restore(engine.experts())

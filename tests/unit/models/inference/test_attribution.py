@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch, type_index
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.inference.attribution import heaviest
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
-from models.training.online import Learner
+from models.items.vocabulary import ItemVocabulary
+from models.training.online import OnlineLearner
 
 MakeBatch = Callable[..., EventBatch]
 
@@ -29,7 +29,7 @@ def test_heaviest_sums_equal_items_and_leaves_out_no_item() -> None:
     np.testing.assert_allclose(share, np.array([[0.3, 0.25, 0], [0, 0, 0]]), rtol=1e-6)
 
 
-def test_what_only_one_event_leads_to_is_carried_by_it(config: ModelConfig, items: Items) -> None:
+def test_what_only_one_event_leads_to_is_carried_by_it(config: ModelConfig, items: ItemVocabulary) -> None:
     """Item 20 always came after item 10; of a user with 10 among others, 10 must be the reason for 20."""
     config = replace(config, sampled_events=0)
     engine = Engine(config, items)
@@ -38,15 +38,17 @@ def test_what_only_one_event_leads_to_is_carried_by_it(config: ModelConfig, item
         other = np.random.default_rng(turn).integers(1, 6, users)
         item = np.stack([other, np.full(users, 10), np.full(users, 20)], 1).ravel()
         batch = EventBatch(np.repeat(np.arange(users), 3), item, np.full(3 * users, 2), np.arange(3 * users))
-        engine.step(batch, new_memory(config, users))
+        engine.step(batch, new_user_states(config, users))
     batch = EventBatch(np.zeros(3, np.int64), np.array([25, 10, 26]), np.full(3, 2), np.arange(3))
-    predictions = engine.step(batch, new_memory(config, 1)).predictions
+    predictions = engine.step(batch, new_user_states(config, 1)).predictions
     assert predictions.item[0, 0] == 20
     assert predictions.because[0, 0] == 10
     assert 0.3 < predictions.because_weight[0, 0] < 1
 
 
-def test_shares_sum_to_one_less_what_popularity_gives(config: ModelConfig, items: Items, make_batch: MakeBatch) -> None:
+def test_shares_sum_to_one_less_what_popularity_gives(
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
+) -> None:
     repeating: tuple[Repeats, ...] = ("allow", "filter")
     for repeats in repeating:
         alone = Engine(replace(config, repeats=repeats, experts=False), items, top_because=5)
@@ -54,7 +56,7 @@ def test_shares_sum_to_one_less_what_popularity_gives(config: ModelConfig, items
         for engine in (alone, mixed):
             batch = make_batch(90, 9)
             batch.item[batch.item == 0] = 1
-            memory = engine.step(batch, new_memory(engine.config, 9)).memory
+            memory = engine.step(batch, new_user_states(engine.config, 9)).memory
             weight = engine.step(batch, memory).predictions.because_weight.sum(1)
             if engine is alone:
                 np.testing.assert_allclose(weight, 1, atol=1e-5)
@@ -68,9 +70,9 @@ def test_without_its_heaviest_reason_a_prediction_is_less_probable(
 ) -> None:
     """On a real log, most often; half of the time would be chance."""
     users, names, times_ms = (column[:events] for column in request.getfixturevalue(name))
-    config, items = ModelConfig(repeats=repeats, device="cpu"), Items(10_000)
-    engine, learner = Engine(config, items, top_because=1), Learner(config, LearnerConfig(), items)
-    memory, rating = new_memory(config, int(users.max()) + 1), type_index("rating")
+    config, items = ModelConfig(repeats=repeats, device="cpu"), ItemVocabulary(10_000)
+    engine, learner = Engine(config, items, top_because=1), OnlineLearner(config, LearnerConfig(), items)
+    memory, rating = new_user_states(config, int(users.max()) + 1), type_index("rating")
     for low in range(0, events, _BATCH):
         order = low + np.argsort(users[low : low + _BATCH], kind="stable")
         row, user = np.unique(users[order], return_inverse=True)
@@ -93,7 +95,7 @@ def test_without_its_heaviest_reason_a_prediction_is_less_probable(
     still = Engine(replace(config, sampled_events=0), items, top_because=1)
     still.update(learner.weights())
     still.restore(engine.experts())
-    whole = still.step(together(lives), new_memory(config, len(lives))).predictions
+    whole = still.step(together(lives), new_user_states(config, len(lives))).predictions
     still.restore(engine.experts())
     tops, reasons = whole.item[:, 0].tolist(), whole.because[:, 0].tolist()
     before = log_p(still, lives, tops)
@@ -120,7 +122,7 @@ def together(lives: list[list[int]]) -> EventBatch:
 def log_p(engine: Engine, lives: list[list[int]], items: list[int]) -> NDArray[np.float64]:
     """Log-probability of one item after each life, which begins anew."""
     batch = together([[*life, item] for life, item in zip(lives, items, strict=True)])
-    scores = engine.score(batch, new_memory(engine.config, len(lives)))
+    scores = engine.score(batch, new_user_states(engine.config, len(lives)))
     ends = np.cumsum([len(life) + 1 for life in lives]) - 1
     found: NDArray[np.float64] = scores.log_p[ends]
     return found

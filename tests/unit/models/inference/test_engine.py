@@ -8,10 +8,10 @@ import torch
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.errors import UnknownItemError, WeightsError
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 from tests.unit.models.sequences import tensors_of
@@ -33,7 +33,7 @@ def events(user: list[int], item: list[int], time_s: list[int] | None = None) ->
     )
 
 
-def test_step_gives_what_the_network_gives_over_the_whole_sequence(config: ModelConfig, items: Items) -> None:
+def test_step_gives_what_the_network_gives_over_the_whole_sequence(config: ModelConfig, items: ItemVocabulary) -> None:
     """The incremental path (packed LSTM, gathered ring) against the dense one that training runs."""
     config = replace(config, experts=False)
     engine, network = Engine(config, items, top_items=30), InterestNetwork(config)
@@ -41,7 +41,7 @@ def test_step_gives_what_the_network_gives_over_the_whole_sequence(config: Model
     engine.update(weights)
     network.load(weights)
     batch = events([0, 0, 0, 2, 2], [3, 1, 7, 9, 10], [0, 5, 100, 0, 1])
-    predictions = engine.step(batch, new_memory(config, 3)).predictions
+    predictions = engine.step(batch, new_user_states(config, 3)).predictions
     gap = np.array([[0, 3, 7], [0, 2, 0]])
     item, kind = np.array([[3, 1, 7], [9, 10, 0]]), np.ones((2, 3), np.int64)
     interest = network.interests(network.item, tensors_of(item, kind, gap)).interest
@@ -60,10 +60,10 @@ def test_step_gives_what_the_network_gives_over_the_whole_sequence(config: Model
         )
 
 
-def test_categories_share_the_probability_of_all_items(config: ModelConfig, items: Items) -> None:
+def test_categories_share_the_probability_of_all_items(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items, top_items=30, top_categories=4)
     engine.update(noisy(config))
-    predictions = engine.step(events([0], [4]), new_memory(config, 1)).predictions
+    predictions = engine.step(events([0], [4]), new_user_states(config, 1)).predictions
     item, category, share = items.category_rows()
     p = np.zeros(31)
     p[predictions.item[0]] = predictions.item_p[0]
@@ -73,10 +73,10 @@ def test_categories_share_the_probability_of_all_items(config: ModelConfig, item
     assert predictions.category_p.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_because_sums_the_attention_of_equal_items(config: ModelConfig, items: Items) -> None:
+def test_because_sums_the_attention_of_equal_items(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items, top_because=3)
     engine.update(noisy(config))
-    predictions = engine.step(events([0] * 4, [5, 6, 5, 0]), new_memory(config, 1)).predictions
+    predictions = engine.step(events([0] * 4, [5, 6, 5, 0]), new_user_states(config, 1)).predictions
     assert set(predictions.because[0]) == {5, 6, 0}
     assert predictions.because[0][2] == 0
     weight = predictions.because_weight[0]
@@ -84,8 +84,8 @@ def test_because_sums_the_attention_of_equal_items(config: ModelConfig, items: I
     assert 0 < weight.sum() < 1  # the event without an item has its share, too
 
 
-def test_memory_is_not_modified_and_foreign_fields_pass(config: ModelConfig, items: Items) -> None:
-    dtype = np.dtype([("count", "u8"), *new_memory(config, 1).dtype.descr, ("chain", "u1", (16,))])
+def test_memory_is_not_modified_and_foreign_fields_pass(config: ModelConfig, items: ItemVocabulary) -> None:
+    dtype = np.dtype([("count", "u8"), *new_user_states(config, 1).dtype.descr, ("chain", "u1", (16,))])
     memory = np.zeros(3, dtype=dtype)
     memory["count"], memory["chain"] = [1, 2, 3], 7
     before = memory.copy()
@@ -98,16 +98,16 @@ def test_memory_is_not_modified_and_foreign_fields_pass(config: ModelConfig, ite
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_nothing_in_nothing_out(config: ModelConfig, dtype: Literal["float32", "bfloat16"]) -> None:
-    engine = Engine(replace(config, dtype=dtype), Items(10))
-    step = engine.step(events([], []), new_memory(config, 2))
-    assert len(engine.score(events([], []), new_memory(config, 2)).rank) == 0
+    engine = Engine(replace(config, dtype=dtype), ItemVocabulary(10))
+    step = engine.step(events([], []), new_user_states(config, 2))
+    assert len(engine.score(events([], []), new_user_states(config, 2)).rank) == 0
     assert len(step.predictions) == 0
     assert step.predictions.item.shape == (0, 10)
     assert step.memory["steps"].tolist() == [0, 0]
 
 
 def test_without_items_all_probability_is_elsewhere(config: ModelConfig) -> None:
-    predictions = Engine(config, Items(10)).step(events([0], [0]), new_memory(config, 1)).predictions
+    predictions = Engine(config, ItemVocabulary(10)).step(events([0], [0]), new_user_states(config, 1)).predictions
     assert predictions.item.sum() == 0
     assert predictions.other_p.tolist() == [1]
     assert (predictions.category == -1).all()
@@ -115,33 +115,35 @@ def test_without_items_all_probability_is_elsewhere(config: ModelConfig) -> None
 
 
 def test_user_who_had_everything_is_predicted_nothing(config: ModelConfig) -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     for name in "abc":
         items.add(name)
-    predictions = Engine(config, items).step(events([0, 0, 0], [1, 2, 3]), new_memory(config, 1), "event").predictions
+    predictions = (
+        Engine(config, items).step(events([0, 0, 0], [1, 2, 3]), new_user_states(config, 1), "event").predictions
+    )
     assert predictions.item[:, 0].tolist()[2] == 0
     np.testing.assert_allclose(predictions.other_p, [0, 0, 1], atol=1e-6)
     assert (predictions.item_p > 0).sum(1).tolist() == [2, 1, 0]
 
 
-def test_had_items_come_back_where_repeats_are_allowed(items: Items) -> None:
+def test_had_items_come_back_where_repeats_are_allowed(items: ItemVocabulary) -> None:
     engine = Engine(ModelConfig(width=8, hidden=12, ring=5, device="cpu"), items, top_items=30)
-    predictions = engine.step(events([0], [4]), new_memory(engine.config, 1)).predictions
+    predictions = engine.step(events([0], [4]), new_user_states(engine.config, 1)).predictions
     assert 4 in predictions.item[0]
 
 
-def test_forgotten_item_is_not_predicted_until_described_anew(config: ModelConfig, items: Items) -> None:
+def test_forgotten_item_is_not_predicted_until_described_anew(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items, top_items=30)
-    memory = new_memory(config, 1)
+    memory = new_user_states(config, 1)
     items.forget("i6")
     assert 7 not in engine.step(events([0], [1]), memory).predictions.item
     items.describe("i6", "Back", [])
     assert 7 in engine.step(events([0], [1]), memory).predictions.item
 
 
-def test_items_may_outgrow_the_table(config: ModelConfig, items: Items) -> None:
+def test_items_may_outgrow_the_table(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
-    memory = engine.step(events([0], [1]), new_memory(config, 1)).memory
+    memory = engine.step(events([0], [1]), new_user_states(config, 1)).memory
     for number in range(30, 1000):
         items.add(f"i{number}")
     items.capacity = 5000
@@ -152,8 +154,8 @@ def test_items_may_outgrow_the_table(config: ModelConfig, items: Items) -> None:
     assert predictions.item.max() <= 3000
 
 
-def test_unknown_item_is_refused_in_event_and_row(config: ModelConfig, items: Items) -> None:
-    engine, memory = Engine(config, items), new_memory(config, 1)
+def test_unknown_item_is_refused_in_event_and_row(config: ModelConfig, items: ItemVocabulary) -> None:
+    engine, memory = Engine(config, items), new_user_states(config, 1)
     with pytest.raises(UnknownItemError, match="30 items are known"):
         engine.step(events([0], [31]), memory)
     memory["ring_item"][0, 2] = 77
@@ -161,9 +163,9 @@ def test_unknown_item_is_refused_in_event_and_row(config: ModelConfig, items: It
         engine.score(events([0], [1]), memory)
 
 
-def test_new_weights_are_used_from_the_next_step_on(config: ModelConfig, items: Items) -> None:
+def test_new_weights_are_used_from_the_next_step_on(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
-    memory = new_memory(config, 1)
+    memory = new_user_states(config, 1)
     first = engine.step(events([0], [1]), memory).predictions
     engine.update(noisy(config, version=8))
     assert engine.version == 8
@@ -172,7 +174,7 @@ def test_new_weights_are_used_from_the_next_step_on(config: ModelConfig, items: 
     assert not np.allclose(first.item_p, second.item_p)
 
 
-def test_weights_that_are_not_finite_are_refused(config: ModelConfig, items: Items) -> None:
+def test_weights_that_are_not_finite_are_refused(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     weights = noisy(config, version=8)
     weights.tensors["fusion.mix.bias"][0] = math.nan
@@ -181,14 +183,16 @@ def test_weights_that_are_not_finite_are_refused(config: ModelConfig, items: Ite
     assert engine.version == 0
 
 
-def test_state_that_turns_bad_is_refused_and_everything_else_advances(config: ModelConfig, items: Items) -> None:
+def test_state_that_turns_bad_is_refused_and_everything_else_advances(
+    config: ModelConfig, items: ItemVocabulary
+) -> None:
     engine = Engine(config, items)
     weights = noisy(config)
     weights.tensors["item"][5] = 1e38
     weights.tensors["lstm.weight_ih_l0"][:] = 1e38  # inf from the input …
     weights.tensors["lstm.weight_hh_l0"][:] = -3e38  # … less inf from the state
     engine.update(weights)
-    memory = new_memory(config, 3)
+    memory = new_user_states(config, 3)
     memory["h"], memory["c"] = 0.25, 0.5
     step = engine.step(events([0, 1, 1, 2], [1, 5, 2, 3]), memory, "event")
     assert 1 in step.refused
@@ -202,10 +206,10 @@ def test_state_that_turns_bad_is_refused_and_everything_else_advances(config: Mo
     np.testing.assert_allclose(step.predictions.item_p.sum(1) + step.predictions.other_p, 1, atol=1e-5)
 
 
-def test_stored_state_that_is_bad_begins_anew(config: ModelConfig, items: Items) -> None:
+def test_stored_state_that_is_bad_begins_anew(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     engine.update(noisy(config))
-    memory = new_memory(config, 2)
+    memory = new_user_states(config, 2)
     memory["h"][1], memory["c"][1, 3] = np.nan, np.inf
     step = engine.step(events([0, 1], [4, 4]), memory)
     assert step.refused.tolist() == [1]
@@ -216,11 +220,11 @@ def test_stored_state_that_is_bad_begins_anew(config: ModelConfig, items: Items)
 
 
 @pytest.mark.parametrize("scale", [1e4, 1e20, 1e38])
-def test_huge_weights_still_give_distributions(config: ModelConfig, items: Items, scale: float) -> None:
+def test_huge_weights_still_give_distributions(config: ModelConfig, items: ItemVocabulary, scale: float) -> None:
     engine = Engine(config, items)
     weights = noisy(config)
     engine.update(Weights(2, {name: (t * scale).clamp(-3e38, 3e38) for name, t in weights.tensors.items()}))
-    memory = new_memory(config, 2)
+    memory = new_user_states(config, 2)
     for _ in range(3):
         step = engine.step(events([0, 0, 1], [1, 2, 3]), memory, "event")
         memory = step.memory
@@ -231,11 +235,11 @@ def test_huge_weights_still_give_distributions(config: ModelConfig, items: Items
         assert all(np.isfinite(part).all() for part in (p.category_p, p.because_weight, memory["h"], memory["c"]))
 
 
-def test_rank_is_the_place_in_the_prediction_before_the_event(config: ModelConfig, items: Items) -> None:
+def test_rank_is_the_place_in_the_prediction_before_the_event(config: ModelConfig, items: ItemVocabulary) -> None:
     config = replace(config, experts=False)  # whose counts each step below would change
     engine = Engine(config, items, top_items=30)
     engine.update(noisy(config))
-    memory = engine.step(events([0, 1, 1], [1, 2, 3]), new_memory(config, 3)).memory
+    memory = engine.step(events([0, 1, 1], [1, 2, 3]), new_user_states(config, 3)).memory
     # The last event of a user leaves the row from which the next event is ranked, in this batch or the next.
     ranks = engine.score(events([0, 0, 0, 1, 2, 2], [4, 5, 6, 7, 8, 0]), memory).rank
     before = (([0], [4], 5), ([0, 0], [4, 5], 6), ([2], [8], None))
@@ -250,32 +254,32 @@ def test_rank_is_the_place_in_the_prediction_before_the_event(config: ModelConfi
     assert np.isfinite(ranks[[0, 3, 4]]).all()
 
 
-def test_rank_misses_what_is_not_known_yet_or_already_had(config: ModelConfig, items: Items) -> None:
+def test_rank_misses_what_is_not_known_yet_or_already_had(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     engine.update(noisy(config))
-    ranks = engine.score(events([0, 0, 0, 0], [20, 21, 3, 3]), new_memory(config, 1), known=20).rank
+    ranks = engine.score(events([0, 0, 0, 0], [20, 21, 3, 3]), new_user_states(config, 1), known=20).rank
     assert math.isfinite(ranks[0])
     assert ranks[1] == math.inf
     assert ranks[2] <= 19
     assert ranks[3] == math.inf
 
 
-def test_ties_take_the_mean_rank(config: ModelConfig, items: Items) -> None:
+def test_ties_take_the_mean_rank(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     weights = InterestNetwork(config).snapshot(1)
     weights.tensors["item"].zero_()
     engine.update(weights)
-    assert engine.score(events([0, 0], [1, 2]), new_memory(config, 1)).rank.tolist() == [15.5, 15]
+    assert engine.score(events([0, 0], [1, 2]), new_user_states(config, 1)).rank.tolist() == [15.5, 15]
 
 
-def test_bfloat16_predicts_about_the_same(config: ModelConfig, items: Items) -> None:
+def test_bfloat16_predicts_about_the_same(config: ModelConfig, items: ItemVocabulary) -> None:
     halved = replace(config, dtype="bfloat16")
     batch = events([0, 0, 1], [1, 2, 3])
     results = []
     for each in (config, halved):
         engine = Engine(each, items, top_categories=4)
         engine.update(noisy(config))
-        predictions = engine.step(batch, new_memory(each, 2)).predictions
+        predictions = engine.step(batch, new_user_states(each, 2)).predictions
         results.append(dict(zip(predictions.category[0], predictions.category_p[0], strict=True)))
     assert results[0] == pytest.approx(results[1], abs=0.03)
 
@@ -283,7 +287,7 @@ def test_bfloat16_predicts_about_the_same(config: ModelConfig, items: Items) -> 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_cuda_predicts_what_the_cpu_predicts(
-    config: ModelConfig, items: Items, dtype: Literal["float32", "bfloat16"]
+    config: ModelConfig, items: ItemVocabulary, dtype: Literal["float32", "bfloat16"]
 ) -> None:
     batch = events([0, 0, 1, 1, 1], [1, 2, 3, 4, 0])
     results = []
@@ -292,7 +296,7 @@ def test_cuda_predicts_what_the_cpu_predicts(
         each = replace(config, device=device, dtype=number)
         engine = Engine(each, items, top_items=30, top_categories=4)
         engine.update(noisy(config))
-        step = engine.step(batch, new_memory(each, 2), "event")
+        step = engine.step(batch, new_user_states(each, 2), "event")
         results.append(step)
         assert engine.device.type == device
     tolerance = 1e-4 if dtype == "float32" else 0.03

@@ -10,19 +10,19 @@ from models import checkpoint
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_features import value_buckets
 from models.data.events import EventBatch
-from models.data.user_state import memory_fields, new_memory
+from models.data.user_state import new_user_states, user_state_fields
 from models.errors import CheckpointError
 from models.inference.engine import Engine
 from models.items.content import ItemContent
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
 from models.text.simhash import simhash
-from models.training.online import Learner
+from models.training.online import OnlineLearner
 from state.rows import RowLayout
 
 
-def vocabulary(config: ModelConfig) -> Items:
-    items = Items(1000, ItemContent(config))
+def vocabulary(config: ModelConfig) -> ItemVocabulary:
+    items = ItemVocabulary(1000, ItemContent(config))
     for number in range(1, 21):
         items.add(f"i{number}")
         items.describe(f"i{number}", f"Title {number}", [f"c{number % 4}"])
@@ -30,7 +30,7 @@ def vocabulary(config: ModelConfig) -> Items:
 
 
 @pytest.fixture
-def items(config: ModelConfig) -> Items:
+def items(config: ModelConfig) -> ItemVocabulary:
     return vocabulary(config)
 
 
@@ -45,7 +45,7 @@ def batch(
 def learnt_weights(config: ModelConfig) -> Weights:
     """Weights in which values and texts have learnt something, from items of their own."""
     items = vocabulary(config)
-    learner = Learner(config, LearnerConfig(), items)
+    learner = OnlineLearner(config, LearnerConfig(), items)
     random = np.random.default_rng(1)
     user = np.repeat(np.arange(8), 5)
     item = random.integers(1, 21, len(user))
@@ -58,23 +58,23 @@ def learnt_weights(config: ModelConfig) -> Weights:
         text=[f"{'good' if number % 2 else 'bad'} number {number}" for number in item.tolist()],
     )
     engine = Engine(config, items)
-    learner.observe(given, engine.step(given, new_memory(config, 8)).memory)
+    learner.observe(given, engine.step(given, new_user_states(config, 8)).memory)
     for _ in range(2):
         learner.learn()
     return learner.weights()
 
 
-def content(items: Items) -> ItemContent:
+def content(items: ItemVocabulary) -> ItemContent:
     assert items.content is not None
     return items.content
 
 
-def test_a_text_moves_its_users_step_and_its_item(config: ModelConfig, items: Items) -> None:
+def test_a_text_moves_its_users_step_and_its_item(config: ModelConfig, items: ItemVocabulary) -> None:
     weights = learnt_weights(config)
     spoken, silent = Engine(config, items), Engine(config, items)
     spoken.update(weights)
     silent.update(weights)
-    memory = new_memory(config, 2)
+    memory = new_user_states(config, 2)
     before = content(items).rows(np.arange(21))
     without = silent.step(batch([0, 1], [3, 4]), memory).memory
     np.testing.assert_array_equal(content(items).rows(np.arange(21)), before)
@@ -93,9 +93,9 @@ def test_a_text_moves_its_users_step_and_its_item(config: ModelConfig, items: It
     np.testing.assert_array_equal(after[others], before[others])
 
 
-def test_what_an_item_is_said_to_be_reaches_the_next_step(config: ModelConfig, items: Items) -> None:
+def test_what_an_item_is_said_to_be_reaches_the_next_step(config: ModelConfig, items: ItemVocabulary) -> None:
     config = replace(config, experts=False)
-    engine, memory = Engine(config, items, top_items=20), new_memory(config, 1)
+    engine, memory = Engine(config, items, top_items=20), new_user_states(config, 1)
     first = engine.step(batch([0], [3]), memory).predictions
     engine.step(batch([0], [7], ["never in tune"]), memory)
     second = engine.step(batch([0], [3]), memory).predictions
@@ -103,8 +103,8 @@ def test_what_an_item_is_said_to_be_reaches_the_next_step(config: ModelConfig, i
     assert p[0] != pytest.approx(p[1], rel=1e-4)
 
 
-def test_a_review_counts_when_it_is_stepped_not_when_it_is_scored(config: ModelConfig, items: Items) -> None:
-    engine, memory = Engine(config, items), new_memory(config, 1)
+def test_a_review_counts_when_it_is_stepped_not_when_it_is_scored(config: ModelConfig, items: ItemVocabulary) -> None:
+    engine, memory = Engine(config, items), new_user_states(config, 1)
     given = batch([0, 0], [3, 3], ["never in tune", "loud"])
     engine.score(given, memory)
     assert content(items).state() == {}
@@ -112,8 +112,8 @@ def test_a_review_counts_when_it_is_stepped_not_when_it_is_scored(config: ModelC
     assert content(items).state()["count"].tolist() == [2]
 
 
-def test_a_score_reads_the_text_of_earlier_events_only(config: ModelConfig, items: Items) -> None:
-    engine, memory = Engine(config, items), new_memory(config, 1)
+def test_a_score_reads_the_text_of_earlier_events_only(config: ModelConfig, items: ItemVocabulary) -> None:
+    engine, memory = Engine(config, items), new_user_states(config, 1)
     engine.update(learnt_weights(config))
     scored = [engine.score(batch([0, 0], [3, 4], text), memory).log_p for text in (["a", "b"], ["a", "c"], ["d", "b"])]
     np.testing.assert_array_equal(scored[0], scored[1])  # its own text comes with the item, after the prediction
@@ -121,8 +121,8 @@ def test_a_score_reads_the_text_of_earlier_events_only(config: ModelConfig, item
 
 
 @pytest.mark.parametrize("value", [1.0, 4.5, 0.0, -3.0])
-def test_a_value_is_an_input(config: ModelConfig, items: Items, value: float) -> None:
-    engine, memory = Engine(config, items), new_memory(config, 2)
+def test_a_value_is_an_input(config: ModelConfig, items: ItemVocabulary, value: float) -> None:
+    engine, memory = Engine(config, items), new_user_states(config, 2)
     weights = learnt_weights(config)
     engine.update(weights)
     found = engine.step(batch([0, 1], [3, 3], value=[value, np.nan]), memory).memory
@@ -132,16 +132,16 @@ def test_a_value_is_an_input(config: ModelConfig, items: Items, value: float) ->
     assert found["ring_value"][:, 0].tolist() == [value_buckets(np.array([value], np.float32))[0], 0]
 
 
-def test_a_learnt_value_tells_ratings_apart(config: ModelConfig, items: Items) -> None:
+def test_a_learnt_value_tells_ratings_apart(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     engine.update(learnt_weights(config))
-    found = engine.step(batch([0, 1], [3, 3], value=[1, 5]), new_memory(config, 2)).memory
+    found = engine.step(batch([0, 1], [3, 3], value=[1, 5]), new_user_states(config, 2)).memory
     assert not np.array_equal(found["h"][0], found["h"][1])
     assert np.isfinite(found["h"]).all()
 
 
-def test_a_row_with_text_survives_its_way_through_bytes(config: ModelConfig, items: Items) -> None:
-    layout = RowLayout(memory_fields(config))
+def test_a_row_with_text_survives_its_way_through_bytes(config: ModelConfig, items: ItemVocabulary) -> None:
+    layout = RowLayout(user_state_fields(config))
     engine, other = Engine(config, items), Engine(config, items)
     rows = engine.step(batch([0, 0], [3, 4], ["never in tune", "good strings"], [1, 5]), layout.new(1)).memory
     again = layout.unpack(list(layout.pack(rows)))
@@ -155,9 +155,9 @@ def test_a_row_with_text_survives_its_way_through_bytes(config: ModelConfig, ite
 
 def test_a_model_without_text_keeps_none_and_hears_none(config: ModelConfig) -> None:
     config = replace(config, text="none")
-    items = Items(10, ItemContent(config))
+    items = ItemVocabulary(10, ItemContent(config))
     items.add("i1")
-    memory = new_memory(config, 1)
+    memory = new_user_states(config, 1)
     assert "ring_text" not in (memory.dtype.names or ())
     engine = Engine(config, items)
     found = engine.step(batch([0], [1], ["never in tune"]), memory).memory
@@ -165,12 +165,12 @@ def test_a_model_without_text_keeps_none_and_hears_none(config: ModelConfig) -> 
     assert content(items).version == 0
 
 
-def test_what_reviews_said_rests_in_checkpoints(tmp_path: Path, config: ModelConfig, items: Items) -> None:
+def test_what_reviews_said_rests_in_checkpoints(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
-    engine.step(batch([0, 0], [3, 5], ["never in tune", "loud"]), new_memory(config, 1))
+    engine.step(batch([0, 0], [3, 5], ["never in tune", "loud"]), new_user_states(config, 1))
     weights = replace(learnt_weights(config), experts=engine.experts())
     checkpoint.save(tmp_path, weights, config, items)
-    fresh = Items(1000, ItemContent(config))
+    fresh = ItemVocabulary(1000, ItemContent(config))
     for number in range(1, 21):
         fresh.add(f"i{number}")
     loaded = checkpoint.load(tmp_path, config, fresh)

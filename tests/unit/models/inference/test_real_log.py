@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch, type_index
-from models.data.user_state import memory_fields, new_memory
+from models.data.user_state import new_user_states, user_state_fields
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.metrics.popularity_baseline import DecayedPopularity
-from models.training.online import Learner
+from models.training.online import OnlineLearner
 from tests.unit.models.conftest import Log
 
 _EVENTS = 20_000
@@ -21,9 +21,13 @@ _BATCH = 128
 @pytest.mark.parametrize(("experts", "times"), [(False, 1.4), (True, 2.0)])
 def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: bool, times: float) -> None:
     users, item_ids, times_ms = ml_100k[0][:_EVENTS], ml_100k[1][:_EVENTS], ml_100k[2][:_EVENTS]
-    config, items = ModelConfig(repeats="filter", experts=experts, device="cpu"), Items(10_000)
-    engine, learner, popularity = Engine(config, items), Learner(config, LearnerConfig(), items), DecayedPopularity()
-    memory = new_memory(config, int(users.max()) + 1)
+    config, items = ModelConfig(repeats="filter", experts=experts, device="cpu"), ItemVocabulary(10_000)
+    engine, learner, popularity = (
+        Engine(config, items),
+        OnlineLearner(config, LearnerConfig(), items),
+        DecayedPopularity(),
+    )
+    memory = new_user_states(config, int(users.max()) + 1)
     had: dict[int, list[int]] = {}
     ours, theirs = np.full(_EVENTS, np.inf), np.full(_EVENTS, np.inf)
     for low in range(0, _EVENTS, _BATCH):
@@ -56,10 +60,10 @@ def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: b
 def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log) -> None:
     """The network alone: counts do not depend on the rows, so they could only hide a loss."""
     users, item_ids, times_ms = ml_100k
-    config, items = ModelConfig(repeats="filter", experts=False, device="cpu"), Items(10_000)
-    engine, learner = Engine(config, items), Learner(config, LearnerConfig(), items)
-    half = new_memory(config, int(users.max()) + 1)
-    fields = [(name, "<f4" if name in ("h", "c") else kind, shape) for name, kind, shape in memory_fields(config)]
+    config, items = ModelConfig(repeats="filter", experts=False, device="cpu"), ItemVocabulary(10_000)
+    engine, learner = Engine(config, items), OnlineLearner(config, LearnerConfig(), items)
+    half = new_user_states(config, int(users.max()) + 1)
+    fields = [(name, "<f4" if name in ("h", "c") else kind, shape) for name, kind, shape in user_state_fields(config)]
     rows = {"fp16": half, "fp32": np.zeros(len(half), np.dtype(fields))}
     for low in range(0, _LEARNT, _BATCH):
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from models.errors import ItemCapacityError
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 
 
 def test_index_is_the_order_of_first_appearance() -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     assert [items.add(name) for name in ("b", "a", "b", "c", "a")] == [1, 2, 1, 3, 2]
     assert len(items) == 3
     assert [items.id(index) for index in (1, 2, 3)] == ["b", "a", "c"]
@@ -16,7 +16,7 @@ def test_index_is_the_order_of_first_appearance() -> None:
 
 
 def test_one_item_too_many_names_the_setting() -> None:
-    items = Items(2)
+    items = ItemVocabulary(2)
     items.add("a")
     items.add("b")
     with pytest.raises(ItemCapacityError, match=r"items\.capacity"):
@@ -26,7 +26,7 @@ def test_one_item_too_many_names_the_setting() -> None:
 
 
 def test_description_may_come_before_the_item() -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     items.describe("a", "Early", ["x"])
     index = items.add("a")
     assert items.title(index) == "Early"
@@ -35,7 +35,7 @@ def test_description_may_come_before_the_item() -> None:
 
 
 def test_newest_description_wins_and_categories_share_an_item() -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     index = items.add("a")
     items.describe("a", "Old", ["x"])
     items.describe("a", "New", ["y", "z", "y"])
@@ -46,7 +46,7 @@ def test_newest_description_wins_and_categories_share_an_item() -> None:
 
 
 def test_many_categories_fit() -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     items.add("plain")
     items.describe("many", "", [f"c{number}" for number in range(23)])
     items.add("many")
@@ -57,7 +57,7 @@ def test_many_categories_fit() -> None:
 
 
 def test_forgotten_item_is_inactive_until_described_anew() -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     index = items.add("a")
     items.describe("a", "Title", ["x"])
     items.forget("a")
@@ -71,14 +71,14 @@ def test_forgotten_item_is_inactive_until_described_anew() -> None:
 
 
 def test_item_may_be_forgotten_before_it_is_added() -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     items.forget("a")
     items.add("a")
     assert items.active().tolist() == [False, False]
 
 
 def test_version_changes_with_what_may_be_predicted_only() -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     items.add("a")
     assert items.version == 0
     items.describe("a", "", ["x"])
@@ -92,7 +92,7 @@ def test_version_changes_with_what_may_be_predicted_only() -> None:
 
 def test_digest_depends_on_order_and_boundaries() -> None:
     def digest(*names: str) -> str:
-        items = Items(10)
+        items = ItemVocabulary(10)
         for name in names:
             items.add(name)
         return items.digest(len(names))
@@ -102,7 +102,7 @@ def test_digest_depends_on_order_and_boundaries() -> None:
 
 
 def test_digest_of_a_prefix_outlives_growth() -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     items.add("a")
     before = items.digest(1)
     items.add("b")
@@ -112,7 +112,7 @@ def test_digest_of_a_prefix_outlives_growth() -> None:
 
 
 def test_tables_grow_with_the_items() -> None:
-    items = Items(5000)
+    items = ItemVocabulary(5000)
     for number in range(3000):
         items.add(str(number))
     items.describe("2999", "Last", ["x"])
@@ -121,7 +121,7 @@ def test_tables_grow_with_the_items() -> None:
 
 
 def test_threads_that_add_the_same_ids_agree() -> None:
-    items = Items(2000)
+    items = ItemVocabulary(2000)
     results: list[list[int]] = []
 
     def add_all() -> None:

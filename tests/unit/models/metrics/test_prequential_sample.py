@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.metrics.popularity_baseline import DecayedPopularity
-from models.metrics.prequential_sample import Sample, draw
+from models.metrics.prequential_sample import PrequentialSample, draw_events
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 
@@ -26,22 +26,22 @@ def noisy(config: ModelConfig) -> Weights:
     return Weights(1, {n: t + 0.3 * torch.randn(t.shape, generator=generator) for n, t in weights.tensors.items()})
 
 
-def settled(config: ModelConfig, items: Items, make_batch: MakeBatch) -> tuple[Engine, NDArray[np.void]]:
+def settled(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> tuple[Engine, NDArray[np.void]]:
     """An engine after three batches, in which no item beyond 24 came."""
-    engine, memory = Engine(config, items), new_memory(config, 9)
+    engine, memory = Engine(config, items), new_user_states(config, 9)
     engine.update(noisy(config))
     for seed in range(3):
         memory = engine.step(make_batch(60, 9, items=24, seed=seed), memory).memory
     return engine, memory
 
 
-def sampled(engine: Engine, batch: EventBatch, memory: NDArray[np.void]) -> Sample:
+def sampled(engine: Engine, batch: EventBatch, memory: NDArray[np.void]) -> PrequentialSample:
     sample = engine.step(batch, memory).sample
     assert sample is not None
     return sample
 
 
-def columns(sample: Sample) -> NDArray[np.float64]:
+def columns(sample: PrequentialSample) -> NDArray[np.float64]:
     return np.stack([sample.rank, sample.log_p, sample.popular_rank, sample.popular_log_p])
 
 
@@ -51,7 +51,7 @@ def test_every_event_with_an_item_is_drawn_as_often_as_any_other() -> None:
     drawn = np.zeros(len(item))
     for _ in range(times):
         batch = EventBatch(np.zeros(11, np.int64), item, np.ones(11, np.int64), random.integers(0, 2**45, 11))
-        event = draw(batch, 32)
+        event = draw_events(batch, 32)
         assert len(np.unique(event)) == 3  # a quarter of eleven
         drawn[event] += 1
     assert not drawn[item == 0].any()
@@ -63,17 +63,21 @@ def test_every_event_with_an_item_is_drawn_as_often_as_any_other() -> None:
 )
 def test_as_many_are_drawn_as_said(make_batch: MakeBatch, events: int, most: int, count: int) -> None:
     batch = make_batch(events, 5, seed=3)
-    event = draw(batch, most)
+    event = draw_events(batch, most)
     assert len(event) == count
     assert (np.diff(event) > 0).all()
     assert (batch.item[event] > 0).all()
-    np.testing.assert_array_equal(event, draw(batch, most))
+    np.testing.assert_array_equal(event, draw_events(batch, most))
 
 
 @pytest.mark.parametrize("repeats", ["allow", "filter"])
 @pytest.mark.parametrize("experts", [True, False])
 def test_a_sample_is_what_score_says_before_the_batch(
-    config: ModelConfig, items: Items, make_batch: MakeBatch, repeats: Literal["allow", "filter"], experts: bool
+    config: ModelConfig,
+    items: ItemVocabulary,
+    make_batch: MakeBatch,
+    repeats: Literal["allow", "filter"],
+    experts: bool,
 ) -> None:
     config = replace(config, repeats=repeats, experts=experts, seen_bits=64)
     engine, memory = settled(config, items, make_batch)
@@ -90,7 +94,7 @@ def test_a_sample_is_what_score_says_before_the_batch(
 
 @pytest.mark.parametrize("repeats", ["allow", "filter"])
 def test_popularity_is_that_of_the_definition_on_the_same_events(
-    config: ModelConfig, items: Items, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
 ) -> None:
     config = replace(config, repeats=repeats)
     engine, memory = settled(config, items, make_batch)
@@ -117,8 +121,8 @@ def test_popularity_is_that_of_the_definition_on_the_same_events(
         assert sample.popular_log_p[place] == pytest.approx(np.log(weights[item] / weights.sum()))
 
 
-def test_items_that_are_never_predicted_are_misses_for_both(config: ModelConfig, items: Items) -> None:
-    engine, memory = Engine(config, items), new_memory(config, 2)
+def test_items_that_are_never_predicted_are_misses_for_both(config: ModelConfig, items: ItemVocabulary) -> None:
+    engine, memory = Engine(config, items), new_user_states(config, 2)
     memory = engine.step(EventBatch(*(np.array(each) for each in ([0], [7], [1], [0]))), memory).memory
     items.forget("i6")
     sample = sampled(engine, EventBatch(*(np.array(each) for each in ([1], [7], [1], [1000]))), memory)
@@ -126,7 +130,7 @@ def test_items_that_are_never_predicted_are_misses_for_both(config: ModelConfig,
 
 
 def test_nothing_that_comes_later_in_the_batch_changes_the_sample(
-    config: ModelConfig, items: Items, make_batch: MakeBatch
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
 ) -> None:
     """Other items come after each sampled event, of any user: what was said of it stays."""
     found = []
@@ -134,11 +138,11 @@ def test_nothing_that_comes_later_in_the_batch_changes_the_sample(
         engine, memory = settled(config, items, make_batch)
         batch = make_batch(40, 40, seed=5)  # one event per user, mostly
         alone = np.bincount(batch.user, minlength=40)[batch.user] == 1
-        event = draw(batch, 32)
+        event = draw_events(batch, 32)
         item = batch.item.copy()
         others = np.setdiff1d(np.flatnonzero(item), event)
         item[others] = (item[others] + shift) % 24 + 1
-        memory = np.concatenate([memory, new_memory(config, 31)])
+        memory = np.concatenate([memory, new_user_states(config, 31)])
         sample = sampled(engine, EventBatch(batch.user, item, batch.type, batch.time_ms), memory)
         np.testing.assert_array_equal(sample.event, event)
         found.append(columns(sample)[:, alone[event]])
@@ -148,13 +152,13 @@ def test_nothing_that_comes_later_in_the_batch_changes_the_sample(
 
 @pytest.mark.parametrize("experts", [True, False])
 def test_predictions_are_those_of_an_engine_that_scores_nothing(
-    config: ModelConfig, items: Items, make_batch: MakeBatch, experts: bool
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, experts: bool
 ) -> None:
     """With experts the mixer learns from the sample; at its first step it has not learnt yet."""
     found = []
     for events in (32, 0):
         each = replace(config, experts=experts, sampled_events=events)
-        engine, memory = Engine(each, items), new_memory(each, 9)
+        engine, memory = Engine(each, items), new_user_states(each, 9)
         engine.update(noisy(each))
         for seed in range(1 if experts else 4):
             step = engine.step(make_batch(60, 9, seed=seed), memory)
@@ -165,14 +169,14 @@ def test_predictions_are_those_of_an_engine_that_scores_nothing(
     np.testing.assert_array_equal(found[0].item_p, found[1].item_p)
 
 
-def test_a_batch_without_items_has_no_sample(config: ModelConfig, items: Items) -> None:
+def test_a_batch_without_items_has_no_sample(config: ModelConfig, items: ItemVocabulary) -> None:
     batch = EventBatch(np.zeros(9, np.int64), np.zeros(9, np.int64), np.ones(9, np.int64), np.arange(9))
-    assert Engine(config, items).step(batch, new_memory(config, 1)).sample is None
+    assert Engine(config, items).step(batch, new_user_states(config, 1)).sample is None
 
 
 @pytest.mark.parametrize("experts", [True, False])
 def test_a_restored_engine_scores_as_before(
-    config: ModelConfig, items: Items, make_batch: MakeBatch, experts: bool
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, experts: bool
 ) -> None:
     config = replace(config, experts=experts)
     engine, memory = settled(config, items, make_batch)
@@ -184,7 +188,7 @@ def test_a_restored_engine_scores_as_before(
 
 
 def test_counts_of_a_model_without_experts_are_a_start_for_one_with(
-    config: ModelConfig, items: Items, make_batch: MakeBatch
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
 ) -> None:
     engine, memory = settled(replace(config, experts=False), items, make_batch)
     other = Engine(config, items)

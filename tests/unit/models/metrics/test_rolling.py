@@ -3,12 +3,14 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from models.metrics.prequential_sample import Sample
+from models.metrics.prequential_sample import PrequentialSample
 from models.metrics.rolling import Quality, RunningQuality
 
 
-def sample(rank: list[float], log_p: list[float], popular_rank: list[float], popular_log_p: list[float]) -> Sample:
-    return Sample(np.arange(len(rank)), *map(np.array, (rank, log_p, popular_rank, popular_log_p)))
+def sample(
+    rank: list[float], log_p: list[float], popular_rank: list[float], popular_log_p: list[float]
+) -> PrequentialSample:
+    return PrequentialSample(np.arange(len(rank)), *map(np.array, (rank, log_p, popular_rank, popular_log_p)))
 
 
 def test_misses_count_for_recall_and_rank_but_have_no_loss() -> None:

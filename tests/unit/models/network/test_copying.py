@@ -5,9 +5,9 @@ import torch
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.copying import Copying
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
@@ -28,7 +28,7 @@ def test_shares_are_those_of_the_formula_and_sum_to_the_gate() -> None:
     assert not found[2].any()
 
 
-def test_windows_at_once_give_what_steps_give(items: Items) -> None:
+def test_windows_at_once_give_what_steps_give(items: ItemVocabulary) -> None:
     """The copy path as training runs it, against the one from the stored state and the ring."""
     config = ModelConfig(width=8, hidden=12, ring=5, experts=False, device="cpu")
     network, engine = InterestNetwork(config), Engine(config, items, top_items=30)
@@ -41,7 +41,7 @@ def test_windows_at_once_give_what_steps_give(items: Items) -> None:
     engine.update(weights)
     item = np.array([3, 7, 3, 0, 9])
     batch = EventBatch(np.zeros(5, np.int64), item, np.ones(5, np.int64), np.zeros(5, np.int64))
-    predictions = engine.step(batch, new_memory(config, 1)).predictions
+    predictions = engine.step(batch, new_user_states(config, 1)).predictions
     gap = np.array([[0, 1, 1, 1, 1]])
     run = network.interests(network.item, tensors_of(item[None], np.ones((1, 5), np.int64), gap))
     assert run.copy_score is not None
@@ -57,12 +57,12 @@ def test_windows_at_once_give_what_steps_give(items: Items) -> None:
     torch.testing.assert_close(found, p.detach(), rtol=5e-3, atol=1e-4)
 
 
-def test_forgotten_items_are_not_repeated(items: Items) -> None:
+def test_forgotten_items_are_not_repeated(items: ItemVocabulary) -> None:
     config = ModelConfig(width=8, hidden=12, ring=5, device="cpu")
     engine = Engine(config, items, top_items=30)
     items.forget("i3")
     batch = EventBatch(np.zeros(3, np.int64), np.array([4, 4, 4]), np.ones(3, np.int64), np.arange(3) * 1000)
-    predictions = engine.step(batch, new_memory(config, 1)).predictions
+    predictions = engine.step(batch, new_user_states(config, 1)).predictions
     assert 4 not in predictions.item
     np.testing.assert_allclose(predictions.item_p.sum(1) + predictions.other_p, 1, atol=1e-5)
 

@@ -7,7 +7,7 @@ import torch
 from models.config import ModelConfig
 from models.items.content import ItemContent
 from models.network.interest_network import InterestNetwork
-from models.network.item_embeddings import ItemTable
+from models.network.item_embeddings import ItemEmbeddings
 
 
 @pytest.fixture
@@ -22,17 +22,17 @@ def expected(network: InterestNetwork, content: ItemContent, rows: int) -> torch
 
 
 def test_table_is_e_itself_while_nothing_is_said(network: InterestNetwork, config: ModelConfig) -> None:
-    table = ItemTable(network, ItemContent(config))
+    table = ItemEmbeddings(network, ItemContent(config))
     table.refresh()
     assert table.rows is network.item
-    without = ItemTable(network, None)
+    without = ItemEmbeddings(network, None)
     without.refresh()
     assert without.rows is network.item
 
 
 def test_table_is_e_and_the_content_of_each_item(network: InterestNetwork, config: ModelConfig) -> None:
     content = ItemContent(config)
-    table = ItemTable(network, content)
+    table = ItemEmbeddings(network, content)
     content.describe(3, "guitar", ())
     content.describe(900, "bass", ())
     table.refresh()
@@ -44,7 +44,7 @@ def test_table_is_e_and_the_content_of_each_item(network: InterestNetwork, confi
 
 def test_only_what_changed_is_computed_anew(network: InterestNetwork, config: ModelConfig) -> None:
     content = ItemContent(config)
-    table = ItemTable(network, content)
+    table = ItemEmbeddings(network, content)
     content.describe(1, "guitar", ())
     content.describe(2, "bass", ())
     table.refresh()
@@ -61,7 +61,7 @@ def test_only_what_changed_is_computed_anew(network: InterestNetwork, config: Mo
 
 def test_table_grows_with_the_network(network: InterestNetwork, config: ModelConfig) -> None:
     content = ItemContent(config)
-    table = ItemTable(network, content)
+    table = ItemEmbeddings(network, content)
     content.describe(1, "guitar", ())
     content.describe(1500, "bass", ())  # described before the network has a row for it
     table.refresh()
@@ -78,6 +78,6 @@ def test_more_items_than_a_block_are_all_there(config: ModelConfig) -> None:
     content = ItemContent(network.config)
     for item in range(1, 20_001):
         content.describe(item, "", (item / 100, -1))
-    table = ItemTable(network, content)
+    table = ItemEmbeddings(network, content)
     table.refresh()
     torch.testing.assert_close(table.rows[:20_001], expected(network, content, 20_001))

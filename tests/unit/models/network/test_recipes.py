@@ -12,28 +12,30 @@ from numpy.typing import NDArray
 from models.checkpoint import load, save
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import Timeline, new_memory
+from models.data.user_state import Timeline, new_user_states
 from models.errors import CheckpointError
 from models.inference.engine import Engine
 from models.inference.predictions import Predictions
 from models.items.reviews import Reviews
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
-from models.network.item_embeddings import ItemTable
-from models.training.online import Learner
+from models.network.item_embeddings import ItemEmbeddings
+from models.training.online import OnlineLearner
 from streams.settings.settings import recipe_settings
 from tests.unit.models.recipes import ITEMS, NETWORKS, described, noisy, small, varied
 
 every_recipe = pytest.mark.parametrize("recipe", NETWORKS)
 
 
-def whole(config: ModelConfig, items: Items, batch: EventBatch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def whole(
+    config: ModelConfig, items: ItemVocabulary, batch: EventBatch
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Probabilities [n, N + 1] after each event of one user, and interests [n, D], computed at once as in training."""
     network = InterestNetwork(config)
     network.load(noisy(config))
-    table = ItemTable(network, items.content)
+    table = ItemEmbeddings(network, items.content)
     table.refresh()
-    said = Timeline(batch, new_memory(config, 1), Reviews.of(batch, items.content).codes).said
+    said = Timeline(batch, new_user_states(config, 1), Reviews.of(batch, items.content).codes).said
     run = network.interests(table.rows, said[None].tensors(torch.device("cpu")))
     interest = run.interest[0, 1:]
     if network.log_scale is not None:
@@ -62,7 +64,7 @@ def test_one_step_at_a_time_says_what_the_whole_window_does(recipe: str, repeats
     items, batch = described(config), varied([0] * 14)
     assert {bool(text) for text in batch.text or ()} == {False, True}
     expected, interest = whole(config, items, batch)
-    engine, memory = Engine(config, items, top_items=ITEMS), new_memory(config, 1)
+    engine, memory = Engine(config, items, top_items=ITEMS), new_user_states(config, 1)
     engine.update(noisy(config))
     for at in range(len(batch)):
         step = engine.step(part(batch, at), memory)
@@ -104,7 +106,7 @@ def test_saved_weights_say_the_same_once_loaded(recipe: str, tmp_path: Path) -> 
 
 
 def predictions(engine: Engine) -> Predictions:
-    return engine.step(varied([0, 0, 0, 1, 1, 2]), new_memory(engine.config, 3), "event").predictions
+    return engine.step(varied([0, 0, 0, 1, 1, 2]), new_user_states(engine.config, 3), "event").predictions
 
 
 @every_recipe
@@ -128,15 +130,15 @@ def test_bfloat16_learns_and_says_about_the_same(recipe: str) -> None:
     for dtype in dtypes:
         config = replace(small(recipe), dtype=dtype)
         items = described(config)
-        engine, learner = Engine(config, items), Learner(config, LearnerConfig(dropout=0, input_dropout=0), items)
+        engine, learner = Engine(config, items), OnlineLearner(config, LearnerConfig(dropout=0, input_dropout=0), items)
         learner.restore(noisy(config))
         batch = varied([0] * 5 + [1] * 4)
-        learner.observe(batch, engine.step(batch, new_memory(config, 2)).memory)
+        learner.observe(batch, engine.step(batch, new_user_states(config, 2)).memory)
         learnt = learner.learn()
         assert learnt is not None
         assert not learnt.refused
         engine.update(learner.weights())
-        said.append((learnt.loss, engine.step(batch, new_memory(config, 2), "event").predictions.category_p))
+        said.append((learnt.loss, engine.step(batch, new_user_states(config, 2), "event").predictions.category_p))
     assert said[0][0] == pytest.approx(said[1][0], rel=0.05)
     np.testing.assert_allclose(said[0][1], said[1][1], atol=0.05)
 
@@ -146,13 +148,13 @@ def test_what_always_follows_is_learnt(recipe: str) -> None:
     """By the loss of the recipe's own objective and settings, over a stream in which everyone walks the same circle."""
     config, learning = small(recipe, "allow"), recipe_settings(recipe).learning
     items = described(config)
-    engine, learner = Engine(config, items), Learner(config, learning, items)
+    engine, learner = Engine(config, items), OnlineLearner(config, learning, items)
     losses = []
     for turn in range(150):
         user = np.repeat(np.arange(8), 5)
         item = (np.tile(np.arange(5), 8) + turn * 5 + user * 3) % ITEMS + 1
         batch = EventBatch(user, item, np.full(40, 2), (np.arange(40) + turn * 40) * 1000)
-        learner.observe(batch, engine.step(batch, new_memory(config, 8)).memory)
+        learner.observe(batch, engine.step(batch, new_user_states(config, 8)).memory)
         while learner.pending:
             learnt = learner.learn()
             assert learnt is not None
@@ -161,4 +163,4 @@ def test_what_always_follows_is_learnt(recipe: str) -> None:
     assert np.mean(losses[-20:]) < 0.85 * np.mean(losses[:5])
     engine.update(learner.weights())
     batch = EventBatch(np.zeros(3, np.int64), np.array([4, 5, 6]), np.full(3, 2), np.arange(3) * 1000)
-    assert 7 in engine.step(batch, new_memory(config, 1)).predictions.item[0, :3]
+    assert 7 in engine.step(batch, new_user_states(config, 1)).predictions.item[0, :3]

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.events import EVENT_TYPES, EventBatch
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.errors import UnknownItemError
 from models.inference.engine import Engine
 from models.items.content import ItemContent
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 
@@ -24,7 +24,7 @@ _FP16 = 2e-3
 
 def engine_of(config: ModelConfig, scale: float = 0.3) -> Engine:
     """Weights in which nothing is zero, 20 items, texts read."""
-    items = Items(100, ItemContent(config))
+    items = ItemVocabulary(100, ItemContent(config))
     for number in range(20):
         items.describe(f"i{number}", f"Title {number}", [])
         items.add(f"i{number}")
@@ -66,7 +66,7 @@ def test_what_the_ring_holds_whole_is_rebuilt_as_it_was(
 ) -> None:
     engine = engine_of(replace(config, layers=layers))
     batch = life_of(counts, seed)
-    memory = engine.step(batch, new_memory(engine.config, _USERS)).memory
+    memory = engine.step(batch, new_user_states(engine.config, _USERS)).memory
     found = engine.rebuild(memory)
     np.testing.assert_allclose(states(found), states(memory), atol=_FP16)
     for name in set(memory.dtype.names or ()) - {"h", "c"}:
@@ -78,7 +78,7 @@ def test_what_the_ring_holds_whole_is_rebuilt_as_it_was(
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_of_longer_lives_the_last_events_are_rebuilt_from_nothing(config: ModelConfig, seed: int) -> None:
     engine = engine_of(config)
-    before = engine.step(life_of([3, 7, 12, 1], seed), new_memory(config, _USERS)).memory
+    before = engine.step(life_of([3, 7, 12, 1], seed), new_user_states(config, _USERS)).memory
     last = life_of([config.ring] * _USERS, seed + 1, after_ms=10**9)
     whole = engine.step(last, before).memory
     before["h"], before["c"] = 0, 0
@@ -90,7 +90,7 @@ def test_of_longer_lives_the_last_events_are_rebuilt_from_nothing(config: ModelC
 def test_many_rows_are_rebuilt_as_each_alone(config: ModelConfig) -> None:
     engine = engine_of(config)
     random = np.random.default_rng(0)
-    memory = engine.step(life_of(random.integers(0, 9, 1200).tolist(), 0), new_memory(config, 1200)).memory
+    memory = engine.step(life_of(random.integers(0, 9, 1200).tolist(), 0), new_user_states(config, 1200)).memory
     whole = engine.rebuild(memory)
     for row in (0, 511, 512, 1199):
         np.testing.assert_allclose(states(whole[[row]]), states(engine.rebuild(memory[[row]])), atol=_FP16)
@@ -98,7 +98,7 @@ def test_many_rows_are_rebuilt_as_each_alone(config: ModelConfig) -> None:
 
 def test_a_stored_state_that_is_not_finite_is_rebuilt_from_the_ring(config: ModelConfig) -> None:
     engine = engine_of(config)
-    memory = engine.step(life_of([4, 5, 3, 0], 1), new_memory(config, _USERS)).memory
+    memory = engine.step(life_of([4, 5, 3, 0], 1), new_user_states(config, _USERS)).memory
     broken = memory.copy()
     broken["h"][1, 2], broken["c"][2, 0], broken["h"][3] = np.nan, np.inf, -np.inf
     then = life_of([1, 1, 1, 1], 2, after_ms=10**9)
@@ -112,7 +112,7 @@ def test_a_stored_state_that_is_not_finite_is_rebuilt_from_the_ring(config: Mode
 
 def test_what_cannot_be_rebuilt_begins_from_zero(config: ModelConfig) -> None:
     engine = engine_of(config)
-    memory = engine.step(life_of([3, 3, 3, 3], 1), new_memory(config, _USERS)).memory
+    memory = engine.step(life_of([3, 3, 3, 3], 1), new_user_states(config, _USERS)).memory
     weights = InterestNetwork(config).snapshot(2)
     weights.tensors["lstm.weight_ih_l0"][:] = 1e38  # inf from the input …
     weights.tensors["lstm.weight_hh_l0"][:] = -3e38  # … less inf from the state
@@ -122,14 +122,14 @@ def test_what_cannot_be_rebuilt_begins_from_zero(config: ModelConfig) -> None:
 
 
 def test_a_row_of_an_unknown_item_is_not_rebuilt(config: ModelConfig) -> None:
-    memory = new_memory(config, 1)
+    memory = new_user_states(config, 1)
     memory["ring_item"][0, 0], memory["steps"] = 77, 1
     with pytest.raises(UnknownItemError, match="77"):
         engine_of(config).rebuild(memory)
 
 
 def test_rows_may_be_kept_wider_than_in_fp16(config: ModelConfig) -> None:
-    engine, narrow = engine_of(config), new_memory(config, _USERS)
+    engine, narrow = engine_of(config), new_user_states(config, _USERS)
     fields = [(name, "<f4" if name in ("h", "c") else kind, *shape) for name, kind, *shape in narrow.dtype.descr]
     batch = life_of([3, 3, 3, 3], 1)
     wide, rounded = engine.step(batch, np.zeros(_USERS, fields)).memory, engine.step(batch, narrow).memory

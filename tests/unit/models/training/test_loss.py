@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy
 from models.config import ModelConfig
 from models.data.events import TYPE_WEIGHT, type_index
 from models.network.interest_network import InterestNetwork
-from models.training.loss import Competitors, gradients
+from models.training.loss import SampledCandidates, gradients
 from models.training.replay_buffer import TrainingWindows
 from tests.unit.models.sequences import steps_of
 
@@ -83,7 +83,7 @@ def test_loss_and_gradients_are_those_of_the_definition(
         network.item.mul_(5)
         network.item_bias.copy_(torch.linspace(-1, 1, network.rows))
     given = windows(repeats=repeats == "allow")
-    found = gradients(network, given, Competitors.all(active(*inactive)))
+    found = gradients(network, given, SampledCandidates.all(active(*inactive)))
     assert found is not None
     loss = expected_loss(network, given, inactive, repeats == "filter")
     assert found.loss == pytest.approx(loss.item(), rel=1e-5)
@@ -103,7 +103,7 @@ def test_a_network_that_knows_nothing_gives_every_item_the_same_small_chance(con
         network.item.zero_()
     given = windows()
     given.item[:, 1:] = 0  # so that the first event of two users is all there is to learn, of 40 items
-    found = gradients(network, given, Competitors.all(active()))
+    found = gradients(network, given, SampledCandidates.all(active()))
     assert found is not None
     own, others = -math.log(1 / 40), -39 * math.log(39 / 40)
     assert found.loss == pytest.approx(own + others + math.log(40), rel=1e-4)
@@ -114,14 +114,14 @@ def test_sampled_loss_is_the_full_one_on_average(config: ModelConfig, objective:
     network = InterestNetwork(replace(config, objective=objective))
     with torch.no_grad():
         network.item.mul_(10)
-    full = gradients(network, windows(), Competitors.all(active(9)))
+    full = gradients(network, windows(), SampledCandidates.all(active(9)))
     random = np.random.default_rng(0)
     q = random.random(_KNOWN) + 0.05
     q /= q.sum()
     losses, rows = [], np.zeros((_KNOWN + 1, config.width))
     for _ in range(300):
         drawn = random.choice(_KNOWN, 2000, p=q)
-        sample = Competitors.sampled(drawn + 1, q[drawn], windows().item.ravel(), active(9))
+        sample = SampledCandidates.sampled(drawn + 1, q[drawn], windows().item.ravel(), active(9))
         found = gradients(network, windows(), sample)
         assert found is not None
         losses.append(found.loss)
@@ -136,7 +136,7 @@ def test_sampled_loss_is_the_full_one_on_average(config: ModelConfig, objective:
 
 def test_sampled_step_touches_only_its_rows(config: ModelConfig) -> None:
     network = InterestNetwork(config)
-    sample = Competitors.sampled(np.array([30, 31]), np.array([0.5, 0.5]), windows().item.ravel(), active())
+    sample = SampledCandidates.sampled(np.array([30, 31]), np.array([0.5, 0.5]), windows().item.ravel(), active())
     found = gradients(network, windows(), sample)
     assert found is not None
     touched = found.changes[0].rows
@@ -148,9 +148,9 @@ def test_heavier_types_pull_harder(config: ModelConfig) -> None:
     network = InterestNetwork(config)
     given = windows()
     given.steps.type[:] = type_index("view")
-    even = gradients(network, given, Competitors.all(active()))
+    even = gradients(network, given, SampledCandidates.all(active()))
     given.steps.type[0, 4] = type_index("purchase")
-    skewed = gradients(network, given, Competitors.all(active()))
+    skewed = gradients(network, given, SampledCandidates.all(active()))
     assert even is not None
     assert skewed is not None
     target = given.item[0, 4]
@@ -160,4 +160,4 @@ def test_heavier_types_pull_harder(config: ModelConfig) -> None:
 def test_no_target_no_loss(config: ModelConfig) -> None:
     given = windows()
     given.item[:] = 0
-    assert gradients(InterestNetwork(config), given, Competitors.all(active())) is None
+    assert gradients(InterestNetwork(config), given, SampledCandidates.all(active())) is None

@@ -8,9 +8,9 @@ import torch
 from models.config import ModelConfig, TrainingConfig
 from models.data.event_log import Events
 from models.errors import TrainingError
-from models.training.loss import Competitors, Gradients, gradients
+from models.training.loss import Gradients, SampledCandidates, gradients
 from models.training.offline import Epoch, Trainer
-from models.training.sequences import Lives
+from models.training.sequences import UserSequences
 from tests.unit.models.stories import circle_log, vocabulary
 
 ITEMS = 30
@@ -21,7 +21,7 @@ LOG = circle_log(items=ITEMS)
 
 def trainer_on(log: Events = LOG, training: TrainingConfig = TRAINING, model: ModelConfig = MODEL) -> Trainer:
     items, grouped = vocabulary(ITEMS, model), log.grouped()
-    lives = Lives(grouped.batch, grouped.order < len(log) * (1 - training.held_out_share), model, items.content)
+    lives = UserSequences(grouped.batch, grouped.order < len(log) * (1 - training.held_out_share), model, items.content)
     return Trainer(model, training, items, lives)
 
 
@@ -101,7 +101,7 @@ def test_a_step_in_parts_is_the_step_as_a_whole() -> None:
     trainer = trainer_on()
     lives, network = trainer._lives, trainer._network
     stretches = lives.cut(np.random.default_rng(0), 20)
-    competitors = Competitors.all(np.r_[False, np.ones(ITEMS, np.bool_)])
+    competitors = SampledCandidates.all(np.r_[False, np.ones(ITEMS, np.bool_)])
     halves = [stretches[np.arange(low, len(stretches), 2)] for low in (0, 1)]
     parts = [gradients(network, lives.windows(half), competitors) for half in halves]
     whole = gradients(network, lives.windows(stretches), competitors)

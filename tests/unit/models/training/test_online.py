@@ -9,12 +9,12 @@ import torch
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import new_memory
+from models.data.user_state import new_user_states
 from models.errors import WeightsError
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
-from models.training.online import Learner
+from models.training.online import OnlineLearner
 
 
 def sequence(users: int, length: int, items: int, start: int = 0) -> EventBatch:
@@ -24,10 +24,10 @@ def sequence(users: int, length: int, items: int, start: int = 0) -> EventBatch:
     return EventBatch(user, item, np.full(len(user), 2), (np.arange(len(user)) + start) * 1000)
 
 
-def taught(learner: Learner, engine: Engine, rounds: int) -> None:
+def taught(learner: OnlineLearner, engine: Engine, rounds: int) -> None:
     for turn in range(rounds):
         batch = sequence(10, 6, 20, start=turn * 6)
-        step = engine.step(batch, new_memory(engine.config, 10))
+        step = engine.step(batch, new_user_states(engine.config, 10))
         learner.observe(batch, step.memory)
         while learner.pending:
             learner.learn()
@@ -40,21 +40,21 @@ def config() -> ModelConfig:
 
 
 @pytest.fixture
-def items() -> Items:
-    items = Items(10_000)
+def items() -> ItemVocabulary:
+    items = ItemVocabulary(10_000)
     for number in range(20):
         items.add(f"i{number}")
     return items
 
 
 def test_what_predicts_is_a_mean_but_for_the_rows_of_items(
-    config: ModelConfig, items: Items, monkeypatch: pytest.MonkeyPatch
+    config: ModelConfig, items: ItemVocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def published() -> list[Weights]:
-        learner, weights = Learner(config, LearnerConfig(), items), []
+        learner, weights = OnlineLearner(config, LearnerConfig(), items), []
         for turn in range(3):
             batch = sequence(10, 6, 20, start=turn * 6)
-            learner.observe(batch, Engine(config, items).step(batch, new_memory(config, 10)).memory)
+            learner.observe(batch, Engine(config, items).step(batch, new_user_states(config, 10)).memory)
             learner.learn()
             weights.append(learner.weights())
         learner.restore(weights[-1])
@@ -74,27 +74,27 @@ def test_what_predicts_is_a_mean_but_for_the_rows_of_items(
 
 
 @pytest.mark.parametrize("full_softmax_items", [20_000, 10])
-def test_what_always_follows_is_learnt(config: ModelConfig, items: Items, full_softmax_items: int) -> None:
+def test_what_always_follows_is_learnt(config: ModelConfig, items: ItemVocabulary, full_softmax_items: int) -> None:
     learning = LearnerConfig(rate=5e-3, full_softmax_items=full_softmax_items, sampled_items=16, dropout=0.1)
-    learner, engine = Learner(config, learning, items), Engine(config, items)
+    learner, engine = OnlineLearner(config, learning, items), Engine(config, items)
     taught(learner, engine, 120)
     batch = sequence(10, 5, 20)
-    predictions = engine.step(batch, new_memory(config, 10)).predictions
+    predictions = engine.step(batch, new_user_states(config, 10)).predictions
     following = batch.item[predictions.event] % 20 + 1
     assert (predictions.item[:, 0] == following).mean() >= 0.9
     assert predictions.model_version == learner.weights().version > 100
 
 
-def test_nothing_waits_nothing_is_learnt(config: ModelConfig, items: Items) -> None:
-    learner = Learner(config, LearnerConfig(), items)
+def test_nothing_waits_nothing_is_learnt(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner = OnlineLearner(config, LearnerConfig(), items)
     assert learner.pending == 0
     assert learner.learn() is None
 
 
-def test_one_step_takes_no_more_events_than_it_should(config: ModelConfig, items: Items) -> None:
-    learner, engine = Learner(config, LearnerConfig(events_per_step=20), items), Engine(config, items)
+def test_one_step_takes_no_more_events_than_it_should(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner, engine = OnlineLearner(config, LearnerConfig(events_per_step=20), items), Engine(config, items)
     batch = sequence(10, 5, 20)
-    learner.observe(batch, engine.step(batch, new_memory(config, 10)).memory)
+    learner.observe(batch, engine.step(batch, new_user_states(config, 10)).memory)
     assert learner.pending == 50
     assert learner.ready
     learnt = learner.learn()
@@ -108,27 +108,27 @@ def test_one_step_takes_no_more_events_than_it_should(config: ModelConfig, items
     assert not learner.ready
 
 
-def test_old_events_make_room_and_are_counted(config: ModelConfig, items: Items) -> None:
-    learner, engine = Learner(config, LearnerConfig(queue_events=100), items), Engine(config, items)
+def test_old_events_make_room_and_are_counted(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner, engine = OnlineLearner(config, LearnerConfig(queue_events=100), items), Engine(config, items)
     batch = sequence(10, 5, 20)
-    memory = engine.step(batch, new_memory(config, 10)).memory
+    memory = engine.step(batch, new_user_states(config, 10)).memory
     for _ in range(4):
         learner.observe(batch, memory)
     assert (learner.pending, learner.dropped) == (100, 100)
 
 
-def test_same_events_give_the_same_weights(config: ModelConfig, items: Items) -> None:
+def test_same_events_give_the_same_weights(config: ModelConfig, items: ItemVocabulary) -> None:
     results = []
     for noise in (1, 2):
         torch.manual_seed(noise)
-        learner = Learner(config, LearnerConfig(), items)
+        learner = OnlineLearner(config, LearnerConfig(), items)
         taught(learner, Engine(config, items), 5)
         results.append(learner.weights())
     assert all(torch.equal(results[0].tensors[name], results[1].tensors[name]) for name in results[0].tensors)
 
 
-def test_step_that_is_not_finite_is_refused_and_leaves_no_trace(config: ModelConfig, items: Items) -> None:
-    learner, engine = Learner(config, LearnerConfig(), items), Engine(config, items)
+def test_step_that_is_not_finite_is_refused_and_leaves_no_trace(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     taught(learner, engine, 2)
     good = learner.weights()
     huge = {name: t.clone() for name, t in good.tensors.items()}
@@ -136,7 +136,7 @@ def test_step_that_is_not_finite_is_refused_and_leaves_no_trace(config: ModelCon
     huge["item"][:] *= 1e10
     learner.restore(Weights(good.version, huge))
     batch = sequence(10, 5, 20)
-    memory = engine.step(batch, new_memory(config, 10)).memory
+    memory = engine.step(batch, new_user_states(config, 10)).memory
     learner.observe(batch, memory)
     learnt = learner.learn()
     assert learnt is not None
@@ -154,8 +154,8 @@ def test_step_that_is_not_finite_is_refused_and_leaves_no_trace(config: ModelCon
     assert learner.weights().version == good.version + 1
 
 
-def test_weights_that_are_not_finite_are_not_restored(config: ModelConfig, items: Items) -> None:
-    learner = Learner(config, LearnerConfig(), items)
+def test_weights_that_are_not_finite_are_not_restored(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner = OnlineLearner(config, LearnerConfig(), items)
     bad = learner.weights()
     bad.tensors["attention.lag"][0] = math.nan
     with pytest.raises(WeightsError, match="not finite"):
@@ -163,17 +163,17 @@ def test_weights_that_are_not_finite_are_not_restored(config: ModelConfig, items
     assert learner.weights().finite()
 
 
-def test_restored_learner_goes_on_from_the_version(config: ModelConfig, items: Items) -> None:
-    learner, engine = Learner(config, LearnerConfig(), items), Engine(config, items)
+def test_restored_learner_goes_on_from_the_version(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     taught(learner, engine, 3)
-    other = Learner(replace(config, seed=9), LearnerConfig(), items)
+    other = OnlineLearner(replace(config, seed=9), LearnerConfig(), items)
     other.restore(learner.weights())
     taught(other, engine, 1)
     assert other.weights().version == learner.weights().version + 1
 
 
-def test_snapshot_stays_while_learning_goes_on(config: ModelConfig, items: Items) -> None:
-    learner, engine = Learner(config, LearnerConfig(), items), Engine(config, items)
+def test_snapshot_stays_while_learning_goes_on(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     snapshot = learner.weights()
     before = {name: t.clone() for name, t in snapshot.tensors.items()}
     taught(learner, engine, 2)
@@ -181,12 +181,12 @@ def test_snapshot_stays_while_learning_goes_on(config: ModelConfig, items: Items
     assert not torch.equal(learner.weights().tensors["item"], before["item"])
 
 
-def test_events_without_items_and_of_forgotten_ones_are_no_targets(config: ModelConfig, items: Items) -> None:
-    learner, engine = Learner(config, LearnerConfig(), items), Engine(config, items)
+def test_events_without_items_and_of_forgotten_ones_are_no_targets(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     items.forget("i0")
     zeros = np.zeros(3, dtype=np.int64)
     batch = EventBatch(zeros, np.array([0, 1, 0]), zeros, zeros)
-    learner.observe(batch, engine.step(batch, new_memory(config, 1)).memory)
+    learner.observe(batch, engine.step(batch, new_user_states(config, 1)).memory)
     before = learner.weights()
     learnt = learner.learn()
     assert learnt is not None
@@ -195,23 +195,23 @@ def test_events_without_items_and_of_forgotten_ones_are_no_targets(config: Model
     assert learner.weights().version == before.version
 
 
-def test_items_may_grow_while_learning(config: ModelConfig, items: Items) -> None:
-    learner, engine = Learner(config, LearnerConfig(), items), Engine(config, items)
+def test_items_may_grow_while_learning(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     taught(learner, engine, 2)
     for number in range(20, 1500):
         items.add(f"i{number}")
     batch = sequence(10, 5, 1500, start=1400)
-    learner.observe(batch, engine.step(batch, new_memory(config, 10)).memory)
+    learner.observe(batch, engine.step(batch, new_user_states(config, 10)).memory)
     learner.learn()
     engine.update(learner.weights())
     assert len(learner.weights().tensors["item"]) == 2048
-    assert len(engine.step(batch, new_memory(config, 10)).predictions) == 10
+    assert len(engine.step(batch, new_user_states(config, 10)).predictions) == 10
 
 
-def test_events_may_be_observed_from_another_thread(config: ModelConfig, items: Items) -> None:
-    learner, engine = Learner(config, LearnerConfig(), items), Engine(config, items)
+def test_events_may_be_observed_from_another_thread(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     batch = sequence(10, 5, 20)
-    memory = engine.step(batch, new_memory(config, 10)).memory
+    memory = engine.step(batch, new_user_states(config, 10)).memory
 
     def observe() -> None:
         for _ in range(100):
@@ -229,17 +229,17 @@ def test_events_may_be_observed_from_another_thread(config: ModelConfig, items: 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_learns_on_cuda(config: ModelConfig, items: Items, dtype: Literal["float32", "bfloat16"]) -> None:
+def test_learns_on_cuda(config: ModelConfig, items: ItemVocabulary, dtype: Literal["float32", "bfloat16"]) -> None:
     config = replace(config, device="cuda", dtype=dtype)
-    learner, engine = Learner(config, LearnerConfig(), items), Engine(config, items)
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     taught(learner, engine, 5)
     assert learner.weights().finite()
     assert learner.weights().version == 5
 
 
-def test_learns_in_bfloat16(config: ModelConfig, items: Items) -> None:
+def test_learns_in_bfloat16(config: ModelConfig, items: ItemVocabulary) -> None:
     config = replace(config, dtype="bfloat16")
-    learner, engine = Learner(config, LearnerConfig(), items), Engine(config, items)
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     taught(learner, engine, 3)
     assert learner.weights().finite()
     assert all(tensor.dtype == torch.float32 for tensor in learner.weights().tensors.values())

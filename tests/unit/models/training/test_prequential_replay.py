@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.config import LearnerConfig, ModelConfig
-from models.training.prequential_replay import Rehearsal
+from models.training.prequential_replay import PrequentialReplay
 from tests.unit.models.stories import circle_log, vocabulary
 
 ITEMS = 30
@@ -13,9 +13,9 @@ LOG = circle_log(items=ITEMS)
 MODEL = ModelConfig(width=16, hidden=16, ring=10, device="cpu")
 
 
-def rehearsal(repeats: str = "allow") -> Rehearsal:
+def rehearsal(repeats: str = "allow") -> PrequentialReplay:
     model = replace(MODEL, repeats="filter" if repeats == "filter" else "allow")
-    return Rehearsal(model, LearnerConfig(events_per_step=64), vocabulary(ITEMS, model), users=40, top_items=5)
+    return PrequentialReplay(model, LearnerConfig(events_per_step=64), vocabulary(ITEMS, model), users=40, top_items=5)
 
 
 @pytest.mark.parametrize("repeats", ["allow", "filter"])

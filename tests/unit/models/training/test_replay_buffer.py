@@ -3,7 +3,7 @@ import pytest
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import Timeline, new_memory
+from models.data.user_state import Timeline, new_user_states
 from models.training.replay_buffer import Reservoir, TrainingWindows, WindowQueue, join, last_windows
 from tests.unit.models.sequences import steps_of
 
@@ -20,7 +20,7 @@ def windows_of(*lists: list[int], new: int = 1, width: int = 5) -> TrainingWindo
 
 
 def test_windows_unroll_the_rings_after_the_batch(config: ModelConfig) -> None:
-    memory = new_memory(config, 3)
+    memory = new_user_states(config, 3)
     for batch in (batch_of([0, 0, 2], [1, 2, 9]), batch_of([0, 0, 0, 0, 1, 1], [3, 4, 5, 6, 7, 8])):
         after = memory.copy()
         Timeline(batch, memory).advance(after)

@@ -5,22 +5,22 @@ from hypothesis import strategies as st
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.training.sequences import Lives, Stretches
+from models.training.sequences import SequenceSlices, UserSequences
 
 CONFIG = ModelConfig(width=8, hidden=12, ring=5, device="cpu")
 
 
-def lives_of(counts: list[int], trained: list[int]) -> Lives:
+def lives_of(counts: list[int], trained: list[int]) -> UserSequences:
     """The k-th event of all is about item k + 1."""
     total = sum(counts)
     user = np.repeat(np.arange(len(counts)), counts)
     number = np.concatenate([np.arange(count) for count in counts]) if counts else np.zeros(0, np.int64)
     learnt = number < np.repeat(np.array(trained, dtype=np.int64), counts)
     batch = EventBatch(user, np.arange(1, total + 1), np.ones(total, np.int64), np.arange(total) * 1000)
-    return Lives(batch, learnt, CONFIG, None)
+    return UserSequences(batch, learnt, CONFIG, None)
 
 
-def news(lives: Lives, stretches: Stretches) -> list[int]:
+def news(lives: UserSequences, stretches: SequenceSlices) -> list[int]:
     """Items of all steps that are to be learnt."""
     windows = lives.windows(stretches)
     found = []
@@ -88,4 +88,4 @@ def test_noise_leaves_out_some_steps_and_keeps_the_order() -> None:
 def test_what_is_held_out_cannot_come_first() -> None:
     batch = EventBatch(np.zeros(3, np.int64), np.array([1, 2, 3]), np.ones(3, np.int64), np.arange(3))
     with pytest.raises(ValueError, match="before the others"):
-        Lives(batch, np.array([True, False, True]), CONFIG, None)
+        UserSequences(batch, np.array([True, False, True]), CONFIG, None)

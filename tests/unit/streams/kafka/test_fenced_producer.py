@@ -1,12 +1,12 @@
 import pytest
 
-from streams.kafka.fenced_producer import FencedProducer, Membership
+from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
 
 
 @pytest.mark.parametrize(("group", "generation", "member"), [("g", -1, "m"), ("g", 3, ""), ("", 3, "m")])
 def test_a_membership_without_a_member_cannot_exist(group: str, generation: int, member: str) -> None:
     with pytest.raises(ValueError, match="not a member"):
-        Membership(group, generation, member)
+        ConsumerGroupMetadata(group, generation, member)
 
 
 async def test_offsets_are_not_sent_without_a_membership() -> None:

@@ -8,11 +8,11 @@ from aiokafka import ConsumerRecord
 from jsonschema import Draft202012Validator
 
 from models.inference.predictions import Predictions
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from streams.errors import Rejected
 from streams.schema.events import Event, ItemDelete, ItemUpsert, UserDelete, UserEvent, decode, decode_item
 from streams.schema.json_schema import FOLDER, schemas, text
-from streams.schema.predictions import Causes, encode
+from streams.schema.predictions import EventOrigins, encode
 
 CLICK: dict[str, Any] = {"event_type": "click", "user_id": "u1", "item_id": "i9", "timestamp": 1_731_900_000_123}
 ITEM = {"title": "T", "text": "long", "categories": ["a", "b"], "features": [0.5, 1]}
@@ -130,7 +130,7 @@ def test_an_event_that_is_encoded_is_valid(event: Event) -> None:
 
 
 def test_a_prediction_that_is_encoded_is_valid() -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     items.add("i1")
     items.describe("i1", "First", ["Drama"])
     p = np.array([[0.25, 0.0]], np.float32)
@@ -139,7 +139,7 @@ def test_a_prediction_that_is_encoded_is_valid() -> None:
         np.array([[0.5, 0, 0, 0.5]], np.float32), 3,
     )  # fmt: skip
     event = UserEvent("u1", "click", 1_731_900_000_123, "i1", event_id="e")
-    (value,) = encode(padded, Causes("user-events", [event], [3], [991], [1]), items, 1_731_900_000_150)
+    (value,) = encode(padded, EventOrigins("user-events", [event], [3], [991], [1]), items, 1_731_900_000_150)
     prediction = json.loads(value)
     Draft202012Validator(schemas()["interest-prediction"]).validate(prediction)
     for field in prediction:

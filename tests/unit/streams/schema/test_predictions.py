@@ -11,16 +11,16 @@ from hypothesis.extra.numpy import arrays
 from msgspec import UNSET
 
 from models.inference.predictions import CARRIERS, InterestParts, Predictions
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from streams.schema.events import UserEvent
-from streams.schema.predictions import Carriers, Causes, Prediction, Source, cut, decode, encode, rounded
+from streams.schema.predictions import Carriers, EventOrigins, Prediction, Source, cut, decode, encode, rounded
 
 P = np.float32
 
 
 @pytest.fixture
-def items() -> Items:
-    items = Items(100)
+def items() -> ItemVocabulary:
+    items = ItemVocabulary(100)
     for number in range(1, 6):
         items.add(f"i{number}")
     items.describe("i1", "First", ["Drama", "Sci-Fi"])
@@ -28,9 +28,9 @@ def items() -> Items:
 
 
 @pytest.fixture
-def causes() -> Causes:
+def origins() -> EventOrigins:
     events = [UserEvent(f"u{n}", "click", 1_731_900_000_000 + n, "i1", event_id=f"e{n}") for n in range(3)]
-    return Causes("user-events", events, [3, 3, 4], [991, 992, 7], [118, 1, 2])
+    return EventOrigins("user-events", events, [3, 3, 4], [991, 992, 7], [118, 1, 2])
 
 
 def predictions(
@@ -52,8 +52,8 @@ def predictions(
     )
 
 
-def test_a_prediction_tells_all_it_knows(items: Items, causes: Causes) -> None:
-    (value,) = encode(predictions([0], [[2, 5]], [[0.5, 0.125]]), causes, items, 1_731_900_000_150)
+def test_a_prediction_tells_all_it_knows(items: ItemVocabulary, origins: EventOrigins) -> None:
+    (value,) = encode(predictions([0], [[2, 5]], [[0.5, 0.125]]), origins, items, 1_731_900_000_150)
     assert json.loads(value) == {
         "schema_version": 1,
         "prediction_id": "user-events:3:991:m17",
@@ -76,8 +76,8 @@ def test_a_prediction_tells_all_it_knows(items: Items, causes: Causes) -> None:
     }
 
 
-def test_each_prediction_belongs_to_the_event_it_points_at(items: Items, causes: Causes) -> None:
-    values = encode(predictions([2, 0], [[1], [2]], [[0.5], [0.25]]), causes, items, 0)
+def test_each_prediction_belongs_to_the_event_it_points_at(items: ItemVocabulary, origins: EventOrigins) -> None:
+    values = encode(predictions([2, 0], [[1], [2]], [[0.5], [0.25]]), origins, items, 0)
     read = [decode(value) for value in values]
     assert [(p.prediction_id, p.user_id, p.caused_by, p.state_version, p.items) for p in read] == [
         ("user-events:4:7:m17", "u2", "e2", 2, ["i1"]),
@@ -86,14 +86,16 @@ def test_each_prediction_belongs_to_the_event_it_points_at(items: Items, causes:
     assert read[0].source == Source("user-events", 4, 7)
 
 
-def test_short_and_long_term_are_told_where_the_model_keeps_them_apart(items: Items, causes: Causes) -> None:
+def test_short_and_long_term_are_told_where_the_model_keeps_them_apart(
+    items: ItemVocabulary, origins: EventOrigins
+) -> None:
     without = predictions([2, 0], [[1], [2]], [[0.5], [0.25]])
     short, long = np.array([[0.123456, -2.0], [0, 1e-9]], P), np.array([[3.00001, 12345.6], [-0.0004321987, 1]], P)
-    values = encode(replace(without, parts=InterestParts(short, long)), causes, items, 0)
+    values = encode(replace(without, parts=InterestParts(short, long)), origins, items, 0)
     read = [decode(value) for value in values]
     assert [p.short_term for p in read] == [[0.1235, -2.0], [0.0, 1e-9]]
     assert [p.long_term for p in read] == [[3.0, 12346.0], [-0.0004322, 1.0]]
-    plain = encode(without, causes, items, 0)
+    plain = encode(without, origins, items, 0)
     assert [b"short_term" in value or b"long_term" in value for value in plain] == [False, False]
     assert decode(plain[0]).long_term is UNSET
     assert json.loads(values[0]).keys() - json.loads(plain[0]).keys() == {"short_term", "long_term"}
@@ -106,7 +108,7 @@ def test_numbers_of_vectors_keep_four_digits(numbers: np.ndarray[tuple[int], np.
     np.testing.assert_array_equal(rounded(found.astype(P)), found)
 
 
-def test_padding_is_left_out_row_by_row(items: Items, causes: Causes) -> None:
+def test_padding_is_left_out_row_by_row(items: ItemVocabulary, origins: EventOrigins) -> None:
     padded = predictions(
         [0, 1],
         [[2, 0], [3, 4]],
@@ -117,7 +119,7 @@ def test_padding_is_left_out_row_by_row(items: Items, causes: Causes) -> None:
         because_weight=[[0.0, 0.0], [0.5, 0.0]],
         carried_by=[[0.0, 0.0, 0.0, 1.0], [0.5, 0.0, 0.5, 0.0]],
     )
-    first, second = (decode(value) for value in encode(padded, causes, items, 0))
+    first, second = (decode(value) for value in encode(padded, origins, items, 0))
     assert (first.items, first.item_p, first.other_p) == (["i2"], [0.5], 0.5)
     assert (second.items, second.item_p, second.other_p) == (["i3", "i4"], [0.5, 0.25], 0.25)
     assert (first.categories, first.category_p) == (["Sci-Fi", "Drama"], [0.5, 0.25])
@@ -127,17 +129,17 @@ def test_padding_is_left_out_row_by_row(items: Items, causes: Causes) -> None:
     assert (first.because_other, second.because_other) == (0, 0.5)
 
 
-def test_no_items_no_categories_and_no_rows_are_fine(items: Items, causes: Causes) -> None:
+def test_no_items_no_categories_and_no_rows_are_fine(items: ItemVocabulary, origins: EventOrigins) -> None:
     empty = predictions(
         [0], [[]], [[]], category=[[]], category_p=[[]], because=[[]], because_weight=[[]], carried_by=[[0.0] * 4]
     )
-    (prediction,) = (decode(value) for value in encode(empty, causes, items, 0))
+    (prediction,) = (decode(value) for value in encode(empty, origins, items, 0))
     assert (prediction.items, prediction.other_p, prediction.categories, prediction.because) == ([], 1.0, [], [])
     assert (prediction.because_other, prediction.carried_by) == (0, Carriers(0, 0, 0, 0))
     none = np.zeros((0, 3), np.int64)
     p, four = none.astype(P), np.zeros((0, 4), P)
     nothing = Predictions(none[:, 0], none, p, p[:, 0], none, p, none, p, four, 17)
-    assert encode(nothing, causes, items, 0) == []
+    assert encode(nothing, origins, items, 0) == []
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_probabilities_keep_five_digits_and_never_grow(p: float, expected: float
 
 @given(arrays(P, (4, 10), elements=st.floats(0, 1, width=32)))
 def test_with_other_p_the_probabilities_sum_to_one(weights: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:
-    items = Items(10)
+    items = ItemVocabulary(10)
     for number in range(10):
         items.add(f"i{number}")
     items.describe("i0", "First", ["Drama", "Sci-Fi"])
@@ -166,7 +168,7 @@ def test_with_other_p_the_probabilities_sum_to_one(weights: np.ndarray[tuple[int
     p = -np.sort(-weights / total, axis=1)
     event = UserEvent("u", "click", 0, "i", event_id="e")
     batch = predictions([0] * 4, [list(range(1, 11))] * 4, p.tolist())
-    values = encode(batch, Causes("t", [event], [0], [0], [1]), items, 0)
+    values = encode(batch, EventOrigins("t", [event], [0], [0], [1]), items, 0)
     for prediction, exact in zip(map(decode, values), p, strict=True):
         assert abs(sum(prediction.item_p) + prediction.other_p - 1) < 1e-6
         assert prediction.item_p == sorted(prediction.item_p, reverse=True)
@@ -186,7 +188,7 @@ def test_shares_as_decimals_sum_to_exactly_one(parts: list[float]) -> None:
     exact = np.array(parts) / sum(parts)
     shown, popularity = -np.sort(-exact[:3]), exact[6]
     carriers = np.array([exact[:2].sum(), exact[2], exact[3:6].sum(), popularity])
-    items = Items(10)
+    items = ItemVocabulary(10)
     for number in range(4):
         items.add(f"i{number}")
     items.describe("i0", "First", ["Drama", "Sci-Fi"])
@@ -194,7 +196,7 @@ def test_shares_as_decimals_sum_to_exactly_one(parts: list[float]) -> None:
     batch = predictions(
         [0], [[4]], [[1.0]], because=[[1, 2, 3]], because_weight=[shown.tolist()], carried_by=[carriers.tolist()]
     )
-    (value,) = encode(batch, Causes("t", [event], [0], [0], [1]), items, 0)
+    (value,) = encode(batch, EventOrigins("t", [event], [0], [0], [1]), items, 0)
     record = json.loads(value, parse_float=Decimal)
     carried_by = record["carried_by"]
     assert sum(record["because_weight"]) + record["because_other"] + carried_by["popularity"] == 1
@@ -205,15 +207,15 @@ def test_shares_as_decimals_sum_to_exactly_one(parts: list[float]) -> None:
     assert min(found) >= 0
 
 
-def test_a_reader_ignores_fields_that_later_versions_add(items: Items, causes: Causes) -> None:
-    (value,) = encode(predictions([0], [[2]], [[0.5]]), causes, items, 0)
+def test_a_reader_ignores_fields_that_later_versions_add(items: ItemVocabulary, origins: EventOrigins) -> None:
+    (value,) = encode(predictions([0], [[2]], [[0.5]]), origins, items, 0)
     later = json.dumps(json.loads(value) | {"propensity": 0.1}).encode()
     assert decode(later) == decode(value)
     assert isinstance(decode(later), Prediction)
 
 
-def test_a_reader_refuses_another_major_version(items: Items, causes: Causes) -> None:
-    (value,) = encode(predictions([0], [[2]], [[0.5]]), causes, items, 0)
+def test_a_reader_refuses_another_major_version(items: ItemVocabulary, origins: EventOrigins) -> None:
+    (value,) = encode(predictions([0], [[2]], [[0.5]]), origins, items, 0)
     with pytest.raises(msgspec.ValidationError, match="schema_version"):
         decode(value.replace(b'"schema_version":1', b'"schema_version":2'))
 

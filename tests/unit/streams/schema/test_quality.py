@@ -6,13 +6,13 @@ import pytest
 from aiokafka.structs import TopicPartition
 from jsonschema import Draft202012Validator
 
-from models.metrics.prequential_sample import Sample
+from models.metrics.prequential_sample import PrequentialSample
 from streams.errors import StreamError
 from streams.schema import quality
 from streams.schema.json_schema import schemas
-from streams.schema.quality import QualityMeter, read_quality, sentence
+from streams.schema.quality import QualityMeter, decode_quality, format_quality
 
-SAMPLE = Sample(
+SAMPLE = PrequentialSample(
     np.arange(4),
     np.array([1, 4, 20, np.inf]),
     np.array([-0.5, -1.0, -3.0, -np.inf]),
@@ -31,7 +31,10 @@ def value(meter: QualityMeter) -> dict[str, Any]:
     assert record is not None
     assert record.key == b"group-1"
     assert record.value is not None
-    assert read_quality(record.value) == meter.quality() or abs(read_quality(record.value).at - meter.quality().at) < 99
+    assert (
+        decode_quality(record.value) == meter.quality()
+        or abs(decode_quality(record.value).at - meter.quality().at) < 99
+    )
     found: dict[str, Any] = json.loads(record.value)
     return found
 
@@ -89,12 +92,14 @@ def test_a_record_is_due_once_in_an_interval_and_only_with_news(
 
 
 def test_a_sentence_has_all_means_and_a_dash_for_none(meter: QualityMeter) -> None:
-    assert "recall@10 - (- decayed popularity), MRR - (-), log-loss - (-) over 0 events" in sentence(meter.quality())
+    assert "recall@10 - (- decayed popularity), MRR - (-), log-loss - (-) over 0 events" in format_quality(
+        meter.quality()
+    )
     meter.add(30, SAMPLE, 1)
     expected = "recall@10 0.500 (0.250 decayed popularity), MRR 0.325 (0.134), log-loss 1.500 (5.000) over 4 events"
-    assert sentence(meter.quality()) == expected
+    assert format_quality(meter.quality()) == expected
 
 
 def test_what_is_no_record_of_quality_is_an_error_of_ours() -> None:
     with pytest.raises(StreamError, match="quality topic is none"):
-        read_quality(b'{"worker": 1}')
+        decode_quality(b'{"worker": 1}')

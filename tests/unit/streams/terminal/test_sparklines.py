@@ -1,19 +1,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.terminal.sparklines import SPARKS, sparks, thinned
+from streams.terminal.sparklines import SPARKS, sparkline, thinned
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=50))
 def test_sparks_are_one_character_per_value_and_no_lower_for_a_larger_one(values: list[float]) -> None:
-    drawn = sparks(values)
+    drawn = sparkline(values)
     assert len(drawn) == len(values)
     heights = [(" " + SPARKS).index(character) for _, character in sorted(zip(values, drawn, strict=True))]
     assert heights == sorted(heights)
 
 
 def test_sparks_against_a_fixed_top() -> None:
-    assert sparks([0.0, 0.1, 0.5, 1.0, 2.0], 1.0) == " ▁▅██"
+    assert sparkline([0.0, 0.1, 0.5, 1.0, 2.0], 1.0) == " ▁▅██"
 
 
 @given(st.lists(st.integers(), max_size=100), st.integers(1, 20))

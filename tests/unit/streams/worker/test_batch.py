@@ -7,14 +7,14 @@ from aiokafka import ConsumerRecord
 
 from models.config import ModelConfig
 from models.data.event_features import value_buckets
-from models.data.user_state import memory_fields
+from models.data.user_state import user_state_fields
 from models.inference.engine import Engine
 from models.items.content import ItemContent
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from state.rows import RowLayout
 from state.table import UserTable
-from streams.worker.batch import PartitionWork, Work, assemble, count_events, decode_partition, item_ids
-from streams.worker.partitions import PartitionOwner
+from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_events, decode_partition, item_ids
+from streams.worker.partitions import PartitionState
 from tests.unit.streams.records import batch, click, record
 
 LAYOUT = RowLayout([("h", "<f2", (4,))])
@@ -29,24 +29,24 @@ def table(tmp_path: Path) -> Iterator[UserTable]:
 
 
 @pytest.fixture
-def owner(table: UserTable) -> PartitionOwner:
-    return PartitionOwner(0, table.open(0), 0)
+def owner(table: UserTable) -> PartitionState:
+    return PartitionState(0, table.open(0), 0)
 
 
-def assembled(parts: list[PartitionWork], capacity: int = 100) -> Work:
-    items = Items(capacity)
+def assembled(parts: list[PartitionBatch], capacity: int = 100) -> MicroBatch:
+    items = ItemVocabulary(capacity)
     for item_id in item_ids(parts)[:capacity]:
         items.add(item_id)
-    return assemble("user-events", parts, items, LAYOUT)
+    return build_batch("user-events", parts, items, LAYOUT)
 
 
-def stored(owner: PartitionOwner, user: bytes, count: int, last_offset: int) -> None:
+def stored(owner: PartitionState, user: bytes, count: int, last_offset: int) -> None:
     row = LAYOUT.new(1)
     row["count"], row["last_offset"] = count, last_offset
     owner.store.put_many([user], LAYOUT.pack(row), 1)
 
 
-def test_events_are_grouped_by_user_in_stream_order(owner: PartitionOwner) -> None:
+def test_events_are_grouped_by_user_in_stream_order(owner: PartitionState) -> None:
     fetched = batch(click(0, "a", "i1"), click(1, "b", "i2"), click(2, "a", "i3"), click(3, "b", "i1"))
     work = assembled([decode_partition(owner, [fetched], MOST)])
     assert work.users == [b"a", b"b"]
@@ -57,16 +57,16 @@ def test_events_are_grouped_by_user_in_stream_order(owner: PartitionOwner) -> No
     assert [event.event_id for event in work.events] == ["e0", "e2", "e1", "e3"]
 
 
-def test_causes_number_each_users_events(owner: PartitionOwner) -> None:
+def test_causes_number_each_users_events(owner: PartitionState) -> None:
     stored(owner, b"a", count=10, last_offset=-1)
     fetched = batch(click(0, "a"), click(1, "b"), click(2, "a"))
-    causes = assembled([decode_partition(owner, [fetched], MOST)]).causes
-    assert list(causes.state_version) == [11, 12, 1]
-    assert list(causes.offset) == [0, 2, 1]
+    origins = assembled([decode_partition(owner, [fetched], MOST)]).origins
+    assert list(origins.state_version) == [11, 12, 1]
+    assert list(origins.offset) == [0, 2, 1]
 
 
-def test_users_of_several_partitions_keep_theirs(table: UserTable, owner: PartitionOwner) -> None:
-    other = PartitionOwner(1, table.open(1), 0)
+def test_users_of_several_partitions_keep_theirs(table: UserTable, owner: PartitionState) -> None:
+    other = PartitionState(1, table.open(1), 0)
     parts = [
         decode_partition(owner, [batch(click(0, "a"))], MOST),
         decode_partition(other, [batch(click(0, "b", partition=1), click(1, "c", partition=1))], MOST),
@@ -76,7 +76,7 @@ def test_users_of_several_partitions_keep_theirs(table: UserTable, owner: Partit
     assert work.part.tolist() == [0, 1, 1]
 
 
-def test_what_a_row_has_applied_is_left_out(owner: PartitionOwner) -> None:
+def test_what_a_row_has_applied_is_left_out(owner: PartitionState) -> None:
     stored(owner, b"a", count=1, last_offset=5)
     stored(owner, b"b", count=1, last_offset=5)
     fetched = batch(click(4, "a"), click(5, "b"), click(6, "b"))
@@ -85,7 +85,7 @@ def test_what_a_row_has_applied_is_left_out(owner: PartitionOwner) -> None:
     assert work.rows["count"].tolist() == [1]
 
 
-def test_a_deletion_erases_the_row_and_the_steps_earlier_events(owner: PartitionOwner) -> None:
+def test_a_deletion_erases_the_row_and_the_steps_earlier_events(owner: PartitionState) -> None:
     stored(owner, b"a", count=3, last_offset=-1)
     stored(owner, b"b", count=4, last_offset=-1)
     fetched = batch(
@@ -102,7 +102,7 @@ def test_a_deletion_erases_the_row_and_the_steps_earlier_events(owner: Partition
     assert work.rows["count"].tolist() == [0]
 
 
-def test_rejected_records_do_not_hold_up_their_neighbours(owner: PartitionOwner) -> None:
+def test_rejected_records_do_not_hold_up_their_neighbours(owner: PartitionState) -> None:
     fetched = batch(click(0, "a"), record(1, b"{", b"a"), record(2, None, b"a"), click(3, "a"))
     part = decode_partition(owner, [fetched], MOST)
     work = assembled([part])
@@ -111,7 +111,7 @@ def test_rejected_records_do_not_hold_up_their_neighbours(owner: PartitionOwner)
     assert part.next_offset == 4
 
 
-def test_events_of_items_beyond_the_capacity_are_rejected(owner: PartitionOwner) -> None:
+def test_events_of_items_beyond_the_capacity_are_rejected(owner: PartitionState) -> None:
     fetched = batch(click(0, "a", "i1"), click(1, "a", "i2"), click(2, "a", "i1"))
     part = decode_partition(owner, [fetched], MOST)
     work = assembled([part], capacity=1)
@@ -119,11 +119,11 @@ def test_events_of_items_beyond_the_capacity_are_rejected(owner: PartitionOwner)
     assert [(r.offset, error.code) for r, error in part.rejected] == [(1, "item_capacity")]
 
 
-def test_a_step_of_refused_records_only_touches_nobody(owner: PartitionOwner) -> None:
+def test_a_step_of_refused_records_only_touches_nobody(owner: PartitionState) -> None:
     part = decode_partition(owner, [batch(record(0, b"{", b"a"))], MOST)
     work = assembled([part])
     assert (work.users, len(work.batch), len(work.rows), work.last.tolist()) == ([], 0, 0, [])
-    assert np.array_equal(work.causes.offset, [])
+    assert np.array_equal(work.origins.offset, [])
 
 
 def said(offset: int, user: str, **fields: object) -> "ConsumerRecord[bytes, bytes]":
@@ -131,7 +131,7 @@ def said(offset: int, user: str, **fields: object) -> "ConsumerRecord[bytes, byt
     return record(offset, event | {"timestamp": 1_731_900_000_000 + offset} | fields)
 
 
-def test_values_and_texts_follow_their_events(owner: PartitionOwner) -> None:
+def test_values_and_texts_follow_their_events(owner: PartitionState) -> None:
     fetched = batch(
         said(0, "b", value=4.5, text="good strings"),
         said(1, "a", text="声音很好 🎸"),
@@ -145,7 +145,7 @@ def test_values_and_texts_follow_their_events(owner: PartitionOwner) -> None:
     np.testing.assert_array_equal(work.batch.value, np.array([4.5, np.nan, np.nan, 0], np.float32))
 
 
-def test_values_and_texts_of_left_out_events_are_left_out(owner: PartitionOwner) -> None:
+def test_values_and_texts_of_left_out_events_are_left_out(owner: PartitionState) -> None:
     stored(owner, b"a", count=1, last_offset=0)
     fetched = batch(said(0, "a", value=1, text="applied already"), said(1, "a", value=2, text="new"))
     work = assembled([decode_partition(owner, [fetched], MOST)])
@@ -154,7 +154,7 @@ def test_values_and_texts_of_left_out_events_are_left_out(owner: PartitionOwner)
     assert work.batch.value.tolist() == [2]
 
 
-def test_a_step_without_values_and_texts_has_no_columns_of_them(owner: PartitionOwner) -> None:
+def test_a_step_without_values_and_texts_has_no_columns_of_them(owner: PartitionState) -> None:
     work = assembled([decode_partition(owner, [batch(click(0, "a"), said(1, "a", text=""))], MOST)])
     assert work.batch.value is None
     assert work.batch.text is None
@@ -162,12 +162,12 @@ def test_a_step_without_values_and_texts_has_no_columns_of_them(owner: Partition
 
 def test_text_and_value_of_a_record_reach_row_and_item_once(table: UserTable) -> None:
     config = ModelConfig(width=8, hidden=12, ring=5, device="cpu")
-    layout, items = RowLayout(memory_fields(config)), Items(10, ItemContent(config))
+    layout, items = RowLayout(user_state_fields(config)), ItemVocabulary(10, ItemContent(config))
     items.add("i1")
-    owner, engine = PartitionOwner(0, table.open(1), 0), Engine(config, items)
+    owner, engine = PartitionState(0, table.open(1), 0), Engine(config, items)
     fetched = batch(said(0, "a", value=4.5, text="good strings"), said(1, "a", value=1, text="broke"))
     for _ in range(2):  # the second time everything has been applied
-        work = assemble("user-events", [decode_partition(owner, [fetched], MOST)], items, layout)
+        work = build_batch("user-events", [decode_partition(owner, [fetched], MOST)], items, layout)
         rows = count_events(work, engine.step(work.batch, work.rows).memory)
         owner.store.put_many(work.users, layout.pack(rows), 2)
     (row,) = layout.unpack(owner.store.get_many([b"a"]))

@@ -8,14 +8,14 @@ import pytest
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import memory_fields
+from models.data.user_state import user_state_fields
 from models.inference.engine import Engine
-from models.items.vocabulary import Items
+from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
-from models.training.online import Learner
+from models.training.online import OnlineLearner
 from state.rows import RowLayout
 from streams.settings.sections import WorkerSettings
-from streams.worker.learner_thread import LearningThread
+from streams.worker.learner_thread import LearnerThread
 
 MODEL = ModelConfig(width=8, hidden=8, ring=8)
 
@@ -25,19 +25,19 @@ class Recorder:
         self.published: list[Weights] = []
         self.saved: list[Weights] = []
         self.errors: list[BaseException] = []
-        items = Items(100)
+        items = ItemVocabulary(100)
         for number in range(20):
             items.add(f"i{number}")
-        self.learner = Learner(MODEL, LearnerConfig(events_per_step=8), items)
+        self.learner = OnlineLearner(MODEL, LearnerConfig(events_per_step=8), items)
         self.engine = Engine(MODEL, items)
 
-    def thread(self, share: float = 1.0) -> LearningThread:
+    def thread(self, share: float = 1.0) -> LearnerThread:
         settings = WorkerSettings(learning_share=share)
-        return LearningThread(
+        return LearnerThread(
             self.learner, self.published.append, self.saved.append, settings, on_error=self.errors.append
         )
 
-    def observe(self, thread: LearningThread, events: int = 8) -> None:
+    def observe(self, thread: LearnerThread, events: int = 8) -> None:
         rng = np.random.default_rng(0)
         batch = EventBatch(
             np.zeros(events, np.int64),
@@ -45,7 +45,7 @@ class Recorder:
             np.ones(events, np.int64),
             np.arange(events, dtype=np.int64) * 1000,
         )
-        rows = RowLayout(memory_fields(MODEL)).new(1)
+        rows = RowLayout(user_state_fields(MODEL)).new(1)
         thread.observe(batch, self.engine.step(batch, rows).memory)
 
 
@@ -103,7 +103,7 @@ def test_an_error_ends_the_thread_loudly(recorder: Recorder) -> None:
             raise OSError("disk full")
         raised.set()
 
-    thread = LearningThread(
+    thread = LearnerThread(
         recorder.learner, publish, recorder.saved.append, WorkerSettings(learning_share=1.0), recorder.errors.append
     )
     thread.start(None)
