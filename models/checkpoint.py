@@ -31,7 +31,7 @@ from models.network.interest_network import ITEM_TABLES
 from models.network.weights import Weights
 from models.text.encoder import encoder
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 _PREFIX = "weights-"
 _STAGING = ".saving-"
@@ -193,15 +193,15 @@ def _seal(manifest: dict[str, Any]) -> str:
 
 def _shape(config: ModelConfig) -> dict[str, Any]:
     return {
-        "width": config.width,
-        "hidden": config.hidden,
-        "ring": config.ring,
-        "copying": config.repeats == "allow",
-        "layers": config.layers,
+        "embedding_dim": config.embedding_dim,
+        "hidden_size": config.hidden_size,
+        "history_length": config.history_length,
+        "allow_repeats": config.allow_repeats,
+        "num_layers": config.num_layers,
         "attention": config.attention,
         "fusion": config.fusion,
         "long_term": config.long_term,
-        "item_ids": config.item_ids,
+        "item_embeddings": config.item_embeddings,
         "objective": config.objective,
         "features": config.features,
         "text": _text_name(config),

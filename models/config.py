@@ -12,28 +12,28 @@ from typing import Literal
 class ModelConfig:
     """Shape of the network and of a user's memory, and where it computes."""
 
-    width: int = field(default=64, metadata={"help": "numbers in an item's embedding (d)"})
-    hidden: int = field(default=128, metadata={"help": "numbers in the recurrent state (H)"})
-    ring: int = field(
+    embedding_dim: int = field(default=64, metadata={"help": "numbers in an item's embedding (d)"})
+    hidden_size: int = field(default=128, metadata={"help": "numbers in the recurrent state (H)"})
+    history_length: int = field(
         default=50, metadata={"help": "last events of a user that attention sees and learning re-runs (K)"}
     )
-    repeats: Literal["allow", "filter"] = field(
-        default="allow",
-        metadata={"help": "'filter': never predict an item that the user already had; 'allow': items come back"},
+    allow_repeats: bool = field(
+        default=True,
+        metadata={"help": "false: never predict an item that the user already had (films); true: items come back"},
     )
-    layers: int = field(default=1, metadata={"help": "layers of the LSTM"})
+    num_layers: int = field(default=1, metadata={"help": "layers of the LSTM"})
     attention: bool = field(default=True, metadata={"help": "attend to the user's last events beside the LSTM's state"})
     fusion: Literal["linear", "gate", "scaled-gate"] = field(
         default="linear",
         metadata={
             "help": "what becomes of state, attention and last event: a linear map; or the state alone, gated by "
-            "itself and the last text (softmax; scaled: with a mean of 1), which needs width = hidden"
+            "itself and the last text (softmax; scaled: with a mean of 1), which needs embedding_dim = hidden_size"
         },
     )
     long_term: bool = field(
         default=False, metadata={"help": "add long-term interest, read from the last events as a set (convolution)"}
     )
-    item_ids: bool = field(
+    item_embeddings: bool = field(
         default=True, metadata={"help": "a learnt vector per item; false: an item is its content and popularity alone"}
     )
     objective: Literal["softmax", "sigmoid", "degree"] = field(
@@ -57,7 +57,7 @@ class ModelConfig:
     seen_bits: int = field(
         default=4096,
         metadata={
-            "help": "bits per user that remember the items already had (repeats = filter): exact up to this many "
+            "help": "bits per user that remember the items already had (allow_repeats = false): exact up to this many "
             "items; beyond, (the user's items) / seen_bits of the other items are left out by mistake"
         },
     )
@@ -66,7 +66,7 @@ class ModelConfig:
         metadata={"help": "mix the network with counts of what is popular and of what followed what; false: it alone"},
     )
     # R@10 on ml-100k's events from 40 % to 70 %, one pass from nothing: 64 .2185, 256 .2246, 1024 .2251.
-    successors: int = field(
+    max_successors: int = field(
         default=256,
         metadata={"help": "successors and predecessors kept per item, 8 bytes each; a multiple of 16 (experts)"},
     )
@@ -89,7 +89,7 @@ class ModelConfig:
     )
 
     def __post_init__(self) -> None:
-        for name in ("width", "hidden", "layers", "ring", "seen_bits", "threads"):
+        for name in ("embedding_dim", "hidden_size", "num_layers", "history_length", "seen_bits", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name} must be at least 1")
         if not re.fullmatch(r"none|hashed|(static|sentence):\S.*", self.text):
@@ -98,14 +98,14 @@ class ModelConfig:
             )
         if self.features < 0:
             raise ValueError("model.features must not be negative")
-        if self.fusion != "linear" and self.width != self.hidden:
-            raise ValueError(f"model.fusion = {self.fusion} needs model.width = model.hidden")
-        if not self.item_ids and self.text == "none" and not self.features:
-            raise ValueError("model.item_ids = false needs model.text or model.features to tell items apart")
+        if self.fusion != "linear" and self.embedding_dim != self.hidden_size:
+            raise ValueError(f"model.fusion = {self.fusion} needs model.embedding_dim = model.hidden_size")
+        if not self.item_embeddings and self.text == "none" and not self.features:
+            raise ValueError("model.item_embeddings = false needs model.text or model.features to tell items apart")
         if not 0 <= self.seed < 2**31:
             raise ValueError("model.seed must be from 0 to 2147483647")
-        if self.successors < 16 or self.successors % 16:
-            raise ValueError("model.successors must be a multiple of 16")
+        if self.max_successors < 16 or self.max_successors % 16:
+            raise ValueError("model.max_successors must be a multiple of 16")
         if self.sampled_events < 0:
             raise ValueError("model.sampled_events must not be negative")
         if self.seen_bits % 8:
@@ -126,7 +126,7 @@ class LearnerConfig:
     optimizer: Literal["adam", "adagrad"] = field(
         default="adam", metadata={"help": "'adam', or 'adagrad', whose rate wants to be ten times as large"}
     )
-    rate: float = field(
+    lr: float = field(
         default=1e-3,
         metadata={"help": "learning rate; from nothing, the first step is 12 times as long and the 1000th twice"},
     )
@@ -134,7 +134,7 @@ class LearnerConfig:
         default=0.2, metadata={"help": "share of each event's embedding left out while learning"}
     )
     dropout: float = field(default=0.6, metadata={"help": "share of state and attention left out while learning"})
-    clip: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient"})
+    max_grad_norm: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient"})
     events_per_step: int = field(default=128, metadata={"help": "new events in one optimisation step, at most"})
     replay_windows: int = field(default=8, metadata={"help": "remembered windows replayed in each step"})
     reservoir_windows: int = field(default=4096, metadata={"help": "windows remembered for replay"})
@@ -150,7 +150,7 @@ class LearnerConfig:
                 raise ValueError(f"learning.{name} must be at least 1")
         if self.replay_windows < 0:
             raise ValueError("learning.replay_windows must not be negative")
-        for name in ("rate", "clip"):
+        for name in ("lr", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"learning.{name} must be positive")
         for name in ("input_dropout", "dropout"):
@@ -167,35 +167,37 @@ class TrainingConfig:
         default=0.1,
         metadata={"help": "last part of the log that says when to stop; it is learnt afterwards, as a stream"},
     )
-    rate: float = field(default=5e-3, metadata={"help": "learning rate of Adam to begin with"})
-    decays: int = field(
+    lr: float = field(default=5e-3, metadata={"help": "learning rate of Adam to begin with"})
+    lr_reductions: int = field(
         default=2, metadata={"help": "times that the rate is made smaller, to .3 of it, before training stops"}
     )
     window: int = field(default=100, metadata={"help": "events of a user in one window, at most"})
-    step_events: int = field(
+    batch_events: int = field(
         default=1600, metadata={"help": "events in one optimisation step, at most a thirtieth of the log's"}
     )
-    accumulate: int = field(
+    gradient_accumulation_steps: int = field(
         default=1, metadata={"help": "parts that a step is computed in, one after the other, to save memory"}
     )
-    noise: float = field(default=0.0, metadata={"help": "share of the events of each window left out at random"})
+    event_dropout: float = field(
+        default=0.0, metadata={"help": "share of the events of each window left out at random"}
+    )
     input_dropout: float = field(
         default=0.2, metadata={"help": "share of each event's embedding left out while learning"}
     )
     dropout: float = field(default=0.5, metadata={"help": "share of state and attention left out while learning"})
-    clip: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient"})
+    max_grad_norm: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient"})
     full_softmax_items: int = field(default=20_000, metadata={"help": "items up to which the loss sees all of them"})
     sampled_items: int = field(default=4096, metadata={"help": "items that the loss samples beyond that"})
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "window", "step_events", "accumulate", "sampled_items"):
+        for name in ("epochs", "window", "batch_events", "gradient_accumulation_steps", "sampled_items"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training.{name} must be at least 1")
-        if self.decays < 0:
-            raise ValueError("training.decays must not be negative")
-        for name in ("rate", "clip"):
+        if self.lr_reductions < 0:
+            raise ValueError("training.lr_reductions must not be negative")
+        for name in ("lr", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"training.{name} must be positive")
-        for name in ("held_out_share", "noise", "input_dropout", "dropout"):
+        for name in ("held_out_share", "event_dropout", "input_dropout", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"training.{name} must be from 0 to below 1")

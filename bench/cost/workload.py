@@ -42,7 +42,7 @@ class Workload:
 
     def config(self, repeats: Literal["allow", "filter"]) -> ModelConfig:
         """The model with its default settings, on one thread."""
-        return ModelConfig(repeats=repeats, device=self.device, threads=1, seed=self.seed)
+        return ModelConfig(allow_repeats=repeats == "allow", device=self.device, threads=1, seed=self.seed)
 
 
 class Stand:
@@ -96,16 +96,16 @@ class Stand:
     def _live(self, config: ModelConfig) -> None:
         """Fill the rings: counted, but not predicted, which would take minutes."""
         experts, users = CountExperts(config), np.arange(len(self.rows))
-        item = np.stack([self._next(users) for _ in range(config.ring)], 1)  # [U, K]
-        times = np.broadcast_to(_START_MS - _MINUTE_MS * np.arange(config.ring, 0, -1), item.shape)
+        item = np.stack([self._next(users) for _ in range(config.history_length)], 1)  # [U, K]
+        times = np.broadcast_to(_START_MS - _MINUTE_MS * np.arange(config.history_length, 0, -1), item.shape)
         kind = np.full(item.size, type_index("click"))
-        batch = EventBatch(np.repeat(users, config.ring), item.ravel(), kind, times.ravel())
+        batch = EventBatch(np.repeat(users, config.history_length), item.ravel(), kind, times.ravel())
         timeline = Timeline(batch, self.rows)
         experts.observe(timeline)
         self.engine.restore(experts.state())
         after = self.rows.copy()
         timeline.advance(after)
-        if config.repeats == "filter":
+        if not config.allow_repeats:
             mark(after["seen"], batch.user, batch.item)
         self.rows = self.engine.rebuild(after)
 

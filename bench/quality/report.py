@@ -79,7 +79,9 @@ class Effort:
 def _worker(recipe: str, name: str, **model: Any) -> Callable[[Dataset, Effort], Scorer]:
     def made(dataset: Dataset, effort: Effort) -> Scorer:
         settings = recipe_settings(recipe, effort.overrides)
-        config = replace(settings.model, repeats=dataset.repeats, seed=effort.seed, threads=effort.threads, **model)
+        config = replace(
+            settings.model, allow_repeats=dataset.repeats == "allow", seed=effort.seed, threads=effort.threads, **model
+        )
         training = settings.training if effort.trained else None
         return WorkerScorer(dataset, config, settings.learning, training, effort.batch_events, effort.name(name))
 

@@ -23,19 +23,19 @@ GAP_BUCKETS = 32
 def user_state_fields(config: ModelConfig) -> list[Field]:
     """Fields of a user's row as (name, numpy dtype, shape); all zero is a new user."""
     fields: list[Field] = [
-        ("h", "<f2", (config.layers * config.hidden,)),
-        ("c", "<f2", (config.layers * config.hidden,)),
+        ("h", "<f2", (config.num_layers * config.hidden_size,)),
+        ("c", "<f2", (config.num_layers * config.hidden_size,)),
         # The user's event number s (from 0) lies in slot s % K.
-        ("ring_item", "<u4", (config.ring,)),
-        ("ring_type", "u1", (config.ring,)),
-        ("ring_gap", "u1", (config.ring,)),
-        ("ring_value", "u1", (config.ring,)),
+        ("ring_item", "<u4", (config.history_length,)),
+        ("ring_type", "u1", (config.history_length,)),
+        ("ring_gap", "u1", (config.history_length,)),
+        ("ring_value", "u1", (config.history_length,)),
         ("steps", "<u4", ()),
         ("last_time_ms", "<i8", ()),
     ]
     if config.text != "none":
-        fields.append(("ring_text", "u1", (config.ring, BYTES)))
-    if config.repeats == "filter":
+        fields.append(("ring_text", "u1", (config.history_length, BYTES)))
+    if not config.allow_repeats:
         fields.append(("seen", "u1", (config.seen_bits // 8,)))
     return fields
 

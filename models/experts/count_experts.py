@@ -66,7 +66,7 @@ class CountExperts:
     """The counts and the mixer's weights. One thread at a time may use it; any thread may ask for its `state`."""
 
     def __init__(self, config: ModelConfig) -> None:
-        self.repeats = config.repeats == "allow"
+        self.repeats = config.allow_repeats
         self.following = (*FOLLOWING, RECENCY) if self.repeats else FOLLOWING
         """Experts that each of the user's last items has a part in"""
         self.names = ("network", *POPULAR, *self.following)
@@ -78,8 +78,8 @@ class CountExperts:
         self.known = 0
         """Largest item index that was ever counted"""
         self._popularity = PopularityCounts()
-        self._after = SuccessorTable(config.successors)
-        self._before = SuccessorTable(config.successors)
+        self._after = SuccessorTable(config.max_successors)
+        self._before = SuccessorTable(config.max_successors)
         self._lock = threading.Lock()
 
     def grow(self, rows: int) -> None:
@@ -204,8 +204,8 @@ class CountExperts:
                 self.mixer.restore(part("mixer"))
             except ValueError as error:
                 raise WeightsError(
-                    f"the counts were made with another model.successors or model.repeats ({error}): set these back or "
-                    "begin anew"
+                    f"the counts were made with another model.max_successors or model.allow_repeats ({error}): "
+                    "set these back or begin anew"
                 ) from error
             self._popularity.restore(state["popularity.counts"])
             self.known = counted(state)

@@ -72,7 +72,7 @@ class Engine:
         self.device = device_of(config)
         self._dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
         self._items = items
-        self._top = Top(top_items, top_categories, min(top_because, config.ring))
+        self._top = Top(top_items, top_categories, min(top_because, config.history_length))
         self._network = self._place(InterestNetwork(config))
         self._table = ItemEmbeddings(self._network, items.content)
         self._candidates = Candidates(items, self.device)
@@ -137,7 +137,7 @@ class Engine:
         event = timeline.last_events() if per == "user" else np.arange(len(batch))
         timeline.advance(states.memory)
         seen = None
-        if self.config.repeats == "filter":
+        if not self.config.allow_repeats:
             if per == "event":
                 seen = seen_after_each(timeline)
                 last = timeline.last_events()
@@ -146,7 +146,7 @@ class Engine:
                 mark(states.memory["seen"], batch.user, batch.item)
                 seen = states.memory["seen"][batch.user[event]]
         h = states.h[torch.from_numpy(event).to(self.device)]
-        contexts = self._moments(timeline, h, batch.user[event], timeline.step[event], seen, self._candidates.known)
+        contexts = self._contexts(timeline, h, batch.user[event], timeline.step[event], seen, self._candidates.known)
         predictions = self._predict(event, contexts)
         # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
         self._count(timeline)
@@ -165,7 +165,7 @@ class Engine:
         timeline = Timeline(batch, memory, reviews.codes)
         after = lstm_step(self._network, self._table.rows, timeline).memory
         timeline.advance(after)
-        if self.config.repeats == "filter":
+        if not self.config.allow_repeats:
             mark(after["seen"], batch.user, batch.item)
         self._count(timeline)
         reviews.give()
@@ -192,7 +192,7 @@ class Engine:
         timeline = Timeline(batch, memory, Reviews.of(batch, self._items.content).codes)
         every = np.arange(len(batch))
         seen = None
-        if self.config.repeats == "filter":
+        if not self.config.allow_repeats:
             seen = np.roll(seen_after_each(timeline), 1, axis=0)  # [n, bytes]
             first = np.flatnonzero(timeline.position == 0)
             seen[first] = memory["seen"][batch.user[first]]
@@ -237,7 +237,7 @@ class Engine:
         if largest > self._candidates.known:
             raise UnknownItemError(largest, self._candidates.known)
 
-    def _moments(
+    def _contexts(
         self,
         timeline: Timeline,
         h: Tensor,
@@ -266,9 +266,9 @@ class Engine:
         user = timeline.batch.user[event]
         before = h[torch.from_numpy(np.maximum(event - 1, 0)).to(self.device)]  # [P, H]
         first = np.flatnonzero(timeline.position[event] == 0)
-        last_layer = stored(self._network, timeline.memory, "h", user[first])[:, -self.config.hidden :]
+        last_layer = stored(self._network, timeline.memory, "h", user[first])[:, -self.config.hidden_size :]
         before[torch.from_numpy(first).to(self.device)] = last_layer
-        return self._moments(timeline, before, user, timeline.step[event] - 1, seen, known)
+        return self._contexts(timeline, before, user, timeline.step[event] - 1, seen, known)
 
     def _sample(self, timeline: Timeline, h: Tensor) -> PrequentialSample | None:
         """Score some of the batch's events by what is said of them before any of it is counted; the mixer learns it."""
@@ -279,7 +279,7 @@ class Engine:
         sample, known = PrequentialSample.all_missed(event), min(self._popularity.known, self._candidates.known)
         met = np.flatnonzero(batch.item[event] <= known)
         event = event[met]
-        seen = seen_before(timeline, event) if self.config.repeats == "filter" else None
+        seen = seen_before(timeline, event) if not self.config.allow_repeats else None
         contexts = self._before(timeline, h, event, seen, known)
         popular = torch.from_numpy(self._popularity.weights(known + 1)).to(self.device)  # [N + 1]
         target = torch.from_numpy(batch.item[event]).to(self.device)

@@ -18,10 +18,10 @@ class Attention(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.key = nn.Linear(config.width, config.width, bias=False)
-        self.query = nn.Linear(config.hidden, config.width, bias=False)
-        self.value = nn.Linear(config.width, config.width, bias=False)
-        self.lag = nn.Parameter(torch.zeros(config.ring))
+        self.key = nn.Linear(config.embedding_dim, config.embedding_dim, bias=False)
+        self.query = nn.Linear(config.hidden_size, config.embedding_dim, bias=False)
+        self.value = nn.Linear(config.embedding_dim, config.embedding_dim, bias=False)
+        self.lag = nn.Parameter(torch.zeros(config.history_length))
 
     def read(self, h: Tensor, window: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Weights [P, K] and v [P, D] of states h [P, H] over windows [P, K, D], newest step first."""

@@ -23,10 +23,10 @@ class Copying(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.key = nn.Linear(config.width, config.width, bias=False)
-        self.query = nn.Linear(config.hidden, config.width, bias=False)
+        self.key = nn.Linear(config.embedding_dim, config.embedding_dim, bias=False)
+        self.query = nn.Linear(config.hidden_size, config.embedding_dim, bias=False)
         self.gate = nn.Linear(fused_width(config), 1)
-        self.lag = nn.Parameter(-_FADE * torch.arange(config.ring))
+        self.lag = nn.Parameter(-_FADE * torch.arange(config.history_length))
 
     def initialise(self) -> None:
         """Begin with few repeats: they cost a new network little where there are none."""

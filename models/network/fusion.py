@@ -13,7 +13,7 @@ from models.text.simhash import BITS
 
 def fused_width(config: ModelConfig) -> int:
     """Numbers in [h; v; x]; a network without attention has no v."""
-    return config.hidden + (2 if config.attention else 1) * config.width
+    return config.hidden_size + (2 if config.attention else 1) * config.embedding_dim
 
 
 class LinearFusion(nn.Module):
@@ -21,7 +21,7 @@ class LinearFusion(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.mix = nn.Linear(fused_width(config), config.width)
+        self.mix = nn.Linear(fused_width(config), config.embedding_dim)
 
     def forward(self, fused: Tensor, text: Tensor | None) -> Tensor:
         """Interest u [..., D] of [h; v; x] [..., F]."""
@@ -34,9 +34,9 @@ class GateFusion(nn.Module):
 
     def __init__(self, config: ModelConfig, scaled: bool) -> None:
         super().__init__()
-        self.gate = nn.Linear(config.hidden + BITS, config.hidden)
-        self._hidden = config.hidden
-        self._scale = float(config.hidden) if scaled else 1.0
+        self.gate = nn.Linear(config.hidden_size + BITS, config.hidden_size)
+        self._hidden = config.hidden_size
+        self._scale = float(config.hidden_size) if scaled else 1.0
 
     def forward(self, fused: Tensor, text: Tensor | None) -> Tensor:
         """Interest u [..., H] of [h; v; x] [..., F] and the last event's text [..., BITS]; None: none wrote."""

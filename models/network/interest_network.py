@@ -72,7 +72,7 @@ class InterestNetwork(nn.Module):
 
     def __init__(self, config: ModelConfig, rows: int = _FIRST_ROWS) -> None:
         super().__init__()
-        width, hidden = config.width, config.hidden
+        width, hidden = config.embedding_dim, config.hidden_size
         self.config = config
         self.item = nn.Parameter(torch.empty(0, width))
         self.item_bias = nn.Parameter(torch.empty(0))
@@ -81,11 +81,11 @@ class InterestNetwork(nn.Module):
         self.value = nn.Parameter(torch.zeros(VALUE_BUCKETS, width))
         self.text = nn.Linear(BITS, width, bias=False) if config.text != "none" else None
         self.content = nn.Linear(content_width(config), width, bias=False) if content_width(config) else None
-        self.lstm = nn.LSTM(width, hidden, config.layers, batch_first=True)
+        self.lstm = nn.LSTM(width, hidden, config.num_layers, batch_first=True)
         self.attention = Attention(config) if config.attention else None
         self.fusion = fusion(config)
         self.long_term = LongTerm(config) if config.long_term else None
-        self.copying = Copying(config) if config.repeats == "allow" else None
+        self.copying = Copying(config) if config.allow_repeats else None
         # How far apart probabilities lie, where the loss itself says nothing of them.
         self.log_scale = nn.Parameter(torch.zeros(1)) if config.objective == "degree" else None
         self._initialise()
@@ -154,8 +154,8 @@ class InterestNetwork(nn.Module):
         length = x.shape[1]
         lag = torch.arange(length, device=x.device)
         lag = lag[:, None] - lag  # [T, T]
-        reached = (lag >= 0) & (lag < self.config.ring)
-        lag = lag.clamp(0, self.config.ring - 1)
+        reached = (lag >= 0) & (lag < self.config.history_length)
+        lag = lag.clamp(0, self.config.history_length - 1)
         parts = [h, x]
         if self.attention is not None:
             parts.insert(1, self.attention.along(h, x, lag, reached))
@@ -218,10 +218,10 @@ class InterestNetwork(nn.Module):
                 nn.init.xavier_uniform_(parameter, generator=generator)
             else:
                 nn.init.zeros_(parameter)
-        hidden = self.config.hidden
+        hidden = self.config.hidden_size
         with torch.no_grad():
             # Open forget gates at first: what a user did long ago still reaches the loss.
-            for layer in range(self.config.layers):
+            for layer in range(self.config.num_layers):
                 self.lstm.get_parameter(f"bias_ih_l{layer}")[hidden : 2 * hidden] = 1.0
         if self.copying is not None:
             self.copying.initialise()
@@ -234,7 +234,7 @@ class InterestNetwork(nn.Module):
             end = max(2 * start, _FIRST_ROWS)
             seed = int(np.random.SeedSequence((self.config.seed, start)).generate_state(1)[0])
             generator = torch.Generator().manual_seed(seed)
-            scale = _ITEM_SCALE if self.config.item_ids else 0.0
-            block = torch.randn(end - start, self.config.width, generator=generator) * scale
+            scale = _ITEM_SCALE if self.config.item_embeddings else 0.0
+            block = torch.randn(end - start, self.config.embedding_dim, generator=generator) * scale
             yield block[low - start :].to(self.item)
             low = end

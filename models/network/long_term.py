@@ -18,9 +18,9 @@ class LongTerm(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.convolution = nn.Linear(config.width, config.hidden)
-        self.dense = nn.Linear(config.hidden, config.width)
-        self._ring = config.ring
+        self.convolution = nn.Linear(config.embedding_dim, config.hidden_size)
+        self.dense = nn.Linear(config.hidden_size, config.embedding_dim)
+        self._ring = config.history_length
 
     def read(self, window: Tensor, valid: Tensor) -> Tensor:
         """[P, D] of windows [P, K, D]; a user without events has the long-term interest of none."""

@@ -75,7 +75,7 @@ def lstm_step(network: InterestNetwork, table: Tensor, timeline: Timeline) -> St
     after = memory.copy()
     device = network.gap.device
     if not len(batch):
-        return States(network.gap.new_zeros(0, network.config.hidden), after, np.zeros(0, np.int64))
+        return States(network.gap.new_zeros(0, network.config.hidden_size), after, np.zeros(0, np.int64))
     order = np.argsort(-timeline.count, kind="stable")
     order = order[: int(np.count_nonzero(timeline.count))]  # [A] users with events, busiest first
     place = np.empty(len(memory), dtype=np.int64)
@@ -86,7 +86,7 @@ def lstm_step(network: InterestNetwork, table: Tensor, timeline: Timeline) -> St
     source[packed] = np.arange(len(batch))
     x = network.embed(table, timeline.said[source].tensors(device))  # [n, D]
     h0, c0 = stored(network, memory, "h", order), stored(network, memory, "c", order)  # [A, L H]
-    layers, hidden = network.config.layers, network.config.hidden
+    layers, hidden = network.config.num_layers, network.config.hidden_size
 
     def by_layer(state: Tensor) -> Tensor:
         return state.view(-1, layers, hidden).transpose(0, 1).contiguous()  # [L, A, H]

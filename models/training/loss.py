@@ -177,7 +177,7 @@ def _loss(
     target = item[window, step]  # [P]
     own = tensor(target).unsqueeze(1)  # [P, 1]
     log_count = tensor(competitors.log_count).expand_as(matched)  # [P, R]
-    if network.config.repeats == "filter":
+    if not network.config.allow_repeats:
         before = np.where(np.arange(item.shape[1]) < step[:, None], item[window], 0)  # [P, T]
         log_count = log_count.scatter(1, tensor(before), _FORBIDDEN)  # row 0, "no item", is left out anyway
     extra, score = _scored(network, matched, bias, own, log_count)
@@ -192,7 +192,7 @@ def _loss(
         )
     total = weight.sum()
     leaves: list[tuple[str, Tensor, Tensor, slice | Tensor]] = []
-    if network.config.item_ids:
+    if network.config.item_embeddings:
         leaves.append(("item", network.item, own_table, at))
     leaves.append(("item_bias", network.item_bias, bias, at))
     leaves += [(name, p, p, slice(None)) for name, p in network.named_parameters() if name not in ITEM_TABLES]

@@ -86,17 +86,17 @@ class Trainer:
         self._network = InterestNetwork(config)
         self._network.grow(len(items) + 1)
         self._network.to(self._device)
-        self._optimizer = Optimizer("adam", training.clip)
+        self._optimizer = Optimizer("adam", training.max_grad_norm)
         self._active = items.active()
         self._shares = np.bincount(lives.items, minlength=len(self._active)) / len(lives.items)
-        self._held_out = lives.rest(config.ring)
+        self._held_out = lives.rest(config.history_length)
         self._best = self._network.snapshot(0)
         self.progress = Progress()
 
     @property
     def done(self) -> bool:
         """Whether another pass would be one too many."""
-        return self.progress.epoch >= self._training.epochs or self.progress.decays > self._training.decays
+        return self.progress.epoch >= self._training.epochs or self.progress.decays > self._training.lr_reductions
 
     def weights(self) -> Weights:
         """The best weights; their version is what a worker would give them that has learnt as many events."""
@@ -111,7 +111,7 @@ class Trainer:
         dropout = Dropout(
             self._training.input_dropout, self._training.dropout, int(generator.integers(1 << 62)), self._device
         )
-        rate = self._training.rate * _SMALLER**self.progress.decays
+        rate = self._training.lr * _SMALLER**self.progress.decays
         total, done, events, refused, steps = 0.0, 0, int(self._lives.items.size), 0, 0
         for parts in self._steps(generator):
             found = self._gradients(parts, generator, dropout)
@@ -125,7 +125,7 @@ class Trainer:
                 continue
             total += found.loss
         if refused == steps:
-            raise TrainingError(f"no step of pass {number} was finite: try a smaller training.rate than {rate:g}")
+            raise TrainingError(f"no step of pass {number} was finite: try a smaller training.lr than {rate:g}")
         held_out = self._held_out_loss()
         improved = self._keep(number, steps - refused, held_out)
         seconds = time.perf_counter() - began
@@ -163,7 +163,7 @@ class Trainer:
             return True
         self._network.load(self._best)
         self._network.to(self._device)
-        self._optimizer = Optimizer("adam", self._training.clip)
+        self._optimizer = Optimizer("adam", self._training.max_grad_norm)
         self.progress = replace(self.progress, decays=self.progress.decays + 1)
         return False
 
@@ -173,18 +173,18 @@ class Trainer:
         # Windows of a part are padded to the longest: those of like lengths go together, alike ones at random.
         order = np.argsort(stretches.length + generator.random(len(stretches)) * 10, kind="stable")
         cells = np.cumsum(stretches.length[order])
-        step_events = min(self._training.step_events, len(self._lives.items) // _LEAST_STEPS)
-        part = (cells - 1) // max(step_events // self._training.accumulate, 1)
+        step_events = min(self._training.batch_events, len(self._lives.items) // _LEAST_STEPS)
+        part = (cells - 1) // max(step_events // self._training.gradient_accumulation_steps, 1)
         bounds = np.flatnonzero(np.diff(part, prepend=-1))
         parts = np.split(order, bounds[1:])
         places = generator.permutation(len(parts)).tolist()
-        for low in range(0, len(places), self._training.accumulate):
-            yield [stretches[parts[place]] for place in places[low : low + self._training.accumulate]]
+        for low in range(0, len(places), self._training.gradient_accumulation_steps):
+            yield [stretches[parts[place]] for place in places[low : low + self._training.gradient_accumulation_steps]]
 
     def _gradients(
         self, parts: list[SequenceSlices], generator: np.random.Generator, dropout: Dropout
     ) -> Gradients | None:
-        windows = [self._lives.windows(part, generator, self._training.noise) for part in parts]
+        windows = [self._lives.windows(part, generator, self._training.event_dropout) for part in parts]
         competitors = self._competitors(np.concatenate([each.item.ravel() for each in windows]), generator)
         found = [
             gradients(self._network, each, competitors, self._items.content, dropout, self._device.type == "cuda")
@@ -196,7 +196,7 @@ class Trainer:
     def _held_out_loss(self) -> float:
         generator = np.random.default_rng(_VALIDATION_SEED)
         total = weight = 0.0
-        size = max(1, self._training.step_events // (2 * self._config.ring))
+        size = max(1, self._training.batch_events // (2 * self._config.history_length))
         for low in range(0, len(self._held_out), size):
             rows = np.arange(low, min(low + size, len(self._held_out)))
             windows = self._lives.windows(self._held_out[rows])

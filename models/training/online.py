@@ -49,9 +49,9 @@ class OnlineLearner:
         device = device_of(config)
         self._network = InterestNetwork(config).to(device)
         self._reservoir = Reservoir(
-            learner, config.ring, np.random.default_rng(config.seed), BYTES if config.text != "none" else 0
+            learner, config.history_length, np.random.default_rng(config.seed), BYTES if config.text != "none" else 0
         )
-        self._optimizer = Optimizer(learner.optimizer, learner.clip)
+        self._optimizer = Optimizer(learner.optimizer, learner.max_grad_norm)
         self._dropout = Dropout(learner.input_dropout, learner.dropout, config.seed, device)
         self._mean = RunningMean()
         self._version = 0
@@ -107,7 +107,7 @@ class OnlineLearner:
         if not weights.finite():
             raise WeightsError(f"weights {weights.version} are not finite; the learner keeps those it has")
         self._network.load(weights)
-        self._optimizer = Optimizer(self._config.optimizer, self._config.clip)
+        self._optimizer = Optimizer(self._config.optimizer, self._config.max_grad_norm)
         self._mean = RunningMean()
         self._version = weights.version
 
@@ -134,4 +134,4 @@ class OnlineLearner:
         return found.loss
 
     def _rate(self) -> float:
-        return self._config.rate * (1 + (_EARLY_RATE - 1) / (1 + self._version / _EARLY_STEPS))
+        return self._config.lr * (1 + (_EARLY_RATE - 1) / (1 + self._version / _EARLY_STEPS))

@@ -141,10 +141,10 @@ def train(
     """Learn event logs before any worker runs, and write the checkpoint that workers start from.
 
     The last tenth of the events is held out: it says when to stop, and is then scored and learnt as a stream would be.
-    Settings are those of the sections model and training (interest-stream config); say model.repeats=filter where
+    Settings are those of the sections model and training (interest-stream config); say model.allow_repeats=false where
     nobody has an item twice. Curves for TensorBoard lie beside the checkpoint.
 
-    interest-stream train ratings.csv --items movies.csv --set model.repeats=filter
+    interest-stream train ratings.csv --items movies.csv --set model.allow_repeats=false
     """
     from streams.cli.train import read_log, registered_items
     from streams.cli.train import train as train_on

@@ -109,8 +109,10 @@ def train(
     """The checkpoint's folder. The training stands in `folder` after every pass, TensorBoard's scalars beside it."""
     if len(log.events) < _LEAST_EVENTS:
         raise TrainingError(f"{len(log.events)} events are too few to learn from: {_LEAST_EVENTS} at least")
-    if settings.model.repeats == "allow" and not log.has_repeats():
-        console.print("[yellow]nobody has an item twice:[/] model.repeats=filter would fit, here and in the workers")
+    if settings.model.allow_repeats and not log.has_repeats():
+        console.print(
+            "[yellow]nobody has an item twice:[/] model.allow_repeats=false would fit, here and in the workers"
+        )
     trained = int(len(log.events) * (1 - settings.training.held_out_share))
     trainer = _trainer(settings, log, trained)
     file, about = folder / TRAINING_FILE, _about(settings, log)

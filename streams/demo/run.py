@@ -51,7 +51,7 @@ def run_demo(line: CommandLine, options: DemoOptions, console: Console, json_fil
                 f"kafka.bootstrap_servers={kafka.bootstrap_servers}",
                 f"worker.data_dir={folder / 'worker'}",
                 f"worker.trained_dir={folder / 'trained'}",  # nothing: a demo begins with nothing learnt
-                f"model.repeats={feed.repeats}",
+                f"model.allow_repeats={feed.repeats}",
                 "predictions.per=event",
                 "predictions.top_items=10",
                 "predictions.top_categories=12",

@@ -48,7 +48,7 @@ async def load_user(settings: Settings, user: str) -> StoredUser:
             f"no row of user {user!r} in {topic}: no event of theirs has been applied yet, or they have been erased"
         )
     row = RowLayout(user_state_fields(settings.model)).unpack([value])[0]
-    ring, taken = settings.model.ring, int(row["steps"])
+    ring, taken = settings.model.history_length, int(row["steps"])
     slots = [step % ring for step in range(taken - 1, max(-1, taken - 1 - ring), -1)]
     ids = await _item_ids(servers, settings.topics.item_index, max([0, *(int(row["ring_item"][s]) for s in slots)]))
     steps = [(EVENT_TYPES[row["ring_type"][slot]], ids[row["ring_item"][slot]]) for slot in slots]

@@ -31,9 +31,9 @@ Input = tuple[bytes | None, bytes | None]
 """Key and value of an input record."""
 
 _SMALL = (
-    "model.width=16",
-    "model.hidden=16",
-    "model.ring=8",
+    "model.embedding_dim=16",
+    "model.hidden_size=16",
+    "model.history_length=8",
     "model.device=cpu",
     "worker.cache_mb=8",
     "worker.learning_share=0.2",

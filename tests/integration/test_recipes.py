@@ -22,7 +22,7 @@ async def test_short_and_long_term_interest_arrive_as_vectors(deploy: Deploy) ->
     for prediction in predictions:
         assert isinstance(prediction.short_term, list)
         assert isinstance(prediction.long_term, list)
-        assert len(prediction.short_term) == len(prediction.long_term) == deployment.settings.model.width
+        assert len(prediction.short_term) == len(prediction.long_term) == deployment.settings.model.embedding_dim
     assert (
         len({tuple(prediction.long_term or ()) for prediction in predictions}) > 100
     )  # of 97 users with 3 events each

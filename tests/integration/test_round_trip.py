@@ -150,7 +150,7 @@ def _reason(record: Any, *names: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("most", [1024])
 async def test_rows_and_predictions_larger_than_the_largest_event(deploy: Deploy, most: int) -> None:
-    site = await deploy(f"kafka.max_record_bytes={most}", "model.hidden=512", "predictions.top_items=50")
+    site = await deploy(f"kafka.max_record_bytes={most}", "model.hidden_size=512", "predictions.top_items=50")
     worker = site.worker()
     await site.send(event(n) for n in range(500))
     await site.finish(worker)

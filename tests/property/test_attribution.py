@@ -42,8 +42,8 @@ _seeds = st.integers(0, 2**31 - 1)
 _REPEATS: Final[tuple[Literal["allow", "filter"], ...]] = ("allow", "filter")
 _CONFIGS: Final = [
     ModelConfig(
-        width=8, hidden=12, ring=_RING, repeats=repeats, seen_bits=64, experts=experts, attention=attention,
-        successors=16, device="cpu",
+        embedding_dim=8, hidden_size=12, history_length=_RING, allow_repeats=repeats == "allow",
+        seen_bits=64, experts=experts, attention=attention, max_successors=16, device="cpu",
     )
     for repeats, experts, attention in product(_REPEATS, (True, False), (True, False))
 ]  # fmt: skip
@@ -73,7 +73,7 @@ def predicted(engine: Engine, batches: list[list[Event]], seed: int) -> list[tup
     return steps
 
 
-@pytest.mark.parametrize("config", _CONFIGS, ids=lambda c: f"{c.repeats}-{c.experts}-{c.attention}")
+@pytest.mark.parametrize("config", _CONFIGS, ids=lambda c: f"{c.allow_repeats}-{c.experts}-{c.attention}")
 @given(batches=_batches, seed=_seeds)
 @settings(max_examples=15, deadline=None)
 def test_all_shares_together_are_one(config: ModelConfig, batches: list[list[Event]], seed: int) -> None:
@@ -95,7 +95,7 @@ def test_all_shares_together_are_one(config: ModelConfig, batches: list[list[Eve
 
 
 @pytest.mark.parametrize(
-    "config", [each for each in _CONFIGS if each.attention], ids=lambda c: f"{c.repeats}-{c.experts}"
+    "config", [each for each in _CONFIGS if each.attention], ids=lambda c: f"{c.allow_repeats}-{c.experts}"
 )
 @given(batches=_batches, seed=_seeds)
 @settings(max_examples=15, deadline=None)
@@ -117,5 +117,5 @@ def test_who_does_not_speak_carries_nothing(batches: list[list[Event]], seed: in
             if not config.experts:
                 assert not share["following"].any()
                 np.testing.assert_allclose(share["popularity"], 0, atol=1e-6)
-            if config.repeats == "filter":
+            if not config.allow_repeats:
                 assert not share["copying"].any()

@@ -134,7 +134,7 @@ def test_successors_are_those_of_a_table_by_hand(batches: list[dict[tuple[int, i
 @settings(max_examples=40, deadline=None)
 def test_following_is_that_of_all_pairs_by_hand(batches: list[list[Event]], last: list[int]) -> None:
     """Pairs up to 10 steps apart, each 1 / steps and by the weight of the later event, whatever the batches."""
-    config = ModelConfig(width=8, hidden=12, ring=12, device="cpu")
+    config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=12, device="cpu")
     experts, memory = CountExperts(config), new_user_states(config, 4)
     experts.grow(_KNOWN + 1)
     pairs = np.zeros((_KNOWN + 1, _KNOWN + 1))
@@ -173,7 +173,14 @@ def test_following_is_that_of_all_pairs_by_hand(batches: list[list[Event]], last
 
 def engine_of(repeats: Literal["allow", "filter"], experts: bool) -> Engine:
     config = ModelConfig(
-        width=8, hidden=12, ring=4, repeats=repeats, seen_bits=64, experts=experts, successors=16, device="cpu"
+        embedding_dim=8,
+        hidden_size=12,
+        history_length=4,
+        allow_repeats=repeats == "allow",
+        seen_bits=64,
+        experts=experts,
+        max_successors=16,
+        device="cpu",
     )
     weights = InterestNetwork(config).snapshot(0)
     generator = torch.Generator().manual_seed(1)

@@ -18,7 +18,9 @@ from models.network.weights import Weights
 
 torch.set_num_threads(1)
 
-_CONFIG = ModelConfig(width=8, hidden=12, ring=4, repeats="filter", seen_bits=16, experts=False, device="cpu")
+_CONFIG = ModelConfig(
+    embedding_dim=8, hidden_size=12, history_length=4, allow_repeats=False, seen_bits=16, experts=False, device="cpu"
+)
 _ITEMS = ItemVocabulary(100)
 for _number in range(25):
     _ITEMS.describe(str(_number), "", [f"c{_number % 3}"])
@@ -90,8 +92,8 @@ def test_rows_are_those_of_a_fold_by_hand(events: list[Event], cuts: list[int]) 
         assert row["steps"] == expected.steps
         assert row["last_time_ms"] == expected.last
         assert set(np.flatnonzero(np.unpackbits(row["seen"], bitorder="little"))) == expected.seen
-        for step in range(max(0, expected.steps - _CONFIG.ring), expected.steps):
-            slot = step % _CONFIG.ring
+        for step in range(max(0, expected.steps - _CONFIG.history_length), expected.steps):
+            slot = step % _CONFIG.history_length
             found = tuple(int(row[name][slot]) for name in ("ring_item", "ring_type", "ring_gap"))
             assert found == expected.ring[step]
 

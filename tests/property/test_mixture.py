@@ -48,7 +48,14 @@ def cases(draw: st.DrawFn) -> Case:
     n = draw(st.sampled_from([1, 5, 40, 150, 1200]))
     counted = draw(st.integers(0, n))
     config = ModelConfig(
-        width=4, hidden=6, ring=8, repeats=repeats, seen_bits=_BITS, successors=16, text="none", device="cpu"
+        embedding_dim=4,
+        hidden_size=6,
+        history_length=8,
+        allow_repeats=repeats == "allow",
+        seen_bits=_BITS,
+        max_successors=16,
+        text="none",
+        device="cpu",
     )
     items = ItemVocabulary(n)
     for number in range(n):
@@ -77,7 +84,7 @@ def cases(draw: st.DrawFn) -> Case:
         network,
         candidates,
         experts,
-        _moments(draw, config, random, candidates, n, known),
+        _contexts(draw, config, random, candidates, n, known),
         known,
         items.active()[: known + 1],
     )
@@ -87,10 +94,10 @@ def _memory(config: ModelConfig) -> NDArray[np.void]:
     return new_user_states(config, 2)
 
 
-def _moments(
+def _contexts(
     draw: st.DrawFn, config: ModelConfig, random: np.random.Generator, candidates: Candidates, n: int, known: int
 ) -> PredictionContexts:
-    count, ring = draw(st.sampled_from([1, 3, 20])), config.ring
+    count, ring = draw(st.sampled_from([1, 3, 20])), config.history_length
     item = random.zipf(1.2, (count, ring)) % (n + 1)
     length = random.integers(0, ring + 1, count)
     valid = np.arange(ring) < length[:, None]
@@ -98,7 +105,7 @@ def _moments(
     empty = np.zeros_like(item)
     steps = EventFeatures(item, empty, empty, empty.astype(np.uint8), np.zeros((count, ring, 0), np.uint8))
     copied, seen = torch.zeros(count, ring), None
-    if config.repeats == "allow":
+    if config.allow_repeats:
         gate = torch.from_numpy(random.choice([0.01, 0.5, 0.99], count)).float()
         usable = torch.from_numpy(valid) & candidates.repeatable(item, known)
         copied = usable * torch.from_numpy(random.random((count, ring))).float()
@@ -106,7 +113,7 @@ def _moments(
     else:
         share = random.choice([0.0, 0.3, 0.95, 1.0], (count, 1))
         seen = np.packbits(random.random((count, _BITS)) < share, axis=1, bitorder="little")
-    interest = torch.from_numpy(random.normal(size=(count, config.width))).float()
+    interest = torch.from_numpy(random.normal(size=(count, config.embedding_dim))).float()
     return PredictionContexts(
         NetworkOutput(interest, torch.zeros(count, ring), copied), Windows(steps, valid), length.astype(np.int64), seen
     )

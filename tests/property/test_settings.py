@@ -64,9 +64,12 @@ SETTINGS = st.builds(
     ),
     items=st.builds(ItemSettings, capacity=positive(2**31 - 2)),
     model=st.builds(
-        ModelConfig, width=positive(512), seed=st.integers(0, 2**31 - 1), dtype=st.sampled_from(["float32", "bfloat16"])
+        ModelConfig,
+        embedding_dim=positive(512),
+        seed=st.integers(0, 2**31 - 1),
+        dtype=st.sampled_from(["float32", "bfloat16"]),
     ),
-    learning=st.builds(LearnerConfig, rate=st.floats(1e-9, 1), events_per_step=positive(10_000)),
+    learning=st.builds(LearnerConfig, lr=st.floats(1e-9, 1), events_per_step=positive(10_000)),
     predictions=st.builds(
         PredictionSettings,
         per=st.sampled_from(["user", "event"]),

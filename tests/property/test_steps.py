@@ -21,7 +21,7 @@ from streams.worker.batch import build_batch, count_events, decode_partition
 from streams.worker.partitions import PartitionState
 from tests.unit.streams.records import batch, click, record
 
-CONFIG = ModelConfig(width=8, hidden=8, ring=6, repeats="filter", seen_bits=64)
+CONFIG = ModelConfig(embedding_dim=8, hidden_size=8, history_length=6, allow_repeats=False, seen_bits=64)
 LAYOUT = RowLayout(user_state_fields(CONFIG))
 ITEMS = ItemVocabulary(10)
 for number in range(1, 8):

@@ -78,7 +78,7 @@ def test_its_broker_has_the_settings_of_the_local_one(compose: dict[str, Any], t
 
 def test_its_broker_is_the_local_one_s_version_with_its_heap(compose: dict[str, Any]) -> None:
     kafka = compose["services"]["kafka"]
-    pom = (ROOT / "streams" / "pom.xml").read_text()
+    pom = (ROOT / "streams/local_kafka/pom.xml").read_text()
     [version] = re.findall(r"<artifactId>kafka_2.13</artifactId>\s*<version>([^<]+)</version>", pom)
     assert kafka["image"] == f"apache/kafka:{version}"
     assert kafka["environment"]["KAFKA_HEAP_OPTS"] in node._JAVA_FLAGS

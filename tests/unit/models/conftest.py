@@ -25,7 +25,9 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def config() -> ModelConfig:
-    return ModelConfig(width=8, hidden=12, ring=5, repeats="filter", seen_bits=64, seed=3, device="cpu")
+    return ModelConfig(
+        embedding_dim=8, hidden_size=12, history_length=5, allow_repeats=False, seen_bits=64, seed=3, device="cpu"
+    )
 
 
 @pytest.fixture

@@ -25,7 +25,15 @@ def small(recipe: str, repeats: Literal["allow", "filter"] = "filter") -> ModelC
     model = recipe_settings(recipe).model
     width = 12 if model.fusion != "linear" else 8
     return replace(
-        model, width=width, hidden=12, ring=5, repeats=repeats, seen_bits=64, experts=False, seed=3, device="cpu"
+        model,
+        embedding_dim=width,
+        hidden_size=12,
+        history_length=5,
+        allow_repeats=repeats == "allow",
+        seen_bits=64,
+        experts=False,
+        seed=3,
+        device="cpu",
     )
 
 
@@ -45,7 +53,7 @@ def noisy(config: ModelConfig) -> Weights:
     generator = torch.Generator().manual_seed(1)
     noise = {name: 0.3 * torch.randn(t.shape, generator=generator) for name, t in weights.tensors.items()}
     noise["value"][0] = 0  # of an event without a value
-    if not config.item_ids:
+    if not config.item_embeddings:
         noise["item"].zero_()
     return Weights(1, {name: t + noise[name] for name, t in weights.tensors.items()})
 

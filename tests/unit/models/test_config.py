@@ -14,16 +14,16 @@ def test_every_field_is_explained(section: Any) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("width", 0),
-        ("hidden", -1),
-        ("ring", 0),
+        ("embedding_dim", 0),
+        ("hidden_size", -1),
+        ("history_length", 0),
         ("seen_bits", 12),
-        ("layers", 0),
+        ("num_layers", 0),
         ("features", -1),
         ("seed", -1),
         ("seed", 2**31),
-        ("successors", 0),
-        ("successors", 100),
+        ("max_successors", 0),
+        ("max_successors", 100),
         ("sampled_events", -1),
         ("text", "hash"),
         ("text", "hashed:512"),
@@ -39,10 +39,10 @@ def test_impossible_shape_is_refused_by_name(field: str, value: Any) -> None:
 
 
 def test_items_without_ids_need_something_that_tells_them_apart() -> None:
-    with pytest.raises(ValueError, match=r"model\.item_ids = false needs"):
-        ModelConfig(item_ids=False, text="none")
-    assert ModelConfig(item_ids=False, text="none", features=3).features == 3
-    assert ModelConfig(item_ids=False).text == "hashed"
+    with pytest.raises(ValueError, match=r"model\.item_embeddings = false needs"):
+        ModelConfig(item_embeddings=False, text="none")
+    assert ModelConfig(item_embeddings=False, text="none", features=3).features == 3
+    assert ModelConfig(item_embeddings=False).text == "hashed"
 
 
 def test_what_text_may_be_is_named() -> None:
@@ -55,8 +55,8 @@ def test_what_text_may_be_is_named() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("rate", 0.0),
-        ("clip", -1.0),
+        ("lr", 0.0),
+        ("max_grad_norm", -1.0),
         ("events_per_step", 0),
         ("replay_windows", -1),
         ("dropout", 1.0),

@@ -32,13 +32,13 @@ def report() -> tuple[CostReport, int]:
 
 def test_users_have_full_rings_of_what_was_counted(stand: Stand) -> None:
     config = stand.engine.config
-    assert (stand.rows["steps"] == config.ring).all()
+    assert (stand.rows["steps"] == config.history_length).all()
     assert (stand.rows["ring_item"] > 0).all()
     assert stand.rows["h"].any(1).all()
     had = np.unpackbits(stand.rows["seen"], axis=1, bitorder="little")
     assert had[0, np.unique(stand.rows["ring_item"][0])].all()
     counts = stand.engine.experts()["popularity.counts"]
-    assert counts[-1].sum() == pytest.approx(WORKLOAD.users * config.ring)
+    assert counts[-1].sum() == pytest.approx(WORKLOAD.users * config.history_length)
 
 
 def test_each_event_of_a_batch_is_of_another_user_and_the_same_seed_gives_the_same(stand: Stand) -> None:

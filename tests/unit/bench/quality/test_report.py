@@ -61,8 +61,8 @@ def test_other_protocols_and_efforts_have_names_of_their_own() -> None:
     assert other.stem == "small-split"
     assert other.difference_table() is None
     assert Effort().name("worker") == "worker"
-    effort = Effort(batch_events=32, seed=1, trained=True, overrides=("model.ring=9",))
-    assert effort.name("network") == "network, trained, batches of 32, seed 1, model.ring=9"
+    effort = Effort(batch_events=32, seed=1, trained=True, overrides=("model.history_length=9",))
+    assert effort.name("network") == "network, trained, batches of 32, seed 1, model.history_length=9"
 
 
 def test_tables_fit_a_narrow_screen(report: LogReport) -> None:

@@ -11,10 +11,12 @@ from models.data.events import TYPE_WEIGHT
 from tests.unit.bench.small_logs import random_log
 
 LOG = random_log(events=4000)
-MODEL = ModelConfig(width=16, hidden=16, ring=10, repeats="allow", experts=False, device="cpu")
+MODEL = ModelConfig(
+    embedding_dim=16, hidden_size=16, history_length=10, allow_repeats=True, experts=False, device="cpu"
+)
 
 
-TRAINING = TrainingConfig(epochs=6, step_events=200, window=20, rate=0.01)
+TRAINING = TrainingConfig(epochs=6, batch_events=200, window=20, lr=0.01)
 
 
 def recall(training: TrainingConfig | None) -> float:

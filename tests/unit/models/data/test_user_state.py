@@ -13,13 +13,13 @@ def batch_of(user: list[int], time_s: list[float], item: list[int] | None = None
 
 def test_seen_items_are_kept_only_where_they_are_filtered(config: ModelConfig) -> None:
     assert "seen" in [name for name, _, _ in user_state_fields(config)]
-    assert "seen" not in [name for name, _, _ in user_state_fields(ModelConfig(repeats="allow"))]
+    assert "seen" not in [name for name, _, _ in user_state_fields(ModelConfig(allow_repeats=True))]
 
 
 def test_row_stays_about_a_kilobyte() -> None:
-    assert new_user_states(ModelConfig(repeats="allow", text="none"), 1).itemsize == 874
-    assert new_user_states(ModelConfig(repeats="allow"), 1).itemsize == 874 + 400
-    assert new_user_states(ModelConfig(repeats="filter"), 1).itemsize == 874 + 400 + 512
+    assert new_user_states(ModelConfig(allow_repeats=True, text="none"), 1).itemsize == 874
+    assert new_user_states(ModelConfig(allow_repeats=True), 1).itemsize == 874 + 400
+    assert new_user_states(ModelConfig(allow_repeats=False), 1).itemsize == 874 + 400 + 512
 
 
 @pytest.mark.parametrize(

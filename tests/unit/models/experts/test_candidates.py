@@ -15,7 +15,7 @@ def test_blocks_do_not_change_the_result(
     config: ModelConfig, items: ItemVocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = InterestNetwork(config).requires_grad_(False)
-    interest = torch.randn(17, config.width, generator=torch.Generator().manual_seed(0))
+    interest = torch.randn(17, config.embedding_dim, generator=torch.Generator().manual_seed(0))
     seen = np.random.default_rng(0).integers(0, 256, (17, 8), dtype=np.uint8)
     candidates = Candidates(items, _CPU)
     candidates.refresh()
@@ -45,7 +45,7 @@ def test_bitmap_smaller_than_the_vocabulary_repeats(config: ModelConfig, items: 
     candidates = Candidates(items, _CPU)
     candidates.refresh()
     seen = np.array([[0b00100001]], dtype=np.uint8)  # 8 bits, 30 items: 0 and 5 stand for 8, 16, 24 and 13, 21, 29, too
-    interest = torch.zeros(1, config.width)
+    interest = torch.zeros(1, config.embedding_dim)
     _, scores, closed = next(candidates.scores(network, network.item, interest, seen, candidates.known))
     assert torch.nonzero(closed[0]).ravel().tolist() == [0, 5, 8, 13, 16, 21, 24, 29]
     assert torch.nonzero(scores[0].softmax(0) == 0).ravel().tolist() == [0, 5, 8, 13, 16, 21, 24, 29]
@@ -57,7 +57,7 @@ def test_only_known_items_are_scored(config: ModelConfig, items: ItemVocabulary)
     items.forget("i8")
     candidates.refresh()
     network = InterestNetwork(config).requires_grad_(False)
-    _, scores, closed = next(candidates.scores(network, network.item, torch.zeros(2, config.width), None, 12))
+    _, scores, closed = next(candidates.scores(network, network.item, torch.zeros(2, config.embedding_dim), None, 12))
     assert scores.shape == (2, 13)
     assert torch.nonzero(closed[0]).ravel().tolist() == [0, 9]
     assert torch.nonzero(scores[1].softmax(0) == 0).ravel().tolist() == [0, 9]

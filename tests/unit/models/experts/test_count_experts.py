@@ -23,7 +23,7 @@ def observed(config: ModelConfig, *items: int) -> CountExperts:
 
 def test_recency_speaks_only_where_items_come_back(config: ModelConfig) -> None:
     assert "recency" not in CountExperts(config).names
-    experts = observed(replace(config, repeats="allow"), 1, 2)
+    experts = observed(replace(config, allow_repeats=True), 1, 2)
     assert experts.names[-1] == "recency"
     following = experts.follow(np.array([[2, 1, 2]]), torch.ones(1, 4))
     np.testing.assert_allclose(following.each[-1, 0], [0, 0.7, 1.49, 0])
@@ -34,7 +34,7 @@ def test_recency_speaks_only_where_items_come_back(config: ModelConfig) -> None:
 def test_what_follows_is_the_same_for_the_successors_alone(
     config: ModelConfig, monkeypatch: pytest.MonkeyPatch, repeats: Literal["allow", "filter"], rows: int
 ) -> None:
-    experts = observed(replace(config, repeats=repeats), 1, 7, 2, 9, 1, 2, 2, 4)
+    experts = observed(replace(config, allow_repeats=repeats == "allow"), 1, 7, 2, 9, 1, 2, 2, 4)
     experts.grow(3000)
     recent = np.array([[1, 9, 2, 7, 2], [7, 0, 0, 0, 0], [2900, 1, 1, 0, 0]])
     open_ = torch.ones(3, rows)
@@ -110,7 +110,9 @@ def test_copies_taken_by_another_thread_are_whole(config: ModelConfig) -> None:
     assert all(counted == 2 * pairs for counted, pairs in taken)
 
 
-@pytest.mark.parametrize(("changed", "said"), [({"successors": 32}, "successors"), ({"repeats": "allow"}, "experts")])
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"max_successors": 32}, "successors"), ({"allow_repeats": True}, "experts")]
+)
 def test_counts_of_another_kind_are_refused(config: ModelConfig, changed: dict[str, Any], said: str) -> None:
     state = observed(config, 1, 2, 3).state()
     with pytest.raises(WeightsError, match=said):

@@ -40,7 +40,7 @@ def probabilities(engine: Engine, batch: EventBatch, memory: NDArray[np.void]) -
 def test_mixture_is_that_of_the_definition(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
 ) -> None:
-    config = replace(config, repeats=repeats)
+    config = replace(config, allow_repeats=repeats == "allow")
     engine = Engine(config, items, top_items=30)
     engine.update(noisy(config))
     memory = new_user_states(config, 6)

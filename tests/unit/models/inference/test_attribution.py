@@ -51,8 +51,8 @@ def test_shares_sum_to_one_less_what_popularity_gives(
 ) -> None:
     repeating: tuple[Repeats, ...] = ("allow", "filter")
     for repeats in repeating:
-        alone = Engine(replace(config, repeats=repeats, experts=False), items, top_because=5)
-        mixed = Engine(replace(config, repeats=repeats), items, top_because=5)
+        alone = Engine(replace(config, allow_repeats=repeats == "allow", experts=False), items, top_because=5)
+        mixed = Engine(replace(config, allow_repeats=repeats == "allow"), items, top_because=5)
         for engine in (alone, mixed):
             batch = make_batch(90, 9)
             batch.item[batch.item == 0] = 1
@@ -70,7 +70,7 @@ def test_without_its_heaviest_reason_a_prediction_is_less_probable(
 ) -> None:
     """On a real log, most often; half of the time would be chance."""
     users, names, times_ms = (column[:events] for column in request.getfixturevalue(name))
-    config, items = ModelConfig(repeats=repeats, device="cpu"), ItemVocabulary(10_000)
+    config, items = ModelConfig(allow_repeats=repeats == "allow", device="cpu"), ItemVocabulary(10_000)
     engine, learner = Engine(config, items, top_because=1), OnlineLearner(config, LearnerConfig(), items)
     memory, rating = new_user_states(config, int(users.max()) + 1), type_index("rating")
     for low in range(0, events, _BATCH):
@@ -87,7 +87,7 @@ def test_without_its_heaviest_reason_a_prediction_is_less_probable(
     lives = []
     for row in memory[memory["steps"] >= 5]:
         steps = int(row["steps"])
-        slots = np.arange(max(0, steps - config.ring), steps) % config.ring
+        slots = np.arange(max(0, steps - config.history_length), steps) % config.history_length
         life = [int(item) for item in row["ring_item"][slots]]
         if len(set(life)) > 1:
             lives.append(life)

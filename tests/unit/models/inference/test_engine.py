@@ -127,7 +127,7 @@ def test_user_who_had_everything_is_predicted_nothing(config: ModelConfig) -> No
 
 
 def test_had_items_come_back_where_repeats_are_allowed(items: ItemVocabulary) -> None:
-    engine = Engine(ModelConfig(width=8, hidden=12, ring=5, device="cpu"), items, top_items=30)
+    engine = Engine(ModelConfig(embedding_dim=8, hidden_size=12, history_length=5, device="cpu"), items, top_items=30)
     predictions = engine.step(events([0], [4]), new_user_states(engine.config, 1)).predictions
     assert 4 in predictions.item[0]
 

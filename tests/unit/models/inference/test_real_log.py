@@ -21,7 +21,7 @@ _BATCH = 128
 @pytest.mark.parametrize(("experts", "times"), [(False, 1.4), (True, 2.0)])
 def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: bool, times: float) -> None:
     users, item_ids, times_ms = ml_100k[0][:_EVENTS], ml_100k[1][:_EVENTS], ml_100k[2][:_EVENTS]
-    config, items = ModelConfig(repeats="filter", experts=experts, device="cpu"), ItemVocabulary(10_000)
+    config, items = ModelConfig(allow_repeats=False, experts=experts, device="cpu"), ItemVocabulary(10_000)
     engine, learner, popularity = (
         Engine(config, items),
         OnlineLearner(config, LearnerConfig(), items),
@@ -60,7 +60,7 @@ def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: b
 def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log) -> None:
     """The network alone: counts do not depend on the rows, so they could only hide a loss."""
     users, item_ids, times_ms = ml_100k
-    config, items = ModelConfig(repeats="filter", experts=False, device="cpu"), ItemVocabulary(10_000)
+    config, items = ModelConfig(allow_repeats=False, experts=False, device="cpu"), ItemVocabulary(10_000)
     engine, learner = Engine(config, items), OnlineLearner(config, LearnerConfig(), items)
     half = new_user_states(config, int(users.max()) + 1)
     fields = [(name, "<f4" if name in ("h", "c") else kind, shape) for name, kind, shape in user_state_fields(config)]
@@ -82,7 +82,7 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
         order, row, batch = batch_of(users, item, times_ms, low)
         rows["rebuilt"][row] = engine.rebuild(rows["rebuilt"][row])
-        longer += int((half["steps"][row[batch.user]] > config.ring).sum())
+        longer += int((half["steps"][row[batch.user]] > config.history_length).sum())
         for name, memory in rows.items():
             ranks[name][order - _LEARNT] = engine.score(batch, memory[row], known).rank
             memory[row] = engine.step(batch, memory[row]).memory

@@ -79,7 +79,7 @@ def test_a_sample_is_what_score_says_before_the_batch(
     repeats: Literal["allow", "filter"],
     experts: bool,
 ) -> None:
-    config = replace(config, repeats=repeats, experts=experts, seen_bits=64)
+    config = replace(config, allow_repeats=repeats == "allow", experts=experts, seen_bits=64)
     engine, memory = settled(config, items, make_batch)
     batch = make_batch(80, 9, seed=5)
     before = engine.score(batch, memory, known=24)
@@ -96,7 +96,7 @@ def test_a_sample_is_what_score_says_before_the_batch(
 def test_popularity_is_that_of_the_definition_on_the_same_events(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
 ) -> None:
-    config = replace(config, repeats=repeats)
+    config = replace(config, allow_repeats=repeats == "allow")
     engine, memory = settled(config, items, make_batch)
     popularity = DecayedPopularity()
     had: dict[int, set[int]] = {user: set() for user in range(9)}

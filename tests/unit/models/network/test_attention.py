@@ -9,7 +9,7 @@ _RING, _WIDTH, _HIDDEN = 4, 3, 5
 
 def _attention() -> Attention:
     torch.manual_seed(1)
-    attention = Attention(ModelConfig(width=_WIDTH, hidden=_HIDDEN, ring=_RING))
+    attention = Attention(ModelConfig(embedding_dim=_WIDTH, hidden_size=_HIDDEN, history_length=_RING))
     with torch.no_grad():
         attention.lag.copy_(_random(_RING, seed=5))
     return attention

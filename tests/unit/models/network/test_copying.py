@@ -15,7 +15,7 @@ from tests.unit.models.sequences import tensors_of
 
 
 def test_shares_are_those_of_the_formula_and_sum_to_the_gate() -> None:
-    config = ModelConfig(width=8, hidden=12, ring=5)
+    config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=5)
     copying, random = Copying(config), torch.Generator().manual_seed(0)
     h, window = torch.randn(3, 12, generator=random), torch.randn(3, 5, 8, generator=random)
     fused = torch.randn(3, 28, generator=random)
@@ -30,7 +30,7 @@ def test_shares_are_those_of_the_formula_and_sum_to_the_gate() -> None:
 
 def test_windows_at_once_give_what_steps_give(items: ItemVocabulary) -> None:
     """The copy path as training runs it, against the one from the stored state and the ring."""
-    config = ModelConfig(width=8, hidden=12, ring=5, experts=False, device="cpu")
+    config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=5, experts=False, device="cpu")
     network, engine = InterestNetwork(config), Engine(config, items, top_items=30)
     generator = torch.Generator().manual_seed(1)
     snapshot = network.snapshot(1)
@@ -58,7 +58,7 @@ def test_windows_at_once_give_what_steps_give(items: ItemVocabulary) -> None:
 
 
 def test_forgotten_items_are_not_repeated(items: ItemVocabulary) -> None:
-    config = ModelConfig(width=8, hidden=12, ring=5, device="cpu")
+    config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=5, device="cpu")
     engine = Engine(config, items, top_items=30)
     items.forget("i3")
     batch = EventBatch(np.zeros(3, np.int64), np.array([4, 4, 4]), np.ones(3, np.int64), np.arange(3) * 1000)
@@ -68,8 +68,8 @@ def test_forgotten_items_are_not_repeated(items: ItemVocabulary) -> None:
 
 
 def test_only_a_network_of_repeats_has_the_path() -> None:
-    with_path = InterestNetwork(ModelConfig(width=8, hidden=12, ring=5))
-    without = InterestNetwork(replace(with_path.config, repeats="filter"))
+    with_path = InterestNetwork(ModelConfig(embedding_dim=8, hidden_size=12, history_length=5))
+    without = InterestNetwork(replace(with_path.config, allow_repeats=False))
     assert without.copying is None
     for name, tensor in without.snapshot(0).tensors.items():
         assert torch.equal(tensor, with_path.snapshot(0).tensors[name])

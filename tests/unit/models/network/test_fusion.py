@@ -8,7 +8,7 @@ from models.config import ModelConfig
 from models.network.fusion import GateFusion, LinearFusion, fused_width, fusion
 from models.text.simhash import BITS
 
-_GATED = ModelConfig(width=6, hidden=6, attention=False, fusion="gate")
+_GATED = ModelConfig(embedding_dim=6, hidden_size=6, attention=False, fusion="gate")
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
@@ -30,7 +30,7 @@ def test_the_configured_one_is_made() -> None:
 
 
 def test_linear_fusion_maps_state_attention_and_last_event() -> None:
-    config = ModelConfig(width=4, hidden=6)
+    config = ModelConfig(embedding_dim=4, hidden_size=6)
     linear = LinearFusion(config)
     h, v, x = _random(2, 6), _random(2, 4, seed=1), _random(2, 4, seed=2)
     weight = linear.mix.weight
@@ -60,5 +60,5 @@ def test_text_turns_the_gate_and_no_text_is_zero(scaled: bool) -> None:
 
 
 def test_gate_is_refused_where_it_does_not_fit() -> None:
-    with pytest.raises(ValueError, match=r"fusion = gate needs model\.width = model\.hidden"):
+    with pytest.raises(ValueError, match=r"fusion = gate needs model\.embedding_dim = model\.hidden_size"):
         ModelConfig(fusion="gate")

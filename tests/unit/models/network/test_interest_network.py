@@ -17,7 +17,7 @@ def test_new_rows_depend_on_seed_and_index_alone(config: ModelConfig) -> None:
     assert at_once.rows == grown.rows == 8192
     assert torch.equal(at_once.item, grown.item)
     assert not torch.equal(at_once.item[:1024], at_once.item[1024:2048])
-    other = InterestNetwork(ModelConfig(width=8, hidden=12, ring=5, seed=4))
+    other = InterestNetwork(ModelConfig(embedding_dim=8, hidden_size=12, history_length=5, seed=4))
     assert not torch.equal(at_once.item[:1024], other.item)
 
 
@@ -49,7 +49,9 @@ def test_weights_of_any_number_of_rows_load(config: ModelConfig) -> None:
 
 
 def test_weights_of_another_shape_are_refused(config: ModelConfig) -> None:
-    other = InterestNetwork(ModelConfig(width=16, hidden=12, ring=5, repeats="filter")).snapshot(1)
+    other = InterestNetwork(
+        ModelConfig(embedding_dim=16, hidden_size=12, history_length=5, allow_repeats=False)
+    ).snapshot(1)
     with pytest.raises(WeightsError, match="other settings of the model"):
         InterestNetwork(config).load(other)
     lacking = Weights(1, {"item": other.tensors["item"]})

@@ -12,7 +12,7 @@ _RING, _WIDTH, _HIDDEN = 4, 3, 5
 
 def _branch() -> LongTerm:
     torch.manual_seed(1)
-    return LongTerm(ModelConfig(width=_WIDTH, hidden=_HIDDEN, ring=_RING))
+    return LongTerm(ModelConfig(embedding_dim=_WIDTH, hidden_size=_HIDDEN, history_length=_RING))
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:

@@ -46,10 +46,10 @@ def whole(
     for at in range(len(batch)):
         had = torch.from_numpy(batch.item[: at + 1])
         closed = known == 0
-        if config.repeats == "filter":
+        if not config.allow_repeats:
             closed = closed | torch.isin(known, had)
         p[at] = score[at].masked_fill(closed, -torch.inf).softmax(0)
-        if run.copy_score is not None and run.gate is not None and bool((had[-config.ring :] > 0).any()):
+        if run.copy_score is not None and run.gate is not None and bool((had[-config.history_length :] > 0).any()):
             gate = run.gate[0, at + 1].sigmoid()
             again = run.copy_score[0, at + 1, : at + 1].masked_fill(had == 0, -torch.inf).softmax(0)
             p[at] = ((1 - gate) * p[at]).index_add(0, had, gate * again)
@@ -100,7 +100,14 @@ def test_saved_weights_say_the_same_once_loaded(recipe: str, tmp_path: Path) -> 
         said.append(predictions(engine))
     np.testing.assert_array_equal(said[0].item, said[1].item)
     np.testing.assert_array_equal(said[0].item_p, said[1].item_p)
-    other = replace(ModelConfig(), width=config.width, hidden=12, ring=5, repeats="filter", seen_bits=64)
+    other = replace(
+        ModelConfig(),
+        embedding_dim=config.embedding_dim,
+        hidden_size=12,
+        history_length=5,
+        allow_repeats=False,
+        seen_bits=64,
+    )
     with pytest.raises(CheckpointError, match="another network"):
         load(tmp_path, other, items)
 
@@ -117,7 +124,7 @@ def test_vectors_are_told_where_short_and_long_term_are_kept_apart(recipe: str) 
     parts = predictions(engine).parts
     assert (parts is not None) == (recipe == "long-short")
     if parts is not None:
-        assert parts.short_term.shape == parts.long_term.shape == (6, config.width)
+        assert parts.short_term.shape == parts.long_term.shape == (6, config.embedding_dim)
         assert np.isfinite(parts.short_term).all()
         # The last event of the first user's three is about no other set of events than itself and those before.
         assert len(np.unique(parts.long_term.round(6), axis=0)) == 6

@@ -64,7 +64,7 @@ def states(memory: NDArray[np.void]) -> NDArray[np.float32]:
 def test_what_the_ring_holds_whole_is_rebuilt_as_it_was(
     config: ModelConfig, counts: list[int], seed: int, layers: int
 ) -> None:
-    engine = engine_of(replace(config, layers=layers))
+    engine = engine_of(replace(config, num_layers=layers))
     batch = life_of(counts, seed)
     memory = engine.step(batch, new_user_states(engine.config, _USERS)).memory
     found = engine.rebuild(memory)
@@ -79,7 +79,7 @@ def test_what_the_ring_holds_whole_is_rebuilt_as_it_was(
 def test_of_longer_lives_the_last_events_are_rebuilt_from_nothing(config: ModelConfig, seed: int) -> None:
     engine = engine_of(config)
     before = engine.step(life_of([3, 7, 12, 1], seed), new_user_states(config, _USERS)).memory
-    last = life_of([config.ring] * _USERS, seed + 1, after_ms=10**9)
+    last = life_of([config.history_length] * _USERS, seed + 1, after_ms=10**9)
     whole = engine.step(last, before).memory
     before["h"], before["c"] = 0, 0
     expected = engine.step(last, before).memory

@@ -11,7 +11,7 @@ from models.text.ngrams import HashedNgrams
 def test_hashed_is_one_encoder_for_all_who_ask(config: ModelConfig) -> None:
     found = encoder(replace(config, text="hashed"))
     assert isinstance(found, HashedNgrams)
-    assert encoder(replace(config, text="hashed", width=16)) is found
+    assert encoder(replace(config, text="hashed", embedding_dim=16)) is found
 
 
 def test_none_is_none(config: ModelConfig) -> None:

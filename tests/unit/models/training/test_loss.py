@@ -77,7 +77,11 @@ def expected_loss(network: InterestNetwork, given: TrainingWindows, mask: list[i
 def test_loss_and_gradients_are_those_of_the_definition(
     objective: Objective, repeats: Literal["allow", "filter"], inactive: list[int]
 ) -> None:
-    config = replace(ModelConfig(width=8, hidden=12, ring=5), repeats=repeats, objective=objective)
+    config = replace(
+        ModelConfig(embedding_dim=8, hidden_size=12, history_length=5),
+        allow_repeats=repeats == "allow",
+        objective=objective,
+    )
     network = InterestNetwork(config)
     with torch.no_grad():  # degrees and biases that differ, as in a network that has learnt
         network.item.mul_(5)
@@ -118,7 +122,7 @@ def test_sampled_loss_is_the_full_one_on_average(config: ModelConfig, objective:
     random = np.random.default_rng(0)
     q = random.random(_KNOWN) + 0.05
     q /= q.sum()
-    losses, rows = [], np.zeros((_KNOWN + 1, config.width))
+    losses, rows = [], np.zeros((_KNOWN + 1, config.embedding_dim))
     for _ in range(300):
         drawn = random.choice(_KNOWN, 2000, p=q)
         sample = SampledCandidates.sampled(drawn + 1, q[drawn], windows().item.ravel(), active(9))

@@ -14,8 +14,8 @@ from models.training.sequences import UserSequences
 from tests.unit.models.stories import circle_log, vocabulary
 
 ITEMS = 30
-MODEL = ModelConfig(width=16, hidden=16, ring=10, repeats="allow", device="cpu")
-TRAINING = TrainingConfig(epochs=4, step_events=200, window=20, rate=0.01)
+MODEL = ModelConfig(embedding_dim=16, hidden_size=16, history_length=10, allow_repeats=True, device="cpu")
+TRAINING = TrainingConfig(epochs=4, batch_events=200, window=20, lr=0.01)
 LOG = circle_log(items=ITEMS)
 
 
@@ -57,7 +57,7 @@ def test_it_stops_at_the_best_pass() -> None:
     """A few events learnt by heart: those held out, of other habits, soon become less probable."""
     log = circle_log(events=400, users=20, items=ITEMS)
     trainer = trainer_on(
-        log, replace(TRAINING, epochs=60, decays=0, dropout=0.0, input_dropout=0.0, held_out_share=0.3, rate=0.02)
+        log, replace(TRAINING, epochs=60, lr_reductions=0, dropout=0.0, input_dropout=0.0, held_out_share=0.3, lr=0.02)
     )
     found = passes(trainer)
     losses = [epoch.held_out_loss for epoch in found]
@@ -69,7 +69,9 @@ def test_it_stops_at_the_best_pass() -> None:
 
 def test_the_rate_becomes_smaller_before_it_stops() -> None:
     log = circle_log(events=400, users=20, items=ITEMS)
-    found = passes(trainer_on(log, replace(TRAINING, epochs=60, decays=2, dropout=0.0, held_out_share=0.3, rate=0.02)))
+    found = passes(
+        trainer_on(log, replace(TRAINING, epochs=60, lr_reductions=2, dropout=0.0, held_out_share=0.3, lr=0.02))
+    )
     rates = [epoch.rate for epoch in found]
     assert sorted(set(rates), reverse=True) == pytest.approx([0.02, 0.006, 0.0018])
     for before, after in itertools.pairwise(found):
@@ -115,7 +117,7 @@ def test_a_step_in_parts_is_the_step_as_a_whole() -> None:
 
 
 def test_accumulated_steps_learn_as_well() -> None:
-    once, parts = (trainer_on(training=replace(TRAINING, accumulate=each)) for each in (1, 4))
+    once, parts = (trainer_on(training=replace(TRAINING, gradient_accumulation_steps=each)) for each in (1, 4))
     losses = [passes(each)[-1].held_out_loss for each in (once, parts)]
     assert losses[1] == pytest.approx(losses[0], abs=0.2)
     assert parts.progress.steps <= once.progress.steps * 1.3
@@ -134,7 +136,7 @@ def test_a_log_without_items_is_an_error() -> None:
 
 
 def test_a_rate_that_leads_nowhere_is_an_error() -> None:
-    trainer = trainer_on(training=replace(TRAINING, rate=1e38))
+    trainer = trainer_on(training=replace(TRAINING, lr=1e38))
     with pytest.raises(TrainingError, match=r"smaller training\.rate"):
         passes(trainer)
 

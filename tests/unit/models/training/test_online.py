@@ -36,7 +36,7 @@ def taught(learner: OnlineLearner, engine: Engine, rounds: int) -> None:
 
 @pytest.fixture
 def config() -> ModelConfig:
-    return ModelConfig(width=16, hidden=16, ring=8, experts=False, seed=3, device="cpu")
+    return ModelConfig(embedding_dim=16, hidden_size=16, history_length=8, experts=False, seed=3, device="cpu")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_what_predicts_is_a_mean_but_for_the_rows_of_items(
 
 @pytest.mark.parametrize("full_softmax_items", [20_000, 10])
 def test_what_always_follows_is_learnt(config: ModelConfig, items: ItemVocabulary, full_softmax_items: int) -> None:
-    learning = LearnerConfig(rate=5e-3, full_softmax_items=full_softmax_items, sampled_items=16, dropout=0.1)
+    learning = LearnerConfig(lr=5e-3, full_softmax_items=full_softmax_items, sampled_items=16, dropout=0.1)
     learner, engine = OnlineLearner(config, learning, items), Engine(config, items)
     taught(learner, engine, 120)
     batch = sequence(10, 5, 20)

@@ -10,11 +10,11 @@ from tests.unit.models.stories import circle_log, vocabulary
 
 ITEMS = 30
 LOG = circle_log(items=ITEMS)
-MODEL = ModelConfig(width=16, hidden=16, ring=10, device="cpu")
+MODEL = ModelConfig(embedding_dim=16, hidden_size=16, history_length=10, device="cpu")
 
 
 def rehearsal(repeats: str = "allow") -> PrequentialReplay:
-    model = replace(MODEL, repeats="filter" if repeats == "filter" else "allow")
+    model = replace(MODEL, allow_repeats=repeats == "allow")
     return PrequentialReplay(model, LearnerConfig(events_per_step=64), vocabulary(ITEMS, model), users=40, top_items=5)
 
 

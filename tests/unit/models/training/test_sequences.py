@@ -7,7 +7,7 @@ from models.config import ModelConfig
 from models.data.events import EventBatch
 from models.training.sequences import SequenceSlices, UserSequences
 
-CONFIG = ModelConfig(width=8, hidden=12, ring=5, device="cpu")
+CONFIG = ModelConfig(embedding_dim=8, hidden_size=12, history_length=5, device="cpu")
 
 
 def lives_of(counts: list[int], trained: list[int]) -> UserSequences:
@@ -44,7 +44,7 @@ def test_each_event_is_the_news_of_one_stretch(users: list[tuple[int, float]], l
     assert news(lives, cut) == learnt
     assert (cut.length <= longest).all()
     assert (cut.length > 0).all()
-    rest = lives.rest(CONFIG.ring)
+    rest = lives.rest(CONFIG.history_length)
     assert news(lives, rest) == sorted(set(range(1, sum(counts) + 1)) - set(learnt))
     for stretches in (cut, rest):
         windows = lives.windows(stretches)

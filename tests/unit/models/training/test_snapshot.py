@@ -7,7 +7,7 @@ from models.errors import TrainingError
 from models.training.snapshot import resume, save
 from tests.unit.models.training.test_offline import passes, trainer_on
 
-ABOUT = {"events": "3000", "model.width": "16"}
+ABOUT = {"events": "3000", "model.embedding_dim": "16"}
 
 
 def test_a_training_comes_back_from_its_file(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_another_log_or_other_settings_are_refused_by_what_differs(tmp_path: Pat
     trainer = trainer_on()
     save(file, trainer, ABOUT)
     with pytest.raises(TrainingError, match=r"model\.width was 16, is 32"):
-        resume(file, trainer, ABOUT | {"model.width": "32"})
+        resume(file, trainer, ABOUT | {"model.embedding_dim": "32"})
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:

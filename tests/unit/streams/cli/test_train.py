@@ -14,7 +14,13 @@ from streams.cli.train import TrainingLog, read_log, train
 from streams.files.synthetic import synthesize
 from streams.settings.settings import Settings, load_settings
 
-OVERRIDES = ["model.width=16", "model.hidden=16", "model.ring=10", "model.device=cpu", "training.epochs=3"]
+OVERRIDES = [
+    "model.embedding_dim=16",
+    "model.hidden_size=16",
+    "model.history_length=10",
+    "model.device=cpu",
+    "training.epochs=3",
+]
 
 
 @pytest.fixture
@@ -148,7 +154,7 @@ def test_filtered_repeats_are_proposed_where_nobody_comes_back(tmp_path: Path, s
     file.write_text("user,item,time\n" + "\n".join(rows))
     screen = console()
     train(settings, screen, log_of(file), tmp_path / "trained")
-    assert "model.repeats=filter would fit" in screen.export_text()
+    assert "model.allow_repeats=false would fit" in screen.export_text()
 
 
 def test_a_checkpoint_of_other_settings_is_refused_by_a_worker(
@@ -156,6 +162,6 @@ def test_a_checkpoint_of_other_settings_is_refused_by_a_worker(
 ) -> None:
     log = log_of(log_file)
     train(settings, console(), log, tmp_path / "trained")
-    other = load_settings(overrides=[*OVERRIDES, "model.hidden=24"])
-    with pytest.raises(CheckpointError, match="hidden 16 there, 24 here"):
+    other = load_settings(overrides=[*OVERRIDES, "model.hidden_size=24"])
+    with pytest.raises(CheckpointError, match="hidden_size 16 there, 24 here"):
         checkpoint.load(tmp_path / "trained", other.model, log.vocabulary(other))

@@ -11,7 +11,7 @@ from streams.local_kafka.cluster import LocalKafka, start_background, status, st
 from streams.local_kafka.jars import java
 
 ROOT = Path(__file__).parents[4]
-SERVER_PROPERTIES = ROOT / "streams" / "server.properties"
+SERVER_PROPERTIES = ROOT / "streams/local_kafka/server.properties"
 
 
 def test_ports_are_free_distinct_and_not_ephemeral() -> None:

@@ -31,5 +31,5 @@ def test_networks_of_recipes_speak_alone_and_differ() -> None:
     models: list[ModelConfig] = [recipe_settings(name).model for name in RECIPES]
     assert [name for name, model in zip(RECIPES, models, strict=True) if model.experts] == ["default"]
     assert len(set(models)) == len(RECIPES)
-    assert recipe_settings("horizon").model.layers == 2
+    assert recipe_settings("horizon").model.num_layers == 2
     assert [name for name, model in zip(RECIPES, models, strict=True) if model.long_term] == ["long-short"]

@@ -52,14 +52,14 @@ def test_a_later_source_wins_and_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_every_other_source_wins_over_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("interest.toml").write_text("[model]\nlayers = 3\n")
+    Path("interest.toml").write_text("[model]\nnum_layers = 3\n")
     monkeypatch.setenv("INTEREST_MODEL__EXPERTS", "true")
-    settings = load_settings(None, ["model.hidden=96"], "horizon")
+    settings = load_settings(None, ["model.hidden_size=96"], "horizon")
     model = settings.model
-    assert (model.layers, model.experts, model.hidden, model.attention) == (3, True, 96, False)
-    assert source_of(settings, "model.layers") == "interest.toml"
+    assert (model.num_layers, model.experts, model.hidden_size, model.attention) == (3, True, 96, False)
+    assert source_of(settings, "model.num_layers") == "interest.toml"
     assert source_of(settings, "model.attention") == "recipe horizon"
-    assert recipe_settings("horizon").model.layers == 2
+    assert recipe_settings("horizon").model.num_layers == 2
 
 
 def test_a_wrong_recipe_names_all_of_them() -> None:
@@ -70,13 +70,16 @@ def test_a_wrong_recipe_names_all_of_them() -> None:
 
 
 def test_what_is_good_only_beside_another_value_is_judged_beside_it() -> None:
-    assert load_settings(None, ["model.fusion=gate", "model.width=32", "model.hidden=32"]).model.hidden == 32
-    assert load_settings(None, ["model.width=32", "model.hidden=32"], "fusion").model.fusion == "gate"
-    (fault,) = faults(None, "model.width=32", recipe="fusion")
-    assert fault.startswith("recipe fusion: model.fusion = 'gate': model.fusion = gate needs model.width")
-    assert [fault.partition(":")[0] for fault in faults(None, "model.width=0", recipe="fusion")] == [
+    assert (
+        load_settings(None, ["model.fusion=gate", "model.embedding_dim=32", "model.hidden_size=32"]).model.hidden_size
+        == 32
+    )
+    assert load_settings(None, ["model.embedding_dim=32", "model.hidden_size=32"], "fusion").model.fusion == "gate"
+    (fault,) = faults(None, "model.embedding_dim=32", recipe="fusion")
+    assert fault.startswith("recipe fusion: model.fusion = 'gate': model.fusion = gate needs model.embedding_dim")
+    assert [fault.partition(":")[0] for fault in faults(None, "model.embedding_dim=0", recipe="fusion")] == [
         "recipe fusion",
-        "--set model.width",
+        "--set model.embedding_dim",
     ]
 
 
@@ -98,9 +101,11 @@ def test_every_setting_says_what_it_is_for() -> None:
 
 
 def test_the_sections_of_the_model_are_validated_too() -> None:
-    settings = load_settings(overrides=["model.width=32", "model.dtype=bfloat16", "learning.rate=0.01"])
-    assert (settings.model.width, settings.model.dtype, settings.learning.rate) == (32, "bfloat16", 0.01)
-    assert faults(None, "model.width=0") == ("--set model.width: model.width = '0': model.width must be at least 1",)
+    settings = load_settings(overrides=["model.embedding_dim=32", "model.dtype=bfloat16", "learning.lr=0.01"])
+    assert (settings.model.embedding_dim, settings.model.dtype, settings.learning.lr) == (32, "bfloat16", 0.01)
+    assert faults(None, "model.embedding_dim=0") == (
+        "--set model.embedding_dim: model.embedding_dim = '0': model.embedding_dim must be at least 1",
+    )
     assert "must be 'float32' or 'bfloat16'" in faults(None, "model.dtype=int8")[0]
 
 

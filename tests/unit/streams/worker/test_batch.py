@@ -161,7 +161,7 @@ def test_a_step_without_values_and_texts_has_no_columns_of_them(owner: Partition
 
 
 def test_text_and_value_of_a_record_reach_row_and_item_once(table: UserTable) -> None:
-    config = ModelConfig(width=8, hidden=12, ring=5, device="cpu")
+    config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=5, device="cpu")
     layout, items = RowLayout(user_state_fields(config)), ItemVocabulary(10, ItemContent(config))
     items.add("i1")
     owner, engine = PartitionState(0, table.open(1), 0), Engine(config, items)

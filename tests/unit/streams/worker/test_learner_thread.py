@@ -17,7 +17,7 @@ from state.rows import RowLayout
 from streams.settings.sections import WorkerSettings
 from streams.worker.learner_thread import LearnerThread
 
-MODEL = ModelConfig(width=8, hidden=8, ring=8)
+MODEL = ModelConfig(embedding_dim=8, hidden_size=8, history_length=8)
 
 
 class Recorder:
