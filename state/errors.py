@@ -13,7 +13,7 @@ from __future__ import annotations
 
 
 class StateError(Exception):
-    """Anything that keeps a user's memory from being read or written."""
+    """Base class of the errors of this package."""
 
 
 class RowFormatError(StateError):
@@ -33,7 +33,7 @@ class StoreError(StateError):
 
 
 class StoreCorruptError(StoreError):
-    """A partition's files are damaged; the changelog holds what is needed to build them anew."""
+    """A partition's files are damaged; its rows can be restored from the changelog."""
 
 
 class StoreClosedError(StoreError):

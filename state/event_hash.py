@@ -1,4 +1,4 @@
-"""The order-sensitive fingerprint of all events that a row has seen: exact where floats are not."""
+"""A hash chain over the ids of a user's applied events: shows any lost, repeated or reordered event exactly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CHAIN_BYTES = 16
 
 
 def advance_chain(chain: bytes, event_ids: Iterable[bytes]) -> bytes:
-    """The chain after these events: each link is the 128-bit BLAKE2b of the previous chain followed by the id.
+    """The hash chain after these events: chain = BLAKE2b-128(chain + event_id), once per id.
 
     Advancing by all ids at once equals advancing id by id. The chain of a new row is 16 zero bytes.
     """

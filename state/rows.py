@@ -1,6 +1,6 @@
-"""Fixed-width rows: many users' memories as one numpy structured array, or as one byte string each.
+"""Fixed-width rows of user state: many users as one numpy structured array, or as one byte string each.
 
-Knows the header that every row carries; the other fields are declared by whoever computes them.
+Defines the header fields that every row begins with; the model declares the others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEADER: tuple[Field, ...] = (
     ("format", "<u2", ()),
     ("count", "<u8", ()),  # events applied
     ("last_offset", "<i8", ()),  # offset of the last applied record in its source partition; -1 before the first
-    ("chain", "|u1", (CHAIN_BYTES,)),
+    ("chain", "|u1", (CHAIN_BYTES,)),  # hash chain over the applied events' ids (event_hash.py)
 )
 
 
@@ -58,15 +58,15 @@ class RowLayout:
         lengths = set(map(len, filled))
         if lengths - {self.size}:
             raise RowFormatError(
-                f"rows of {sorted(lengths - {self.size})} bytes where the model's memory takes {self.size}: "
+                f"rows of {sorted(lengths - {self.size})} bytes where the model's rows take {self.size}: "
                 "they were written with other model settings; start with those settings, or under a new "
-                "kafka.group_id to begin with empty memories"
+                "kafka.group_id to begin with empty rows"
             )
         rows = np.frombuffer(bytearray().join(filled), dtype=self.dtype)  # [U]
         if not (rows["format"] == self.FORMAT).all():
-            found = sorted(set(rows["format"].tolist()) - {self.FORMAT})
+            formats = sorted(set(rows["format"].tolist()) - {self.FORMAT})
             raise RowFormatError(
-                f"rows of format {found}, this program reads format {self.FORMAT}: start the release that wrote them"
+                f"rows of format {formats}, this program reads format {self.FORMAT}: start the release that wrote them"
             )
         return rows
 

@@ -1,6 +1,6 @@
-"""Partition store: the rows of one partition's users in RocksDB, with the changelog position they stand for.
+"""Partition store: the rows of one partition's users in RocksDB, with the changelog position they were read up to.
 
-A cache of the changelog: whatever is lost here is read there again, as long as rows and position agree.
+A cache of the changelog: lost rows are restored from there, as long as the remaining rows and the position agree.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from state.file_sizes import FileSizes, file_sizes, find_shortened, pack_sizes, 
 from state.options import StoreMemory, reader_options, store_options
 
 _PROGRESS_KEY = b"\0progress"
-_PROGRESS = struct.Struct("<qHH")  # position, lengths of changelog id and offset row; then these, then the file marks
+_PROGRESS = struct.Struct("<qHH")  # position, lengths of changelog id and offset row; then these, then the file sizes
 _FIRST_USER_KEY = b"\x01"
 _READ_ATTEMPTS = 50
 _READ_PAUSE_S = 0.02
 
 
 class PartitionStore:
-    """Rows by key, and the changelog position up to which they are folded; both change in one atomic batch.
+    """Rows by key, and the changelog position up to which they are applied; both change in one atomic batch.
 
     A batch that `put_many` returned from survives the death of the process (not of the machine). Calls from several
     threads are safe and leave the interpreter free while RocksDB works.
@@ -40,19 +40,19 @@ class PartitionStore:
         self.changelog_id: bytes | None = None
         self.offset_row: bytes | None = None
         present = file_sizes(folder)
-        _refuse_headless(folder)
+        _require_current_file(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _translated(folder):
+        with _state_errors(folder):
             self._db = Rdict(str(folder), store_options(memory))
         try:
-            self._adopt(present)
+            self._load_progress(present)
         except BaseException:
             self._db.close()
             raise
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key in order, None where there is none."""
-        with _translated(self.folder):
+        with _state_errors(self.folder):
             return cast(list[bytes | None], self._db.get(list(keys)))
 
     def put_many(
@@ -63,9 +63,9 @@ class PartitionStore:
         changelog_id: bytes | None = None,
         offset_row: bytes | None = None,
     ) -> None:
-        """Writes the rows (None deletes) and the position, all or nothing; of a key that repeats the last row stays.
+        """Writes the rows (None deletes) and the position, all or nothing; the last row of a repeated key wins.
 
-        `position` is the next changelog offset to read; `offset_row` is what the caller wants to find beside it, opaque
+        `position` is the next changelog offset to read; `offset_row` is stored beside it, opaque
         here. Without `changelog_id` or `offset_row` the one known stays.
         """
         batch = WriteBatch(raw_mode=True)
@@ -87,17 +87,17 @@ class PartitionStore:
 
         Raises StoreCorruptError or StoreError, after releasing them, if work in the background had failed.
         """
-        with suppress(StoreClosedError), _translated(self.folder):
+        with suppress(StoreClosedError), _state_errors(self.folder):
             self._db.close()
 
-    def _adopt(self, present: FileSizes) -> None:
-        """Takes over position, id and offset row, and marks the files that RocksDB has just begun."""
-        with _translated(self.folder):
+    def _load_progress(self, present: FileSizes) -> None:
+        """Loads position, id and offset row, and stores the sizes of the files that RocksDB has just created."""
+        with _state_errors(self.folder):
             packed: bytes | None = self._db.get(_PROGRESS_KEY)
         if packed is None:
             return
-        position, changelog_id, offset_row, marks = _unpack_progress(packed)
-        if fault := find_shortened(marks, present):
+        position, changelog_id, offset_row, sizes = _unpack_progress(packed)
+        if fault := find_shortened(sizes, present):
             raise StoreCorruptError(_corrupt_message(self.folder, fault))
         self._write(WriteBatch(raw_mode=True), position, changelog_id, offset_row)
 
@@ -105,7 +105,7 @@ class PartitionStore:
         name, row = changelog_id or b"", offset_row or b""
         head = _PROGRESS.pack(position, len(name), len(row))
         batch[_PROGRESS_KEY] = head + name + row + pack_sizes(file_sizes(self.folder))
-        with _translated(self.folder):
+        with _state_errors(self.folder):
             self._db.write(batch)
         self.position, self.changelog_id, self.offset_row = position, changelog_id, offset_row
 
@@ -129,23 +129,23 @@ def _open_reader(folder: Path, log_dir: Path) -> Rdict:
         raise StoreError(f"{folder} holds no store: give the folder of a partition, such as data/partition-0")
     for attempt in range(1, _READ_ATTEMPTS + 1):
         try:
-            with _translated(folder):
+            with _state_errors(folder):
                 return Rdict(str(folder), reader_options(8 << 20, log_dir), access_type=AccessType.read_only(False))
         except StoreError:
             if attempt == _READ_ATTEMPTS:
                 raise
-            time.sleep(_READ_PAUSE_S)  # nothing tells a reader when the owner's compaction is over
+            time.sleep(_READ_PAUSE_S)  # a reader cannot know when the owner's compaction is over
     raise AssertionError("unreachable")
 
 
 def _iterate(db: Rdict, folder: Path) -> Iterator[tuple[bytes, bytes]]:
-    with _translated(folder):
+    with _state_errors(folder):
         cursor = db.iter()
         cursor.seek(_FIRST_USER_KEY)
         while cursor.valid():
             yield cursor.key(), cursor.value()
             cursor.next()
-        cursor.status()  # raises where damage, not the end, has stopped the cursor; items() would not tell
+        cursor.status()  # raises where damage, not the end, has stopped the cursor; items() would not
 
 
 def _unpack_progress(packed: bytes) -> tuple[int, bytes | None, bytes | None, FileSizes]:
@@ -156,8 +156,8 @@ def _unpack_progress(packed: bytes) -> tuple[int, bytes | None, bytes | None, Fi
     return position, name or None, row or None, unpack_sizes(packed[end:])
 
 
-def _refuse_headless(folder: Path) -> None:
-    """Raises StoreCorruptError where rows lie without the file that leads to them: RocksDB would begin anew on top."""
+def _require_current_file(folder: Path) -> None:
+    """Raises StoreCorruptError where there are rows but no file CURRENT: RocksDB would create an empty store there."""
     if not folder.exists() or (folder / "CURRENT").exists():
         return
     if any(path.suffix in (".sst", ".log") for path in folder.iterdir()):
@@ -172,12 +172,12 @@ def _corrupt_message(folder: Path, fault: str) -> str:
 
 
 @contextmanager
-def _translated(folder: Path) -> Iterator[None]:
+def _state_errors(folder: Path) -> Iterator[None]:
     """Turns RocksDB's errors, which are plain exceptions with a text, into those of this package."""
     try:
         yield
     except DbClosedError as error:
-        raise StoreClosedError(f"the store in {folder} is closed: its partition was given away") from error
+        raise StoreClosedError(f"the store in {folder} is closed: its partition was revoked") from error
     except Exception as error:
         if type(error) is not Exception:
             raise

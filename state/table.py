@@ -1,4 +1,4 @@
-"""User table: the partitions that this process holds, in a data folder that no other process may use."""
+"""User table: the partition stores of this process, in a data folder that no other process may use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from state.store import PartitionStore
 
 
 def partition_folder(folder: Path, partition: int) -> Path:
-    """Where a data folder keeps the partition's store."""
+    """The folder of the partition's store in a data folder."""
     return folder / f"partition-{partition}"
 
 
@@ -37,7 +37,7 @@ class UserTable:
         self._stores: dict[int, PartitionStore] = {}
 
     def open(self, partition: int) -> PartitionStore:
-        """The partition's store: as it was left, or empty where there was none or its files were damaged."""
+        """The partition's store: as it was closed, or empty where there was none or its files were damaged."""
         if partition in self._stores:
             raise FolderInUseError(f"partition {partition} is already open in this process: close it first")
         folder = partition_folder(self.folder, partition)
@@ -56,7 +56,7 @@ class UserTable:
             store.close()
 
     def close_partitions(self) -> None:
-        """Closes every store, all of them even where one fails to close; the folder stays ours."""
+        """Closes every store, all of them even where one fails to close; the folder stays locked."""
         with ExitStack() as stack:
             for partition in list(self._stores):
                 stack.callback(self.close_partition, partition)
@@ -71,7 +71,7 @@ class UserTable:
         return self.open(partition)
 
     def close(self) -> None:
-        """Closes every store and gives the folder free; closing twice is allowed."""
+        """Closes every store and releases the folder; closing twice is allowed."""
         with ExitStack() as stack:  # a store that fails to close keeps neither the others nor the lock
             if self._lock >= 0:
                 stack.callback(os.close, self._lock)
@@ -105,6 +105,6 @@ def _lock_folder(folder: Path) -> int:
 
 
 def _set_aside(folder: Path) -> Path:
-    """The new place of a damaged store, named by the time in UTC."""
+    """Renames the folder of a damaged store after the time in UTC."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     return folder.rename(folder.with_name(f"{folder.name}.corrupt-{stamp}"))

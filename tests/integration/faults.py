@@ -182,7 +182,7 @@ def wait_for_nobody() -> None:
     async def at_once(*_: Any) -> None:
         return None
 
-    _replace(Changelog, "wait_for_silence", at_once)
+    _replace(Changelog, "wait_for_stable_offset", at_once)
 
 
 def together(*faults: Callable[[], None]) -> None:
@@ -192,4 +192,5 @@ def together(*faults: Callable[[], None]) -> None:
 
 
 def _replace(owner: object, name: str, by: object) -> None:
+    assert hasattr(owner, name), f"{owner} has no {name}: nothing would be broken"
     setattr(owner, name, by)

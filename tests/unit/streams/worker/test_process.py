@@ -1,26 +1,38 @@
-"""Each in a process of its own: what is tested ends it."""
+"""Each test runs a process of its own: the functions tested end it."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from textwrap import indent
 
-SLEEPER = """
-import asyncio, logging
+import pytest
+
+PROGRAM = """
+import asyncio, logging, time
+from state.errors import StoreError
+from streams.errors import StreamError
 from streams.worker import process
 logging.basicConfig(level=logging.INFO)
 process.STOP_DEADLINE_S = {deadline}
 async def run():
     stop = process.stop_requested()
     print("ready", flush=True)
-    {body}
+{body}
 asyncio.run(run())
+"""
+
+RAISE_AND_EXIT = """
+try:
+    raise {error}
+except Exception as error:
+    process.die(error)
 """
 
 
 def started(body: str, deadline: float = 5.0) -> "subprocess.Popen[str]":
-    program = SLEEPER.format(body=body, deadline=deadline)
+    program = PROGRAM.format(body=indent(body.strip(), "    "), deadline=deadline)
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -47,7 +59,7 @@ def test_a_signal_asks_for_the_end() -> None:
 
 def test_a_stuck_event_loop_is_left_at_the_deadline() -> None:
     began = time.monotonic()
-    process = started("await stop.wait(); import time; time.sleep(60)", deadline=0.3)
+    process = started("await stop.wait(); time.sleep(60)", deadline=0.3)
     os.kill(process.pid, signal.SIGTERM)
     out = output(process)
     assert process.returncode == 0
@@ -55,11 +67,19 @@ def test_a_stuck_event_loop_is_left_at_the_deadline() -> None:
     assert "leaving at once" in out
 
 
-def test_an_error_ends_the_process_with_70_and_its_message() -> None:
-    for error, traced in (("StreamError('do this')", False), ("OSError('do this')", True)):
-        process = started(f"from streams.errors import StreamError; process.die({error})")
-        out = output(process)
-        assert process.returncode == 70
-        assert "do this" in out
-        assert ("Traceback" in out) is False  # nothing was raised: there is no traceback to show
-        assert traced == ("OSError(" in out)
+@pytest.mark.parametrize("error", ["StreamError('do this')", "StoreError('do this')"])
+def test_an_error_of_ours_ends_the_process_with_its_message_alone(error: str) -> None:
+    process = started(RAISE_AND_EXIT.format(error=error))
+    out = output(process)
+    assert process.returncode == 70
+    assert "stopping: do this" in out
+    assert "Traceback" not in out
+
+
+def test_any_other_error_ends_the_process_with_its_traceback() -> None:
+    process = started(RAISE_AND_EXIT.format(error="OSError('disk full')"))
+    out = output(process)
+    assert process.returncode == 70
+    assert "stopping: OSError('disk full')" in out
+    assert "Traceback" in out
+    assert ", in run\n" in out
