@@ -29,7 +29,7 @@ from models.experts.count_experts import counted
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES
 from models.network.weights import Weights
-from models.text.encoder import encoder
+from models.text.encoder_factory import encoder
 
 FORMAT: Final = 3
 

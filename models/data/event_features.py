@@ -5,10 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-
-from models.text.simhash import BITS, unhash
 
 VALUE_BUCKETS: Final = 256
 _NO_VALUE: Final = 0
@@ -60,19 +57,6 @@ class EventFeatures:
         for field in fields(self):
             getattr(self, field.name)[at] = getattr(steps, field.name)
 
-    def tensors(self, device: torch.device) -> "FeatureTensors":
-        """The same on the device."""
-        at = np.flatnonzero(self.text.any(-1))
-        text = np.zeros((0, BITS), np.float32)
-        if len(at):
-            text = unhash(self.text.reshape(-1, self.text.shape[-1])[at])
-        valued = bool(self.value.any())
-        item, kind, gap, text_at, text_ = (
-            torch.from_numpy(each).to(device) for each in (self.item, self.type, self.gap, at, text)
-        )
-        value = torch.from_numpy(self.value).to(device, torch.long) if valued else None
-        return FeatureTensors(item, kind, gap, value, text_at, text_)
-
     @staticmethod
     def zeros(shape: tuple[int, ...], code_bytes: int) -> "EventFeatures":
         """Steps without anything."""
@@ -88,21 +72,3 @@ class EventFeatures:
 
     def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "EventFeatures":
         return EventFeatures(*(change(getattr(self, field.name)) for field in fields(self)))
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureTensors:
-    """`EventFeatures` on a device."""
-
-    item: torch.Tensor
-    """[...]"""
-    type: torch.Tensor
-    """[...]"""
-    gap: torch.Tensor
-    """[...]"""
-    value: torch.Tensor | None
-    """[...] None where no step has one"""
-    text_at: torch.Tensor
-    """[m] places, in the flattened shape, of the steps with text"""
-    text: torch.Tensor
-    """[m, BITS] their texts"""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.data.event_features import EventFeatures, value_buckets
 from models.data.events import EventBatch
-from models.text.simhash import BYTES
+from models.text.sign_codes import BYTES
 
 Field = tuple[str, str, tuple[int, ...]]
 

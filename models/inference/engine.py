@@ -34,6 +34,7 @@ from models.items.vocabulary import ItemVocabulary
 from models.metrics.popularity_baseline import DecayedPopularity
 from models.metrics.prequential_sample import PrequentialSample, draw_events
 from models.metrics.ranking import Scores, place
+from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
 from models.network.item_embeddings import ItemEmbeddings
 from models.network.recurrence import lstm_step, recompute_states, repair_nonfinite_states, stored
@@ -248,7 +249,7 @@ class Engine:
     ) -> PredictionContexts:
         """The moments right after these steps of these users, with the states h [P, H] there."""
         network, windows = self._network, timeline.windows(user, step)
-        window = network.embed(self._table.rows, windows.steps.tensors(self.device))  # [P, K, D]
+        window = network.embed(self._table.rows, FeatureTensors.of(windows.steps, self.device))  # [P, K, D]
         reading = network.read(h, window, windows, self._candidates.repeatable(windows.item, known))
         attention, copied = (each.nan_to_num(nan=0.0) for each in (reading.attention, reading.copied))
         reading = replace(reading, attention=attention, copied=copied)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.errors import WeightsError
-from models.text.encoder import TextEncoder, encoder
+from models.text.encoder import TextEncoder
+from models.text.encoder_factory import encoder
 
 _MOST_REVIEWS: Final = 1000
 """Reviews after which the mean goes on as a running one: an old item can still change its name"""

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.events import EventBatch
-from models.items.content import ItemContent
-from models.text.simhash import BYTES, simhash
+from models.items.vocabulary import ItemContentLike
+from models.text.sign_codes import BYTES
+from models.text.simhash import simhash
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +17,13 @@ class Reviews:
 
     codes: NDArray[np.uint8] | None
     """[n, BYTES] of each event's text; None where nobody wrote, or nobody reads"""
-    _content: ItemContent | None = None
+    _content: ItemContentLike | None = None
     _event: NDArray[np.int64] | None = None  # that is about an item
     _item: NDArray[np.int64] | None = None
     _vector: NDArray[np.float32] | None = None
 
     @staticmethod
-    def of(batch: EventBatch, content: ItemContent | None) -> "Reviews":
+    def of(batch: EventBatch, content: ItemContentLike | None) -> "Reviews":
         """The batch's texts, encoded."""
         if batch.text is None or content is None or content.encoder is None:
             return Reviews(None)

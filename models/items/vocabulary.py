@@ -5,21 +5,52 @@ Knows nothing of topics: whoever calls `add` in the order of the register gets t
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ItemCapacityError
-from models.items.content import ItemContent
+from models.text.encoder import TextEncoder
 
 _NO_CATEGORY = -1
+
+
+class ItemContentLike(Protocol):
+    """A vector per item of what catalog and reviews say; content.py implements it with torch, readers need none."""
+
+    @property
+    def encoder(self) -> TextEncoder | None:
+        """The encoder of titles and reviews, None where no text is read."""
+
+    @property
+    def version(self) -> int:
+        """Changes whenever a row does; 0 while nothing is known of any item."""
+
+    def describe(self, item: int, text: str, features: Sequence[float]) -> None:
+        """Replace what the catalog says of the item; nothing where text and features are empty."""
+
+    def review(self, item: NDArray[np.int64], vector: NDArray[np.float32]) -> None:
+        """Add reviews [n] of items, each by its text's vector [n, W]."""
+
+    def changed_since(self, version: int) -> tuple[int, NDArray[np.int64]]:
+        """The version now, and the items whose rows changed since."""
+
+    def rows(self, item: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[n, content_width] of these items; zero where nothing is known."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copy of the reviews' means, for a checkpoint."""
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from `state`."""
 
 
 class ItemVocabulary:
     """Items by index, 1 … len; index 0 is "no item". Any thread may call it."""
 
-    def __init__(self, capacity: int, content: ItemContent | None = None) -> None:
+    def __init__(self, capacity: int, content: ItemContentLike | None = None) -> None:
         """`content` follows what the catalog says; None where nobody reads it."""
         self.capacity = capacity
         self.content = content

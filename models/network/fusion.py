@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config import ModelConfig
-from models.text.simhash import BITS
+from models.text.sign_codes import BITS
 
 
 def fused_width(config: ModelConfig) -> int:

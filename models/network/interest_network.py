@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config import ModelConfig
-from models.data.event_features import VALUE_BUCKETS, FeatureTensors
+from models.data.event_features import VALUE_BUCKETS
 from models.data.events import EVENT_TYPES
 from models.data.user_state import GAP_BUCKETS, Windows
 from models.errors import WeightsError
@@ -25,10 +25,11 @@ from models.items.content import content_width
 from models.network.attention import Attention
 from models.network.copying import NEVER, Copying
 from models.network.dropout import Dropout
+from models.network.feature_tensors import FeatureTensors
 from models.network.fusion import fusion
 from models.network.long_term import LongTerm
 from models.network.weights import Weights
-from models.text.simhash import BITS, unhash
+from models.text.sign_codes import BITS, unpack_signs
 
 ITEM_TABLES = ("item", "item_bias")
 """Tensors with a row per item index; the others have the same shape for ever."""
@@ -114,7 +115,7 @@ class InterestNetwork(nn.Module):
             x = x + nn.functional.embedding(steps.value, self.value, padding_idx=0)
         if self.text is not None and len(steps.text):
             said = self.text(steps.text.to(x.dtype))  # [m, D]
-            x = x.flatten(0, -2).index_add(0, steps.text_at, said.to(x.dtype)).view(x.shape)
+            x = x.flatten(0, -2).index_add(0, steps.text_index, said.to(x.dtype)).view(x.shape)
         return x
 
     def read(self, h: Tensor, window: Tensor, windows: Windows, repeatable: Tensor) -> NetworkOutput:
@@ -130,7 +131,7 @@ class InterestNetwork(nn.Module):
         fused = torch.cat(parts, 1)  # [P, F]
         text = None
         if self.config.fusion != "linear" and windows.steps.text.any():
-            text = torch.from_numpy(unhash(windows.steps.text[:, 0])).to(h.device)  # [P, BITS]
+            text = torch.from_numpy(unpack_signs(windows.steps.text[:, 0])).to(h.device)  # [P, BITS]
         scale = 1.0 if self.log_scale is None else self.log_scale.exp()
         interest = self.fusion(fused, text) * scale
         long_term = None
@@ -165,7 +166,7 @@ class InterestNetwork(nn.Module):
         text = None
         if self.config.fusion != "linear" and len(steps.text):
             text = x.new_zeros(x.shape[0] * length, BITS)
-            text = text.index_copy(0, steps.text_at, steps.text.to(x.dtype)).view(*x.shape[:2], BITS)
+            text = text.index_copy(0, steps.text_index, steps.text.to(x.dtype)).view(*x.shape[:2], BITS)
         after = self.fusion(fused, text)  # [B, T, D]
         first = self.fusion(fused.new_zeros(1, 1, fused.shape[2]), None)  # [1, 1, D]
         if self.long_term is not None:

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.items.content import ItemContent
+from models.items.vocabulary import ItemContentLike
 from models.network.interest_network import InterestNetwork
 
 _BLOCK_ROWS = 8192
@@ -14,7 +14,7 @@ _BLOCK_ROWS = 8192
 class ItemEmbeddings:
     """E' of one network whose weights do not change."""
 
-    def __init__(self, network: InterestNetwork, content: ItemContent | None) -> None:
+    def __init__(self, network: InterestNetwork, content: ItemContentLike | None) -> None:
         self._network = network
         self._content = content
         self._version = 0
@@ -39,7 +39,7 @@ class ItemEmbeddings:
         for low in range(0, len(changed), _BLOCK_ROWS):
             self._put(self._content, changed[low : low + _BLOCK_ROWS])
 
-    def _put(self, content: ItemContent, item: NDArray[np.int64]) -> None:
+    def _put(self, content: ItemContentLike, item: NDArray[np.int64]) -> None:
         assert self._table is not None
         assert self._network.content is not None
         said = torch.from_numpy(content.rows(item)).to(self._table)  # [n, content width]

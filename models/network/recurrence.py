@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from models.data.user_state import Timeline, ordered_history
+from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
 
 _HALF_MAX = 65504.0
@@ -46,7 +47,7 @@ def recompute_states(network: InterestNetwork, table: Tensor, memory: NDArray[np
     for low in range(0, len(begun), _REBUILT_ROWS):
         user = begun[low : low + _REBUILT_ROWS]
         steps, length = ordered_history(memory, user)
-        x = network.embed(table, steps.tensors(network.gap.device))  # [B, K, D]
+        x = network.embed(table, FeatureTensors.of(steps, network.gap.device))  # [B, K, D]
         sequence = pack_padded_sequence(x, torch.from_numpy(length), batch_first=True, enforce_sorted=False)
         _, state = network.lstm(sequence)
         h, c = (each.transpose(0, 1).flatten(1) for each in state)  # [B, L H]
@@ -84,7 +85,7 @@ def lstm_step(network: InterestNetwork, table: Tensor, timeline: Timeline) -> St
     packed = (np.cumsum(sizes) - sizes)[timeline.position] + place[batch.user]  # [n] where each event goes
     source = np.empty_like(packed)
     source[packed] = np.arange(len(batch))
-    x = network.embed(table, timeline.said[source].tensors(device))  # [n, D]
+    x = network.embed(table, FeatureTensors.of(timeline.said[source], device))  # [n, D]
     h0, c0 = stored(network, memory, "h", order), stored(network, memory, "c", order)  # [A, L H]
     layers, hidden = network.config.num_layers, network.config.hidden_size
 

@@ -1,7 +1,6 @@
-"""Text vectors as eight bytes: the signs of 64 random projections, small enough for each event of a user's row.
+"""Random projection of text vectors onto 64 signs (SimHash): codes of eight bytes, as sign_codes.py packs them.
 
-Two codes differ in a share of their bits that follows the angle between their vectors (Charikar, 2002). The projections
-are part of the row format: they must never change.
+The projections are part of the row format: they must never change.
 """
 
 from functools import cache
@@ -12,34 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-BYTES: Final = 8
-BITS: Final = 8 * BYTES
+from models.text.sign_codes import BITS, pack_signs
 
-_SEED = 20_020_519
-_BIT = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")  # [256, 8] of each byte
-_SIGNS: NDArray[np.float32] = ((_BIT * 2.0 - 1.0) / BYTES).astype(np.float32)
+_SEED: Final = 20_020_519
 
 
 def simhash(vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
     """[n, 8] codes of [n, width] vectors of any length; all bits are zero exactly where a vector is: no text."""
     # Not numpy's product: it takes all cores, whatever `model.threads` says.
-    bits = (
-        torch.from_numpy(vectors.astype(np.float64, order="C")) @ _projections(vectors.shape[1]) > 0
-    ).numpy()  # [n, 64]
-    codes = np.packbits(bits, axis=1, bitorder="little")
+    projected = torch.from_numpy(vectors.astype(np.float64, order="C")) @ _projections(vectors.shape[1])  # [n, 64]
+    positive: NDArray[np.bool_] = (projected > 0).numpy()
+    codes = pack_signs(positive)
     # A text on the negative side of all projections, one in 2 ** 64, must not look like none.
-    codes[~bits.any(1) & vectors.any(1), 0] = 1
+    codes[~positive.any(1) & vectors.any(1), 0] = 1
     return codes
-
-
-def unhash(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """[..., 64] vectors of unit length, ±1/8, from [..., 8] codes; zero where all bits are (no text).
-
-    The cosine of two is 1 - 2 * angle / π of what was hashed; its standard deviation is at most 1/8.
-    """
-    vectors: NDArray[np.float32] = _SIGNS[codes].reshape(*codes.shape[:-1], BITS)  # [..., 64]
-    vectors[~codes.any(-1)] = 0
-    return vectors
 
 
 @cache
@@ -50,6 +35,6 @@ def _projections(width: int) -> Tensor:
     four uniform numbers is close enough to normal that the directions are even.
     """
     raw = np.random.Philox(_SEED).random_raw(width * BITS).reshape(width, BITS)
-    lanes = raw[..., None] >> np.array([0, 16, 32, 48], dtype=np.uint64) & np.uint64(0xFFFF)
+    lanes = raw[..., None] >> np.array([0, 16, 32, 48], dtype=np.uint64) & np.uint64(0xFFFF)  # [width, 64, 4]
     centre = 2 * 0xFFFF  # the mean of four numbers up to 0xFFFF
-    return torch.from_numpy(lanes.sum(-1).astype(np.float64) - centre)
+    return torch.from_numpy(lanes.sum(-1).astype(np.float64) - centre)  # [width, 64]

@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid, softplus
 
 from models.data.events import TYPE_WEIGHT
-from models.items.content import ItemContent
+from models.items.vocabulary import ItemContentLike
 from models.network.copying import NEVER
 from models.network.dropout import Dropout
+from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.training.optimizer import RowGradient
 from models.training.replay_buffer import TrainingWindows
@@ -107,7 +108,7 @@ def gradients(
     network: InterestNetwork,
     windows: TrainingWindows,
     competitors: SampledCandidates,
-    content: ItemContent | None = None,
+    content: ItemContentLike | None = None,
     dropout: Dropout | None = None,
     bfloat16: bool = False,
 ) -> Gradients | None:
@@ -133,7 +134,7 @@ def log_loss(
     network: InterestNetwork,
     windows: TrainingWindows,
     competitors: SampledCandidates,
-    content: ItemContent | None = None,
+    content: ItemContentLike | None = None,
 ) -> tuple[float, float]:
     """Mean negative log-probability of the windows' targets by weight of their types, and the sum of these weights."""
     loss = _loss(network, windows, competitors, content, None, False)
@@ -144,7 +145,7 @@ def _loss(
     network: InterestNetwork,
     windows: TrainingWindows,
     competitors: SampledCandidates,
-    content: ItemContent | None,
+    content: ItemContentLike | None,
     dropout: Dropout | None,
     bfloat16: bool,
 ) -> _Loss | None:
@@ -171,7 +172,7 @@ def _loss(
         if network.content is not None and content is not None and content.version:
             row = np.arange(len(competitors.log_count)) if competitors.rows is None else competitors.rows
             table = own_table + network.content(tensor(content.rows(row)))
-        run = network.interests(table, replace(windows.steps, item=item).tensors(device), dropout)
+        run = network.interests(table, FeatureTensors.of(replace(windows.steps, item=item), device), dropout)
         at_target = tensor(window), tensor(step)
         matched = (run.interest[at_target] @ table.T).float()  # [P, R]
     target = item[window, step]  # [P]

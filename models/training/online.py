@@ -15,7 +15,7 @@ from models.items.vocabulary import ItemVocabulary
 from models.network.dropout import Dropout
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.network.weights import Weights
-from models.text.simhash import BYTES
+from models.text.sign_codes import BYTES
 from models.training.ema import RunningMean
 from models.training.loss import SampledCandidates, gradients
 from models.training.optimizer import Optimizer

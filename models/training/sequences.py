@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.data.events import EventBatch
 from models.data.user_state import Timeline, new_user_states
-from models.items.content import ItemContent
 from models.items.reviews import Reviews
+from models.items.vocabulary import ItemContentLike
 from models.training.replay_buffer import TrainingWindows
 
 
@@ -36,7 +36,9 @@ class SequenceSlices:
 class UserSequences:
     """All steps of U users, user after user, oldest first."""
 
-    def __init__(self, batch: EventBatch, trained: NDArray[np.bool_], config: ModelConfig, content: ItemContent | None):
+    def __init__(
+        self, batch: EventBatch, trained: NDArray[np.bool_], config: ModelConfig, content: ItemContentLike | None
+    ):
         """`trained` [n] says which events are to be learnt; of each user those come before the others.
 
         `content` comes to know what was written in these.

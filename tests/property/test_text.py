@@ -11,7 +11,8 @@ from models.config import ModelConfig
 from models.data.event_features import value_buckets
 from models.items.content import ItemContent
 from models.text.ngrams import HashedNgrams, says
-from models.text.simhash import simhash, unhash
+from models.text.sign_codes import unpack_signs
+from models.text.simhash import simhash
 
 NGRAMS = HashedNgrams()
 # Any characters, and mixtures of the scripts in which words, signs and marks behave differently.
@@ -48,7 +49,7 @@ def test_codes_do_not_depend_on_their_neighbours_nor_on_length(texts: list[str])
     assert codes.any(1).tolist() == vectors.any(1).tolist()
     np.testing.assert_array_equal(simhash(vectors[::-1])[::-1], codes)
     np.testing.assert_array_equal(simhash(vectors * 8), codes)
-    np.testing.assert_array_equal(simhash(unhash(codes)).any(1), codes.any(1))
+    np.testing.assert_array_equal(simhash(unpack_signs(codes)).any(1), codes.any(1))
 
 
 @settings(deadline=None, max_examples=50)

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.data.event_features import EventFeatures, FeatureTensors
+from models.data.event_features import EventFeatures
+from models.network.feature_tensors import FeatureTensors
 
 
 def steps_of(item: NDArray[Any], kind: NDArray[Any] | None = None, gap: NDArray[Any] | None = None) -> EventFeatures:
@@ -16,4 +17,4 @@ def steps_of(item: NDArray[Any], kind: NDArray[Any] | None = None, gap: NDArray[
 
 
 def tensors_of(item: NDArray[Any], kind: NDArray[Any] | None = None, gap: NDArray[Any] | None = None) -> FeatureTensors:
-    return steps_of(item, kind, gap).tensors(torch.device("cpu"))
+    return FeatureTensors.of(steps_of(item, kind, gap), torch.device("cpu"))

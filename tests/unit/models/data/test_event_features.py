@@ -1,13 +1,12 @@
 import numpy as np
-import pytest
-import torch
 
 from models.data.event_features import VALUE_BUCKETS, EventFeatures, value_buckets
-from models.text.simhash import BITS, BYTES, simhash, unhash
+from models.text.sign_codes import BYTES
+from models.text.simhash import simhash
 
 
-def steps(shape: tuple[int, ...], code_bytes: int = BYTES) -> EventFeatures:
-    """Random steps; half of them have a value, half a text."""
+def random_features(shape: tuple[int, ...], code_bytes: int = BYTES) -> EventFeatures:
+    """Half of the events have a value, half a text."""
     random = np.random.default_rng(2)
     item, kind, gap = (random.integers(0, 9, shape) for _ in range(3))
     value = (random.integers(0, VALUE_BUCKETS, shape) * random.integers(0, 2, shape)).astype(np.uint8)
@@ -30,28 +29,8 @@ def test_an_octave_of_prices_has_eight_buckets() -> None:
     assert value_buckets(np.array([1023, 2047], np.float32)).tolist() == [208, 216]
 
 
-def test_tensors_hold_only_the_texts_and_values_that_are_there() -> None:
-    given = steps((4, 5))
-    found = given.tensors(torch.device("cpu"))
-    assert torch.equal(found.item, torch.from_numpy(given.item))
-    assert found.value is not None
-    np.testing.assert_array_equal(found.value.numpy(), given.value)
-    said = given.text.reshape(20, BYTES).any(1)
-    assert 0 < said.sum() < 20
-    assert found.text_at.tolist() == np.flatnonzero(said).tolist()
-    np.testing.assert_array_equal(found.text.numpy(), unhash(given.text.reshape(20, BYTES)[said]))
-
-
-@pytest.mark.parametrize("code_bytes", [0, BYTES])
-def test_steps_without_anything_cost_nothing(code_bytes: int) -> None:
-    found = EventFeatures.zeros((3, 2), code_bytes).tensors(torch.device("cpu"))
-    assert found.value is None
-    assert found.text.shape == (0, BITS)
-    assert len(found.text_at) == 0
-
-
 def test_where_clears_whole_steps() -> None:
-    given, valid = steps((3, 4)), np.zeros((3, 4), np.bool_)
+    given, valid = random_features((3, 4)), np.zeros((3, 4), np.bool_)
     valid[1, 2] = True
     kept = given.where(valid)
     for name in ("item", "type", "gap", "value", "text"):
@@ -62,7 +41,7 @@ def test_where_clears_whole_steps() -> None:
 
 
 def test_parts_join_flatten_and_are_overwritten_with_their_texts() -> None:
-    given = steps((3, 4))
+    given = random_features((3, 4))
     flat = given.flat()
     assert (len(flat), flat.text.shape) == (12, (12, BYTES))
     joined = EventFeatures.concatenate([flat[:5], flat[5:]])

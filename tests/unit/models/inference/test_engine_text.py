@@ -65,7 +65,7 @@ def learnt_weights(config: ModelConfig) -> Weights:
 
 
 def content(items: ItemVocabulary) -> ItemContent:
-    assert items.content is not None
+    assert isinstance(items.content, ItemContent)
     return items.content
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.errors import WeightsError
 from models.items.content import ItemContent, content_width
-from models.text.encoder import encoder
+from models.text.encoder_factory import encoder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from models.config import ModelConfig
 from models.network.fusion import GateFusion, LinearFusion, fused_width, fusion
-from models.text.simhash import BITS
+from models.text.sign_codes import BITS
 
 _GATED = ModelConfig(embedding_dim=6, hidden_size=6, attention=False, fusion="gate")
 

@@ -18,6 +18,7 @@ from models.inference.engine import Engine
 from models.inference.predictions import Predictions
 from models.items.reviews import Reviews
 from models.items.vocabulary import ItemVocabulary
+from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
 from models.network.item_embeddings import ItemEmbeddings
 from models.training.online import OnlineLearner
@@ -36,7 +37,7 @@ def whole(
     table = ItemEmbeddings(network, items.content)
     table.refresh()
     said = Timeline(batch, new_user_states(config, 1), Reviews.of(batch, items.content).codes).said
-    run = network.interests(table.rows, said[None].tensors(torch.device("cpu")))
+    run = network.interests(table.rows, FeatureTensors.of(said[None], torch.device("cpu")))
     interest = run.interest[0, 1:]
     if network.log_scale is not None:
         interest = interest * network.log_scale.exp()

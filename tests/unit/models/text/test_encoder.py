@@ -4,7 +4,7 @@ import pytest
 
 from models.config import ModelConfig
 from models.errors import TextEncoderError
-from models.text.encoder import encoder
+from models.text.encoder_factory import encoder
 from models.text.ngrams import HashedNgrams
 
 

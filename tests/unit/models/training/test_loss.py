@@ -9,6 +9,7 @@ from torch.nn.functional import binary_cross_entropy
 
 from models.config import ModelConfig
 from models.data.events import TYPE_WEIGHT, type_index
+from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
 from models.training.loss import SampledCandidates, gradients
 from models.training.replay_buffer import TrainingWindows
@@ -40,7 +41,7 @@ def active(*inactive: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
 def expected_loss(network: InterestNetwork, given: TrainingWindows, mask: list[int], filtered: bool) -> torch.Tensor:
     """The definition, one target after another."""
     objective = network.config.objective
-    run = network.interests(network.item, given.steps.tensors(torch.device("cpu")))
+    run = network.interests(network.item, FeatureTensors.of(given.steps, torch.device("cpu")))
     total, weights = torch.zeros(()), 0.0
     for row, at in zip(*given.targets(), strict=True):
         target = int(given.item[row, at])
