@@ -22,7 +22,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from models.config import ModelConfig
-from models.data.events import EVENT_TYPES
+from models.data.event_types import EVENT_TYPES
 from models.data.user_state import GAP_BUCKETS
 from models.errors import CheckpointError
 from models.experts.count_experts import counted

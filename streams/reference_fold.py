@@ -6,13 +6,12 @@ The oracle of the demo and the integration tests. With the worker it shares the 
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from aiokafka import ConsumerRecord
-
 from state.event_hash import CHAIN_BYTES, advance_chain
 from state.rows import RowLayout
 from streams.errors import Rejected
 from streams.kafka.reader import read_topic
 from streams.schema.events import MAX_RECORD_BYTES, UserDelete, UserEvent, decode
+from streams.schema.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Comparison:
         return "; ".join(parts)
 
 
-def fold_records(records: Iterable[ConsumerRecord[bytes, bytes]], max_bytes: int = MAX_RECORD_BYTES) -> InputFold:
+def fold_records(records: Iterable[Record], max_bytes: int = MAX_RECORD_BYTES) -> InputFold:
     """The rows that these records of `user-events` must lead to, each partition's in order of offset."""
     users: dict[str, UserFold] = {}
     events = rejected = 0
@@ -87,7 +86,7 @@ async def fold_changelog(servers: str, topic: str) -> dict[str, UserFold]:
     return await fold_rows(read_topic(servers, topic, settled=True))
 
 
-async def fold_rows(records: AsyncIterable[ConsumerRecord[bytes, bytes]]) -> dict[str, UserFold]:
+async def fold_rows(records: AsyncIterable[Record]) -> dict[str, UserFold]:
     """The newest row of every user; a tombstone deletes, keys that begin with U+0000 are no users."""
     newest: dict[bytes, bytes] = {}
     async for record in records:

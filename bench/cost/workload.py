@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
-from models.data.events import EventBatch, type_index
+from models.data.event_types import type_index
+from models.data.events import EventBatch
 from models.data.seen_items import mark
 from models.data.user_state import Timeline, user_state_fields
 from models.experts.count_experts import CountExperts

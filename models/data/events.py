@@ -1,4 +1,4 @@
-"""Vocabulary of event types and the batch of events that engine and learner take.
+"""A batch of events as columns, as engine and learner take it, and the weight of each event type in the loss.
 
 Knows nothing of records, topics or JSON.
 """
@@ -10,34 +10,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-EVENT_TYPES: Final = (
-    "other",
-    "view",
-    "click",
-    "search",
-    "add_to_cart",
-    "purchase",
-    "rating",
-    "review",
-    "like",
-    "share",
-    "impression",
-)
-"""Event types by index; the order is part of every checkpoint, so new ones go to the end."""
-
-_INDEX: Final = {name: index for index, name in enumerate(EVENT_TYPES)}
-
 TYPE_WEIGHT: Final[NDArray[np.float32]] = np.array(
     # An impression is shown to the user, not chosen by them; a purchase is the clearest choice.
     [1.0, 0.5, 1.0, 1.0, 2.0, 4.0, 1.0, 1.5, 1.5, 2.0, 0.1],
     dtype=np.float32,
 )
 """Weight of one event in the training loss, by type: what it says about interest."""
-
-
-def type_index(name: str) -> int:
-    """Index of the event type; every unknown name is `other`."""
-    return _INDEX.get(name, 0)
 
 
 @dataclass(frozen=True, slots=True)

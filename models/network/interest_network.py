@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models.config import ModelConfig
 from models.data.event_features import VALUE_BUCKETS
-from models.data.events import EVENT_TYPES
+from models.data.event_types import EVENT_TYPES
 from models.data.user_state import GAP_BUCKETS, Windows
 from models.errors import WeightsError
 from models.items.content import content_width

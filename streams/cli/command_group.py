@@ -1,7 +1,5 @@
 """The frame of every command: where its settings come from, and how its errors end."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,28 +8,11 @@ from typer.core import TyperGroup
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from streams.settings.settings import Settings
+    from streams.settings.source import CommandLine
 
 EX_INTERRUPTED = 130
 _OURS = ("streams", "state", "models")
 _SETTINGS_OPTIONS = ("--recipe", "--config", "--set")
-
-
-@dataclass(slots=True)
-class CommandLine:
-    """Where this call's settings come from; they are read when a command asks for them."""
-
-    config: Path | None = None
-    overrides: list[str] = field(default_factory=list)
-    recipe: str | None = None
-    loaded: "Settings | None" = None
-
-    def settings(self) -> "Settings":
-        """The settings; `SettingsError` names every fault."""
-        from streams.settings.settings import load_settings
-
-        self.loaded = load_settings(self.config, self.overrides, self.recipe)
-        return self.loaded
 
 
 class Commands(TyperGroup):
@@ -74,7 +55,7 @@ def settings_first(args: list[str]) -> list[str]:
     return front + rest
 
 
-def explain(error: Exception, line: CommandLine | None) -> str | None:
+def explain(error: Exception, line: "CommandLine | None") -> str | None:
     """One message for an error that a user can do something about, None for a bug."""
     package = type(error).__module__.partition(".")[0]
     if package in _OURS:

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.command_group import CommandLine, Commands, console
+from streams.cli.command_group import Commands, console
 from streams.cli.kafka import kafka_app
 from streams.cli.settings import config, recipes
+from streams.settings.source import CommandLine
 
 app = typer.Typer(
     cls=Commands,
@@ -114,7 +115,8 @@ def replay(
 
     interest-stream replay plays.csv --columns user=listener,item=track,time=at --rate 500/s
     """
-    from streams.cli.replay import parse_rate, replay_file
+    from streams.cli.replay import replay_file
+    from streams.kafka.pacing import parse_rate
 
     settings = ctx.obj.settings()
     asyncio.run(replay_file(settings, console(), file, items, columns, parse_rate(rate), limit, skip_bad))
@@ -177,9 +179,10 @@ def synthesize(
 
     interest-stream synthesize --events 50000 --rate 300/s
     """
-    from streams.cli.replay import parse_rate, send
+    from streams.cli.replay import send
     from streams.files.synthetic import synthesize as make
     from streams.files.synthetic import write
+    from streams.kafka.pacing import parse_rate
 
     made = make(events, users, items, seed)
     if rate is None:

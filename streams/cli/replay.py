@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from streams.files.delimited import LogError
 from streams.files.event_logs import LoggedEvent, parse_columns, read_events
 from streams.files.item_files import FileItem, read_items
-from streams.kafka.publisher import Publisher, due
+from streams.kafka.pacing import paced_ranges
+from streams.kafka.publisher import Publisher
 from streams.settings.settings import Settings
 
 
@@ -18,19 +18,6 @@ class _RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.completed / task.finished_time if task.finished_time else task.speed
         return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")
-
-
-def parse_rate(text: str) -> float | None:
-    """Events per second of "500/s" or "500"; None for "max"."""
-    if text == "max":
-        return None
-    try:
-        rate = float(text.removesuffix("/s"))
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise LogError(f"--rate {text!r}: expected a number of events per second, such as 500/s, or max")
-    return rate
 
 
 async def replay_file(
@@ -74,11 +61,11 @@ async def send(
         if pairs:
             task = progress.add_task(topics.item_catalog, total=len(pairs))
             async with Publisher(servers, topics.item_catalog) as publisher:
-                async for start, end in due(len(pairs), None):
+                async for start, end in paced_ranges(len(pairs), None):
                     await publisher.send(pairs[start:end])
                     progress.update(task, completed=end)
         task = progress.add_task(topics.user_events, total=len(events))
         async with Publisher(servers, topics.user_events) as publisher:
-            async for start, end in due(len(events), rate_per_s):
+            async for start, end in paced_ranges(len(events), rate_per_s):
                 await publisher.send([(event.user_id.encode(), event.encode()) for event in events[start:end]])
                 progress.update(task, completed=end)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.cli.replay import parse_rate
 from streams.demo.scoreboard import Repeats, has_repeats
 from streams.files.delimited import LogError
 from streams.files.event_logs import LoggedEvent, parse_columns, read_events
 from streams.files.item_files import FileItem, read_items
 from streams.files.synthetic import TOPICS, synthesize
+from streams.kafka.pacing import parse_rate
 
 USERS, ITEMS = 100, 240  # of the made-up stream
 RATE_PER_S = 400.0

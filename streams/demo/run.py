@@ -8,23 +8,23 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.live import Live
 
-from streams.cli.command_group import CommandLine
 from streams.demo.dashboard import SAMPLE_S, Dashboard
 from streams.demo.feed import DemoOptions, Feed, prepare
 from streams.demo.scoreboard import Scoreboard
 from streams.demo.summary import Summary, summarize
 from streams.errors import StreamError
-from streams.kafka.publisher import Publisher, due
-from streams.kafka.reader import read_topic, reading
+from streams.kafka.pacing import paced_ranges
+from streams.kafka.publisher import Publisher
+from streams.kafka.reader import TopicReader, read_topic, reading
 from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka
 from streams.reference_fold import fold_changelog, fold_input
 from streams.schema.quality import WorkerQuality, decode_quality
 from streams.settings.settings import Settings, load_settings
+from streams.settings.source import CommandLine
 from streams.terminal.predictions import read_prediction
 from streams.worker.launcher import WorkerProcess
 
@@ -120,13 +120,13 @@ class DemoRun:
     async def _send(self) -> None:
         self._dashboard.phase = "sending events"
         async with Publisher(self._servers, self._settings.topics.user_events) as publisher:
-            async for start, end in due(len(self._feed.events), self._feed.rate_per_s):
+            async for start, end in paced_ranges(len(self._feed.events), self._feed.rate_per_s):
                 records = [(event.user_id.encode(), event.encode()) for event in self._feed.events[start:end]]
                 self._board.send(end, time.monotonic())
                 await publisher.send(records)
         self._dashboard.phase = "waiting for the last predictions"
 
-    async def _receive(self, consumer: AIOKafkaConsumer, sending: asyncio.Task[None]) -> None:
+    async def _receive(self, consumer: TopicReader, sending: asyncio.Task[None]) -> None:
         """Returns once every event has its prediction or lies among the dead letters."""
         heard_s = time.monotonic()
         while True:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.data.event_log import Events
-from models.data.events import type_index
+from models.data.event_types import type_index
 from streams.files.event_logs import LoggedEvent
 
 

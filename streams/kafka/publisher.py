@@ -1,8 +1,7 @@
 """Records sent to a topic: in batches, in order, each to the partition of its key."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -10,8 +9,6 @@ from aiokafka import AIOKafkaProducer
 
 from streams.kafka.reader import partition_count, partition_of
 
-CHUNK = 2_000  # records handed over at a time, at full speed
-TICK_S = 0.02  # between chunks, at a given rate
 BATCH_BYTES = 256 * 1024
 
 
@@ -58,18 +55,3 @@ class Publisher:
                 batch = self._producer.create_batch()
         acknowledged.append(await self._producer.send_batch(batch, self.topic, partition=partition))
         await asyncio.gather(*acknowledged)
-
-
-async def due(total: int, rate_per_s: float | None) -> AsyncIterator[tuple[int, int]]:
-    """The ranges (start, end) of `total` things as they fall due: at once in chunks, or at the rate."""
-    if rate_per_s is None:
-        for start in range(0, total, CHUNK):
-            yield start, min(start + CHUNK, total)
-        return
-    begin, start = time.monotonic(), 0
-    while start < total:
-        end = min(total, int((time.monotonic() - begin + TICK_S) * rate_per_s))
-        if end > start:
-            yield start, end
-            start = end
-        await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - begin) % TICK_S))

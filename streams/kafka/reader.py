@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.partitioner import murmur2
 
 from streams.errors import TopicError
+
+TopicReader: TypeAlias = AIOKafkaConsumer
+"""What `reading` yields"""
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 POLL_MS = 50  # a read that has reached the end learns so after this long, not by a record that never comes
@@ -42,7 +45,7 @@ async def reading(
     from_start: bool = True,
     isolation: Isolation = "read_committed",
     partitions: Sequence[int] | None = None,
-) -> AsyncIterator[AIOKafkaConsumer]:
+) -> AsyncIterator[TopicReader]:
     """A consumer placed at the start, or at the end, of these partitions (all when None) of every topic."""
     places = [
         TopicPartition(topic, partition)
@@ -67,7 +70,7 @@ async def reading(
 
 
 async def read_to_end(
-    consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]
+    consumer: TopicReader, ends: dict[TopicPartition, int]
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     """The records before these offsets; past a consumer's last stable offset it waits for open transactions to end."""
     missing = {place: end for place, end in ends.items() if await consumer.position(place) < end}

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from models.data.events import EVENT_TYPES
+from models.data.event_types import EVENT_TYPES
 from streams.errors import Rejected, RejectionCode
 
 MAX_DEPTH: Final = 64

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from streams.errors import Rejected
-from streams.schema.events import Record
+from streams.schema.record import Record
 
 PREFIX: Final = "interest.error."
 MAX_BYTES: Final = (

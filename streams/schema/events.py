@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
-from aiokafka import ConsumerRecord
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from models.data.events import EVENT_TYPES
+from models.data.event_types import EVENT_TYPES
 from streams.errors import Rejected
 from streams.schema import adapters
 from streams.schema.adapters import CONTROL_TYPES, SECONDS_BELOW, TIME_LIMIT_MS
-
-Record: TypeAlias = ConsumerRecord[bytes, bytes]
+from streams.schema.record import Record
 
 MAX_RECORD_BYTES: Final = 2**20
 MAX_FUTURE_MS: Final = 24 * 3600 * 1000

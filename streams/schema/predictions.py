@@ -1,26 +1,11 @@
-"""Records of `interest-predictions`: the network's distributions as JSON, and the type that a reader decodes.
+"""Records of `interest-predictions` as readers decode them."""
 
-Parallel flat arrays, and what numpy can do for all rows is done once per batch: this runs for every event.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import repeat
 from typing import Annotated, Final
 
 import msgspec
-import numpy as np
-import orjson
 from msgspec import UNSET, Meta, Struct, UnsetType
-from numpy.typing import NDArray
-
-from models.inference.predictions import InterestParts, Predictions
-from models.items.vocabulary import ItemVocabulary
-from streams.schema.events import UserEvent
 
 SCHEMA_VERSION: Final = 1
-
-_SHARE_UNITS: Final = 100_000
 
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
@@ -76,137 +61,9 @@ class Prediction(Struct, gc=False):
     schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class EventOrigins:
-    """The events of a batch, in the order of its EventBatch: what predictions point into."""
-
-    topic: str
-    event: Sequence[UserEvent]
-    partition: Sequence[int]
-    offset: Sequence[int]
-    state_version: Sequence[int]
-    """Each user's count of applied events after the event"""
-
-
 _PREDICTION: Final = msgspec.json.Decoder(Prediction)
 
 
 def decode(value: bytes) -> Prediction:
     """The prediction in a record's value. Raises msgspec.MsgspecError where it is none; unknown fields are ignored."""
     return _PREDICTION.decode(value)
-
-
-def encode(predictions: Predictions, origins: EventOrigins, items: ItemVocabulary, emitted_at_ms: int) -> list[bytes]:
-    """One JSON value per prediction, in their order; probabilities are cut to five digits, the rest goes to other_p.
-
-    Shares are cut to five decimals, and their sums as decimals are exactly 1.
-    """
-    topic, version = origins.topic, f"m{predictions.model_version}"
-    item_p = cut(predictions.item_p)  # [P, k]
-    other_p = np.round(np.clip(1.0 - item_p.sum(axis=1), 0.0, 1.0), 7)  # [P]
-    item_columns = _columns(predictions.item, 1, items.id, item_p)
-    category_columns = _columns(predictions.category, 0, items.categories.__getitem__, cut(predictions.category_p))
-    weight, because_other, carried_by = _shares(predictions.because_weight, predictions.carried_by)
-    because_columns = _columns(predictions.because, 1, items.id, weight)
-    values = []
-    for index, names, p, other, categories, category_p, because, because_weight, rest, (
-        read,
-        copied,
-        followed,
-        popular,
-    ), vectors in zip(
-        predictions.event.tolist(),
-        *item_columns,
-        other_p.tolist(),
-        *category_columns,
-        *because_columns,
-        because_other,
-        carried_by,
-        _vectors(predictions.parts, len(predictions)),
-        strict=True,
-    ):
-        event, partition, offset = origins.event[index], origins.partition[index], origins.offset[index]
-        values.append(
-            orjson.dumps(
-                {
-                    "schema_version": SCHEMA_VERSION,
-                    "prediction_id": f"{topic}:{partition}:{offset}:{version}",
-                    "user_id": event.user_id,
-                    "caused_by": event.event_id,
-                    "event_time": event.time_ms,
-                    "emitted_at": emitted_at_ms,
-                    "model_version": version,
-                    "state_version": origins.state_version[index],
-                    "source": {"topic": topic, "partition": partition, "offset": offset},
-                    "items": names,
-                    "item_p": p,
-                    "other_p": other,
-                    "categories": categories,
-                    "category_p": category_p,
-                    "because": because,
-                    "because_weight": because_weight,
-                    "because_other": rest,
-                    "carried_by": {
-                        "attention": read,
-                        "copying": copied,
-                        "following": followed,
-                        "popularity": popular,
-                    },
-                    **vectors,
-                }
-            )
-        )
-    return values
-
-
-def cut(p: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The probabilities with all but their first five digits dropped, never rounded up; short as JSON. Same shape."""
-    wide = np.clip(p.astype(np.float64), 0.0, 1.0)
-    with np.errstate(divide="ignore"):
-        digits = np.clip(4.0 - np.floor(np.log10(wide)), 0.0, 15.0)
-    scale = 10.0**digits
-    return np.floor(wide * scale) / scale
-
-
-def rounded(numbers: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The numbers to four digits, those from 10 000 on to whole ones; short as JSON. Same shape."""
-    wide = numbers.astype(np.float64)
-    with np.errstate(divide="ignore"):
-        digits = np.clip(3.0 - np.floor(np.log10(np.abs(wide))), 0.0, 15.0)
-    scale = 10.0**digits
-    return np.rint(wide * scale) / scale
-
-
-def _vectors(parts: InterestParts | None, rows: int) -> Iterable[dict[str, list[float]]]:
-    """Short- and long-term interest by row; nothing where the model does not keep them apart."""
-    if parts is None:
-        return repeat({}, rows)
-    short, long = rounded(parts.short_term).tolist(), rounded(parts.long_term).tolist()
-    return ({"short_term": one, "long_term": other} for one, other in zip(short, long, strict=True))
-
-
-def _shares(
-    because: NDArray[np.float32], carried_by: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], list[float], list[list[float]]]:
-    """Shares of the items [P, b], of the user's other events [P] and of the carriers [P, 4], cut to five decimals.
-
-    What is cut off goes to the other events, and to the largest carrier that is not popularity.
-    """
-    shown, carrier = (np.floor(np.clip(each, 0, 1) * _SHARE_UNITS).astype(np.int64) for each in (because, carried_by))
-    whole = np.where(carried_by.any(1), _SHARE_UNITS, 0)  # [P]
-    other = whole - carrier[:, -1] - shown.sum(1)
-    carrier[np.arange(len(carrier)), carrier[:, :-1].argmax(1)] += whole - carrier.sum(1)
-    weight, other_share, carrier_share = (each / _SHARE_UNITS for each in (shown, other, carrier))
-    return weight, other_share.tolist(), carrier_share.tolist()
-
-
-def _columns(
-    index: NDArray[np.int64], first: int, name: Callable[[int], str], p: NDArray[np.float64]
-) -> tuple[list[list[str]], list[list[float]]]:
-    """Names and probabilities by row, without the padding (an index below `first`, at the end of its row)."""
-    index_rows, p_rows = index.tolist(), p.tolist()
-    if (index[:, -1:] < first).any():
-        lengths = (index >= first).sum(axis=1).tolist()
-        index_rows = [row[:length] for row, length in zip(index_rows, lengths, strict=True)]
-        p_rows = [row[:length] for row, length in zip(p_rows, lengths, strict=True)]
-    return [list(map(name, row)) for row in index_rows], p_rows

@@ -3,23 +3,16 @@
 Decayed popularity stands beside it: the same events, the same items to choose from.
 """
 
-import math
-import time
-from dataclasses import astuple
 from typing import Annotated, Final
 
 import msgspec
-from aiokafka.structs import TopicPartition
 from msgspec import Meta, Struct
 
-from models.metrics.prequential_sample import PrequentialSample
-from models.metrics.rolling import Quality, RunningQuality
 from streams.errors import StreamError
-from streams.kafka.transaction import Record
 
 SCHEMA_VERSION: Final = 1
 INTERVAL_S: Final = 2.0
-"""Between two records of a worker that has events"""
+"""Least time between two records of one worker"""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Loss = Annotated[float, Meta(ge=0)]
@@ -73,59 +66,3 @@ def format_quality(quality: WorkerQuality) -> str:
         f"MRR {format_mean(quality.mrr)} ({format_mean(theirs.mrr)}), "
         f"log-loss {format_mean(quality.log_loss)} ({format_mean(theirs.log_loss)}) over {quality.window} events"
     )
-
-
-class QualityMeter:
-    """What a worker's committed steps have scored, and when that is written."""
-
-    def __init__(self, topic: str, worker: str) -> None:
-        self.place = TopicPartition(topic, 0)
-        """Where the records go"""
-        self._worker = worker
-        self._running = RunningQuality()
-        self._events = 0
-        self._version = 0
-        self._written_s = time.monotonic()
-        self._news = False
-
-    def add(self, events: int, sample: PrequentialSample | None, model_version: int) -> None:
-        """A step with so many events is committed; what is not committed never counts."""
-        self._events += events
-        self._version = model_version
-        if sample is not None:
-            self._running.add(sample)
-        self._news = True
-
-    def written(self) -> None:
-        """The record handed out last is committed."""
-        self._written_s, self._news = time.monotonic(), False
-
-    def due(self) -> Record | None:
-        """The record that is to be written now, at most one in INTERVAL_S."""
-        return self.news() if time.monotonic() - self._written_s >= INTERVAL_S else None
-
-    def news(self) -> Record | None:
-        """The record of everything committed up to now; None where the last one said it."""
-        return Record(self._worker.encode(), msgspec.json.encode(self.quality())) if self._news else None
-
-    def quality(self) -> WorkerQuality:
-        """How it stands now."""
-        running = self._running
-        ours = _means(running.ours)
-        return WorkerQuality(
-            recall_at_10=ours.recall_at_10,
-            mrr=ours.mrr,
-            log_loss=ours.log_loss,
-            worker=self._worker,
-            at=int(time.time() * 1000),
-            model_version=f"m{self._version}",
-            events=self._events,
-            scored=running.scored,
-            window=running.window,
-            possible=running.possible,
-            popularity=_means(running.popularity),
-        )
-
-
-def _means(quality: Quality) -> Means:
-    return Means(*(None if math.isnan(mean) else round(mean, 5) for mean in astuple(quality)))

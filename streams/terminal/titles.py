@@ -4,10 +4,8 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer
-
 from streams.errors import Rejected
-from streams.kafka.reader import read_to_end, reading
+from streams.kafka.reader import TopicReader, read_to_end, reading
 from streams.schema.events import ItemUpsert, decode_item
 
 
@@ -18,7 +16,7 @@ class Titles:
         self._servers, self._topic = servers, topic
         self._items: dict[str, ItemUpsert] = {}
         self._open = AsyncExitStack()
-        self._consumer: AIOKafkaConsumer
+        self._consumer: TopicReader
 
     async def __aenter__(self) -> Self:
         self._consumer = await self._open.enter_async_context(reading(self._servers, [self._topic]))

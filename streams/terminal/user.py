@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from models.data.events import EVENT_TYPES
+from models.data.event_types import EVENT_TYPES
 from models.data.user_state import user_state_fields
 from state.rows import RowLayout
 from streams.errors import StreamError

@@ -31,7 +31,7 @@ from streams.errors import TransactionFailed
 from streams.kafka.faust_transport import BatchConsumer, BatchSchema, BatchTransport, RecordBatch
 from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
-from streams.schema.quality import QualityMeter, format_quality
+from streams.schema.quality import format_quality
 from streams.settings.settings import Settings
 from streams.worker.changelog import Changelog
 from streams.worker.item_catalog import ItemCatalog
@@ -42,6 +42,7 @@ from streams.worker.partitions import AssignedPartitions
 from streams.worker.pipeline import Engine as StepEngine
 from streams.worker.pipeline import Pipeline
 from streams.worker.process import broker_reachable, die, stop_requested
+from streams.worker.quality_meter import QualityMeter
 from streams.worker.step_loop import StepLoop
 
 log = logging.getLogger(__name__)
@@ -252,13 +253,13 @@ class Worker:
         return saved
 
     async def _write_last_quality(self) -> None:
-        record = self._quality.news()
+        record = self._quality.pending_record()
         if record is None:
             return
         try:
-            await asyncio.wait_for(self._writer.write({self._quality.place: [record]}), _LAST_RECORD_S)
+            await asyncio.wait_for(self._writer.write({self._quality.topic_partition: [record]}), _LAST_RECORD_S)
         except (TransactionFailed, TimeoutError) as error:
-            log.warning("the last record of %s is not written: %r", self._quality.place.topic, error)
+            log.warning("the last record of %s is not written: %r", self._quality.topic_partition.topic, error)
 
     def report(self) -> None:
         """What was done since the last report is logged."""

@@ -13,14 +13,15 @@ import numpy as np
 from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
-from models.data.events import EventBatch, type_index
+from models.data.event_types import type_index
+from models.data.events import EventBatch
 from models.items.vocabulary import ItemVocabulary
 from state.event_hash import advance_chain
 from state.rows import RowLayout
 from streams.errors import Rejected
 from streams.kafka.faust_transport import RecordBatch
 from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent, decode
-from streams.schema.predictions import EventOrigins
+from streams.schema.prediction_encoder import EventOrigins
 from streams.worker.partitions import PartitionState
 
 

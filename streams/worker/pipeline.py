@@ -27,9 +27,8 @@ from state.rows import RowLayout
 from streams import __version__
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.transaction import Record, TransactionWriter
-from streams.schema import predictions
+from streams.schema import prediction_encoder
 from streams.schema.dead_letters import MAX_BYTES, dead_letter
-from streams.schema.quality import QualityMeter
 from streams.settings.settings import Settings
 from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_events, decode_partition, item_ids
 from streams.worker.changelog import ID_KEY, OFFSET_KEY, SourceOffset
@@ -37,6 +36,7 @@ from streams.worker.item_catalog import ItemCatalog
 from streams.worker.item_index import ItemIndex
 from streams.worker.offset_gaps import OffsetGaps
 from streams.worker.partitions import AssignedPartitions, PartitionState
+from streams.worker.quality_meter import QualityMeter
 
 
 class Engine(Protocol):
@@ -155,12 +155,12 @@ class Pipeline:
         for part in work.parts:
             self._say(part, records)
         with self._timed("encode"):
-            values = predictions.encode(step.predictions, work.origins, self._items, now_ms)
+            values = prediction_encoder.encode(step.predictions, work.origins, self._items, now_ms)
             for event, value in zip(step.predictions.event.tolist(), values, strict=True):
                 cause = work.records[event]
                 records[TopicPartition(topics.interest_predictions, cause.partition)].append(Record(cause.key, value))
-        if (quality := self._quality.due()) is not None:
-            records[self._quality.place].append(quality)
+        if (quality := self._quality.record_if_due()) is not None:
+            records[self._quality.topic_partition].append(quality)
         return Output(records, changes, memory, step)
 
     def _changes(self, work: MicroBatch, rows: list[bytes], now_ms: int) -> list[RowChanges]:
@@ -207,8 +207,8 @@ class Pipeline:
             await asyncio.to_thread(self._store, output.changes, ends)
         for part in work.parts:
             part.owner.next_offset = part.next_offset
-        if self._quality.place in output.records:
-            self._quality.written()
+        if self._quality.topic_partition in output.records:
+            self._quality.mark_written()
         self._quality.add(len(work.events), output.step.sample, output.step.predictions.model_version)
         self._counts.update(
             steps=1,

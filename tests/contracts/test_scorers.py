@@ -11,7 +11,7 @@ from bench.quality.datasets import Dataset
 from bench.quality.report import SCORERS, Effort
 from bench.quality.scorer import TOP, Scorer, Scores
 from models.data.event_log import Events
-from models.data.events import type_index
+from models.data.event_types import type_index
 from streams.settings.recipes import RECIPES
 
 USERS, ITEMS, EVENTS, BATCH = 12, 20, 300, 16

@@ -22,10 +22,10 @@ from streams.kafka import transaction
 from streams.kafka.faust_transport import BatchConsumer, RecordBatch
 from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
 from streams.kafka.transaction import Record
-from streams.schema import quality
 from streams.worker.batch import MicroBatch
 from streams.worker.changelog import Changelog
 from streams.worker.pipeline import Output, Pipeline
+from streams.worker.quality_meter import QualityMeter
 
 log = logging.getLogger(__name__)
 
@@ -156,9 +156,9 @@ def fail_a_commit(number: int) -> None:
     _replace(FencedProducer, "commit_transaction", failing)
 
 
-def tell_quality_in_each_step() -> None:
+def write_quality_in_each_step() -> None:
     """No harm: a quality record goes with every step's transaction."""
-    _replace(quality, "INTERVAL_S", 0.0)
+    _replace(QualityMeter, "record_if_due", QualityMeter.pending_record)
 
 
 def name_no_generation() -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 from streams.schema.quality import WorkerQuality, decode_quality
 from tests.integration.deployment import Deploy, Deployment, event
-from tests.integration.faults import fail_a_commit, tell_quality_in_each_step, together
+from tests.integration.faults import fail_a_commit, together, write_quality_in_each_step
 
 
 async def told(site: Deployment) -> list[WorkerQuality]:
@@ -42,7 +42,7 @@ async def test_the_last_record_tells_of_every_event_and_the_next_worker_goes_on(
 
 async def test_a_step_that_is_run_again_counts_once(deploy: Deploy) -> None:
     site = await deploy()
-    worker = site.worker(fault=partial(together, partial(fail_a_commit, 3), tell_quality_in_each_step))
+    worker = site.worker(fault=partial(together, partial(fail_a_commit, 3), write_quality_in_each_step))
     await send_in_parts(site)
     await site.finish(worker)
     assert "starting over from the changelog" in worker.text()

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.config import ModelConfig
-from models.data.events import EVENT_TYPES, EventBatch
+from models.data.event_types import EVENT_TYPES
+from models.data.events import EventBatch
 from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from models.inference.predictions import CARRIERS, Predictions
@@ -20,7 +21,7 @@ from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 from streams.schema.events import UserEvent
-from streams.schema.predictions import EventOrigins, encode
+from streams.schema.prediction_encoder import EventOrigins, encode
 
 torch.set_num_threads(1)
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.config import ModelConfig
-from models.data.events import EVENT_TYPES, TYPE_WEIGHT, EventBatch
+from models.data.event_types import EVENT_TYPES
+from models.data.events import TYPE_WEIGHT, EventBatch
 from models.data.user_state import Timeline, new_user_states
 from models.experts.cooccurrence import WAYS, SuccessorTable
 from models.experts.count_experts import CountExperts

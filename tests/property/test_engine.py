@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.data.events import EVENT_TYPES, EventBatch
+from models.data.event_types import EVENT_TYPES
+from models.data.events import EventBatch
 from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary

@@ -8,10 +8,11 @@ from aiokafka import ConsumerRecord
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.data.events import EVENT_TYPES
+from models.data.event_types import EVENT_TYPES
 from streams.errors import Rejected
 from streams.schema.adapters import ALIASES, SECONDS_BELOW, TIME_LIMIT_MS
-from streams.schema.events import Record, UserEvent, decode, decode_item
+from streams.schema.events import UserEvent, decode, decode_item
+from streams.schema.record import Record
 
 NOW = 1_731_900_000_500
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(lambda text: text[0] != "\0")

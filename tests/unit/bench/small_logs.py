@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.quality.datasets import Dataset
 from models.data.event_log import Events
-from models.data.events import type_index
+from models.data.event_types import type_index
 
 
 def make_log(user: Sequence[int], item: Sequence[int], value: Sequence[float] = ()) -> Dataset:

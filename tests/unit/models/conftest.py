@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.data.events import EVENT_TYPES, EventBatch
+from models.data.event_types import EVENT_TYPES
+from models.data.events import EventBatch
 from models.items.vocabulary import ItemVocabulary
 
 MakeBatch = Callable[..., EventBatch]

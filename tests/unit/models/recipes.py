@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from models.config import ModelConfig
-from models.data.events import EVENT_TYPES, EventBatch
+from models.data.event_types import EVENT_TYPES
+from models.data.events import EventBatch
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork

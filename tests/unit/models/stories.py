@@ -4,7 +4,7 @@ import numpy as np
 
 from models.config import ModelConfig
 from models.data.event_log import Events
-from models.data.events import type_index
+from models.data.event_types import type_index
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 

@@ -7,7 +7,8 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from streams.errors import Rejected
-from streams.schema.events import Record, UserEvent, decode
+from streams.schema.events import UserEvent, decode
+from streams.schema.record import Record
 
 NOW = 1_731_900_000_500
 CLICK = {"event_id": "e1", "event_type": "click", "user_id": "u1", "item_id": "i9", "timestamp": 1_731_900_000_123}

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from models.data.events import EVENT_TYPES, TYPE_WEIGHT, EventBatch, type_index
+from models.data.event_types import EVENT_TYPES, type_index
+from models.data.events import TYPE_WEIGHT, EventBatch
 
 
 def test_every_type_has_an_index_and_a_weight() -> None:

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
-from models.data.events import EventBatch, type_index
+from models.data.event_types import type_index
+from models.data.events import EventBatch
 from models.data.user_state import new_user_states
 from models.inference.attribution import heaviest
 from models.inference.engine import Engine

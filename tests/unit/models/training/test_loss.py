@@ -8,7 +8,8 @@ import torch
 from torch.nn.functional import binary_cross_entropy
 
 from models.config import ModelConfig
-from models.data.events import TYPE_WEIGHT, type_index
+from models.data.event_types import type_index
+from models.data.events import TYPE_WEIGHT
 from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
 from models.training.loss import SampledCandidates, gradients

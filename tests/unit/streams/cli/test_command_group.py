@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from models.errors import ItemCapacityError
 from state.errors import FolderInUseError
-from streams.cli.command_group import CommandLine, explain, settings_first
+from streams.cli.command_group import explain, settings_first
 from streams.errors import TopicError
+from streams.settings.source import CommandLine
 
 OPTIONS = [["--set", "a.b=c"], ["--set=a.b=c"], ["--recipe", "fusion"], ["--recipe=fusion"], ["--config", "c"]]
 WORDS = st.text("ab-=", min_size=1, max_size=4).filter(lambda word: not word.startswith("--"))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from streams.demo.feed import DemoOptions, prepare
-from streams.files.delimited import LogError
+from streams.errors import StreamError
 from streams.files.synthetic import TOPICS
 
 
@@ -68,5 +68,5 @@ def test_the_first_events_only(log: DemoOptions) -> None:
     ],
 )
 def test_a_wrong_option_is_named(log: DemoOptions, changes: dict[str, str], message: str) -> None:
-    with pytest.raises(LogError, match=message):
+    with pytest.raises(StreamError, match=message):
         prepare(replace(log, **changes))  # type: ignore[arg-type]  # by name, as a table of cases

@@ -1,6 +1,6 @@
 import numpy as np
 
-from models.data.events import type_index
+from models.data.event_types import type_index
 from streams.files.event_columns import event_columns
 from streams.files.event_logs import LoggedEvent
 

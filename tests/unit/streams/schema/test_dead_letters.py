@@ -6,7 +6,7 @@ from aiokafka import ConsumerRecord
 
 from streams.errors import Rejected
 from streams.schema.dead_letters import MAX_BYTES, dead_letter
-from streams.schema.events import Record
+from streams.schema.record import Record
 
 REASON = Rejected("wrong_type", "value: Expected `float`, got `str`")
 ABOUT = {

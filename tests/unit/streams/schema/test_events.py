@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from models.data.events import EVENT_TYPES
+from models.data.event_types import EVENT_TYPES
 from streams.errors import Rejected
 from streams.schema.adapters import MAX_DEPTH
 from streams.schema.events import (

@@ -12,7 +12,7 @@ from models.items.vocabulary import ItemVocabulary
 from streams.errors import Rejected
 from streams.schema.events import Event, ItemDelete, ItemUpsert, UserDelete, UserEvent, decode, decode_item
 from streams.schema.json_schema import FOLDER, schemas, text
-from streams.schema.predictions import EventOrigins, encode
+from streams.schema.prediction_encoder import EventOrigins, encode
 
 CLICK: dict[str, Any] = {"event_type": "click", "user_id": "u1", "item_id": "i9", "timestamp": 1_731_900_000_123}
 ITEM = {"title": "T", "text": "long", "categories": ["a", "b"], "features": [0.5, 1]}

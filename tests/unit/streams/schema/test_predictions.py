@@ -13,7 +13,8 @@ from msgspec import UNSET
 from models.inference.predictions import CARRIERS, InterestParts, Predictions
 from models.items.vocabulary import ItemVocabulary
 from streams.schema.events import UserEvent
-from streams.schema.predictions import Carriers, EventOrigins, Prediction, Source, cut, decode, encode, rounded
+from streams.schema.prediction_encoder import EventOrigins, cut, encode, rounded
+from streams.schema.predictions import Carriers, Prediction, Source, decode
 
 P = np.float32
 

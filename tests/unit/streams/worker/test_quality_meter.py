@@ -8,9 +8,9 @@ from jsonschema import Draft202012Validator
 
 from models.metrics.prequential_sample import PrequentialSample
 from streams.errors import StreamError
-from streams.schema import quality
 from streams.schema.json_schema import schemas
-from streams.schema.quality import QualityMeter, decode_quality, format_quality
+from streams.schema.quality import decode_quality, format_quality
+from streams.worker.quality_meter import QualityMeter
 
 SAMPLE = PrequentialSample(
     np.arange(4),
@@ -27,7 +27,7 @@ def meter() -> QualityMeter:
 
 
 def value(meter: QualityMeter) -> dict[str, Any]:
-    record = meter.news()
+    record = meter.pending_record()
     assert record is not None
     assert record.key == b"group-1"
     assert record.value is not None
@@ -35,16 +35,16 @@ def value(meter: QualityMeter) -> dict[str, Any]:
         decode_quality(record.value) == meter.quality()
         or abs(decode_quality(record.value).at - meter.quality().at) < 99
     )
-    found: dict[str, Any] = json.loads(record.value)
-    return found
+    fields: dict[str, Any] = json.loads(record.value)
+    return fields
 
 
-def test_a_record_tells_what_the_committed_steps_scored(meter: QualityMeter) -> None:
+def test_a_record_holds_the_means_over_committed_steps(meter: QualityMeter) -> None:
     meter.add(30, SAMPLE, 6)
     meter.add(5, None, 7)
-    found = value(meter)
-    assert found.pop("at") > 1_700_000_000_000
-    assert found == {
+    fields = value(meter)
+    assert fields.pop("at") > 1_700_000_000_000
+    assert fields == {
         "schema_version": 1,
         "worker": "group-1",
         "model_version": "m7",
@@ -57,7 +57,7 @@ def test_a_record_tells_what_the_committed_steps_scored(meter: QualityMeter) -> 
         "log_loss": 1.5,
         "popularity": {"recall_at_10": 0.25, "mrr": pytest.approx((0.5 + 0.02 + 1 / 60) / 4, abs=1e-5), "log_loss": 5},
     }
-    assert meter.place == TopicPartition("quality", 0)
+    assert meter.topic_partition == TopicPartition("quality", 0)
 
 
 def test_what_is_written_is_valid_from_the_first_event_on(meter: QualityMeter) -> None:
@@ -67,31 +67,30 @@ def test_what_is_written_is_valid_from_the_first_event_on(meter: QualityMeter) -
     assert (nothing["recall_at_10"], nothing["popularity"]["log_loss"]) == (None, None)
     validator.validate(nothing)
     meter.add(30, SAMPLE, 1)
-    found = value(meter)
-    validator.validate(found)
-    for field in found:
-        without = {name: found[name] for name in found if name != field}
+    fields = value(meter)
+    validator.validate(fields)
+    for field in fields:
+        without = {name: fields[name] for name in fields if name != field}
         assert validator.is_valid(without) == (field == "schema_version")
-    assert not validator.is_valid(found | {"recall_at_10": 1.5})
+    assert not validator.is_valid(fields | {"recall_at_10": 1.5})
 
 
-def test_a_record_is_due_once_in_an_interval_and_only_with_news(
-    meter: QualityMeter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert meter.news() is None
+def test_a_record_is_due_after_the_interval_where_something_is_new(meter: QualityMeter) -> None:
     meter.add(1, SAMPLE, 1)
-    assert meter.due() is None  # the interval begins with the worker
-    monkeypatch.setattr(quality, "INTERVAL_S", 0.0)
-    assert meter.due() is not None
-    assert meter.due() is not None  # until it is committed
-    meter.written()
-    assert meter.due() is None
-    assert meter.news() is None
+    assert meter.record_if_due() is None  # the interval begins with the worker
+    meter = QualityMeter("quality", "group-1", interval_s=0.0)
+    assert meter.pending_record() is None
+    meter.add(1, SAMPLE, 1)
+    assert meter.record_if_due() is not None
+    assert meter.record_if_due() is not None  # until it is committed
+    meter.mark_written()
+    assert meter.record_if_due() is None
+    assert meter.pending_record() is None
     meter.add(1, None, 1)
-    assert meter.due() is not None
+    assert meter.record_if_due() is not None
 
 
-def test_a_sentence_has_all_means_and_a_dash_for_none(meter: QualityMeter) -> None:
+def test_the_line_has_all_means_and_a_dash_for_none(meter: QualityMeter) -> None:
     assert "recall@10 - (- decayed popularity), MRR - (-), log-loss - (-) over 0 events" in format_quality(
         meter.quality()
     )

@@ -2,11 +2,12 @@ import time
 
 import pytest
 
-from streams.kafka.publisher import CHUNK, due
+from streams.errors import SettingsError
+from streams.kafka.pacing import CHUNK, paced_ranges, parse_rate
 
 
 async def collect(total: int, rate_per_s: float | None) -> list[tuple[int, int]]:
-    return [part async for part in due(total, rate_per_s)]
+    return [part async for part in paced_ranges(total, rate_per_s)]
 
 
 @pytest.mark.parametrize(("total", "rate"), [(0, None), (1, None), (CHUNK * 2 + 1, None), (0, 100.0), (30, 1000.0)])
@@ -26,3 +27,14 @@ async def test_a_rate_is_kept() -> None:
     parts = await collect(100, 250.0)
     assert 0.3 < time.monotonic() - begin < 1.0
     assert max(end - start for start, end in parts) < 60
+
+
+@pytest.mark.parametrize(("text", "rate"), [("500/s", 500.0), ("500", 500.0), ("0.5/s", 0.5), ("max", None)])
+def test_a_rate_is_events_per_second(text: str, rate: float | None) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "fast", "5/m", "inf", "nan"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="such as 500/s, or max"):
+        parse_rate(text)
