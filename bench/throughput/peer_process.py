@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import queue
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -16,8 +14,8 @@ import msgspec
 from bench.errors import PeerError
 from bench.throughput.peers.job import Job
 from bench.throughput.peers.meter import Measurement, Progress
+from streams.worker.launcher import python_environment, python_module
 
-_ROOT = Path(__file__).parents[2]
 _TAIL_LINES = 15
 _STOP_S = 5.0
 
@@ -30,8 +28,8 @@ def run_peer(module: str, job: Job, told: Callable[[int], None], stall_s: float 
     """
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, job.to_argument()],
-            cwd=_ROOT,
+            python_module(module, job.to_argument()),
+            env=python_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -1,4 +1,8 @@
-"""A worker as a process of its own, for the demo and the tests: started, watched and stopped from here."""
+"""Worker subprocess, for the demo and the tests: start it, wait until it is ready, signal it, stop it.
+
+Child processes never import from the current folder: `python -m` alone would put that folder first on the path, and a
+user's `models.py` or `state/` there would replace this project's package.
+"""
 
 import asyncio
 import os
@@ -11,17 +15,28 @@ from pathlib import Path
 
 from streams.errors import StreamError
 
-READY = "own partitions ["  # what a worker logs when it has opened its partitions
+READY = "own partitions ["  # in the line that a worker logs once its partitions are open
 _STOP_DEADLINE_S = 15.0
-_ROOT = Path(__file__).resolve().parents[2]  # where the packages lie
+_ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the packages
 
 
 class WorkerEndedError(StreamError):
-    """The worker ended by itself; the message holds the end of its log."""
+    """The worker process exited unexpectedly; the message holds the end of its log."""
+
+
+def python_module(module: str, *arguments: str) -> list[str]:
+    """Command that runs a module of this project as a child process; needs `python_environment()`."""
+    return [sys.executable, "-P", "-m", module, *arguments]  # -P: the current folder is not on the path
+
+
+def python_environment() -> dict[str, str]:
+    """This process's environment with the project's packages importable, installed or not."""
+    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def end_with_stdin() -> None:
-    """Standard input's closing ends this process; at once, for nothing of an unfinished step is visible."""
+    """Exit this process when its standard input closes; at once, since an unfinished micro-batch is never visible."""
 
     def wait() -> None:
         while os.read(0, 1024):  # not sys.stdin: a thread inside it would break the interpreter's shutdown
@@ -32,9 +47,9 @@ def end_with_stdin() -> None:
 
 
 class WorkerProcess:
-    """`interest-stream worker` with these settings ("section.key=value"), its output in a log file.
+    """`interest-stream worker` as a child process with these settings ("section.key=value"), its output in a log file.
 
-    The worker ends with this process, however that ends.
+    The worker ends when this process ends, even when that is killed. Relative paths are relative to the current folder.
     """
 
     def __init__(self, settings: Sequence[str], log: Path, config: Path | None = None, recipe: str | None = None):
@@ -47,16 +62,15 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """The process runs; it's ready some seconds later."""
-        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        """Start the process, without waiting until it is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli.main", "worker", "--with-stdin", *self._arguments],
+                python_module("streams.cli.main", "worker", "--with-stdin", *self._arguments),
                 stdin=subprocess.PIPE,  # closes when this process ends
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C at the terminal is for us, who then stop the worker in order
-                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,  # Ctrl-C reaches only this process, which then stops the worker in order
+                env=python_environment(),
             )
 
     @property
@@ -67,16 +81,16 @@ class WorkerProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs, or before it was started."""
+        """Exit code; None while the process runs, or before it was started."""
         return None if self._process is None else self._process.poll()
 
     def check(self) -> None:
-        """Raises `WorkerEndedError` where it runs no more."""
+        """Raise `WorkerEndedError` if the process has exited."""
         if self.exit_code is not None:
             raise WorkerEndedError(f"the worker ended with code {self.exit_code}.\n{self.log_tail()}")
 
     async def wait_ready(self, deadline_s: float = 60.0) -> None:
-        """The worker owns partitions, so says its log, and takes events."""
+        """Wait until its log shows that partitions are open; `StreamError` after the deadline."""
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
         while READY not in self.log.read_text(errors="replace"):
@@ -86,12 +100,12 @@ class WorkerProcess:
             await asyncio.sleep(0.1)
 
     def send_signal(self, which: signal.Signals) -> None:
-        """The process gets the signal, if it still runs."""
+        """Send the signal; nothing happens if the process has exited."""
         if self._process is not None:
             self._process.send_signal(which)
 
     def stop(self) -> int | None:
-        """Its exit code after SIGTERM; killed where it takes too long. None where it was never started."""
+        """Send SIGTERM, SIGKILL after 15 s, and return the exit code; None if it was never started."""
         if self._process is None:
             return None
         self._process.send_signal(signal.SIGTERM)
@@ -106,6 +120,6 @@ class WorkerProcess:
                 self._process.stdin.close()
 
     def log_tail(self, lines: int = 25) -> str:
-        """The end of its log."""
+        """The last lines of its log."""
         text = self.log.read_text(errors="replace").splitlines() if self.log.is_file() else []
         return "\n".join([f"The end of {self.log}:", *text[-lines:]])

@@ -53,6 +53,7 @@ async def worker_process(program: str, *arguments: str, folder: Path) -> AsyncIt
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",
             "-m",
             f"tests.contracts.programs.{program}",
             *arguments,

@@ -44,3 +44,12 @@ def test_a_peer_that_fails_is_quoted() -> None:
 def test_a_peer_that_stalls_is_ended() -> None:
     with pytest.raises(PeerError, match=r"silent_peer applied nothing for 1 s; it wrote: loading"):
         run_peer("silent_peer", JOB, print, stall_s=1.0)
+
+
+def test_a_peer_imports_nothing_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "cwd"
+    folder.mkdir()
+    for name in ("bench.py", "streams.py", "models.py", "state.py", "msgspec.py"):
+        (folder / name).write_text("raise SystemExit('imported from the current folder')")
+    monkeypatch.chdir(folder)
+    assert run_peer("good_peer", JOB, lambda applied: None).applied == 100

@@ -56,6 +56,26 @@ async def test_a_worker_without_a_broker_is_never_ready_and_stops_when_told(tmp_
         assert worker.stop() == 0
 
 
+async def test_a_worker_imports_nothing_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadow = "raise RuntimeError('imported from the current folder')"
+    for name in ("models.py", "streams.py", "bench.py", "json.py", "typer.py"):
+        (tmp_path / name).write_text(shadow)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "__init__.py").write_text(shadow)
+    (tmp_path / "own.toml").write_text("[kafka]\nbootstrap_servers = '127.0.0.1:2'\n")  # a relative path is found
+    monkeypatch.chdir(tmp_path)
+    worker = WorkerProcess(["worker.data_dir=data"], Path("worker.log"), Path("own.toml"))
+    worker.start()
+    try:
+        while "waiting for a Kafka broker at 127.0.0.1:2" not in worker.log_tail():
+            worker.check()
+            await asyncio.sleep(0.1)
+    finally:
+        assert worker.stop() == 0
+
+
 def test_the_process_ends_with_its_standard_input() -> None:
     program = "import time; from streams.worker.launcher import end_with_stdin; end_with_stdin(); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, cwd=ROOT)
