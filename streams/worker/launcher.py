@@ -30,7 +30,7 @@ def python_module(module: str, *arguments: str) -> list[str]:
 
 
 def python_environment() -> dict[str, str]:
-    """This process's environment with the project's packages importable, installed or not."""
+    """Environment of this process in which the project's packages are importable, installed or not."""
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path}
 
