@@ -113,18 +113,18 @@ def _step(stand: Stand, stages: StageClock, batches: Batches, table: ItemEmbeddi
     memory = stand.rows[row]
     with stages.running(STAGES), stages.during(REST):
         step = stand.engine.step(batch, memory)
-    stand.rows[row] = step.memory
+    stand.rows[row] = step.rows
     row, batch = next(batches)
     memory = stand.rows[row]
     with stages.during(_WHOLE):
         step = stand.engine.step(batch, memory)
     unpacked, packed, queued, reviewed = BESIDE
     with stages.during(packed):
-        values = stand.layout.pack(step.memory)
+        values = stand.layout.pack(step.rows)
     with stages.during(unpacked):
         stand.rows[row] = stand.layout.unpack(values)
     with stages.during(queued):
-        stand.waiting.observe(batch, step.memory)
+        stand.waiting.observe(batch, step.rows)
     reviews = stand.reviews(len(batch))
     with stages.during(reviewed):
         Reviews.of(reviews, stand.content).give()
@@ -138,8 +138,8 @@ def _learning_cost(stand: Stand, rounds: int, clock: Clock, told: Told) -> tuple
     for _ in range(rounds + 1):
         row, batch = next(batches)
         step = stand.engine.step(batch, stand.rows[row])
-        stand.rows[row] = step.memory
-        stand.learner.observe(batch, step.memory)
+        stand.rows[row] = step.rows
+        stand.learner.observe(batch, step.rows)
         began = clock()
         stand.learner.learn()
         per_event.append((clock() - began) / (1000 * events))

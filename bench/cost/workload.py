@@ -108,7 +108,7 @@ class Stand:
         timeline.advance(after)
         if not config.allow_repeats:
             mark(after["seen"], batch.user, batch.item)
-        self.rows = self.engine.rebuild(after)
+        self.rows = self.engine.recompute_states(after)
 
     def _next(self, row: NDArray[np.int64]) -> NDArray[np.int64]:
         drawn = self._random.choice(len(self._chance), len(row), p=self._chance) + 1

@@ -48,12 +48,12 @@ _REVIEWS = "reviews."
 class StepResult:
     """What one batch changed."""
 
-    memory: NDArray[np.void]
+    rows: NDArray[np.void]
     """[U] the rows after the batch; fields that the model does not know are as they were"""
     predictions: Predictions
-    refused: NDArray[np.int64]
-    """Rows whose recurrent state was not finite: where it became so in this step, `h`, `c` from before are kept;
-    where it was so before, the step began from what the ring gives. Ring and everything else advanced"""
+    nonfinite_rows: NDArray[np.int64]
+    """Rows whose recurrent state was not finite. Where it became so in this step, the old `h`, `c` are kept; where it
+    was so before, they were recomputed from the stored history first. All other fields advanced as usual"""
     sample: PrequentialSample | None = None
     """Some of the events, scored before the batch was counted; None where none has an item"""
 
@@ -173,7 +173,7 @@ class Engine:
         return after
 
     @torch.inference_mode()
-    def rebuild(self, memory: NDArray[np.void]) -> NDArray[np.void]:
+    def recompute_states(self, memory: NDArray[np.void]) -> NDArray[np.void]:
         """[U] copy of the memories whose `h`, `c` are those of the rings' events alone, under the present weights."""
         self._catch_up()
         self._check(memory)

@@ -48,9 +48,9 @@ class PrequentialReplay:
         """What a worker does with a batch; with `learn`, what its learning thread does until nothing is due."""
         grouped = events.grouped()
         step = self._engine.step(grouped.batch, self._memory[grouped.users])
-        self._memory[grouped.users] = step.memory
+        self._memory[grouped.users] = step.rows
         if learn:
-            self._learner.observe(grouped.batch, step.memory)
+            self._learner.observe(grouped.batch, step.rows)
             learnt = None
             while self._learner.ready:
                 learnt = self._learner.learn()

@@ -148,7 +148,7 @@ class Pipeline:
         with self._timed("model"):
             step = self._engine.step(work.batch, work.rows, self._settings.predictions.per)
         with self._timed("rows"):
-            memory = count_events(work, step.memory)
+            memory = count_events(work, step.rows)
             changes = self._changes(work, self._layout.pack(memory), now_ms)
             for change in changes:
                 records[TopicPartition(self._settings.changelog_topic, change.owner.partition)] = change.records()

@@ -69,7 +69,7 @@ def predicted(engine: Engine, batches: list[list[Event]], seed: int) -> list[tup
         user, item, kind = np.array(sorted(events, key=lambda event: event[0]), dtype=np.int64).reshape(-1, 3).T
         batch = EventBatch(user, item, kind, np.arange(len(events)) + 1000 * number)
         step = engine.step(batch, memory, "event")
-        memory = step.memory
+        memory = step.rows
         steps.append((batch, step.predictions))
     return steps
 

@@ -200,7 +200,7 @@ def test_every_mixture_is_a_distribution(batches: list[list[Event]], repeats: Li
         batch = batch_of(events, 1000 * number)
         scores = engine.score(batch, memory)
         step = engine.step(batch, memory, "event")
-        predictions, memory = step.predictions, step.memory
+        predictions, memory = step.predictions, step.rows
         np.testing.assert_allclose(predictions.item_p.sum(1) + predictions.other_p, 1, atol=1e-5)
         assert (predictions.item_p >= 0).all()
         assert (np.diff(predictions.item_p, axis=1) <= 0).all()
@@ -225,5 +225,5 @@ def test_rows_do_not_depend_on_the_experts(batches: list[list[Event]]) -> None:
     memory = {engine: new_user_states(engine.config, 4) for engine in (alone, mixed)}
     for number, events in enumerate(batches):
         for engine in memory:
-            memory[engine] = engine.step(batch_of(events, 1000 * number), memory[engine]).memory
+            memory[engine] = engine.step(batch_of(events, 1000 * number), memory[engine]).rows
     np.testing.assert_array_equal(memory[alone], memory[mixed])

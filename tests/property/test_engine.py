@@ -88,7 +88,7 @@ def test_rows_are_those_of_a_fold_by_hand(events: list[Event], cuts: list[int]) 
         users[user].add(item, kind, time_ms)
     memory = new_user_states(_CONFIG, _USERS)
     for chunk in _chunks(events, cuts):
-        memory = _ENGINE.step(_batch(chunk), memory).memory
+        memory = _ENGINE.step(_batch(chunk), memory).rows
     for expected, row in zip(users, memory, strict=True):
         assert row["steps"] == expected.steps
         assert row["last_time_ms"] == expected.last
@@ -109,15 +109,15 @@ def test_any_cut_gives_the_same_rows_and_predictions(events: list[Event], cuts: 
     for chunk in _chunks(events, cuts):
         batch = _batch(chunk)
         step = _ENGINE.step(batch, memory, "event")
-        memory = step.memory
+        memory = step.rows
         for at, user in enumerate(batch.user):
             p = step.predictions
             interests[int(user)].append((p.category_p[at], float(p.other_p[at])))
-    for name in whole.memory.dtype.names or ():
+    for name in whole.rows.dtype.names or ():
         if name in ("h", "c"):
-            np.testing.assert_allclose(memory[name], whole.memory[name], atol=0.01)
+            np.testing.assert_allclose(memory[name], whole.rows[name], atol=0.01)
         else:
-            np.testing.assert_array_equal(memory[name], whole.memory[name])
+            np.testing.assert_array_equal(memory[name], whole.rows[name])
     batch = _batch(events)
     taken = dict.fromkeys(range(_USERS), 0)
     for at, user in enumerate(batch.user.tolist()):
@@ -132,7 +132,7 @@ def test_any_cut_gives_the_same_rows_and_predictions(events: list[Event], cuts: 
 def test_prediction_per_user_is_the_one_after_their_last_event(events: list[Event]) -> None:
     batch, memory = _batch(events), new_user_states(_CONFIG, _USERS)
     each, last = _ENGINE.step(batch, memory, "event"), _ENGINE.step(batch, memory, "user")
-    np.testing.assert_array_equal(each.memory, last.memory)
+    np.testing.assert_array_equal(each.rows, last.rows)
     at = last.predictions.event
     np.testing.assert_array_equal(each.predictions.because[at], last.predictions.because)
     np.testing.assert_allclose(each.predictions.item_p[at], last.predictions.item_p, rtol=1e-3, atol=1e-6)

@@ -40,15 +40,15 @@ def test_a_batch_is_its_events_one_by_one(recipe: str, users: list[int], seed: i
         columns = (batch.user[rows], batch.item[rows], batch.type[rows], batch.time_ms[rows])
         single = EventBatch(*columns, value=batch.value[rows], text=batch.text[rows])
         step = engine.step(single, memory)
-        memory, one, all_ = step.memory, step.predictions, whole.predictions
+        memory, one, all_ = step.rows, step.predictions, whole.predictions
         np.testing.assert_allclose(one.category_p[0], all_.category_p[at], atol=0.02)
         np.testing.assert_allclose(one.item_p[0], all_.item_p[at], atol=0.02)
         assert (one.parts is None) == (all_.parts is None)
         if one.parts is not None and all_.parts is not None:
             np.testing.assert_allclose(one.parts.long_term[0], all_.parts.long_term[at], atol=1e-5)
             np.testing.assert_allclose(one.parts.short_term[0], all_.parts.short_term[at], atol=0.02)
-    for name in whole.memory.dtype.names or ():
+    for name in whole.rows.dtype.names or ():
         if name in ("h", "c"):
-            np.testing.assert_allclose(memory[name], whole.memory[name], atol=0.01)
+            np.testing.assert_allclose(memory[name], whole.rows[name], atol=0.01)
         else:
-            np.testing.assert_array_equal(memory[name], whole.memory[name])
+            np.testing.assert_array_equal(memory[name], whole.rows[name])

@@ -61,7 +61,7 @@ def rows_after(records: Stream, cuts: list[int], again: int = 0) -> dict[bytes, 
             assert fetched is not None
             part = decode_partition(owner, [fetched], 1 << 20)
             work = build_batch("user-events", [part], ITEMS, LAYOUT)
-            memory = count_events(work, engine.step(work.batch, work.rows).memory)
+            memory = count_events(work, engine.step(work.batch, work.rows).rows)
             gone = [user.encode() for user in part.erased if user.encode() not in work.users]
             owner.store.put_many([*work.users, *gone], [*LAYOUT.pack(memory), *[None] * len(gone)], end)
             owner.next_offset = part.next_offset

@@ -67,7 +67,7 @@ def test_every_part_of_a_step_is_told(report: tuple[CostReport, int]) -> None:
 
 def test_memory_is_that_of_the_arrays(stand: Stand) -> None:
     chosen, batch = next(stand.batches(128))
-    stand.learner.observe(batch, stand.engine.step(batch, stand.rows[chosen]).memory)
+    stand.learner.observe(batch, stand.engine.step(batch, stand.rows[chosen]).rows)
     assert stand.learner.learn() is not None  # its tables grow when they are needed
     found = {(each.holder, each.name): each.bytes for each in held(stand, WORKLOAD.items)}
     row = {name: size for (holder, name), size in found.items() if holder == "row"}

@@ -45,7 +45,7 @@ def test_mixture_is_that_of_the_definition(
     engine.update(noisy(config))
     memory = new_user_states(config, 6)
     for seed in range(4):
-        memory = engine.step(make_batch(60, 6, seed=seed), memory).memory
+        memory = engine.step(make_batch(60, 6, seed=seed), memory).rows
     batch = EventBatch(*(np.array([value]) for value in (0, 11, 1, 1_800_000_000_000)))
     row = memory[:1].copy()
     items.forget("i19")
@@ -57,7 +57,7 @@ def test_mixture_is_that_of_the_definition(
     found = probabilities(settled, batch, row)
     alone.update(noisy(config))
     network = probabilities(alone, batch, row)
-    after = alone.step(batch, row).memory[0]
+    after = alone.step(batch, row).rows[0]
     steps = int(after["steps"])
     recent = np.array([[int(after["ring_item"][s % 5]) for s in range(steps - 1, steps - 6, -1)]])
     closed = [0, 20]
@@ -89,7 +89,7 @@ def test_blocks_do_not_change_the_result(
         monkeypatch.setattr(candidates, "_LEAST_BLOCK", 1)
         engine = Engine(config, items)
         engine.update(noisy(config))
-        memory = engine.step(make_batch(80, 9), new_user_states(config, 9)).memory
+        memory = engine.step(make_batch(80, 9), new_user_states(config, 9)).rows
         results.append(engine.step(make_batch(80, 9, seed=1), memory, "event").predictions)
     np.testing.assert_allclose(results[0].item_p, results[1].item_p, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(results[0].because_weight, results[1].because_weight, rtol=1e-3, atol=1e-5)
@@ -113,7 +113,7 @@ def test_same_events_same_predictions(config: ModelConfig, items: ItemVocabulary
         engine, memory = Engine(config, items), new_user_states(config, 9)
         for seed in range(5):
             step = engine.step(make_batch(50, 9, seed=seed), memory)
-            memory = step.memory
+            memory = step.rows
         return step.predictions.item_p, engine.experts()
 
     (first, counts), (second, again) = run(), run()
@@ -141,7 +141,7 @@ def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
     noted(PopularityCounts, "probabilities", "read")
     noted(ExpertGate, "learn", "mix")
     engine, memory = Engine(config, items), new_user_states(config, 9)
-    memory = engine.step(make_batch(50, 9), memory).memory
+    memory = engine.step(make_batch(50, 9), memory).rows
     assert order == ["read", "count"]
     order.clear()
     engine.step(make_batch(20, 9, seed=1), memory)
@@ -154,7 +154,7 @@ def test_a_prediction_knows_nothing_of_what_comes_after_it_in_the_batch(
     config = replace(config, sampled_events=0)
     first = Engine(config, items)
     first.update(noisy(config))
-    memory = first.step(make_batch(60, 1), new_user_states(config, 1)).memory
+    memory = first.step(make_batch(60, 1), new_user_states(config, 1)).rows
     longer = make_batch(20, 1, seed=1)
     shorter = EventBatch(longer.user[:12], longer.item[:12], longer.type[:12], longer.time_ms[:12])
     found = []
@@ -169,7 +169,7 @@ def test_a_prediction_knows_nothing_of_what_comes_after_it_in_the_batch(
 
 def test_scoring_changes_nothing(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> None:
     engine = Engine(config, items)
-    memory = engine.step(make_batch(50, 9), new_user_states(config, 9)).memory
+    memory = engine.step(make_batch(50, 9), new_user_states(config, 9)).rows
     before, row = engine.experts(), memory.copy()
     scores = engine.score(make_batch(50, 9, seed=1), memory)
     for name, array in engine.experts().items():
@@ -188,7 +188,7 @@ def test_score_is_what_the_step_before_predicted(config: ModelConfig, items: Ite
     p, top = step.predictions.item_p[0], step.predictions.item[0]
     for place in (0, 4):
         second = EventBatch(*(np.array([value]) for value in (0, top[place], 1, 5000)))
-        scores = engine.score(second, step.memory)
+        scores = engine.score(second, step.rows)
         assert scores.rank.tolist() == [place + 1]
         assert scores.log_p[0] == pytest.approx(np.log(p[place]), rel=1e-3)
         assert scores.top1_p[0] == pytest.approx(p[0], rel=1e-3)
@@ -209,9 +209,9 @@ def test_restored_experts_predict_as_before(config: ModelConfig, items: ItemVoca
     engine, other = Engine(config, items), Engine(config, items)
     memory = new_user_states(config, 9)
     for seed in range(4):
-        memory = engine.step(make_batch(60, 9, seed=seed), memory).memory
+        memory = engine.step(make_batch(60, 9, seed=seed), memory).rows
     other.restore(engine.experts())
     for seed in range(4, 7):
         first, second = (each.step(make_batch(60, 9, seed=seed), memory) for each in (engine, other))
         np.testing.assert_array_equal(first.predictions.item_p, second.predictions.item_p)
-        memory = first.memory
+        memory = first.rows

@@ -57,7 +57,7 @@ def test_shares_sum_to_one_less_what_popularity_gives(
         for engine in (alone, mixed):
             batch = make_batch(90, 9)
             batch.item[batch.item == 0] = 1
-            memory = engine.step(batch, new_user_states(engine.config, 9)).memory
+            memory = engine.step(batch, new_user_states(engine.config, 9)).rows
             weight = engine.step(batch, memory).predictions.because_weight.sum(1)
             if engine is alone:
                 np.testing.assert_allclose(weight, 1, atol=1e-5)
@@ -79,8 +79,8 @@ def test_without_its_heaviest_reason_a_prediction_is_less_probable(
         row, user = np.unique(users[order], return_inverse=True)
         item = np.array([items.add(names[at]) for at in range(low, min(low + _BATCH, events))])[order - low]
         batch = EventBatch(user, item, np.full(len(order), rating), times_ms[order])
-        memory[row] = (step := engine.step(batch, memory[row])).memory
-        learner.observe(batch, step.memory)
+        memory[row] = (step := engine.step(batch, memory[row])).rows
+        learner.observe(batch, step.rows)
         while learner.ready:
             learner.learn()
         engine.update(learner.weights())

@@ -89,7 +89,7 @@ def test_memory_is_not_modified_and_foreign_fields_pass(config: ModelConfig, ite
     memory = np.zeros(3, dtype=dtype)
     memory["count"], memory["chain"] = [1, 2, 3], 7
     before = memory.copy()
-    after = Engine(config, items).step(events([0, 2], [1, 2]), memory).memory
+    after = Engine(config, items).step(events([0, 2], [1, 2]), memory).rows
     np.testing.assert_array_equal(memory, before)
     np.testing.assert_array_equal(after["count"], [1, 2, 3])
     np.testing.assert_array_equal(after["chain"], before["chain"])
@@ -103,7 +103,7 @@ def test_nothing_in_nothing_out(config: ModelConfig, dtype: Literal["float32", "
     assert len(engine.score(events([], []), new_user_states(config, 2)).rank) == 0
     assert len(step.predictions) == 0
     assert step.predictions.item.shape == (0, 10)
-    assert step.memory["steps"].tolist() == [0, 0]
+    assert step.rows["steps"].tolist() == [0, 0]
 
 
 def test_without_items_all_probability_is_elsewhere(config: ModelConfig) -> None:
@@ -143,7 +143,7 @@ def test_forgotten_item_is_not_predicted_until_described_anew(config: ModelConfi
 
 def test_items_may_outgrow_the_table(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
-    memory = engine.step(events([0], [1]), new_user_states(config, 1)).memory
+    memory = engine.step(events([0], [1]), new_user_states(config, 1)).rows
     for number in range(30, 1000):
         items.add(f"i{number}")
     items.capacity = 5000
@@ -195,11 +195,11 @@ def test_state_that_turns_bad_is_refused_and_everything_else_advances(
     memory = new_user_states(config, 3)
     memory["h"], memory["c"] = 0.25, 0.5
     step = engine.step(events([0, 1, 1, 2], [1, 5, 2, 3]), memory, "event")
-    assert 1 in step.refused
-    np.testing.assert_array_equal(step.memory["h"][1], memory["h"][1])
-    np.testing.assert_array_equal(step.memory["c"][1], memory["c"][1])
-    assert step.memory["steps"].tolist() == [1, 2, 1]
-    assert step.memory["ring_item"][1][:2].tolist() == [5, 2]
+    assert 1 in step.nonfinite_rows
+    np.testing.assert_array_equal(step.rows["h"][1], memory["h"][1])
+    np.testing.assert_array_equal(step.rows["c"][1], memory["c"][1])
+    assert step.rows["steps"].tolist() == [1, 2, 1]
+    assert step.rows["ring_item"][1][:2].tolist() == [5, 2]
     assert np.isfinite(step.predictions.item_p).all()
     assert np.isfinite(step.predictions.category_p).all()
     assert np.isfinite(step.predictions.because_weight).all()
@@ -212,10 +212,10 @@ def test_stored_state_that_is_bad_begins_anew(config: ModelConfig, items: ItemVo
     memory = new_user_states(config, 2)
     memory["h"][1], memory["c"][1, 3] = np.nan, np.inf
     step = engine.step(events([0, 1], [4, 4]), memory)
-    assert step.refused.tolist() == [1]
-    np.testing.assert_array_equal(step.memory["h"][1, :3], step.memory["h"][0, :3])
-    assert np.isfinite(step.memory["h"]).all()
-    assert np.isfinite(step.memory["c"]).all()
+    assert step.nonfinite_rows.tolist() == [1]
+    np.testing.assert_array_equal(step.rows["h"][1, :3], step.rows["h"][0, :3])
+    assert np.isfinite(step.rows["h"]).all()
+    assert np.isfinite(step.rows["c"]).all()
     assert np.isfinite(step.predictions.item_p).all()
 
 
@@ -227,7 +227,7 @@ def test_huge_weights_still_give_distributions(config: ModelConfig, items: ItemV
     memory = new_user_states(config, 2)
     for _ in range(3):
         step = engine.step(events([0, 0, 1], [1, 2, 3]), memory, "event")
-        memory = step.memory
+        memory = step.rows
         p = step.predictions
         np.testing.assert_allclose(p.item_p.sum(1) + p.other_p, 1, atol=1e-5)
         assert not (p.item_p[p.item == 0] > 0).any()
@@ -239,7 +239,7 @@ def test_rank_is_the_place_in_the_prediction_before_the_event(config: ModelConfi
     config = replace(config, experts=False)  # whose counts each step below would change
     engine = Engine(config, items, top_items=30)
     engine.update(noisy(config))
-    memory = engine.step(events([0, 1, 1], [1, 2, 3]), new_user_states(config, 3)).memory
+    memory = engine.step(events([0, 1, 1], [1, 2, 3]), new_user_states(config, 3)).rows
     # The last event of a user leaves the row from which the next event is ranked, in this batch or the next.
     ranks = engine.score(events([0, 0, 0, 1, 2, 2], [4, 5, 6, 7, 8, 0]), memory).rank
     before = (([0], [4], 5), ([0, 0], [4, 5], 6), ([2], [8], None))
@@ -249,7 +249,7 @@ def test_rank_is_the_place_in_the_prediction_before_the_event(config: ModelConfi
             assert math.isnan(ranks[at])
         else:
             assert predictions.item[0, int(ranks[at]) - 1] == target
-    stepped = engine.step(events([0, 0], [4, 5]), memory).memory
+    stepped = engine.step(events([0, 0], [4, 5]), memory).rows
     assert engine.score(events([0], [6], [2]), stepped).rank[0] == ranks[2]
     assert np.isfinite(ranks[[0, 3, 4]]).all()
 
@@ -300,5 +300,5 @@ def test_cuda_predicts_what_the_cpu_predicts(
         results.append(step)
         assert engine.device.type == device
     tolerance = 1e-4 if dtype == "float32" else 0.03
-    np.testing.assert_allclose(results[1].memory["h"], results[0].memory["h"], atol=max(tolerance, 2e-3))
+    np.testing.assert_allclose(results[1].rows["h"], results[0].rows["h"], atol=max(tolerance, 2e-3))
     np.testing.assert_allclose(results[1].predictions.item_p, results[0].predictions.item_p, atol=tolerance)

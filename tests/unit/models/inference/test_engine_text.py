@@ -58,7 +58,7 @@ def learnt_weights(config: ModelConfig) -> Weights:
         text=[f"{'good' if number % 2 else 'bad'} number {number}" for number in item.tolist()],
     )
     engine = Engine(config, items)
-    learner.observe(given, engine.step(given, new_user_states(config, 8)).memory)
+    learner.observe(given, engine.step(given, new_user_states(config, 8)).rows)
     for _ in range(2):
         learner.learn()
     return learner.weights()
@@ -76,9 +76,9 @@ def test_a_text_moves_its_users_step_and_its_item(config: ModelConfig, items: It
     silent.update(weights)
     memory = new_user_states(config, 2)
     before = content(items).rows(np.arange(21))
-    without = silent.step(batch([0, 1], [3, 4]), memory).memory
+    without = silent.step(batch([0, 1], [3, 4]), memory).rows
     np.testing.assert_array_equal(content(items).rows(np.arange(21)), before)
-    found = spoken.step(batch([0, 1], [3, 4], ["never in tune", ""]), memory).memory
+    found = spoken.step(batch([0, 1], [3, 4], ["never in tune", ""]), memory).rows
     assert not np.array_equal(found["h"][0], without["h"][0])
     np.testing.assert_array_equal(found["h"][1], without["h"][1])
     encoder = content(items).encoder
@@ -125,8 +125,8 @@ def test_a_value_is_an_input(config: ModelConfig, items: ItemVocabulary, value: 
     engine, memory = Engine(config, items), new_user_states(config, 2)
     weights = learnt_weights(config)
     engine.update(weights)
-    found = engine.step(batch([0, 1], [3, 3], value=[value, np.nan]), memory).memory
-    bare = engine.step(batch([0, 1], [3, 3]), memory).memory
+    found = engine.step(batch([0, 1], [3, 3], value=[value, np.nan]), memory).rows
+    bare = engine.step(batch([0, 1], [3, 3]), memory).rows
     assert not np.array_equal(found["h"][0], bare["h"][0])
     np.testing.assert_array_equal(found["h"][1], bare["h"][1])
     assert found["ring_value"][:, 0].tolist() == [value_buckets(np.array([value], np.float32))[0], 0]
@@ -135,7 +135,7 @@ def test_a_value_is_an_input(config: ModelConfig, items: ItemVocabulary, value: 
 def test_a_learnt_value_tells_ratings_apart(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     engine.update(learnt_weights(config))
-    found = engine.step(batch([0, 1], [3, 3], value=[1, 5]), new_user_states(config, 2)).memory
+    found = engine.step(batch([0, 1], [3, 3], value=[1, 5]), new_user_states(config, 2)).rows
     assert not np.array_equal(found["h"][0], found["h"][1])
     assert np.isfinite(found["h"]).all()
 
@@ -143,13 +143,13 @@ def test_a_learnt_value_tells_ratings_apart(config: ModelConfig, items: ItemVoca
 def test_a_row_with_text_survives_its_way_through_bytes(config: ModelConfig, items: ItemVocabulary) -> None:
     layout = RowLayout(user_state_fields(config))
     engine, other = Engine(config, items), Engine(config, items)
-    rows = engine.step(batch([0, 0], [3, 4], ["never in tune", "good strings"], [1, 5]), layout.new(1)).memory
+    rows = engine.step(batch([0, 0], [3, 4], ["never in tune", "good strings"], [1, 5]), layout.new(1)).rows
     again = layout.unpack(list(layout.pack(rows)))
     np.testing.assert_array_equal(again["ring_text"], rows["ring_text"])
     assert again["ring_text"].any(2).sum() == 2
     assert (again["ring_value"] > 0).sum() == 2
     next_event = batch([0], [5], ["loud"])
-    found, expected = other.step(next_event, again).memory, engine.step(next_event, rows).memory
+    found, expected = other.step(next_event, again).rows, engine.step(next_event, rows).rows
     np.testing.assert_array_equal(found["ring_text"], expected["ring_text"])
 
 
@@ -160,8 +160,8 @@ def test_a_model_without_text_keeps_none_and_hears_none(config: ModelConfig) -> 
     memory = new_user_states(config, 1)
     assert "ring_text" not in (memory.dtype.names or ())
     engine = Engine(config, items)
-    found = engine.step(batch([0], [1], ["never in tune"]), memory).memory
-    np.testing.assert_array_equal(found, engine.step(batch([0], [1]), memory).memory)
+    found = engine.step(batch([0], [1], ["never in tune"]), memory).rows
+    np.testing.assert_array_equal(found, engine.step(batch([0], [1]), memory).rows)
     assert content(items).version == 0
 
 

@@ -36,9 +36,9 @@ def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: b
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
         order, row, batch = batch_of(users, item, times_ms, low)
         ours[order] = engine.score(batch, memory[row], known).rank
-        memory[row] = (step := engine.step(batch, memory[row])).memory
-        assert not len(step.refused)
-        learner.observe(batch, step.memory)
+        memory[row] = (step := engine.step(batch, memory[row])).rows
+        assert not len(step.nonfinite_rows)
+        learner.observe(batch, step.rows)
         while learner.ready:
             learnt = learner.learn()
             assert learnt is not None
@@ -70,8 +70,8 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
         _, row, batch = batch_of(users, item, times_ms, low)
         for memory in rows.values():
-            memory[row] = (step := engine.step(batch, memory[row])).memory
-        learner.observe(batch, step.memory)
+            memory[row] = (step := engine.step(batch, memory[row])).rows
+        learner.observe(batch, step.rows)
         while learner.ready:
             learner.learn()
             engine.update(learner.weights())
@@ -82,11 +82,11 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
         known = len(items)
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
         order, row, batch = batch_of(users, item, times_ms, low)
-        rows["rebuilt"][row] = engine.rebuild(rows["rebuilt"][row])
+        rows["rebuilt"][row] = engine.recompute_states(rows["rebuilt"][row])
         longer += int((half["steps"][row[batch.user]] > config.history_length).sum())
         for name, memory in rows.items():
             ranks[name][order - _LEARNT] = engine.score(batch, memory[row], known).rank
-            memory[row] = engine.step(batch, memory[row]).memory
+            memory[row] = engine.step(batch, memory[row]).rows
     recall = {name: float((each <= 10).mean()) for name, each in ranks.items()}
     print(recall, f"{longer} of {_FROZEN} events have more before them than the ring holds")
     assert (rows["fp16"]["h"] != rows["rebuilt"]["h"]).any()

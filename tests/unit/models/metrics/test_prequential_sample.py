@@ -31,7 +31,7 @@ def settled(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -
     engine, memory = Engine(config, items), new_user_states(config, 9)
     engine.update(noisy(config))
     for seed in range(3):
-        memory = engine.step(make_batch(60, 9, items=24, seed=seed), memory).memory
+        memory = engine.step(make_batch(60, 9, items=24, seed=seed), memory).rows
     return engine, memory
 
 
@@ -123,7 +123,7 @@ def test_popularity_is_that_of_the_definition_on_the_same_events(
 
 def test_items_that_are_never_predicted_are_misses_for_both(config: ModelConfig, items: ItemVocabulary) -> None:
     engine, memory = Engine(config, items), new_user_states(config, 2)
-    memory = engine.step(EventBatch(*(np.array(each) for each in ([0], [7], [1], [0]))), memory).memory
+    memory = engine.step(EventBatch(*(np.array(each) for each in ([0], [7], [1], [0]))), memory).rows
     items.forget("i6")
     sample = sampled(engine, EventBatch(*(np.array(each) for each in ([1], [7], [1], [1000]))), memory)
     assert columns(sample).ravel().tolist() == [np.inf, -np.inf, np.inf, -np.inf]
@@ -162,7 +162,7 @@ def test_predictions_are_those_of_an_engine_that_scores_nothing(
         engine.update(noisy(each))
         for seed in range(1 if experts else 4):
             step = engine.step(make_batch(60, 9, seed=seed), memory)
-            memory = step.memory
+            memory = step.rows
         assert (step.sample is None) == (events == 0)
         found.append(step.predictions)
     np.testing.assert_array_equal(found[0].item, found[1].item)

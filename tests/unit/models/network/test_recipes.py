@@ -69,7 +69,7 @@ def test_one_step_at_a_time_says_what_the_whole_window_does(recipe: str, repeats
     engine.update(noisy(config))
     for at in range(len(batch)):
         step = engine.step(part(batch, at), memory)
-        memory, said = step.memory, step.predictions
+        memory, said = step.rows, step.predictions
         found = np.zeros(ITEMS + 1)
         found[said.item[0]] = said.item_p[0]
         np.testing.assert_allclose(found, expected[at], atol=2e-3)
@@ -141,7 +141,7 @@ def test_bfloat16_learns_and_says_about_the_same(recipe: str) -> None:
         engine, learner = Engine(config, items), OnlineLearner(config, LearnerConfig(dropout=0, input_dropout=0), items)
         learner.restore(noisy(config))
         batch = varied([0] * 5 + [1] * 4)
-        learner.observe(batch, engine.step(batch, new_user_states(config, 2)).memory)
+        learner.observe(batch, engine.step(batch, new_user_states(config, 2)).rows)
         learnt = learner.learn()
         assert learnt is not None
         assert not learnt.refused
@@ -162,7 +162,7 @@ def test_what_always_follows_is_learnt(recipe: str) -> None:
         user = np.repeat(np.arange(8), 5)
         item = (np.tile(np.arange(5), 8) + turn * 5 + user * 3) % ITEMS + 1
         batch = EventBatch(user, item, np.full(40, 2), (np.arange(40) + turn * 40) * 1000)
-        learner.observe(batch, engine.step(batch, new_user_states(config, 8)).memory)
+        learner.observe(batch, engine.step(batch, new_user_states(config, 8)).rows)
         while learner.pending:
             learnt = learner.learn()
             assert learnt is not None

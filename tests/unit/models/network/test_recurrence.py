@@ -67,8 +67,8 @@ def test_what_the_ring_holds_whole_is_rebuilt_as_it_was(
 ) -> None:
     engine = engine_of(replace(config, num_layers=layers))
     batch = life_of(counts, seed)
-    memory = engine.step(batch, new_user_states(engine.config, _USERS)).memory
-    found = engine.rebuild(memory)
+    memory = engine.step(batch, new_user_states(engine.config, _USERS)).rows
+    found = engine.recompute_states(memory)
     np.testing.assert_allclose(states(found), states(memory), atol=_FP16)
     for name in set(memory.dtype.names or ()) - {"h", "c"}:
         np.testing.assert_array_equal(found[name], memory[name])
@@ -79,60 +79,60 @@ def test_what_the_ring_holds_whole_is_rebuilt_as_it_was(
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_of_longer_lives_the_last_events_are_rebuilt_from_nothing(config: ModelConfig, seed: int) -> None:
     engine = engine_of(config)
-    before = engine.step(life_of([3, 7, 12, 1], seed), new_user_states(config, _USERS)).memory
+    before = engine.step(life_of([3, 7, 12, 1], seed), new_user_states(config, _USERS)).rows
     last = life_of([config.history_length] * _USERS, seed + 1, after_ms=10**9)
-    whole = engine.step(last, before).memory
+    whole = engine.step(last, before).rows
     before["h"], before["c"] = 0, 0
-    expected = engine.step(last, before).memory
-    np.testing.assert_allclose(states(engine.rebuild(whole)), states(expected), atol=_FP16)
+    expected = engine.step(last, before).rows
+    np.testing.assert_allclose(states(engine.recompute_states(whole)), states(expected), atol=_FP16)
     assert np.abs(states(whole) - states(expected)).max() > _FP16
 
 
 def test_many_rows_are_rebuilt_as_each_alone(config: ModelConfig) -> None:
     engine = engine_of(config)
     random = np.random.default_rng(0)
-    memory = engine.step(life_of(random.integers(0, 9, 1200).tolist(), 0), new_user_states(config, 1200)).memory
-    whole = engine.rebuild(memory)
+    memory = engine.step(life_of(random.integers(0, 9, 1200).tolist(), 0), new_user_states(config, 1200)).rows
+    whole = engine.recompute_states(memory)
     for row in (0, 511, 512, 1199):
-        np.testing.assert_allclose(states(whole[[row]]), states(engine.rebuild(memory[[row]])), atol=_FP16)
+        np.testing.assert_allclose(states(whole[[row]]), states(engine.recompute_states(memory[[row]])), atol=_FP16)
 
 
 def test_a_stored_state_that_is_not_finite_is_rebuilt_from_the_ring(config: ModelConfig) -> None:
     engine = engine_of(config)
-    memory = engine.step(life_of([4, 5, 3, 0], 1), new_user_states(config, _USERS)).memory
+    memory = engine.step(life_of([4, 5, 3, 0], 1), new_user_states(config, _USERS)).rows
     broken = memory.copy()
     broken["h"][1, 2], broken["c"][2, 0], broken["h"][3] = np.nan, np.inf, -np.inf
     then = life_of([1, 1, 1, 1], 2, after_ms=10**9)
     expected, step = engine.step(then, memory), engine.step(then, broken)
-    np.testing.assert_allclose(states(step.memory), states(expected.memory), atol=2 * _FP16)
+    np.testing.assert_allclose(states(step.rows), states(expected.rows), atol=2 * _FP16)
     np.testing.assert_allclose(engine.score(then, broken).log_p, engine.score(then, memory).log_p, atol=0.01)
-    assert step.refused.tolist() == [1, 2, 3]
+    assert step.nonfinite_rows.tolist() == [1, 2, 3]
     assert np.isnan(broken["h"][1, 2])
-    np.testing.assert_allclose(states(engine.rebuild(broken)), states(memory), atol=_FP16)
+    np.testing.assert_allclose(states(engine.recompute_states(broken)), states(memory), atol=_FP16)
 
 
 def test_what_cannot_be_rebuilt_begins_from_zero(config: ModelConfig) -> None:
     engine = engine_of(config)
-    memory = engine.step(life_of([3, 3, 3, 3], 1), new_user_states(config, _USERS)).memory
+    memory = engine.step(life_of([3, 3, 3, 3], 1), new_user_states(config, _USERS)).rows
     weights = InterestNetwork(config).snapshot(2)
     weights.tensors["lstm.weight_ih_l0"][:] = 1e38  # inf from the input …
     weights.tensors["lstm.weight_hh_l0"][:] = -3e38  # … less inf from the state
     weights.tensors["item"][:] = 1e38
     engine.update(weights)
-    assert not states(engine.rebuild(memory)).any()
+    assert not states(engine.recompute_states(memory)).any()
 
 
 def test_a_row_of_an_unknown_item_is_not_rebuilt(config: ModelConfig) -> None:
     memory = new_user_states(config, 1)
     memory["ring_item"][0, 0], memory["steps"] = 77, 1
     with pytest.raises(UnknownItemError, match="77"):
-        engine_of(config).rebuild(memory)
+        engine_of(config).recompute_states(memory)
 
 
 def test_rows_may_be_kept_wider_than_in_fp16(config: ModelConfig) -> None:
     engine, narrow = engine_of(config), new_user_states(config, _USERS)
     fields = [(name, "<f4" if name in ("h", "c") else kind, *shape) for name, kind, *shape in narrow.dtype.descr]
     batch = life_of([3, 3, 3, 3], 1)
-    wide, rounded = engine.step(batch, np.zeros(_USERS, fields)).memory, engine.step(batch, narrow).memory
+    wide, rounded = engine.step(batch, np.zeros(_USERS, fields)).rows, engine.step(batch, narrow).rows
     np.testing.assert_array_equal(wide["h"].astype(np.float16), rounded["h"])
     assert (wide["h"] != rounded["h"]).any()

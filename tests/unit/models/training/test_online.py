@@ -28,7 +28,7 @@ def taught(learner: OnlineLearner, engine: Engine, rounds: int) -> None:
     for turn in range(rounds):
         batch = sequence(10, 6, 20, start=turn * 6)
         step = engine.step(batch, new_user_states(engine.config, 10))
-        learner.observe(batch, step.memory)
+        learner.observe(batch, step.rows)
         while learner.pending:
             learner.learn()
     engine.update(learner.weights())
@@ -54,7 +54,7 @@ def test_what_predicts_is_a_mean_but_for_the_rows_of_items(
         learner, weights = OnlineLearner(config, LearnerConfig(), items), []
         for turn in range(3):
             batch = sequence(10, 6, 20, start=turn * 6)
-            learner.observe(batch, Engine(config, items).step(batch, new_user_states(config, 10)).memory)
+            learner.observe(batch, Engine(config, items).step(batch, new_user_states(config, 10)).rows)
             learner.learn()
             weights.append(learner.weights())
         learner.restore(weights[-1])
@@ -94,7 +94,7 @@ def test_nothing_waits_nothing_is_learnt(config: ModelConfig, items: ItemVocabul
 def test_one_step_takes_no_more_events_than_it_should(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(events_per_step=20), items), Engine(config, items)
     batch = sequence(10, 5, 20)
-    learner.observe(batch, engine.step(batch, new_user_states(config, 10)).memory)
+    learner.observe(batch, engine.step(batch, new_user_states(config, 10)).rows)
     assert learner.pending == 50
     assert learner.ready
     learnt = learner.learn()
@@ -111,7 +111,7 @@ def test_one_step_takes_no_more_events_than_it_should(config: ModelConfig, items
 def test_old_events_make_room_and_are_counted(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(queue_events=100), items), Engine(config, items)
     batch = sequence(10, 5, 20)
-    memory = engine.step(batch, new_user_states(config, 10)).memory
+    memory = engine.step(batch, new_user_states(config, 10)).rows
     for _ in range(4):
         learner.observe(batch, memory)
     assert (learner.pending, learner.dropped) == (100, 100)
@@ -136,7 +136,7 @@ def test_step_that_is_not_finite_is_refused_and_leaves_no_trace(config: ModelCon
     huge["item"][:] *= 1e10
     learner.restore(Weights(good.version, huge))
     batch = sequence(10, 5, 20)
-    memory = engine.step(batch, new_user_states(config, 10)).memory
+    memory = engine.step(batch, new_user_states(config, 10)).rows
     learner.observe(batch, memory)
     learnt = learner.learn()
     assert learnt is not None
@@ -186,7 +186,7 @@ def test_events_without_items_and_of_forgotten_ones_are_no_targets(config: Model
     items.forget("i0")
     zeros = np.zeros(3, dtype=np.int64)
     batch = EventBatch(zeros, np.array([0, 1, 0]), zeros, zeros)
-    learner.observe(batch, engine.step(batch, new_user_states(config, 1)).memory)
+    learner.observe(batch, engine.step(batch, new_user_states(config, 1)).rows)
     before = learner.weights()
     learnt = learner.learn()
     assert learnt is not None
@@ -201,7 +201,7 @@ def test_items_may_grow_while_learning(config: ModelConfig, items: ItemVocabular
     for number in range(20, 1500):
         items.add(f"i{number}")
     batch = sequence(10, 5, 1500, start=1400)
-    learner.observe(batch, engine.step(batch, new_user_states(config, 10)).memory)
+    learner.observe(batch, engine.step(batch, new_user_states(config, 10)).rows)
     learner.learn()
     engine.update(learner.weights())
     assert len(learner.weights().tensors["item"]) == 2048
@@ -211,7 +211,7 @@ def test_items_may_grow_while_learning(config: ModelConfig, items: ItemVocabular
 def test_events_may_be_observed_from_another_thread(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     batch = sequence(10, 5, 20)
-    memory = engine.step(batch, new_user_states(config, 10)).memory
+    memory = engine.step(batch, new_user_states(config, 10)).rows
 
     def observe() -> None:
         for _ in range(100):

@@ -168,7 +168,7 @@ def test_text_and_value_of_a_record_reach_row_and_item_once(table: UserTable) ->
     fetched = batch(said(0, "a", value=4.5, text="good strings"), said(1, "a", value=1, text="broke"))
     for _ in range(2):  # the second time everything has been applied
         work = build_batch("user-events", [decode_partition(owner, [fetched], MOST)], items, layout)
-        rows = count_events(work, engine.step(work.batch, work.rows).memory)
+        rows = count_events(work, engine.step(work.batch, work.rows).rows)
         owner.store.put_many(work.users, layout.pack(rows), 2)
     (row,) = layout.unpack(owner.store.get_many([b"a"]))
     assert (row["count"], row["steps"]) == (2, 2)

@@ -46,7 +46,7 @@ class Recorder:
             np.arange(events, dtype=np.int64) * 1000,
         )
         rows = RowLayout(user_state_fields(MODEL)).new(1)
-        thread.observe(batch, self.engine.step(batch, rows).memory)
+        thread.observe(batch, self.engine.step(batch, rows).rows)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ def test_the_copy_is_of_the_rows_and_predicts_for_each_event() -> None:
     memory = np.zeros(2, dtype=[("h", "<f2", (4,))])
     memory["h"] = 1.5
     step = RowCopy().step(batch, memory, "event")
-    assert step.memory is not memory
-    assert step.memory.tobytes() == memory.tobytes()
+    assert step.rows is not memory
+    assert step.rows.tobytes() == memory.tobytes()
     predictions = step.predictions
     assert predictions.event.tolist() == [0, 1, 2]
     assert predictions.item[:, 0].tolist() == [5, 6, 7]
