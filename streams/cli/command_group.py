@@ -1,4 +1,4 @@
-"""The frame of every command: where its settings come from, and how its errors end."""
+"""Base of every command: settings options at any position, and one message for each expected error."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from streams.settings.source import CommandLine
 
 EX_INTERRUPTED = 130
-_OURS = ("streams", "state", "models")
+_PACKAGES = ("streams", "state", "models")
 _SETTINGS_OPTIONS = ("--recipe", "--config", "--set")
 
 
@@ -56,15 +56,15 @@ def settings_first(args: list[str]) -> list[str]:
 
 
 def explain(error: Exception, line: "CommandLine | None") -> str | None:
-    """One message for an error that a user can do something about, None for a bug."""
+    """One message for an error that a user can correct, None for a bug."""
     package = type(error).__module__.partition(".")[0]
-    if package in _OURS:
+    if package in _PACKAGES:
         return str(error)
     if package == "aiokafka":
         servers = line.loaded.kafka.bootstrap_servers if line and line.loaded else "kafka.bootstrap_servers"
         if type(error).__name__ == "KafkaConnectionError":
-            what_to_do = "start one (`interest-stream kafka start`) or set kafka.bootstrap_servers"
-            return f"no broker answers at {servers}: {what_to_do}"
+            advice = "start one (`interest-stream kafka start`) or set kafka.bootstrap_servers"
+            return f"no broker answers at {servers}: {advice}"
         return f"Kafka at {servers}: {error or type(error).__name__}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"

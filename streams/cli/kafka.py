@@ -9,7 +9,7 @@ from streams.cli.command_group import console
 
 kafka_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
-KafkaFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where its data and its log lie.")]
+KafkaFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of its data and its log.")]
 
 
 @kafka_app.command()
@@ -23,7 +23,7 @@ def start(
 
     with console().status("starting Kafka"):
         state = start_background(folder, nodes)
-    text = f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log lie in {state.folder}"
+    text = f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log are in {state.folder}"
     if state.bootstrap_servers != KafkaSettings().bootstrap_servers:
         variable = f"INTEREST_KAFKA__BOOTSTRAP_SERVERS={state.bootstrap_servers}"
         text += f"\n  [bold]export {variable}[/]   makes every command use it"
@@ -41,12 +41,12 @@ def stop(folder: KafkaFolder = Path("data/kafka")) -> None:
 
 @kafka_app.command()
 def status(folder: KafkaFolder = Path("data/kafka")) -> None:
-    """Say whether it runs, and where. Exits 1 where it doesn't."""
+    """Print whether it runs, and where. Exits 1 where it does not."""
     from streams.local_kafka import cluster
 
-    found = cluster.status(folder)
-    if found is None or not found.running:
+    state = cluster.status(folder)
+    if state is None or not state.running:
         console().print(f"no Kafka runs in {folder}")
         raise typer.Exit(1)
-    pids = ", ".join(map(str, found.pids))
-    console().print(f"Kafka runs at [bold]{found.bootstrap_servers}[/] (process {pids})", soft_wrap=True)
+    pids = ", ".join(map(str, state.pids))
+    console().print(f"Kafka runs at [bold]{state.bootstrap_servers}[/] (process {pids})", soft_wrap=True)

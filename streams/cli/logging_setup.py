@@ -1,4 +1,4 @@
-"""What a process writes to its log: ours from INFO on, the libraries' from WARNING on, and none of it over and over."""
+"""Logging of a worker: ours from INFO on, the libraries' from WARNING on and rate-limited."""
 
 from __future__ import annotations
 

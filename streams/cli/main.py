@@ -57,7 +57,7 @@ def interest_stream(
                     interest-stream show USER
     """
     ctx.obj = CommandLine(config, list(overrides or ()), recipe)
-    # A client's own log repeats what its exceptions say; the worker's journal turns it on again.
+    # The client logs what its exceptions repeat; a worker turns its log on again (logging_setup).
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
@@ -93,7 +93,7 @@ def topics(ctx: typer.Context) -> None:
     names = settings.topics
     console().print(
         f"[green]✓[/] {names.user_events}, {names.interest_predictions}, {names.user_events_dlq}, {names.item_index}, "
-        f"{names.item_catalog}, {names.interest_quality} and {settings.changelog_topic} stand at "
+        f"{names.item_catalog}, {names.interest_quality} and {settings.changelog_topic} exist at "
         f"{settings.kafka.bootstrap_servers}"
     )
 
@@ -111,7 +111,7 @@ def replay(
     """Send an event log to user-events, in order of time.
 
     Formats: MovieLens .inter and .dat, .csv and .tsv with a header, .jsonl; each also with .gz. Roles of columns:
-    user, item, time, value, text, type; what the header's names don't tell is named:
+    user, item, time, value, text, type; roles that the header's names do not show are given:
 
     interest-stream replay plays.csv --columns user=listener,item=track,time=at --rate 500/s
     """
@@ -130,21 +130,23 @@ def train(
         Path | None, typer.Option(metavar="FILE", help="Item file: titles and categories are read.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where it goes.", show_default="worker.trained_dir")
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of the checkpoint.", show_default="worker.trained_dir")
     ] = None,
     columns: Columns = None,
     skip_bad: SkipBad = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
     registered: Annotated[
         bool,
-        typer.Option("--registered", help="Number items as the broker's register does: for workers that run already."),
+        typer.Option(
+            "--registered", help="Use the item indices of the broker's item-index: for workers that run already."
+        ),
     ] = False,
 ) -> None:
     """Learn event logs before any worker runs, and write the checkpoint that workers start from.
 
-    The last tenth of the events is held out: it says when to stop, and is then scored and learnt as a stream would be.
-    Settings are those of the sections model and training (interest-stream config); say model.allow_repeats=false where
-    nobody has an item twice. Curves for TensorBoard lie beside the checkpoint.
+    The last tenth of the events is held out: it decides when to stop, and is then scored and learnt like a stream.
+    Settings are those of the sections model and training (interest-stream config); set model.allow_repeats=false where
+    nobody has an item twice. Curves for TensorBoard are written beside the checkpoint.
 
     interest-stream train ratings.csv --items movies.csv --set model.allow_repeats=false
     """
@@ -173,7 +175,7 @@ def synthesize(
         str | None, typer.Option(metavar="N/s", help="Send to Kafka instead, at this rate or [bold]max[/].")
     ] = None,
 ) -> None:
-    """Make up users whose interests drift: to a file, or straight into Kafka.
+    """Generate users whose interests drift: to a file, or straight into Kafka.
 
     interest-stream synthesize --events 50000 --out events.jsonl --items-out items.jsonl
 
@@ -198,7 +200,7 @@ def tail(
     limit: Annotated[int | None, typer.Option(min=1, help="End after so many.", show_default="never")] = None,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record kept.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The records as they are, one per line.")] = False,
-    stats: Annotated[bool, typer.Option("--stats", help="Instead: how well each worker foresees its events.")] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="Instead: prequential quality of each worker.")] = False,
 ) -> None:
     """Watch predictions arrive: who, what next, which interests, and why.
 
@@ -247,14 +249,16 @@ def demo(
         str | None,
         typer.Option(metavar="allow|filter", help="May a user's items return?", show_default="as in the log"),
     ] = None,
-    user: Annotated[str | None, typer.Option(help="Whom to watch.", show_default="one active all along")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="The user to watch.", show_default="one who is active throughout")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the made-up stream.")] = 0,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the summary there.")] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the folder with Kafka's data and the worker's log.")
     ] = False,
 ) -> None:
-    """See it work: Kafka, a worker, a stream of events, and what comes out, checked at the end.
+    """Run Kafka, a worker and a stream of events on this machine, live in the terminal, and check the result.
 
     interest-stream demo --events ratings.csv --items movies.csv --json summary.json
     """
@@ -269,7 +273,3 @@ def demo(
 def main() -> None:
     """Runs the command line; the process ends with its exit code."""
     app()
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ def config(
 ) -> None:
     """Print every setting, its value and where that came from.
 
-    Sources, each overruling the one before: defaults, --recipe, interest.toml, environment
+    Sources, each overriding the one before: defaults, --recipe, interest.toml, environment
     (INTEREST_KAFKA__GROUP_ID=…), --set.
     """
     settings = ctx.obj.settings()
@@ -35,7 +35,7 @@ def config(
 
 
 def recipes() -> None:
-    """List the networks that are known by name, for --recipe.
+    """List the named networks for --recipe.
 
     interest-stream worker --recipe long-short
     """

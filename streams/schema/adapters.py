@@ -1,7 +1,7 @@
-"""Every accepted form of a record, rewritten as the canonical one.
+"""Adapters from every accepted form of a record to the canonical form.
 
-Names: the camelCase names of common peers beside ours. Times: epoch ms, epoch s, ISO-8601. CloudEvents: the binary mode
-of its Kafka protocol binding. Knows nothing of which fields an event has.
+Field names: snake_case or camelCase. Times: epoch ms, epoch s, ISO-8601. CloudEvents: the binary mode of its Kafka
+protocol binding. Knows nothing of which fields an event has.
 """
 
 import re
@@ -50,15 +50,15 @@ def canonical(value: bytes) -> dict[str, Raw]:
     """The record's fields under their canonical names, without nulls and schema version."""
     check_text(value)
     try:
-        given = _FIELDS.decode(value)
+        sent = _FIELDS.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise refusal(error) from None
-    fields = {name: raw for name, raw in given.items() if name not in ALIASES and bytes(raw) != _NULL}
+        raise rejection(error) from None
+    fields = {name: raw for name, raw in sent.items() if name not in ALIASES and bytes(raw) != _NULL}
     for alias, name in ALIASES.items():
-        raw = given.get(alias)
+        raw = sent.get(alias)
         if raw is None or bytes(raw) == _NULL:
             continue
-        # A peer's record may carry both times: then sentAt is when it left the device, which nobody asks for.
+        # A record may carry both times: sentAt is then when it left the device, which is not the event's time.
         if bytes(fields.setdefault(name, raw)) != bytes(raw) and name != "timestamp":
             raise Rejected("conflicting_fields", f"{alias} and {name} are both given and differ; send one of them")
     if "schema_version" in fields:
@@ -79,19 +79,19 @@ def add_cloud_event(fields: dict[str, Raw], headers: Sequence[tuple[str, bytes]]
     attributes = {name: raw for name, raw in headers if name.startswith("ce_") and raw is not None}
     if "ce_specversion" not in attributes:
         return
-    given: dict[str, str] = {}
+    from_headers: dict[str, str] = {}
     try:
         if raw := attributes.get("ce_id"):
-            given["event_id"] = raw.decode()
+            from_headers["event_id"] = raw.decode()
         if raw := attributes.get("ce_type"):
-            given["event_type"] = _unqualified(raw.decode())
+            from_headers["event_type"] = _unqualified(raw.decode())
         if raw := attributes.get("ce_time"):
-            given["timestamp"] = raw.decode()
+            from_headers["timestamp"] = raw.decode()
         if key is not None:
-            given["user_id"] = key.decode()
+            from_headers["user_id"] = key.decode()
     except UnicodeDecodeError as error:
-        raise refusal(error) from None
-    for name, text in given.items():
+        raise rejection(error) from None
+    for name, text in from_headers.items():
         if name not in fields:
             fields[name] = Raw(msgspec.json.encode(text))
 
@@ -114,10 +114,10 @@ def time_ms(time: object) -> int:
 def _iso_ms(time: str) -> int:
     try:
         # fromisoformat alone would read the digits of an epoch as a date of the year 1731.
-        moment = datetime.fromisoformat(time.upper() if _ISO_8601.match(time) else "")
+        date_time = datetime.fromisoformat(time.upper() if _ISO_8601.match(time) else "")
     except ValueError:
         raise Rejected("bad_timestamp", f"timestamp {time[:40]!r} is neither a number nor ISO-8601") from None
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    return ((date_time if date_time.tzinfo else date_time.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def check_text(value: bytes) -> None:
@@ -125,15 +125,15 @@ def check_text(value: bytes) -> None:
     try:
         _ = value.isascii() or value.decode()
     except UnicodeDecodeError as error:
-        raise refusal(error) from None
+        raise rejection(error) from None
     if value.count(b"[") + value.count(b"{") > MAX_DEPTH:
         brackets = _STRING.sub(b"", value).translate(None, _NO_BRACKET)
         if max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0) > MAX_DEPTH:
             raise Rejected("nesting_too_deep", f"nested deeper than {MAX_DEPTH} levels")
 
 
-def refusal(error: Exception) -> Rejected:
-    """What to answer to an error of msgspec's decoder."""
+def rejection(error: Exception) -> Rejected:
+    """The rejection, with code and message, for an error of msgspec's decoder."""
     text, _, path = str(error).partition(" - at `$.")
     if isinstance(error, UnicodeDecodeError):
         return Rejected("not_utf8", str(error))
@@ -151,11 +151,11 @@ def refusal(error: Exception) -> Rejected:
 
 
 def plain(raw: Raw) -> object:
-    """The JSON value as Python's own."""
+    """The JSON value as a Python object."""
     try:
         return msgspec.json.decode(raw)
     except msgspec.MsgspecError as error:
-        raise refusal(error) from None
+        raise rejection(error) from None
 
 
 def _unqualified(event_type: str) -> str:

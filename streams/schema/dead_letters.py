@@ -1,6 +1,6 @@
-"""Records of the dead-letter topic: what could not be used, byte for byte as it came, with the reason in headers.
+"""Dead letters: records that could not be used, byte for byte as they came, with the reason in headers.
 
-A dead letter must fit its topic, or one bad record would stop the stream: the largest parts of one that does not are
+A dead letter must fit its topic, or one bad record would stop the stream: where it does not, its largest parts are
 replaced by their SHA-256 and length.
 """
 
@@ -30,7 +30,7 @@ class DeadLetter(NamedTuple):
 
 
 def dead_letter(record: Record, reason: Rejected, app_version: str, max_bytes: int = MAX_BYTES) -> DeadLetter:
-    """The record with key, value, headers and time as they came, and `interest.error.*` headers that say what is wrong.
+    """The record with key, value, headers and time as they came, and `interest.error.*` headers with the reason.
 
     Where key, value and headers together exceed `max_bytes`, `interest.error.replaced` names the parts replaced
     by {"sha256": …, "bytes": …}; that of the headers becomes the header `interest.error.headers`.
@@ -46,7 +46,7 @@ def dead_letter(record: Record, reason: Rejected, app_version: str, max_bytes: i
         parts[name] = _digest(parts[name] or b"")
         sizes[name] = 0
         replaced.append(name)
-    about = {
+    error_headers = {
         "reason": reason.code,
         "message": reason.message[:_MESSAGE_CHARACTERS],
         "topic": record.topic,
@@ -56,10 +56,10 @@ def dead_letter(record: Record, reason: Rejected, app_version: str, max_bytes: i
         "app_version": app_version,
     }
     if replaced:
-        about["replaced"] = ",".join(replaced)
+        error_headers["replaced"] = ",".join(replaced)
     if "headers" in replaced:
         headers = [(f"{PREFIX}headers", parts["headers"] or b"")]
-    headers += [(PREFIX + name, text.encode(errors="backslashreplace")) for name, text in about.items()]
+    headers += [(PREFIX + name, text.encode(errors="backslashreplace")) for name, text in error_headers.items()]
     return DeadLetter(parts["key"], parts["value"], headers, record.timestamp if record.timestamp >= 0 else None)
 
 

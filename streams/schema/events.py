@@ -1,4 +1,4 @@
-"""Records of `user-events` and `item-catalog` as typed events, or the reason why not.
+"""Decoder of `user-events` and `item-catalog`: typed events, or a rejection with its reason.
 
 The types are the wire format: JSON Schema is generated from them. A canonical record is decoded in one call; every
 other accepted form (streams.schema.adapters) is first rewritten as a canonical one, so there is one set of rules.
@@ -68,7 +68,7 @@ class UserEvent(Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True
 
 
 class UserDelete(Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True):
-    """Erase everything that is known of the user."""
+    """Erase the user's row and predictions."""
 
     user_id: Id
     event_type: Literal["user.delete"]
@@ -111,7 +111,7 @@ _U = TypeVar("_U", UserEvent, UserDelete)
 
 def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES) -> Event:
     """The event that a record of `user-events` holds. Raises Rejected, and nothing else, whatever the bytes."""
-    value = _sized(record.value, max_bytes)
+    value = _checked_size(record.value, max_bytes)
     try:
         event = _USER_EVENT.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -126,24 +126,24 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES) -> Event:
 
 
 def decode_item(record: Record, max_bytes: int = MAX_RECORD_BYTES) -> ItemUpsert | ItemDelete:
-    """What a record of `item-catalog` says about the item that is its key; null deletes. Raises Rejected only."""
+    """The description or deletion (a null value) of the item that is the key. Raises Rejected, and nothing else."""
     if not record.key:
         raise Rejected("missing_key", "records of the catalog are keyed by item_id")
     try:
         fields = {"item_id": Raw(msgspec.json.encode(record.key.decode()))}
     except UnicodeDecodeError as error:
-        raise adapters.refusal(error) from None
+        raise adapters.rejection(error) from None
     if record.value is None:
-        return _typed(fields, ItemDelete)
-    item = _typed(fields | adapters.canonical(_sized(record.value, max_bytes)), ItemUpsert)
+        return _decode_fields(fields, ItemDelete)
+    item = _decode_fields(fields | adapters.canonical(_checked_size(record.value, max_bytes)), ItemUpsert)
     if item.item_id.encode() != record.key:
         raise Rejected("key_mismatch", f"the key is {record.key[:40]!r}, but item_id is {item.item_id[:40]!r}")
     return item
 
 
-def _sized(value: bytes | None, max_bytes: int) -> bytes:
+def _checked_size(value: bytes | None, max_bytes: int) -> bytes:
     if value is None:
-        raise Rejected("null_value", "a null value says nothing here; send user.delete to erase a user")
+        raise Rejected("null_value", "a null value is no event; send user.delete to erase a user")
     if len(value) > max_bytes:
         raise Rejected("record_too_large", f"{len(value)} bytes; at most {max_bytes} are read (kafka.max_record_bytes)")
     return value
@@ -155,24 +155,24 @@ def _translate(record: Record, value: bytes) -> Event:
         adapters.add_cloud_event(fields, record.headers, record.key)
     event_type = adapters.plain(fields["event_type"]) if "event_type" in fields else None
     if event_type == "item.upsert":
-        return _typed(fields, ItemUpsert)
+        return _decode_fields(fields, ItemUpsert)
     if event_type == "item.delete":
-        return _typed(fields, ItemDelete)
+        return _decode_fields(fields, ItemDelete)
     time_ms = adapters.time_ms(adapters.plain(fields["timestamp"])) if "timestamp" in fields else None
     if event_type == "user.delete":  # an erasure must not fail for want of a time
         fields["timestamp"] = Raw(b"%d" % (record.timestamp if time_ms is None else time_ms))
-        return _complete(_typed(fields, UserDelete), record)
+        return _complete(_decode_fields(fields, UserDelete), record)
     if time_ms is not None:
         fields["timestamp"] = Raw(b"%d" % time_ms)
-    return _complete_user_event(_typed(fields, UserEvent), record)
+    return _complete_user_event(_decode_fields(fields, UserEvent), record)
 
 
-def _typed(fields: Mapping[str, Raw], struct: type[_T]) -> _T:
+def _decode_fields(fields: Mapping[str, Raw], struct: type[_T]) -> _T:
     known = {name: fields[name] for name in struct.__struct_encode_fields__ if name in fields}
     try:
         return msgspec.json.decode(msgspec.json.encode(known), type=struct)
     except msgspec.MsgspecError as error:
-        raise adapters.refusal(error) from None
+        raise adapters.rejection(error) from None
 
 
 def _complete_user_event(event: UserEvent, record: Record) -> UserEvent:
@@ -186,7 +186,9 @@ def _complete_user_event(event: UserEvent, record: Record) -> UserEvent:
 def _complete(event: _U, record: Record) -> _U:
     key = record.key
     if key is None:
-        raise Rejected("missing_key", "events are keyed by user_id, so that one partition owns the user")
+        raise Rejected(
+            "missing_key", "events are keyed by user_id, so that all of a user's events lie in one partition"
+        )
     if event.user_id.encode() != key:
         raise Rejected("key_mismatch", f"the key is {key[:40]!r}, but user_id is {event.user_id[:40]!r}")
     if key[0] == 0:

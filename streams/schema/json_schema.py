@@ -35,10 +35,10 @@ def text(schema: Schema) -> str:
 def _one_of(title: str, *types: type[msgspec.Struct]) -> Schema:
     _, definitions = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
     for definition in definitions.values():
-        # The decoder is strict only to tell quickly which records are canonical: an unknown field is never an error.
+        # The decoder is strict only to recognise canonical records quickly: an unknown field is never an error.
         definition.pop("additionalProperties", None)
         for field in definition["properties"].values():
-            field.pop("default", None)  # what our own code sees where a record says nothing
+            field.pop("default", None)  # a default of our types, not of the wire format
         if timestamp := definition["properties"].get("timestamp"):
             timestamp["type"] = ["number", "string"]  # msgspec describes what it decodes: epoch ms
     if event := definitions.get("UserEvent"):
@@ -47,7 +47,7 @@ def _one_of(title: str, *types: type[msgspec.Struct]) -> Schema:
         event["then"] = {"required": ["item_id"], "properties": {"item_id": {"type": "string"}}}
     for name in ("ItemUpsert", "ItemDelete"):
         if name in definitions:
-            definitions[name]["required"].append("event_type")  # only records of the catalog do without
+            definitions[name]["required"].append("event_type")  # only records of the catalog may lack it
     roots = [{"$ref": f"#/$defs/{type_.__name__}"} for type_ in types]
     return {
         "$schema": _DIALECT,

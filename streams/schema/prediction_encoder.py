@@ -22,7 +22,7 @@ _SHARE_UNITS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class EventOrigins:
-    """The events of a batch, in the order of its EventBatch: what predictions point into."""
+    """Source events of a batch, in the order of its EventBatch; predictions refer to them by index."""
 
     topic: str
     event: Sequence[UserEvent]
@@ -33,15 +33,18 @@ class EventOrigins:
 
 
 def encode(predictions: Predictions, origins: EventOrigins, items: ItemVocabulary, emitted_at_ms: int) -> list[bytes]:
-    """One JSON value per prediction, in their order; probabilities are cut to five digits, the rest goes to other_p.
+    """One JSON value per prediction, in their order.
 
-    Shares are cut to five decimals, and their sums as decimals are exactly 1.
+    Probabilities are truncated to five digits, the remainder goes to other_p; shares are truncated to five decimals,
+    and their sums as decimals are exactly 1.
     """
     topic, version = origins.topic, f"m{predictions.model_version}"
-    item_p = cut(predictions.item_p)  # [P, k]
+    item_p = truncated(predictions.item_p)  # [P, k]
     other_p = np.round(np.clip(1.0 - item_p.sum(axis=1), 0.0, 1.0), 7)  # [P]
     item_columns = _columns(predictions.item, 1, items.id, item_p)
-    category_columns = _columns(predictions.category, 0, items.categories.__getitem__, cut(predictions.category_p))
+    category_columns = _columns(
+        predictions.category, 0, items.categories.__getitem__, truncated(predictions.category_p)
+    )
     weight, because_other, carried_by = _shares(predictions.because_weight, predictions.carried_by)
     because_columns = _columns(predictions.because, 1, items.id, weight)
     values = []
@@ -95,7 +98,7 @@ def encode(predictions: Predictions, origins: EventOrigins, items: ItemVocabular
     return values
 
 
-def cut(p: NDArray[np.float32]) -> NDArray[np.float64]:
+def truncated(p: NDArray[np.float32]) -> NDArray[np.float64]:
     """The probabilities with all but their first five digits dropped, never rounded up; short as JSON. Same shape."""
     wide = np.clip(p.astype(np.float64), 0.0, 1.0)
     with np.errstate(divide="ignore"):
@@ -118,22 +121,25 @@ def _vectors(parts: InterestParts | None, rows: int) -> Iterable[dict[str, list[
     if parts is None:
         return repeat({}, rows)
     short, long = rounded(parts.short_term).tolist(), rounded(parts.long_term).tolist()
-    return ({"short_term": one, "long_term": other} for one, other in zip(short, long, strict=True))
+    return ({"short_term": now, "long_term": lasting} for now, lasting in zip(short, long, strict=True))
 
 
 def _shares(
     because: NDArray[np.float32], carried_by: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], list[float], list[list[float]]]:
-    """Shares of the items [P, b], of the user's other events [P] and of the carriers [P, 4], cut to five decimals.
+    """Shares of items [P, b], of the user's other events [P] and of carriers [P, 4], truncated to five decimals.
 
-    What is cut off goes to the other events, and to the largest carrier that is not popularity.
+    The remainder goes to the other events, and to the largest carrier that is not popularity.
     """
-    shown, carrier = (np.floor(np.clip(each, 0, 1) * _SHARE_UNITS).astype(np.int64) for each in (because, carried_by))
-    whole = np.where(carried_by.any(1), _SHARE_UNITS, 0)  # [P]
-    other = whole - carrier[:, -1] - shown.sum(1)
-    carrier[np.arange(len(carrier)), carrier[:, :-1].argmax(1)] += whole - carrier.sum(1)
-    weight, other_share, carrier_share = (each / _SHARE_UNITS for each in (shown, other, carrier))
-    return weight, other_share.tolist(), carrier_share.tolist()
+    shown, carrier = _in_units(because), _in_units(carried_by)  # [P, b], [P, 4]
+    total = np.where(carried_by.any(1), _SHARE_UNITS, 0)  # [P]
+    other = total - carrier[:, -1] - shown.sum(1)  # [P]
+    carrier[np.arange(len(carrier)), carrier[:, :-1].argmax(1)] += total - carrier.sum(1)
+    return shown / _SHARE_UNITS, (other / _SHARE_UNITS).tolist(), (carrier / _SHARE_UNITS).tolist()
+
+
+def _in_units(share: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.floor(np.clip(share, 0, 1) * _SHARE_UNITS).astype(np.int64)
 
 
 def _columns(

@@ -28,7 +28,7 @@ class Carriers(Struct, gc=False):
 
 
 class Prediction(Struct, gc=False):
-    """What a user is likely to want next, after one event of theirs."""
+    """A user's interest distribution after one of their events."""
 
     prediction_id: Annotated[str, Meta(description="The same after a replay: drop what you have seen.")]
     user_id: str
@@ -50,7 +50,7 @@ class Prediction(Struct, gc=False):
     ]
     because_other: Annotated[Probability, Meta(description="Share of all other events of the user together.")]
     carried_by: Annotated[
-        Carriers, Meta(description="The same by another cut: by what carried the most probable item.")
+        Carriers, Meta(description="The same by another division: by what carried the most probable item.")
     ]
     short_term: Annotated[
         list[float] | UnsetType, Meta(description="Interest of the moment, as a vector; in models that keep it apart.")
@@ -65,5 +65,5 @@ _PREDICTION: Final = msgspec.json.Decoder(Prediction)
 
 
 def decode(value: bytes) -> Prediction:
-    """The prediction in a record's value. Raises msgspec.MsgspecError where it is none; unknown fields are ignored."""
+    """The decoded record; unknown fields are ignored. Raises msgspec.MsgspecError where it is not a prediction."""
     return _PREDICTION.decode(value)

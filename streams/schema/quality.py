@@ -1,7 +1,4 @@
-"""Records of `interest-quality`: how well a worker foresees its events, each scored before it is learnt.
-
-Decayed popularity stands beside it: the same events, the same items to choose from.
-"""
+"""Records of `interest-quality`: prequential quality of a worker, decayed popularity on the same events beside it."""
 
 from typing import Annotated, Final
 
@@ -29,7 +26,7 @@ class Means(Struct, gc=False):
 
 
 class WorkerQuality(Means, kw_only=True, gc=False):
-    """How well a worker foresees its events, up to one moment of its life."""
+    """Prequential quality of a worker since its start: each sampled event was scored before it was learnt."""
 
     worker: Annotated[str, Meta(description="Its transactional id, also the record's key; new at each start.")]
     at: Annotated[int, Meta(description="When the record was made, epoch ms.")]
@@ -46,23 +43,23 @@ _QUALITY: Final = msgspec.json.Decoder(WorkerQuality)
 
 
 def decode_quality(value: bytes) -> WorkerQuality:
-    """The decoded record; `StreamError` where the topic holds something else."""
+    """The decoded record. Raises StreamError where it is not a record of `interest-quality`."""
     try:
         return _QUALITY.decode(value)
     except msgspec.MsgspecError as error:
-        raise StreamError(f"a record of the quality topic is none: {error}") from error
+        raise StreamError(f"a record of the quality topic cannot be decoded: {error}") from error
 
 
 def format_mean(mean: float | None) -> str:
-    """The mean as people read it; a dash where there is none."""
+    """Three decimals; a dash where there is none."""
     return "-" if mean is None else f"{mean:.3f}"
 
 
 def format_quality(quality: WorkerQuality) -> str:
     """The means in one line, popularity's in brackets."""
-    theirs = quality.popularity
+    popularity = quality.popularity
     return (
-        f"recall@10 {format_mean(quality.recall_at_10)} ({format_mean(theirs.recall_at_10)} decayed popularity), "
-        f"MRR {format_mean(quality.mrr)} ({format_mean(theirs.mrr)}), "
-        f"log-loss {format_mean(quality.log_loss)} ({format_mean(theirs.log_loss)}) over {quality.window} events"
+        f"recall@10 {format_mean(quality.recall_at_10)} ({format_mean(popularity.recall_at_10)} decayed popularity), "
+        f"MRR {format_mean(quality.mrr)} ({format_mean(popularity.mrr)}), "
+        f"log-loss {format_mean(quality.log_loss)} ({format_mean(popularity.log_loss)}) over {quality.window} events"
     )

@@ -1,4 +1,4 @@
-"""The sections of the settings that turn `streams`: Kafka, topics, worker, items, predictions."""
+"""Settings sections of `streams`: Kafka, topics, worker, items, predictions."""
 
 import dataclasses
 import re
@@ -46,7 +46,7 @@ class KafkaSettings:
         default="interest", metadata={"help": "consumer group; the changelog topic's name begins with it"}
     )
     session_timeout_s: Annotated[float, Field(ge=1, le=1800)] = field(
-        default=10.0, metadata={"help": "a worker silent for so long loses its partitions"}
+        default=10.0, metadata={"help": "a worker without a heartbeat for so long loses its partitions"}
     )
     fetch_min_bytes: Annotated[int, Field(ge=1, le=2**30)] = field(
         default=65536, metadata={"help": "a fetch waits for so many bytes, or for fetch_max_wait_ms"}
@@ -71,13 +71,13 @@ class TopicSettings:
         default="user-events-dlq", metadata={"help": "out: records that could not be used, with the reason"}
     )
     item_index: TopicName = field(
-        default="item-index", metadata={"help": "register of items, one partition, kept for ever"}
+        default="item-index", metadata={"help": "item ids in order of their index, one partition, kept for ever"}
     )
     item_catalog: TopicName = field(
         default="item-catalog", metadata={"help": "in: titles and categories, keyed by item_id"}
     )
     interest_quality: TopicName = field(
-        default="interest-quality", metadata={"help": "out: how well each worker foresees its events, keyed by worker"}
+        default="interest-quality", metadata={"help": "out: prequential quality of each worker, keyed by worker"}
     )
     partitions: Annotated[int, Field(ge=1, le=10_000)] = field(
         default=8, metadata={"help": "of user_events, predictions and changelog; fixed once events are in"}
@@ -89,7 +89,7 @@ class TopicSettings:
     def __post_init__(self) -> None:
         names = [value for value in dataclasses.astuple(self) if isinstance(value, str)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"each topic needs a name of its own, but two or more are called {twice[0]!r}")
+            raise ValueError(f"each topic needs a different name, but two or more are called {twice[0]!r}")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -97,7 +97,7 @@ class WorkerSettings:
     """One worker process."""
 
     data_dir: Path = field(
-        default=Path("data"), metadata={"help": "this process's own folder: user rows, model checkpoints"}
+        default=Path("data"), metadata={"help": "folder of this process alone: user rows, model checkpoints"}
     )
     step_interval_s: Annotated[float, Field(ge=0.001, le=60)] = field(
         default=0.05, metadata={"help": "time from one step (one transaction) to the next"}
@@ -109,11 +109,11 @@ class WorkerSettings:
         default=0.5, metadata={"help": "most of a core's time that learning takes; a quarter of it behind a backlog"}
     )
     checkpoint_interval_s: Annotated[float, Field(ge=1, le=86_400)] = field(
-        default=60.0, metadata={"help": "time from one saving of the weights to the next"}
+        default=60.0, metadata={"help": "time between checkpoints"}
     )
     trained_dir: Path = field(
         default=Path("data/trained"),
-        metadata={"help": "where `train` puts a checkpoint, and a worker begins that has none of its own in data_dir"},
+        metadata={"help": "where `train` puts a checkpoint; a worker with none in data_dir starts from it"},
     )
     cache_mb: Annotated[int, Field(ge=1, le=2**20)] = field(
         default=256, metadata={"help": "block cache that all user tables share, MiB"}

@@ -1,6 +1,6 @@
-"""Settings: one frozen object, put together from defaults < recipe < interest.toml < environment < overrides.
+"""Settings: one frozen object, merged from defaults < recipe < interest.toml < environment < --set.
 
-Sections live with the part that they turn: streams.settings.sections and models.config.
+The sections are defined in streams.settings.sections and models.config.
 """
 
 import dataclasses
@@ -101,7 +101,7 @@ _VARIABLE = "environment variable "
 
 
 class _Entry(NamedTuple):
-    """One value as its source gives it."""
+    """One value from one source, not validated yet."""
 
     section: str
     key: str
@@ -128,35 +128,35 @@ def load_settings(file: Path | None = None, overrides: Sequence[str] = (), recip
 
 
 def recipe_settings(recipe: str, overrides: Sequence[str] = ()) -> Settings:
-    """The defaults with this recipe and these overrides, whatever file and environment say."""
+    """The defaults with this recipe and these overrides; file and environment are not read."""
     faults: list[str] = []
     return _settings([*_from_recipe(recipe, faults), *_from_overrides(overrides, faults)], faults)
 
 
 def _settings(entries: Iterable[_Entry], faults: list[str]) -> Settings:
     values: defaultdict[str, dict[str, object]] = defaultdict(dict)
-    sound: defaultdict[str, dict[str, object]] = defaultdict(dict)  # what of them is good alone
+    valid: defaultdict[str, dict[str, object]] = defaultdict(dict)  # those that are valid alone
     sources: dict[str, str] = {}
-    doubtful: list[_Entry] = []
+    invalid_alone: list[_Entry] = []
     for entry in entries:
         section, key, value, source = entry
-        if fault := _unknown(entry):
+        if fault := _unknown_key(entry):
             faults.append(fault)
             continue
         values[section][key] = value
         sources[f"{section}.{key}"] = source
-        if _wrong(section, {key: value}):
-            doubtful.append(entry)
-            sound[section].pop(key, None)
+        if _validation_faults(section, {key: value}):
+            invalid_alone.append(entry)
+            valid[section].pop(key, None)
         else:
-            sound[section][key] = value
-    for section, key, value, source in doubtful:  # one may be good only beside another: a width beside its fusion
-        wrong = _wrong(section, {**sound[section], key: value})
+            valid[section][key] = value
+    for section, key, value, source in invalid_alone:  # some are valid only together: embedding_dim and fusion
+        wrong = _validation_faults(section, {**valid[section], key: value})
         faults += [f"{source}: {section}.{key} = {value!r}: {fault}" for fault in wrong]
     if not faults:
         try:
             return _SETTINGS.validate_python({**values, "sources": sources})
-        except ValidationError as error:  # each value is good alone, but not all together
+        except ValidationError as error:  # each value is valid alone, but not all together
             where = ", ".join(dict.fromkeys(sources.values()))
             faults += [f"{where}: {fault}" for fault in _messages(error)]
     raise SettingsError(faults)
@@ -204,7 +204,7 @@ def _from_overrides(overrides: Sequence[str], faults: list[str]) -> Iterator[_En
             faults.append(f"--set {override}: is not section.key=value")
 
 
-def _wrong(section: str, values: Mapping[str, object]) -> list[str]:
+def _validation_faults(section: str, values: Mapping[str, object]) -> list[str]:
     try:
         _SETTINGS.validate_python({section: values})
     except ValidationError as error:
@@ -212,7 +212,7 @@ def _wrong(section: str, values: Mapping[str, object]) -> list[str]:
     return []
 
 
-def _unknown(entry: _Entry) -> str | None:
+def _unknown_key(entry: _Entry) -> str | None:
     options = _OPTIONS.get(entry.section, {})
     if entry.key in options:
         return None

@@ -65,7 +65,7 @@ class WorkerProcess:
         """Start the process, without waiting until it is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                python_module("streams.cli.main", "worker", "--with-stdin", *self._arguments),
+                python_module("streams.cli", "worker", "--with-stdin", *self._arguments),
                 stdin=subprocess.PIPE,  # closes when this process ends
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -23,7 +23,7 @@ KEYS = {
 def start(tmp_path: Path, *words: str) -> "subprocess.Popen[str]":
     # As a shell script starts its background jobs: with SIGINT ignored.
     background = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
-    program = [*background, sys.executable, "-m", "streams.cli.main", "demo", *words]
+    program = [*background, sys.executable, "-m", "streams.cli", "demo", *words]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("INTEREST_")}
     environment["TMPDIR"] = str(tmp_path)
     return subprocess.Popen(

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from models.inference.predictions import CARRIERS, InterestParts, Predictions
 from models.items.vocabulary import ItemVocabulary
 from streams.schema.events import UserEvent
-from streams.schema.prediction_encoder import EventOrigins, cut, encode, rounded
+from streams.schema.prediction_encoder import EventOrigins, encode, rounded, truncated
 from streams.schema.predictions import Carriers, Prediction, Source, decode
 
 P = np.float32
@@ -156,7 +156,7 @@ def test_no_items_no_categories_and_no_rows_are_fine(items: ItemVocabulary, orig
     ],
 )
 def test_probabilities_keep_five_digits_and_never_grow(p: float, expected: float) -> None:
-    assert cut(np.array([p], P)).tolist() == [expected]
+    assert truncated(np.array([p], P)).tolist() == [expected]
 
 
 @given(arrays(P, (4, 10), elements=st.floats(0, 1, width=32)))

@@ -186,7 +186,7 @@ def test_a_named_file_must_exist(tmp_path: Path) -> None:
 
 
 def test_settings_made_by_hand_are_validated() -> None:
-    with pytest.raises(ValueError, match="a name of its own"):
+    with pytest.raises(ValueError, match="needs a different name"):
         TopicSettings(user_events="same", item_index="same")
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         dataclasses.replace(Settings().kafka, session_timeout_s=0)
