@@ -17,7 +17,7 @@ from bench.cost.stage_clock import Clock, Stage, StageClock, clock_of
 from bench.cost.workload import Stand, Workload
 from bench.throughput.report import machine
 from models.data.events import EventBatch
-from models.data.user_state import Timeline
+from models.data.timeline import Timeline
 from models.experts import mixture
 from models.experts.candidates import Candidates
 from models.experts.count_experts import CountExperts
@@ -45,7 +45,7 @@ STAGES: Final = (
     Stage(attribution, "heaviest", "explanation"),
     Stage(Engine, "_sample", "sample: some events scored, mixer learns", whole=True),
     Stage(CountExperts, "observe", "counting"),
-    Stage(engine, "mark", "items had"),
+    Stage(engine, "mark_seen", "items had"),
 )
 """The parts of a step; what is in none of them is a part, too: `REST`"""
 

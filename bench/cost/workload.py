@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_types import type_index
 from models.data.events import EventBatch
-from models.data.seen_items import mark
-from models.data.user_state import Timeline, user_state_fields
+from models.data.seen_items import mark_seen
+from models.data.timeline import Timeline
+from models.data.user_state import user_state_fields
 from models.experts.count_experts import CountExperts
 from models.inference.engine import Engine
 from models.items.content import ItemContent
@@ -107,7 +108,7 @@ class Stand:
         after = self.rows.copy()
         timeline.advance(after)
         if not config.allow_repeats:
-            mark(after["seen"], batch.user, batch.item)
+            mark_seen(after["seen"], batch.user, batch.item)
         self.rows = self.engine.recompute_states(after)
 
     def _next(self, row: NDArray[np.int64]) -> NDArray[np.int64]:

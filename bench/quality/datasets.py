@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DatasetError
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 from streams.files.delimited import LogError, open_text
 from streams.files.event_columns import event_columns
 from streams.files.event_logs import LoggedEvent, read_events
@@ -30,7 +30,7 @@ class Dataset:
     """One log."""
 
     name: str
-    events: Events
+    events: EventLog
     users: int
     item_ids: list[str]
     """By item number; empty at 0"""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.errors import BenchError
 from bench.quality.datasets import Dataset
 from bench.quality.scorer import Scorer, Scores, Told
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 
 _FIT = 0.6
 _LEAST_HISTORY = 2
@@ -73,7 +73,7 @@ class Outcome:
     """What a scorer did on m scored events, and what is known of these."""
 
     plan: Plan
-    events: Events
+    events: EventLog
     scores: Scores
     candidates: NDArray[np.int64]
     """[m] items that could be ranked, with the event's own"""

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 
 Told = Callable[[int, int], None]
 
@@ -50,7 +50,7 @@ class Scorer(Protocol):
     batch_events: int
     """Events to score at once: what users share (weights, counts) stays as it is meanwhile"""
 
-    def fit(self, events: Events, told: Told) -> None:
+    def fit(self, events: EventLog, told: Told) -> None:
         """Learn from the past in any number of passes, before anything else; users begin anew after it.
 
         `told` hears how many events of how many are done.
@@ -59,8 +59,8 @@ class Scorer(Protocol):
     def know(self, items: int) -> None:
         """Make the items up to this number candidates, met or not."""
 
-    def score(self, events: Events) -> Scores:
+    def score(self, events: EventLog) -> Scores:
         """Each event under its user's state right before it; changes nothing."""
 
-    def step(self, events: Events, learn: bool) -> None:
+    def step(self, events: EventLog, learn: bool) -> None:
         """Users move on by these events; with `learn`, so does what they share."""

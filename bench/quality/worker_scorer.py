@@ -7,7 +7,7 @@ import numpy as np
 from bench.quality.datasets import Dataset
 from bench.quality.scorer import TOP, Scores, Told
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
@@ -42,7 +42,7 @@ class WorkerScorer:
         self._known = 0
         self._shown = np.zeros((0, TOP), dtype=np.int64)
 
-    def fit(self, events: Events, told: Told) -> None:
+    def fit(self, events: EventLog, told: Told) -> None:
         """Train, if that is to be done."""
         if self._training is None or not len(events):
             return
@@ -61,7 +61,7 @@ class WorkerScorer:
         self._register(self._items, items)
         self._known = max(self._known, items)
 
-    def score(self, events: Events) -> Scores:
+    def score(self, events: EventLog) -> Scores:
         """Each event's place under the state right before it, and under the weights before all of them."""
         self._register(self._items, int(events.item.max(initial=0)))
         found = self._worker.score(events, self._known)
@@ -74,7 +74,7 @@ class WorkerScorer:
             shown=self._shown,
         )
 
-    def step(self, events: Events, learn: bool) -> None:
+    def step(self, events: EventLog, learn: bool) -> None:
         """What the worker does with a batch; with `learn`, what its learning thread does until nothing is due."""
         latest = int(events.item.max(initial=0))
         self._register(self._items, latest)

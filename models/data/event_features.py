@@ -1,4 +1,4 @@
-"""What events say to the network, as arrays of any one leading shape: a ring, a window, a batch."""
+"""Features of events that the network reads, as arrays of one leading shape: a history, a window, a batch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -28,7 +28,7 @@ class EventFeatures:
     """Events of shape [...]."""
 
     item: NDArray[np.int64]
-    """[...] item index, or row of whatever table the reader has; 0 = no item"""
+    """[...] item index, or row of the table that the reader looks it up in; 0 = no item"""
     type: NDArray[np.int64]
     """[...] index into EVENT_TYPES"""
     gap: NDArray[np.int64]
@@ -41,25 +41,25 @@ class EventFeatures:
     def __len__(self) -> int:
         return len(self.item)
 
-    def __getitem__(self, at: Any) -> "EventFeatures":
-        return self._each(lambda array: array[at])
+    def __getitem__(self, index: Any) -> "EventFeatures":
+        return self._map(lambda array: array[index])
 
     def where(self, valid: NDArray[np.bool_]) -> "EventFeatures":
         """The same with zeros where not `valid` [...]."""
-        return self._each(lambda array: np.where(valid if array.ndim == valid.ndim else valid[..., None], array, 0))
+        return self._map(lambda array: np.where(valid if array.ndim == valid.ndim else valid[..., None], array, 0))
 
     def flat(self) -> "EventFeatures":
         """The first two axes joined."""
-        return self._each(lambda array: array.reshape(array.shape[0] * array.shape[1], *array.shape[2:]))
+        return self._map(lambda array: array.reshape(array.shape[0] * array.shape[1], *array.shape[2:]))
 
-    def put(self, at: Any, steps: "EventFeatures") -> None:
-        """Overwrite what is at `at`."""
+    def put(self, index: Any, features: "EventFeatures") -> None:
+        """Overwrite the events at `index`."""
         for field in fields(self):
-            getattr(self, field.name)[at] = getattr(steps, field.name)
+            getattr(self, field.name)[index] = getattr(features, field.name)
 
     @staticmethod
     def zeros(shape: tuple[int, ...], code_bytes: int) -> "EventFeatures":
-        """Steps without anything."""
+        """Events of which every feature is absent."""
         item, kind, gap = (np.zeros(shape, np.int64) for _ in range(3))
         return EventFeatures(item, kind, gap, np.zeros(shape, np.uint8), np.zeros((*shape, code_bytes), np.uint8))
 
@@ -70,5 +70,5 @@ class EventFeatures:
             *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(EventFeatures))
         )
 
-    def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "EventFeatures":
+    def _map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "EventFeatures":
         return EventFeatures(*(change(getattr(self, field.name)) for field in fields(self)))

@@ -1,4 +1,4 @@
-"""A log of events, in the order of the stream: what training and evaluation replay."""
+"""A log of events in stream order, which training and evaluation replay."""
 
 from dataclasses import dataclass, fields
 
@@ -9,7 +9,7 @@ from models.data.events import EventBatch
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
+class EventLog:
     """n events in stream order."""
 
     user: NDArray[np.int64]
@@ -22,16 +22,16 @@ class Events:
     value: NDArray[np.float64]
     """[n] rating, price, quantity; NaN where there is none"""
     text: NDArray[np.object_]
-    """[n] what the user wrote; empty where nothing"""
+    """[n] text that the user wrote; empty where none"""
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> "Events":
-        return Events(*(getattr(self, field.name)[rows] for field in fields(self)))
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> "EventLog":
+        return EventLog(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def grouped(self) -> "Grouped":
-        """The events as a batch, which is grouped by user."""
+    def grouped(self) -> "GroupedEvents":
+        """The log as a batch: by user, in stream order within a user."""
         order = np.argsort(self.user, kind="stable")
         users, row = np.unique(self.user[order], return_inverse=True)
         batch = EventBatch(
@@ -42,15 +42,15 @@ class Events:
             value=self.value[order].astype(np.float32),
             text=self.text[order].tolist(),
         )
-        return Grouped(batch, order, users)
+        return GroupedEvents(batch, order, users)
 
 
 @dataclass(frozen=True, slots=True)
-class Grouped:
-    """A batch, and where its events and users stand in the log."""
+class GroupedEvents:
+    """A log as one batch grouped by user, with the index in the log of each event."""
 
     batch: EventBatch
     order: NDArray[np.int64]
-    """[n] place in the log of each of the batch's events"""
+    """[n] index in the log of each event of the batch"""
     users: NDArray[np.int64]
-    """[U] number of the user of each row"""
+    """[U] number in the log of the user of each row"""

@@ -15,7 +15,7 @@ TYPE_WEIGHT: Final[NDArray[np.float32]] = np.array(
     [1.0, 0.5, 1.0, 1.0, 2.0, 4.0, 1.0, 1.5, 1.5, 2.0, 0.1],
     dtype=np.float32,
 )
-"""Weight of one event in the training loss, by type: what it says about interest."""
+"""Weight of one event in the training loss, by type: how much interest it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class EventBatch:
     """n events grouped by user (`user` does not decrease), in stream order within a user."""
 
     user: NDArray[np.int64]
-    """[n] row of the user in the memory"""
+    """[n] row of the user"""
     item: NDArray[np.int64]
     """[n] item index, 0 = no item"""
     type: NDArray[np.int64]
@@ -33,7 +33,7 @@ class EventBatch:
     value: NDArray[np.float32] | None = field(default=None, kw_only=True)
     """[n] rating, price, quantity; NaN where an event has none, None where all have none"""
     text: Sequence[str] | None = field(default=None, kw_only=True)
-    """[n] what the user wrote; empty where nothing, None where all wrote nothing"""
+    """[n] text that the user wrote; empty where none, None where no event has one"""
 
     def __post_init__(self) -> None:
         columns = (self.item, self.type, self.time_ms, self.value, self.text)

@@ -1,4 +1,4 @@
-"""Which items a user already had, as a bitmap of fixed size: item index modulo the bits.
+"""Items that a user already had, as a bitmap of fixed size: bit = item index modulo the number of bits.
 
 Exact while the vocabulary has at most as many items as the map has bits; beyond, an item that the user did not have is
 taken for one they had with probability (items the user had) / bits.
@@ -7,10 +7,10 @@ taken for one they had with probability (items the user had) / bits.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.user_state import Timeline
+from models.data.timeline import Timeline
 
 
-def mark(seen: NDArray[np.uint8], row: NDArray[np.int64], item: NDArray[np.int64]) -> None:
+def mark_seen(seen: NDArray[np.uint8], row: NDArray[np.int64], item: NDArray[np.int64]) -> None:
     """Set the bit of `item[i]` in `seen[row[i]]`; index 0 (no item) sets none."""
     row, item = row[item > 0], item[item > 0]
     bit = item % (8 * seen.shape[1])
@@ -20,10 +20,10 @@ def mark(seen: NDArray[np.uint8], row: NDArray[np.int64], item: NDArray[np.int64
 def seen_after_each(timeline: Timeline) -> NDArray[np.uint8]:
     """[n, bytes] the user's map after each event of the batch."""
     batch = timeline.batch
-    before: NDArray[np.uint8] = timeline.memory["seen"]
+    before: NDArray[np.uint8] = timeline.rows["seen"]
     seen = np.zeros((len(batch), before.shape[1]), dtype=np.uint8)  # [n, bytes]
-    mark(seen, np.arange(len(batch)), batch.item)
-    # Each pass doubles the stretch of events that a row covers: log2(longest) passes, however hot one user is.
+    mark_seen(seen, np.arange(len(batch)), batch.item)
+    # Each pass doubles the number of events that a row covers: log2(longest) passes, however hot one user is.
     reach, longest = 1, int(timeline.count.max(initial=0))
     while reach < longest:
         later = np.flatnonzero(timeline.position >= reach)
@@ -36,8 +36,8 @@ def seen_before(timeline: Timeline, event: NDArray[np.int64]) -> NDArray[np.uint
     """[P, bytes] the user's map right before each of these events; for few events of a batch."""
     batch, position = timeline.batch, timeline.position[event]
     user = batch.user[event]
-    seen: NDArray[np.uint8] = timeline.memory["seen"][user]  # [P, bytes]
+    seen: NDArray[np.uint8] = timeline.rows["seen"][user]  # [P, bytes]
     first = np.cumsum(position) - position
     earlier = np.arange(int(position.sum())) + np.repeat(timeline.start[user] - first, position)
-    mark(seen, np.repeat(np.arange(len(event)), position), batch.item[earlier])
+    mark_seen(seen, np.repeat(np.arange(len(event)), position), batch.item[earlier])
     return seen

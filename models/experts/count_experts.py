@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.config import ModelConfig
 from models.data.events import TYPE_WEIGHT
-from models.data.user_state import Timeline
+from models.data.timeline import Timeline
 from models.errors import WeightsError
 from models.experts.cooccurrence import SuccessorTable
 from models.experts.gate import ExpertGate, GateExamples
@@ -100,7 +100,7 @@ class CountExperts:
         # The batch is grouped by user; what is popular now is a matter of time.
         order = np.argsort(batch.time_ms, kind="stable")
         weight = TYPE_WEIGHT[batch.type]
-        before = timeline.recent(batch.user, timeline.step - 1, _REACH)  # [n, lags]
+        before = timeline.recent_items(batch.user, timeline.event_number - 1, _REACH)  # [n, lags]
         worth = weight[:, None] / np.arange(1, before.shape[1] + 1)  # [n, lags]
         former, latter, count = _distinct(before, batch.item, worth)
         with self._lock:

@@ -35,7 +35,7 @@ class PredictionContexts:
     """[P, bytes] bitmap of the items that the user had; None where they may come back"""
 
     def __getitem__(self, rows: slice) -> "PredictionContexts":
-        windows = Windows(self.windows.steps[rows], self.windows.valid[rows])
+        windows = Windows(self.windows.features[rows], self.windows.valid[rows])
         return PredictionContexts(
             self.reading[rows], windows, self.steps[rows], None if self.seen is None else self.seen[rows]
         )

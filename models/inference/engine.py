@@ -18,8 +18,8 @@ from torch import Tensor
 
 from models.config import ModelConfig
 from models.data.events import TYPE_WEIGHT, EventBatch
-from models.data.seen_items import mark, seen_after_each, seen_before
-from models.data.user_state import Timeline
+from models.data.seen_items import mark_seen, seen_after_each, seen_before
+from models.data.timeline import Timeline
 from models.device import device_of
 from models.errors import UnknownItemError, WeightsError
 from models.experts import mixture
@@ -144,10 +144,12 @@ class Engine:
                 last = timeline.last_events()
                 states.memory["seen"][batch.user[last]] = seen[last]
             else:
-                mark(states.memory["seen"], batch.user, batch.item)
+                mark_seen(states.memory["seen"], batch.user, batch.item)
                 seen = states.memory["seen"][batch.user[event]]
         h = states.h[torch.from_numpy(event).to(self.device)]
-        contexts = self._contexts(timeline, h, batch.user[event], timeline.step[event], seen, self._candidates.known)
+        contexts = self._contexts(
+            timeline, h, batch.user[event], timeline.event_number[event], seen, self._candidates.known
+        )
         predictions = self._predict(event, contexts)
         # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
         self._count(timeline)
@@ -167,7 +169,7 @@ class Engine:
         after = lstm_step(self._network, self._table.rows, timeline).memory
         timeline.advance(after)
         if not self.config.allow_repeats:
-            mark(after["seen"], batch.user, batch.item)
+            mark_seen(after["seen"], batch.user, batch.item)
         self._count(timeline)
         reviews.give()
         return after
@@ -249,7 +251,7 @@ class Engine:
     ) -> PredictionContexts:
         """The moments right after these steps of these users, with the states h [P, H] there."""
         network, windows = self._network, timeline.windows(user, step)
-        window = network.embed(self._table.rows, FeatureTensors.of(windows.steps, self.device))  # [P, K, D]
+        window = network.embed(self._table.rows, FeatureTensors.of(windows.features, self.device))  # [P, K, D]
         reading = network.read(h, window, windows, self._candidates.repeatable(windows.item, known))
         attention, copied = (each.nan_to_num(nan=0.0) for each in (reading.attention, reading.copied))
         reading = replace(reading, attention=attention, copied=copied)
@@ -267,9 +269,9 @@ class Engine:
         user = timeline.batch.user[event]
         before = h[torch.from_numpy(np.maximum(event - 1, 0)).to(self.device)]  # [P, H]
         first = np.flatnonzero(timeline.position[event] == 0)
-        last_layer = stored(self._network, timeline.memory, "h", user[first])[:, -self.config.hidden_size :]
+        last_layer = stored(self._network, timeline.rows, "h", user[first])[:, -self.config.hidden_size :]
         before[torch.from_numpy(first).to(self.device)] = last_layer
-        return self._contexts(timeline, before, user, timeline.step[event] - 1, seen, known)
+        return self._contexts(timeline, before, user, timeline.event_number[event] - 1, seen, known)
 
     def _sample(self, timeline: Timeline, h: Tensor) -> PrequentialSample | None:
         """Score some of the batch's events by what is said of them before any of it is counted; the mixer learns it."""

@@ -130,8 +130,8 @@ class InterestNetwork(nn.Module):
             parts.insert(1, v * begun)
         fused = torch.cat(parts, 1)  # [P, F]
         text = None
-        if self.config.fusion != "linear" and windows.steps.text.any():
-            text = torch.from_numpy(unpack_signs(windows.steps.text[:, 0])).to(h.device)  # [P, BITS]
+        if self.config.fusion != "linear" and windows.features.text.any():
+            text = torch.from_numpy(unpack_signs(windows.features.text[:, 0])).to(h.device)  # [P, BITS]
         scale = 1.0 if self.log_scale is None else self.log_scale.exp()
         interest = self.fusion(fused, text) * scale
         long_term = None

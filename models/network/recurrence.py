@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from models.data.user_state import Timeline, ordered_history
+from models.data.timeline import Timeline
+from models.data.user_state import ordered_history
 from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
 
@@ -72,7 +73,7 @@ def lstm_step(network: InterestNetwork, table: Tensor, timeline: Timeline) -> St
 
     The stored states must be finite.
     """
-    batch, memory = timeline.batch, timeline.memory
+    batch, memory = timeline.batch, timeline.rows
     after = memory.copy()
     device = network.gap.device
     if not len(batch):
@@ -85,7 +86,7 @@ def lstm_step(network: InterestNetwork, table: Tensor, timeline: Timeline) -> St
     packed = (np.cumsum(sizes) - sizes)[timeline.position] + place[batch.user]  # [n] where each event goes
     source = np.empty_like(packed)
     source[packed] = np.arange(len(batch))
-    x = network.embed(table, FeatureTensors.of(timeline.said[source], device))  # [n, D]
+    x = network.embed(table, FeatureTensors.of(timeline.features[source], device))  # [n, D]
     h0, c0 = stored(network, memory, "h", order), stored(network, memory, "c", order)  # [A, L H]
     layers, hidden = network.config.num_layers, network.config.hidden_size
 

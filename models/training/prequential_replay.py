@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from models.inference.predictions import Predictions
@@ -31,12 +31,12 @@ class PrequentialReplay:
         self._learner.restore(weights)
         self._engine.update(self._learner.weights())
 
-    def replay(self, events: Events) -> None:
+    def replay(self, events: EventLog) -> None:
         """Users move on and the events are counted; weights and mixer stay as they are."""
         grouped = events.grouped()
         self._memory[grouped.users] = self._engine.replay(grouped.batch, self._memory[grouped.users])
 
-    def score(self, events: Events, known: int) -> Scores:
+    def score(self, events: EventLog, known: int) -> Scores:
         """How well each event is foreseen under the state right before it, among the items up to `known`."""
         grouped = events.grouped()
         found = self._engine.score(grouped.batch, self._memory[grouped.users], known)
@@ -44,7 +44,7 @@ class PrequentialReplay:
         columns: tuple[NDArray[np.float64], ...] = (found.rank, found.log_p, found.top1_p, found.top1_hit)
         return Scores(*(column[back] for column in columns))
 
-    def step(self, events: Events, learn: bool) -> Predictions:
+    def step(self, events: EventLog, learn: bool) -> Predictions:
         """What a worker does with a batch; with `learn`, what its learning thread does until nothing is due."""
         grouped = events.grouped()
         step = self._engine.step(grouped.batch, self._memory[grouped.users])

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import Timeline, new_user_states
+from models.data.timeline import Timeline
+from models.data.user_state import new_user_states
 from models.items.reviews import Reviews
 from models.items.vocabulary import ItemContentLike
 from models.training.replay_buffer import TrainingWindows
@@ -47,7 +48,7 @@ class UserSequences:
         reviews = Reviews.of(batch, content)
         reviews.give(trained)
         timeline = Timeline(batch, new_user_states(config, users), reviews.codes)
-        self.steps = timeline.said
+        self.steps = timeline.features
         self._start, self._count = timeline.start, timeline.count
         self._trained: NDArray[np.int64] = np.bincount(batch.user, trained, users).astype(np.int64)
         if not np.array_equal(trained, timeline.position < self._trained[batch.user]):

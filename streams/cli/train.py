@@ -26,7 +26,7 @@ from rich.progress import (
 from tensorboardX import SummaryWriter
 
 from models import checkpoint
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 from models.errors import TrainingError
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
@@ -54,7 +54,7 @@ Told = Callable[[int, int], None]
 class TrainingLog:
     """What is trained on."""
 
-    events: Events
+    events: EventLog
     users: int
     items: list[str]
     """Ids by index; empty at 0"""

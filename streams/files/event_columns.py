@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 from models.data.event_types import type_index
 from streams.files.event_logs import LoggedEvent
 
 
-def event_columns(logged: Sequence[LoggedEvent], users: dict[str, int], items: dict[str, int]) -> Events:
+def event_columns(logged: Sequence[LoggedEvent], users: dict[str, int], items: dict[str, int]) -> EventLog:
     """The events in their order; users and items that have no number yet get the next ones.
 
     `users` count from 0, `items` from 1: the empty id, "no item", is 0.
     """
     items.setdefault("", 0)
-    return Events(
+    return EventLog(
         user=np.array([users.setdefault(event.user_id, len(users)) for event in logged], dtype=np.int64),
         item=np.array([items.setdefault(event.item_id, len(items)) for event in logged], dtype=np.int64),
         time_ms=np.array([event.time_ms for event in logged], dtype=np.int64),

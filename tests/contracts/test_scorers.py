@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench.quality.datasets import Dataset
 from bench.quality.report import SCORERS, Effort
 from bench.quality.scorer import TOP, Scorer, Scores
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 from models.data.event_types import type_index
 from streams.settings.recipes import RECIPES
 
@@ -31,7 +31,7 @@ def dataset(repeats: str, seed: int = 0) -> Dataset:
         mine.add(int(raw[at]))
     number: dict[int, int] = {}
     item = np.array([number.setdefault(one, len(number) + 1) for one in raw.tolist()])
-    events = Events(
+    events = EventLog(
         user=user,
         item=item,
         time_ms=np.cumsum(random.integers(1, 100_000, EVENTS)),
@@ -77,7 +77,7 @@ def made(kind: str, log: Dataset) -> Scorer:
     return SCORERS[kind](log, Effort(batch_events=BATCH, trained=True, overrides=("training.epochs=1",)))
 
 
-def run(scorer: Scorer, events: Events) -> Scores:
+def run(scorer: Scorer, events: EventLog) -> Scores:
     parts = []
     for batch in batches(scorer, events):
         parts.append(scorer.score(batch))
@@ -85,12 +85,12 @@ def run(scorer: Scorer, events: Events) -> Scores:
     return Scores.join(parts)
 
 
-def batches(scorer: Scorer, events: Events) -> Iterator[Events]:
+def batches(scorer: Scorer, events: EventLog) -> Iterator[EventLog]:
     for low in range(0, len(events), scorer.batch_events):
         yield events[low : low + scorer.batch_events]
 
 
-def changed(events: Events, at: int, item: int) -> Events:
+def changed(events: EventLog, at: int, item: int) -> EventLog:
     """The events with another item at this place."""
     items = events.item.copy()
     items[at] = item
@@ -102,7 +102,7 @@ def assert_equal(first: Scores, second: Scores, rows: slice) -> None:
         np.testing.assert_array_equal(getattr(first, name)[rows], getattr(second, name)[rows], err_msg=name)
 
 
-def met_before(events: Events) -> NDArray[np.bool_]:
+def met_before(events: EventLog) -> NDArray[np.bool_]:
     """[n] whether the item was met in an earlier event."""
     return events.item <= np.concatenate([[0], np.maximum.accumulate(events.item)[:-1]])
 

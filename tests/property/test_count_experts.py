@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from models.config import ModelConfig
 from models.data.event_types import EVENT_TYPES
 from models.data.events import TYPE_WEIGHT, EventBatch
-from models.data.user_state import Timeline, new_user_states
+from models.data.timeline import Timeline
+from models.data.user_state import new_user_states
 from models.experts.cooccurrence import WAYS, SuccessorTable
 from models.experts.count_experts import CountExperts
 from models.experts.popularity_counts import HALF_LIVES, SMOOTHING, PopularityCounts

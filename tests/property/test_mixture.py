@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.data.event_features import EventFeatures
 from models.data.events import EventBatch
-from models.data.user_state import Timeline, Windows, new_user_states
+from models.data.timeline import Timeline
+from models.data.user_state import Windows, new_user_states
 from models.experts import mixture
 from models.experts.candidates import Candidates
 from models.experts.count_experts import CountExperts

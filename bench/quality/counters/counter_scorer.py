@@ -11,7 +11,7 @@ from bench.quality.counters.counters import DEFAULTS, Counter, Markov, Mix, Popu
 from bench.quality.counters.ranking import Ranking, scores
 from bench.quality.datasets import Dataset
 from bench.quality.scorer import Scores, Told
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 
 _CHOOSE_FROM = 2 / 3
 """Part of the past that is only counted; on events of the rest settings are compared"""
@@ -38,7 +38,7 @@ class CounterScorer:
         self._known = 0
         self._begin(self._variants)
 
-    def fit(self, events: Events, told: Told) -> None:
+    def fit(self, events: EventLog, told: Told) -> None:
         """Choose the settings with the best recall@10 + MRR@20 on events from the last third of these."""
         if len(self._variants) == 1 or not len(events):
             return
@@ -59,7 +59,7 @@ class CounterScorer:
         """Make the items up to this number candidates."""
         self._known = max(self._known, items)
 
-    def score(self, events: Events) -> Scores:
+    def score(self, events: EventLog) -> Scores:
         """Each event's place among the weights of its user."""
         rankings = []
         moved: dict[int, list[int]] = {}
@@ -71,7 +71,7 @@ class CounterScorer:
                 moved[user] = [*had, item]
         return scores(rankings)
 
-    def step(self, events: Events, learn: bool) -> None:
+    def step(self, events: EventLog, learn: bool) -> None:
         """Append to the users' items; with `learn`, count."""
         for user, item in zip(events.user.tolist(), events.item.tolist(), strict=True):
             had = self._had.setdefault(user, [])

@@ -7,7 +7,7 @@ import numpy as np
 from bench.quality.counters.ranking import Ranking, scores
 from bench.quality.datasets import Dataset
 from bench.quality.scorer import Scores, Told
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 
 _DAMPING = 10.0
 """Ratings of the mean that every item and user begins with"""
@@ -30,14 +30,14 @@ class RatingMeans:
         self._user = np.zeros((dataset.users, 2))
         self._had: dict[int, list[int]] = {}
 
-    def fit(self, events: Events, told: Told) -> None:
+    def fit(self, events: EventLog, told: Told) -> None:
         """Nothing: one pass teaches a mean all there is."""
 
     def know(self, items: int) -> None:
         """Make the items up to this number candidates."""
         self._known = max(self._known, items)
 
-    def score(self, events: Events) -> Scores:
+    def score(self, events: EventLog) -> Scores:
         """Each event's place among the expected ratings, and the one expected of it."""
         deviation = self._item[:, 0] / (self._item[:, 1] + _DAMPING)
         weight = np.exp(deviation[: self._known + 1])
@@ -52,7 +52,7 @@ class RatingMeans:
                 moved[user] = [*had, item]
         return scores(rankings)
 
-    def step(self, events: Events, learn: bool) -> None:
+    def step(self, events: EventLog, learn: bool) -> None:
         """Take in the ratings: the user's always, those of items and the mean with `learn`."""
         rows = zip(events.user.tolist(), events.item.tolist(), events.value.tolist(), strict=True)
         for user, item, value in rows:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.quality.datasets import Dataset
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 from models.data.event_types import type_index
 
 
 def make_log(user: Sequence[int], item: Sequence[int], value: Sequence[float] = ()) -> Dataset:
     """A log of these users, items and ratings; times rise by a minute."""
     count, items, users = len(user), max(item), max(user) + 1
-    events = Events(
+    events = EventLog(
         user=np.array(user),
         item=np.array(item),
         time_ms=60_000 * np.arange(count),

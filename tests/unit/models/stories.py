@@ -3,13 +3,13 @@
 import numpy as np
 
 from models.config import ModelConfig
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 from models.data.event_types import type_index
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 
 
-def circle_log(events: int = 3000, users: int = 40, items: int = 30, seed: int = 0) -> Events:
+def circle_log(events: int = 3000, users: int = 40, items: int = 30, seed: int = 0) -> EventLog:
     random = np.random.default_rng(seed)
     user = random.integers(0, users, events)
     place = random.integers(0, items, users)
@@ -17,7 +17,7 @@ def circle_log(events: int = 3000, users: int = 40, items: int = 30, seed: int =
     for at, one in enumerate(user.tolist()):
         place[one] = (place[one] + 1) % items if random.random() < 0.8 else random.integers(items)
         item[at] = place[one] + 1
-    return Events(
+    return EventLog(
         user=user,
         item=item,
         time_ms=np.cumsum(random.integers(1, 100_000, events)),

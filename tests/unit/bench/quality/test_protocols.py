@@ -7,7 +7,7 @@ from bench.errors import BenchError
 from bench.quality.datasets import Dataset
 from bench.quality.protocols import Outcome, plan, replay
 from bench.quality.scorer import TOP, Scores, Told
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 from tests.unit.bench.small_logs import make_log
 
 
@@ -20,21 +20,21 @@ class Witness:
         self.batch_events = batch_events
         self.seen: list[tuple[str, list[int]]] = []
 
-    def _note(self, what: str, events: Events) -> None:
+    def _note(self, what: str, events: EventLog) -> None:
         self.seen.append((what, (events.time_ms // 60_000).tolist()))
 
-    def fit(self, events: Events, told: Told) -> None:
+    def fit(self, events: EventLog, told: Told) -> None:
         self._note("fit", events)
 
     def know(self, items: int) -> None:
         self.seen.append(("know", [items]))
 
-    def score(self, events: Events) -> Scores:
+    def score(self, events: EventLog) -> Scores:
         self._note("score", events)
         one = np.ones(len(events))
         return Scores(one, one * 0, one, one > 0, one * np.nan, np.zeros((0, TOP), np.int64))
 
-    def step(self, events: Events, learn: bool) -> None:
+    def step(self, events: EventLog, learn: bool) -> None:
         self._note("learn" if learn else "step", events)
 
 

@@ -20,7 +20,7 @@ def test_no_value_is_bucket_0_and_no_other_is() -> None:
     assert value_buckets(values).tolist() == [0, 128, 128, 255, 1, 255, 1]
 
 
-def test_every_half_star_has_a_bucket_of_its_own() -> None:
+def test_every_half_star_has_its_own_bucket() -> None:
     stars = np.arange(0, 5.5, 0.5, dtype=np.float32)
     assert len(set(value_buckets(stars).tolist())) == len(stars)
 
@@ -29,20 +29,20 @@ def test_an_octave_of_prices_has_eight_buckets() -> None:
     assert value_buckets(np.array([1023, 2047], np.float32)).tolist() == [208, 216]
 
 
-def test_where_clears_whole_steps() -> None:
-    given, valid = random_features((3, 4)), np.zeros((3, 4), np.bool_)
+def test_where_clears_all_features_of_an_event() -> None:
+    features, valid = random_features((3, 4)), np.zeros((3, 4), np.bool_)
     valid[1, 2] = True
-    kept = given.where(valid)
+    masked = features.where(valid)
     for name in ("item", "type", "gap", "value", "text"):
-        own = getattr(kept, name)
-        np.testing.assert_array_equal(own[1, 2], getattr(given, name)[1, 2])
-        own[1, 2] = 0
-        assert not own.any()
+        array = getattr(masked, name)
+        np.testing.assert_array_equal(array[1, 2], getattr(features, name)[1, 2])
+        array[1, 2] = 0
+        assert not array.any()
 
 
 def test_parts_join_flatten_and_are_overwritten_with_their_texts() -> None:
-    given = random_features((3, 4))
-    flat = given.flat()
+    features = random_features((3, 4))
+    flat = features.flat()
     assert (len(flat), flat.text.shape) == (12, (12, BYTES))
     joined = EventFeatures.concatenate([flat[:5], flat[5:]])
     np.testing.assert_array_equal(joined.text, flat.text)

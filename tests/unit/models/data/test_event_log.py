@@ -1,10 +1,10 @@
 import numpy as np
 
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 
 
 def test_a_batch_is_grouped_by_user_in_the_order_of_the_stream() -> None:
-    events = Events(
+    events = EventLog(
         user=np.array([7, 3, 7, 3, 9]),
         item=np.array([1, 2, 3, 4, 5]),
         time_ms=np.arange(5) * 1000,

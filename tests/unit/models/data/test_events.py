@@ -15,7 +15,7 @@ def test_unknown_type_is_other() -> None:
     assert EVENT_TYPES[type_index("teleport")] == "other"
 
 
-def test_purchase_says_more_than_a_view_and_a_view_more_than_an_impression() -> None:
+def test_purchase_weighs_more_than_a_view_and_a_view_more_than_an_impression() -> None:
     purchase, view, impression = (TYPE_WEIGHT[type_index(name)] for name in ("purchase", "view", "impression"))
     assert purchase > view > impression
 

@@ -8,7 +8,8 @@ import torch
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import Timeline, new_user_states
+from models.data.timeline import Timeline
+from models.data.user_state import new_user_states
 from models.errors import WeightsError
 from models.experts.count_experts import CountExperts
 

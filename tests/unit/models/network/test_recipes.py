@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from models.checkpoint import load, save
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import Timeline, new_user_states
+from models.data.timeline import Timeline
+from models.data.user_state import new_user_states
 from models.errors import CheckpointError
 from models.inference.engine import Engine
 from models.inference.predictions import Predictions
@@ -36,7 +37,7 @@ def whole(
     network.load(noisy(config))
     table = ItemEmbeddings(network, items.content)
     table.refresh()
-    said = Timeline(batch, new_user_states(config, 1), Reviews.of(batch, items.content).codes).said
+    said = Timeline(batch, new_user_states(config, 1), Reviews.of(batch, items.content).codes).features
     run = network.interests(table.rows, FeatureTensors.of(said[None], torch.device("cpu")))
     interest = run.interest[0, 1:]
     if network.log_scale is not None:

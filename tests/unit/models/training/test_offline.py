@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.config import ModelConfig, TrainingConfig
-from models.data.event_log import Events
+from models.data.event_log import EventLog
 from models.errors import TrainingError
 from models.training.loss import Gradients, SampledCandidates, gradients
 from models.training.offline import Epoch, Trainer
@@ -19,7 +19,7 @@ TRAINING = TrainingConfig(epochs=4, batch_events=200, window=20, lr=0.01)
 LOG = circle_log(items=ITEMS)
 
 
-def trainer_on(log: Events = LOG, training: TrainingConfig = TRAINING, model: ModelConfig = MODEL) -> Trainer:
+def trainer_on(log: EventLog = LOG, training: TrainingConfig = TRAINING, model: ModelConfig = MODEL) -> Trainer:
     items, grouped = vocabulary(ITEMS, model), log.grouped()
     lives = UserSequences(grouped.batch, grouped.order < len(log) * (1 - training.held_out_share), model, items.content)
     return Trainer(model, training, items, lives)

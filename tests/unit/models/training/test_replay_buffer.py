@@ -3,7 +3,8 @@ import pytest
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import Timeline, new_user_states
+from models.data.timeline import Timeline
+from models.data.user_state import new_user_states
 from models.training.replay_buffer import Reservoir, TrainingWindows, WindowQueue, join, last_windows
 from tests.unit.models.sequences import steps_of
 
