@@ -208,10 +208,10 @@ def tail(
     """
     if stats and user is not None:
         raise typer.BadParameter("--stats is of all users: leave --user out")
-    from streams.terminal.predictions import tail as follow
+    from streams.terminal.predictions import tail_predictions
     from streams.terminal.quality import tail_stats
 
-    show = tail_stats if stats else partial(follow, user=user)
+    show = tail_stats if stats else partial(tail_predictions, user=user)
     asyncio.run(show(ctx.obj.settings(), console(), limit=limit, from_start=from_start, as_json=as_json))
 
 
@@ -220,7 +220,7 @@ def show(
     ctx: typer.Context, user: Annotated[str, typer.Argument(metavar="USER", show_default=False, help="The user's id.")]
 ) -> None:
     """Show what is stored of a user, and the latest prediction."""
-    from streams.terminal.user import show as show_user
+    from streams.terminal.user import show_user
 
     asyncio.run(show_user(ctx.obj.settings(), console(), user))
 
@@ -262,7 +262,7 @@ def demo(
 
     interest-stream demo --events ratings.csv --items movies.csv --json summary.json
     """
-    from streams.demo.feed import DemoOptions
+    from streams.demo.input import DemoOptions
     from streams.demo.run import run_demo
 
     line: CommandLine = ctx.obj

@@ -1,1 +1,1 @@
-"""The demo: a local Kafka, a worker and a stream on this machine, shown live and checked at the end."""
+"""The demo: Kafka, a worker and a stream on this machine, live in the terminal; the result is checked at the end."""

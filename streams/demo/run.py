@@ -1,4 +1,4 @@
-"""The demo: a local Kafka, a worker, a stream of events, its predictions, and a check against the input."""
+"""Run the demo: start a local Kafka and a worker, send events, read predictions, check the result against the input."""
 
 import asyncio
 import signal
@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from streams.demo.dashboard import SAMPLE_S, Dashboard
-from streams.demo.feed import DemoOptions, Feed, prepare
-from streams.demo.scoreboard import Scoreboard
-from streams.demo.summary import Summary, summarize
+from streams.demo.dashboard import SAMPLE_INTERVAL_S, Dashboard
+from streams.demo.input import DemoInput, DemoOptions, load_input
+from streams.demo.metrics import DemoMetrics
+from streams.demo.summary import DemoSummary, summarize
 from streams.errors import StreamError
 from streams.kafka.pacing import paced_ranges
 from streams.kafka.publisher import Publisher
@@ -28,37 +28,28 @@ from streams.settings.source import CommandLine
 from streams.terminal.predictions import read_prediction
 from streams.worker.launcher import WorkerProcess
 
-STALL_S = 60.0  # without anything from the worker, though events wait
-PLAIN_LINE_S = 5.0
+STALL_TIMEOUT_S = 60.0  # without a record from the worker, though events are waiting
+LOG_INTERVAL_S = 5.0
 
 
 def run_demo(line: CommandLine, options: DemoOptions, console: Console, json_file: Path | None) -> int:
-    """The exit code: 0, or 1 where the outcome is not what the input demands. Nothing is left running."""
+    """Run the demo and stop everything again; exit code 0, or 1 if the result differs from the input."""
     with console.status("preparing the stream"):
-        feed = prepare(options)
-        board = Scoreboard(feed.events, feed.repeats)
-    titles = {item.item_id: item.title for item in feed.items}
-    dashboard = Dashboard(board, feed.watched, titles, feed.truth)
+        demo_input = load_input(options)
+        metrics = DemoMetrics(demo_input.events, demo_input.allow_repeats)
+    titles = {item.item_id: item.title for item in demo_input.items}
+    dashboard = Dashboard(metrics, demo_input.shown_user, titles, demo_input.true_topic)
     live = Live(dashboard, console=console, refresh_per_second=4) if console.is_terminal else nullcontext()
     with ExitStack() as stack:
-        stack.enter_context(_sigterm_like_ctrl_c())
-        folder = stack.enter_context(_folder(options.keep, console))
+        stack.enter_context(_sigterm_as_sigint())
+        folder = stack.enter_context(_demo_folder(options.keep, console))
         with live:
             dashboard.phase = "starting Kafka"
             kafka = stack.enter_context(LocalKafka(folder / "kafka" if options.keep else None))
-            overrides = [
-                *line.overrides,
-                f"kafka.bootstrap_servers={kafka.bootstrap_servers}",
-                f"worker.data_dir={folder / 'worker'}",
-                f"worker.trained_dir={folder / 'trained'}",  # nothing: a demo begins with nothing learnt
-                f"model.allow_repeats={feed.repeats}",
-                "predictions.per=event",
-                "predictions.top_items=10",
-                "predictions.top_categories=12",
-            ]
+            overrides = [*line.overrides, *demo_settings(kafka.bootstrap_servers, folder, demo_input.allow_repeats)]
             worker = WorkerProcess(overrides, folder / "worker.log", line.config, line.recipe)
             stack.callback(worker.stop)
-            run = DemoRun(load_settings(line.config, overrides, line.recipe), feed, worker, board, dashboard)
+            run = DemoRun(load_settings(line.config, overrides, line.recipe), demo_input, worker, metrics, dashboard)
             summary = asyncio.run(run.run(None if console.is_terminal else console))
     summary.report(console)
     if json_file is not None:
@@ -66,28 +57,48 @@ def run_demo(line: CommandLine, options: DemoOptions, console: Console, json_fil
     return 1 if summary.faults else 0
 
 
-class DemoRun:
-    """One run, once Kafka is up."""
+def demo_settings(servers: str, folder: Path, allow_repeats: bool) -> list[str]:
+    """The settings ("section.key=value") that the demo needs, whatever the user's are."""
+    return [
+        f"kafka.bootstrap_servers={servers}",
+        f"worker.data_dir={folder / 'worker'}",
+        f"worker.trained_dir={folder / 'trained'}",  # empty: a demo starts with an untrained model
+        f"model.allow_repeats={str(allow_repeats).lower()}",
+        "predictions.per=event",
+        "predictions.top_items=10",
+        "predictions.top_categories=12",
+    ]
 
-    def __init__(self, settings: Settings, feed: Feed, worker: WorkerProcess, board: Scoreboard, dashboard: Dashboard):
+
+class DemoRun:
+    """One run against a Kafka that has started."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        demo_input: DemoInput,
+        worker: WorkerProcess,
+        metrics: DemoMetrics,
+        dashboard: Dashboard,
+    ):
         self._settings = settings
         self._servers = settings.kafka.bootstrap_servers
-        self._feed = feed
+        self._input = demo_input
         self._worker = worker
-        self._board = board
+        self._metrics = metrics
         self._dashboard = dashboard
         self._rejected = 0
 
-    async def run(self, plain: Console | None) -> Summary:
-        """The summary; progress goes to `plain`, if any, line by line."""
+    async def run(self, line_console: Console | None) -> DemoSummary:
+        """Run to the end; progress is printed line by line to `line_console`, if given."""
         topics = self._settings.topics
         quality: WorkerQuality | None = None
-        sampling = asyncio.create_task(self._sample(plain))
+        sampling = asyncio.create_task(self._sample(line_console))
         try:
             self._dashboard.phase = "starting the worker"
             await ensure_topics(self._settings)
             async with Publisher(self._servers, topics.item_catalog) as publisher:
-                await publisher.send([(item.item_id.encode(), item.encode()) for item in self._feed.items])
+                await publisher.send([(item.item_id.encode(), item.encode()) for item in self._input.items])
             self._worker.start()
             await self._worker.wait_ready()
             begin_s = time.monotonic()
@@ -105,12 +116,12 @@ class DemoRun:
             self._dashboard.phase = "done"
         finally:
             sampling.cancel()
-        return summarize(self._board, self._rejected, seconds, expected, actual, quality)
+        return summarize(self._metrics, self._rejected, seconds, expected, actual, quality)
 
     async def _stream(self) -> None:
         topics = self._settings.topics
-        wanted = [topics.interest_predictions, topics.user_events_dlq, topics.interest_quality]
-        async with reading(self._servers, wanted) as consumer:
+        outputs = [topics.interest_predictions, topics.user_events_dlq, topics.interest_quality]
+        async with reading(self._servers, outputs) as consumer:
             sending = asyncio.create_task(self._send())
             try:
                 await self._receive(consumer, sending)
@@ -120,53 +131,53 @@ class DemoRun:
     async def _send(self) -> None:
         self._dashboard.phase = "sending events"
         async with Publisher(self._servers, self._settings.topics.user_events) as publisher:
-            async for start, end in paced_ranges(len(self._feed.events), self._feed.rate_per_s):
-                records = [(event.user_id.encode(), event.encode()) for event in self._feed.events[start:end]]
-                self._board.send(end, time.monotonic())
+            async for start, end in paced_ranges(len(self._input.events), self._input.rate_per_s):
+                records = [(event.user_id.encode(), event.encode()) for event in self._input.events[start:end]]
+                self._metrics.record_sent(end, time.monotonic())
                 await publisher.send(records)
         self._dashboard.phase = "waiting for the last predictions"
 
     async def _receive(self, consumer: TopicReader, sending: asyncio.Task[None]) -> None:
-        """Returns once every event has its prediction or lies among the dead letters."""
-        heard_s = time.monotonic()
+        """Read until every event has its prediction or its dead letter."""
+        last_record_s = time.monotonic()
         while True:
             if sending.done():
                 sending.result()
-                if self._board.predicted + self._rejected >= self._board.sent:
+                if self._metrics.predicted + self._rejected >= self._metrics.sent:
                     return
             batches = await consumer.getmany(timeout_ms=100)
             now_s = time.monotonic()
-            for place, records in batches.items():
-                if place.topic == self._settings.topics.user_events_dlq:
+            for topic_partition, records in batches.items():
+                if topic_partition.topic == self._settings.topics.user_events_dlq:
                     self._rejected += len(records)
-                elif place.topic == self._settings.topics.interest_quality:
+                elif topic_partition.topic == self._settings.topics.interest_quality:
                     for value in (record.value for record in records if record.value is not None):
-                        self._dashboard.hear(decode_quality(value))
+                        self._dashboard.add_quality(decode_quality(value))
                 else:
                     for value in (record.value for record in records if record.value is not None):
-                        self._board.receive(read_prediction(value), now_s)
+                        self._metrics.record_prediction(read_prediction(value), now_s)
             if batches or self._dashboard.lag <= self._rejected:
-                heard_s = now_s
-            elif now_s - heard_s > STALL_S:
-                waiting = self._dashboard.lag - self._rejected
+                last_record_s = now_s
+            elif now_s - last_record_s > STALL_TIMEOUT_S:
                 raise StreamError(
-                    f"no prediction for {STALL_S:.0f} s though {waiting} events wait.\n{self._worker.log_tail()}"
+                    f"no prediction for {STALL_TIMEOUT_S:.0f} s, though {self._dashboard.lag - self._rejected} events "
+                    f"are waiting.\n{self._worker.log_tail()}"
                 )
             self._worker.check()
 
-    async def _sample(self, plain: Console | None) -> None:
-        due_s = 0.0
+    async def _sample(self, line_console: Console | None) -> None:
+        next_line_s = 0.0
         while True:
             self._dashboard.sample()
-            if plain is not None and self._dashboard.elapsed_s >= due_s:
-                plain.print(self._dashboard.plain_line(), soft_wrap=True)
-                due_s += PLAIN_LINE_S
-            await asyncio.sleep(SAMPLE_S)
+            if line_console is not None and self._dashboard.elapsed_s >= next_line_s:
+                line_console.print(self._dashboard.plain_line(), soft_wrap=True)
+                next_line_s += LOG_INTERVAL_S
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
 
 
 @contextmanager
-def _folder(keep: bool, console: Console) -> Iterator[Path]:
-    """A new folder, gone at the end unless it is to be kept."""
+def _demo_folder(keep: bool, console: Console) -> Iterator[Path]:
+    """A new temporary folder; removed at the end unless `keep`."""
     if not keep:
         with tempfile.TemporaryDirectory(prefix="interest-demo-", ignore_cleanup_errors=True) as name:
             yield Path(name)
@@ -179,13 +190,13 @@ def _folder(keep: bool, console: Console) -> Iterator[Path]:
 
 
 @contextmanager
-def _sigterm_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does: everything is stopped in order."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    # A shell's background job ignores SIGINT, and would ignore both.
-    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _sigterm_as_sigint() -> Iterator[None]:
+    """Inside the block SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that everything is stopped in order."""
+    sigterm_handler = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # Background jobs of a shell start with SIGINT ignored, which would ignore SIGTERM too.
+    sigint_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, interrupt)
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, sigint_handler)
+        signal.signal(signal.SIGTERM, sigterm_handler)

@@ -1,4 +1,4 @@
-"""How a demo ended: what went in, what came out, how good it was, and whether it is exactly what the input demands."""
+"""Result of a demo: counts, quality, latency, and whether stored rows and predictions match the input exactly."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from streams.demo.scoreboard import Scoreboard
+from streams.demo.metrics import DemoMetrics
 from streams.reference_fold import InputFold, UserFold, compare
 from streams.schema.predictions import Prediction
-from streams.schema.quality import WorkerQuality, format_mean
+from streams.schema.quality import Means, WorkerQuality, format_mean
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """One demo in numbers; `lost` and `doubled` compare rows with the input, not counters."""
+class DemoSummary:
+    """Result of one demo; `lost` and `doubled` come from comparing rows with the input, not from counters."""
 
     events_in: int
     events_applied: int
@@ -30,15 +30,15 @@ class Summary:
     events_per_s: float
     latency_ms: dict[str, float]
     quality: WorkerQuality | None
-    """What the worker said at its end; None where it had nothing to say"""
+    """The worker's last quality record; None if it wrote none"""
     faults: list[str]
 
     def to_json(self) -> bytes:
-        """As `--json` writes it."""
+        """The file that `--json` writes."""
         return orjson.dumps(self, msgspec.to_builtins, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     def report(self, console: Console) -> None:
-        """A table, then the verdict."""
+        """Print the numbers as a table, then every difference from the input."""
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_row("events in / applied", f"[bold]{self.events_in:,}[/] / [bold]{self.events_applied:,}[/]")
         table.add_row("predictions / users", f"{self.predictions:,} / {self.users:,}")
@@ -46,63 +46,56 @@ class Summary:
         table.add_row("recall@10, last 30 %", f"[bold]{self.recall_at_10:.4f}[/]")
         table.add_row("  decayed popularity", f"{self.popularity_recall_at_10:.4f}")
         if self.quality is not None:
-            ours, theirs = self.quality, self.quality.popularity
-            table.add_row(
-                "worker's recall@10 / MRR / log-loss",
-                f"[bold]{format_mean(ours.recall_at_10)} / {format_mean(ours.mrr)} / {format_mean(ours.log_loss)}[/]",
-            )
-            table.add_row(
-                "  decayed popularity",
-                f"{format_mean(theirs.recall_at_10)} / {format_mean(theirs.mrr)} / {format_mean(theirs.log_loss)}, "
-                f"the last {self.quality.window:,} of {self.quality.scored:,} scored",
-            )
+            scored = f"the last {self.quality.window:,} of {self.quality.scored:,} scored"
+            table.add_row("worker's recall@10 / MRR / log-loss", f"[bold]{_format_means(self.quality)}[/]")
+            table.add_row("  decayed popularity", f"{_format_means(self.quality.popularity)}, {scored}")
         table.add_row("events/s", f"{self.events_per_s:,.0f}")
         p50, p99 = self.latency_ms["p50"], self.latency_ms["p99"]
         table.add_row("latency, produced → readable", f"p50 {p50:,.0f} ms, p99 {p99:,.0f} ms")
         console.print(table)
         if self.faults:
-            console.print("[bold red]✗ not what the input demands[/]")
+            console.print("[bold red]✗ the result differs from the input[/]")
             for fault in self.faults:
                 console.print(f"  [red]{fault}[/]", soft_wrap=True)
         else:
             console.print(
-                "[green]✓[/] rows and last predictions are what the input demands, in count, last offset and chain",
+                "[green]✓[/] rows and last predictions match the input exactly: event count, last offset, hash chain",
                 soft_wrap=True,
             )
 
 
 def summarize(
-    board: Scoreboard,
+    metrics: DemoMetrics,
     rejected: int,
     seconds: float,
     expected: InputFold,
     actual: Mapping[str, UserFold],
     quality: WorkerQuality | None = None,
-) -> Summary:
-    """The numbers of a run that took so long from its first event to its last prediction, and all that is wrong."""
+) -> DemoSummary:
+    """Compare a finished run with its input; `seconds` runs from the first event to the last prediction."""
     comparison = compare(expected.users, actual)
     faults = [] if comparison.exact else [str(comparison)]
     if rejected != expected.rejected:
-        faults.append(f"{rejected} dead letters where {expected.rejected} records can't be used")
-    if board.predicted != expected.events:
-        faults.append(f"{board.predicted} events predicted of {expected.events}")
-    if board.repeated:
-        faults.append(f"{board.repeated} predictions came twice")
-    if stale := [user for user, row in sorted(actual.items()) if not _is_last(board.newest.get(user), row)]:
+        faults.append(f"{rejected} dead letters where {expected.rejected} records cannot be used")
+    if metrics.predicted != expected.events:
+        faults.append(f"{metrics.predicted} events predicted of {expected.events}")
+    if metrics.duplicate_predictions:
+        faults.append(f"{metrics.duplicate_predictions} predictions came twice")
+    if stale := [user for user, row in sorted(actual.items()) if not _is_last(metrics.latest.get(user), row)]:
         faults.append(f"the last prediction of {len(stale)} users is not of their last event: {', '.join(stale[:3])}")
-    recall, popularity = board.recall()
-    p50, p99 = board.latency_ms()
-    return Summary(
-        events_in=board.sent,
+    recall, popularity = metrics.final_recall()
+    p50, p99 = metrics.latency_ms()
+    return DemoSummary(
+        events_in=metrics.sent,
         events_applied=sum(row.count for row in actual.values()),
-        predictions=board.predicted + board.repeated,
+        predictions=metrics.predicted + metrics.duplicate_predictions,
         users=len(actual),
         lost=comparison.lost,
         doubled=comparison.doubled,
         rejected=rejected,
         recall_at_10=recall,
         popularity_recall_at_10=popularity,
-        events_per_s=board.predicted / seconds,
+        events_per_s=metrics.predicted / seconds,
         latency_ms={"p50": p50, "p99": p99},
         quality=quality,
         faults=faults,
@@ -113,3 +106,7 @@ def _is_last(prediction: Prediction | None, row: UserFold) -> bool:
     return (
         prediction is not None and prediction.state_version == row.count and prediction.source.offset == row.last_offset
     )
+
+
+def _format_means(means: Means) -> str:
+    return " / ".join(map(format_mean, (means.recall_at_10, means.mrr, means.log_loss)))

@@ -1,1 +1,1 @@
-"""Views of topics for a terminal: predictions, quality, one user."""
+"""Terminal views of topics: predictions, worker quality, one user's state."""

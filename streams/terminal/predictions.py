@@ -1,4 +1,4 @@
-"""Predictions as they arrive, for people: who, what next, which interests, and why."""
+"""Predictions as they arrive, formatted for a terminal: user, next items, interests (categories), explanation."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,31 +13,31 @@ from streams.errors import StreamError
 from streams.kafka.reader import partition_count, partition_of, reading
 from streams.schema.predictions import Prediction, decode
 from streams.settings.settings import Settings
-from streams.terminal.titles import Titles
+from streams.terminal.titles import ItemTitles
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
 SHOWN_ITEMS = 5
-LEAST_SHARE = 0.005
-"""Smaller shares in a prediction are not told: they would read 0%"""
+MIN_SHARE = 0.005
+"""Smaller shares of an explanation are left out: they would read 0%"""
 
 
 def bar(share: float, width: int) -> str:
-    """A bar of up to `width` characters for a share of 1, exact to an eighth of a character."""
+    """A horizontal bar, `width` characters for a share of 1, exact to an eighth of a character."""
     eighths = round(max(0.0, min(1.0, share)) * width * 8)
     return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
 
 
 def percent(share: float) -> str:
-    """The share in up to four characters."""
+    """The share as a percentage of at most four characters."""
     return f"{share * 100:.0f}%" if share >= 0.0995 else f"{share * 100:.1f}%"
 
 
-def render(prediction: Prediction, title: Callable[[str], str]) -> RenderableType:
-    """One prediction as a block of a few lines."""
-    moment = datetime.fromtimestamp(prediction.event_time / 1000, UTC)
+def render_prediction(prediction: Prediction, title: Callable[[str], str]) -> RenderableType:
+    """One prediction as a block of lines; `title` maps an item id to what is shown for it."""
+    event_time = datetime.fromtimestamp(prediction.event_time / 1000, UTC)
     head = Text.assemble(
         (prediction.user_id, "bold cyan"),
-        (f"  event {prediction.state_version} of the user, {moment:%Y-%m-%d %H:%M:%S} UTC", "dim"),
+        (f"  event {prediction.state_version} of the user, {event_time:%Y-%m-%d %H:%M:%S} UTC", "dim"),
         (f"  ·  {prediction.model_version}  ·  {prediction.source.partition}:{prediction.source.offset}", "dim"),
     )
     categories = Table.grid(padding=(0, 1))
@@ -51,25 +51,26 @@ def render(prediction: Prediction, title: Callable[[str], str]) -> RenderableTyp
     parts: list[RenderableType] = [head, body]
     if prediction.items:
         parts.extend(
-            Text(f"    {line}", style="dim", overflow="ellipsis", no_wrap=True) for line in _reasons(prediction, title)
+            Text(f"    {line}", style="dim", overflow="ellipsis", no_wrap=True)
+            for line in _explanation_lines(prediction, title)
         )
     parts.append(Text(""))
     return Group(*parts)
 
 
-def _reasons(prediction: Prediction, title: Callable[[str], str]) -> Iterator[str]:
-    items = zip(prediction.because, prediction.because_weight, strict=True)
-    shown = [f"{title(item)} ({share:.0%})" for item, share in items]
+def _explanation_lines(prediction: Prediction, title: Callable[[str], str]) -> Iterator[str]:
+    item_shares = zip(prediction.because, prediction.because_weight, strict=True)
+    items = [f"{title(item)} ({share:.0%})" for item, share in item_shares]
     others = {"other events": prediction.because_other, "popularity": prediction.carried_by.popularity}
-    yield "because of " + ", ".join(shown + _sizeable(others))
-    yield "carried by " + ", ".join(_sizeable(msgspec.structs.asdict(prediction.carried_by)))
+    yield "because of " + ", ".join(items + _format_shares(others))
+    yield "carried by " + ", ".join(_format_shares(msgspec.structs.asdict(prediction.carried_by)))
 
 
-def _sizeable(shares: Mapping[str, float]) -> list[str]:
-    return [f"{name} {share:.0%}" for name, share in shares.items() if share >= LEAST_SHARE]
+def _format_shares(shares: Mapping[str, float]) -> list[str]:
+    return [f"{name} {share:.0%}" for name, share in shares.items() if share >= MIN_SHARE]
 
 
-async def tail(
+async def tail_predictions(
     settings: Settings,
     console: Console,
     *,
@@ -78,12 +79,12 @@ async def tail(
     from_start: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Prints predictions until `limit` of them are out, for ever when None."""
+    """Print predictions as they arrive, `limit` of them (None: without end); `as_json` prints the records unchanged."""
     servers, topic = settings.kafka.bootstrap_servers, settings.topics.interest_predictions
     partitions = None if user is None else [partition_of(user.encode(), await partition_count(servers, topic))]
     printed = 0
     async with (
-        Titles(servers, settings.topics.item_catalog) as titles,
+        ItemTitles(servers, settings.topics.item_catalog) as titles,
         reading(servers, [topic], from_start=from_start, partitions=partitions) as consumer,
     ):
         while limit is None or printed < limit:
@@ -92,20 +93,20 @@ async def tail(
                 await titles.refresh()
             for record in (record for records in batches.values() for record in records):
                 if record.value is None or (user is not None and record.key != user.encode()):
-                    continue  # null: the user has been erased
+                    continue  # a tombstone: the user was deleted
                 if as_json:
                     sys.stdout.write(record.value.decode() + "\n")
                     sys.stdout.flush()
                 else:
-                    console.print(render(read_prediction(record.value), titles))
+                    console.print(render_prediction(read_prediction(record.value), titles))
                 printed += 1
                 if printed == limit:
                     return
 
 
 def read_prediction(value: bytes) -> Prediction:
-    """The decoded prediction; `StreamError` where the topic holds something else."""
+    """The decoded prediction. Raises StreamError if the record is not one."""
     try:
         return decode(value)
     except msgspec.MsgspecError as error:
-        raise StreamError(f"a record of the prediction topic is no prediction: {error}") from error
+        raise StreamError(f"a record of the prediction topic cannot be decoded: {error}") from error

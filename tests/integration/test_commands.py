@@ -85,7 +85,7 @@ def test_replay_tail_and_show(run: SequenceOutput, tmp_path: Path) -> None:
 
     while "40" not in (shown := run("show", "u3").stdout).splitlines()[1]:  # events applied: the last may be on its way
         assert "events applied" in shown
-    assert "Recent events, newest first (40 remembered)" in shown
+    assert "Recent events, newest first (40 stored)" in shown
     newest = next(line for line in shown.splitlines() if line.startswith("rating")).split()
     assert newest == ["rating", "Title", str(198 * 7 % 11), "Even,", "All"]
     assert "Latest prediction" in shown

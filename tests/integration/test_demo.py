@@ -45,7 +45,7 @@ def demo(tmp_path: Path, *words: str) -> tuple[str, dict[str, Any]]:
 
 def test_a_made_up_stream_is_learnt_and_every_event_counts_once(tmp_path: Path) -> None:
     output, summary = demo(tmp_path, "--seconds", "12")
-    assert "✓ rows and last predictions are what the input demands" in output
+    assert "✓ rows and last predictions match the input exactly" in output
     assert summary["events_in"] == summary["events_applied"] == summary["predictions"] == 4800
     assert (summary["lost"], summary["doubled"], summary["rejected"], summary["faults"]) == (0, 0, 0, [])
     assert 90 <= summary["users"] <= 100

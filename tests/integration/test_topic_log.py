@@ -9,7 +9,7 @@ from streams.errors import TopicError
 from streams.kafka.publisher import BATCH_BYTES, Publisher
 from streams.kafka.reader import partition_count, partition_of, read_topic
 from streams.local_kafka.cluster import LocalKafka
-from streams.terminal.titles import Titles
+from streams.terminal.titles import ItemTitles
 
 PARTITIONS = 3
 
@@ -96,7 +96,7 @@ async def test_an_open_transaction_is_waited_for_where_asked(kafka: LocalKafka, 
 async def test_titles_follow_the_catalog(kafka: LocalKafka, topic: str) -> None:
     async with Publisher(kafka.bootstrap_servers, topic) as publisher:
         await publisher.send([(b"i1", b'{"title": "One", "categories": ["A"]}'), (b"i2", b"no item")])
-        async with Titles(kafka.bootstrap_servers, topic) as titles:
+        async with ItemTitles(kafka.bootstrap_servers, topic) as titles:
             assert [titles("i1"), titles("i2"), titles("i3")] == ["One", "i2", "i3"]
             assert (titles.categories("i1"), titles.categories("i3")) == (("A",), ())
             await publisher.send([(b"i1", b'{"title": "Uno"}'), (b"i3", b'{"title": ""}')])

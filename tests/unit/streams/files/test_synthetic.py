@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.demo.scoreboard import TOP
+from streams.demo.metrics import TOP_K
 from streams.files.event_logs import read_events
 from streams.files.item_files import read_items
 from streams.files.synthetic import SPAN_S, START_MS, TOPICS, Synthesis, synthesize, write
@@ -77,8 +77,8 @@ def test_the_last_item_says_more_about_the_next_than_popularity_does(made: Synth
     for place, (user, item) in enumerate(zip(made.user.tolist(), made.item.tolist(), strict=True)):
         before = last.get(user, -1)
         if place >= 8_000:
-            by_popularity += item in [known for known, _ in popular.most_common(TOP)]
-            by_last += item in [known for known, _ in following[before].most_common(TOP)]
+            by_popularity += item in [known for known, _ in popular.most_common(TOP_K)]
+            by_last += item in [known for known, _ in following[before].most_common(TOP_K)]
         popular[item] += 1
         following[before][item] += 1
         last[user] = item

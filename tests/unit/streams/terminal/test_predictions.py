@@ -5,7 +5,7 @@ from rich.console import Console
 
 from streams.errors import StreamError
 from streams.schema.predictions import Carriers, Prediction, Source
-from streams.terminal.predictions import bar, percent, read_prediction, render
+from streams.terminal.predictions import bar, percent, read_prediction, render_prediction
 
 TITLES = {"i1": "The Silent Orbit", "i2": "A [bold]Heist[/]", "i3": "Last Colony"}
 
@@ -28,7 +28,7 @@ def test_a_percentage_takes_four_characters(share: float, text: str) -> None:
     assert percent(share) == text
 
 
-def test_a_prediction_shows_who_what_next_which_interests_and_why() -> None:
+def test_a_prediction_shows_user_items_interests_and_explanation() -> None:
     prediction = Prediction(
         "user-events:3:991:m17", "u1", "e1", 1_731_900_000_123, 0, "m17", 118, Source("user-events", 3, 991),
         ["i1", "i2", "i9"], [0.5, 0.04, 0.03], 0.43, ["Sci-Fi", "Drama"], [0.75, 0.25], ["i3", "i9"], [0.4, 0.2],
@@ -36,7 +36,7 @@ def test_a_prediction_shows_who_what_next_which_interests_and_why() -> None:
     )  # fmt: skip
     console = Console(width=100, force_terminal=False)
     with console.capture() as captured:
-        console.print(render(prediction, lambda item: TITLES.get(item, item)))
+        console.print(render_prediction(prediction, lambda item: TITLES.get(item, item)))
     lines = captured.get().splitlines()
     assert " ".join(lines[0].split()) == "u1 event 118 of the user, 2024-11-18 03:20:00 UTC · m17 · 3:991"
     assert lines[1].split() == ["Sci-Fi", "75%", bar(0.75, 20), "50%", "The", "Silent", "Orbit"]
@@ -46,6 +46,6 @@ def test_a_prediction_shows_who_what_next_which_interests_and_why() -> None:
     assert lines[5].strip() == "carried by attention 60%, following 25%, popularity 15%"
 
 
-def test_what_is_no_prediction_is_an_error_of_ours() -> None:
-    with pytest.raises(StreamError, match="is no prediction"):
+def test_a_record_that_is_no_prediction_is_a_stream_error() -> None:
+    with pytest.raises(StreamError, match="cannot be decoded"):
         read_prediction(b"{}")

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from streams.schema.quality import Means, WorkerQuality
-from streams.terminal.quality import SILENT_S, StatsTable, WorkerStats, overall, short
+from streams.terminal.quality import INACTIVE_AFTER_S, StatsTable, WorkerStats, pooled_means, short_name
 
 NAME = "interest-0c8a2b1e-5a41-4a6e-9f5e-2f6b8a1c3d4e"
 
@@ -28,20 +28,20 @@ def screen(table: StatsTable, width: int = 110) -> list[str]:
 def test_events_per_second_are_those_between_two_records() -> None:
     stats = WorkerStats(quality(1000), 5.0)
     rates = [stats.events_per_s]
-    # A clock that stands still tells no rate.
+    # A clock that stands still gives no rate.
     for events, at in ((1800, 1_731_900_002_000), (1900, 1_731_900_002_000)):
         stats.add(quality(events, at), 7.0)
         rates.append(stats.events_per_s)
     assert rates == [None, 400, 400]
-    assert not stats.silent(7.0 + SILENT_S)
-    assert stats.silent(7.5 + SILENT_S)
+    assert not stats.inactive(7.0 + INACTIVE_AFTER_S)
+    assert stats.inactive(7.5 + INACTIVE_AFTER_S)
 
 
-def test_before_any_record_the_screen_says_what_it_waits_for() -> None:
+def test_before_the_first_record_the_table_explains_what_it_waits_for() -> None:
     assert screen(StatsTable()) == ["No record yet: a worker writes one every 2 s while events come in."]
 
 
-def test_a_line_and_the_screen_tell_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_line_and_the_table_have_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.terminal.quality.time.monotonic", lambda: 3.0)
     table = StatsTable()
     table.add(quality(1000, recall=0.25), 1.0)
@@ -65,8 +65,8 @@ def test_eighty_characters_show_every_number_and_some_of_the_history(monkeypatch
     assert len(screen(table, 80)) == 3
 
 
-def test_several_workers_are_summed_up_and_a_silent_one_has_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.terminal.quality.time.monotonic", lambda: 3.0 + SILENT_S)
+def test_several_workers_are_summed_and_an_inactive_one_has_rate_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.terminal.quality.time.monotonic", lambda: 3.0 + INACTIVE_AFTER_S)
     table = StatsTable()
     for events, at in ((100, 0), (300, 1000)):
         table.add(quality(events, at, worker="a"), 1.0)
@@ -97,15 +97,15 @@ def test_the_means_over_all_workers_are_those_of_their_windows_together(
         qualities.append(one)
     hits = [float(hit) for window in windows for hit, _ in window]
     losses = [loss for window in windows for _, loss in window if loss is not None]
-    for found in overall(qualities):
+    for means in pooled_means(qualities):
         for value, expected in (
-            (found.recall_at_10, mean(hits)),
-            (found.mrr, mean(hits)),
-            (found.log_loss, mean(losses)),
+            (means.recall_at_10, mean(hits)),
+            (means.mrr, mean(hits)),
+            (means.log_loss, mean(losses)),
         ):
             assert value == (None if expected is None else pytest.approx(expected))
 
 
-def test_a_worker_s_name_is_cut_where_its_start_s_number_is_long() -> None:
-    assert short(NAME) == "interest-0c8a2b1e"
-    assert short("plain") == "plain"
+def test_a_worker_name_is_shortened_to_the_start_of_its_uuid() -> None:
+    assert short_name(NAME) == "interest-0c8a2b1e"
+    assert short_name("plain") == "plain"

@@ -1,0 +1,92 @@
+"""Demo input: a synthetic or logged event stream, its items, and the user to show."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from streams.demo.metrics import has_repeats
+from streams.files.delimited import LogError
+from streams.files.event_logs import LoggedEvent, parse_columns, read_events
+from streams.files.item_files import FileItem, read_items
+from streams.files.synthetic import TOPICS, synthesize
+from streams.kafka.pacing import parse_rate
+
+USERS, ITEMS = 100, 240  # of the synthetic stream
+RATE_PER_S = 400.0
+PARTS = 100  # of a stream, to find a user who is active throughout
+MAX_SYNTHETIC_ACTIVITY = 3.0  # of the user to show, times the mean: changes of busier users are too fast to read
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """Options of the command line."""
+
+    events: Path | None = None
+    items: Path | None = None
+    columns: str | None = None
+    seconds: float = 40.0
+    rate: str | None = None
+    limit: int | None = None
+    repeats: str | None = None
+    user: str | None = None
+    seed: int = 0
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DemoInput:
+    """The events in order, their items, and the user to show."""
+
+    events: Sequence[LoggedEvent]
+    items: Sequence[FileItem]
+    rate_per_s: float | None  # None = as fast as Kafka takes them
+    allow_repeats: bool
+    shown_user: str
+    true_topic: Callable[[int], str] | None  # a synthetic user's topic at the event of this index
+
+
+def load_input(options: DemoOptions) -> DemoInput:
+    """The log's events, sent within the given seconds unless a rate is given, or a synthetic stream of that length."""
+    rate = None if options.rate is None else parse_rate(options.rate)
+    if options.events is None:
+        rate = rate or RATE_PER_S
+        synthetic = synthesize(options.limit or int(options.seconds * rate), USERS, ITEMS, options.seed)
+        events, names, topics = list(synthetic.events()), list(TOPICS), synthetic.topic.tolist()
+        return DemoInput(
+            events,
+            synthetic.items(),
+            rate,
+            _allow_repeats(options, events),
+            _choose_user(options, events, MAX_SYNTHETIC_ACTIVITY),
+            lambda index: names[topics[index]],
+        )
+    events = read_events(options.events, parse_columns(options.columns)).events[: options.limit]
+    items = read_items(options.items) if options.items else []
+    if options.rate is None:
+        rate = len(events) / options.seconds
+    user = _choose_user(options, events, float("inf"))
+    return DemoInput(events, items, rate, _allow_repeats(options, events), user, None)
+
+
+def _allow_repeats(options: DemoOptions, events: Sequence[LoggedEvent]) -> bool:
+    if options.repeats not in (None, "allow", "filter"):
+        raise LogError(f"--repeats {options.repeats!r}: expected allow or filter")
+    return has_repeats(events) if options.repeats is None else options.repeats == "allow"
+
+
+def _choose_user(options: DemoOptions, events: Sequence[LoggedEvent], max_activity: float) -> str:
+    """The user given by `--user`, else one with events in most parts of the stream.
+
+    Users with more than `max_activity` times the mean number of events come last.
+    """
+    counts = Counter(event.user_id for event in events)
+    if options.user is not None:
+        if options.user not in counts:
+            raise LogError(f"--user {options.user!r}: no such user in the stream")
+        return options.user
+    parts: dict[str, set[int]] = defaultdict(set)
+    for index, event in enumerate(events):
+        parts[event.user_id].add(index * PARTS // len(events))
+    most = max_activity * len(events) / len(counts)
+    return max(counts, key=lambda user: (counts[user] <= most, len(parts[user]), counts[user]))
