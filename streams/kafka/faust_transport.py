@@ -1,4 +1,4 @@
-"""Faust's transport, made to deliver whole fetches: one message per (partition, fetch) instead of one per record.
+"""Faust transport that delivers whole fetches: one message per (partition, fetch) instead of one per record.
 
 Knows Faust's consumer and its private hooks (each pinned by tests/contracts); knows nothing of events, users or state.
 """
@@ -64,7 +64,7 @@ class BatchSchema(Schema[None, RecordBatch]):
         return decode
 
 
-# Faust's services log under the module that defines them: what these two say is still the library's.
+# Faust's services log under the module that defines them: these two subclasses log as the library does.
 _library_log = logging.getLogger("faust.transport")
 
 
@@ -94,11 +94,11 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         )
 
 
-class _Unset(dict[TP, int | None]):
+class _NoReadOffsets(dict[TP, int | None]):
     """Faust's record of what it has read, kept empty.
 
-    Faust writes the offset of a message after delivering it: after a seek during the delivery it would drop, without
-    a word, every record up to there. Which records are next is the partition owner's knowledge alone.
+    Faust writes the offset of a message after delivering it: after a seek during the delivery it would silently drop
+    every record up to there. Only PartitionState knows which record comes next.
     """
 
     def __missing__(self, tp: TP) -> None:
@@ -118,7 +118,7 @@ class BatchConsumer(Consumer):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._read_offset = _Unset()
+        self._read_offset = _NoReadOffsets()
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -152,17 +152,17 @@ class BatchConsumer(Consumer):
         """Nothing: Faust would complain that nothing is acknowledged, and nothing ever is."""
 
     def group_metadata(self) -> ConsumerGroupMetadata:
-        """The group membership of this moment; meant for the assigned handler, while the coordinator waits for it."""
+        """Generation and member id now; to be called in the assigned handler, while the coordinator waits."""
         coordinator = self._coordinator()
         return ConsumerGroupMetadata(
             cast(BatchTransport, self.transport).kafka.group_id, coordinator.generation, coordinator.member_id
         )
 
     async def is_member(self, group_metadata: ConsumerGroupMetadata) -> bool:
-        """Whether the group, asked by a heartbeat, still knows this membership. Raises KafkaError without an answer."""
+        """Whether the group, asked by a heartbeat, still has this member. Raises KafkaError without an answer."""
         coordinator = self._coordinator()
         answered = await self._thread.call_thread(coordinator._do_heartbeat)
-        # A refusal resets both; without an answer they stay, and so may the membership.
+        # A refusal resets both; without an answer they stay, and the membership may be valid.
         if (coordinator.generation, coordinator.member_id) != (group_metadata.generation, group_metadata.member_id):
             return False
         if not answered:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ConsumerGroupMetadata:
-    """A worker's place in its consumer group, as it was when its partitions were assigned.
+    """Generation and member id of a worker in its consumer group, when its partitions were assigned (KIP-447).
 
     Raises ValueError without a generation or member id: the broker would accept an offset commit that names none.
     """
@@ -60,7 +60,7 @@ class TxnOffsetCommitResponseV3(Response):
 
 
 class TxnOffsetCommitRequestV3(RequestStruct):
-    """Offsets, and the member whose they are, on the wire."""
+    """Offsets with the group member that commits them, on the wire."""
 
     API_KEY = 28
     API_VERSION = 3
@@ -96,7 +96,7 @@ class TxnOffsetCommitRequestV3(RequestStruct):
 
 
 class FencedTxnOffsetCommit(Request[TxnOffsetCommitRequestV3]):
-    """The request in the only version that fences: a broker without it is refused."""
+    """The request in the only version that fences; there is no fallback for a broker without it."""
 
     API_KEY = 28
 
@@ -109,27 +109,27 @@ class FencedTxnOffsetCommit(Request[TxnOffsetCommitRequestV3]):
 
 
 class _Response:
-    """A v3 answer in the shape that aiokafka's handler reads (v0)."""
+    """A v3 response in the form that aiokafka's handler reads (v0)."""
 
     def __init__(self, response: Any) -> None:
         self.errors = [(topic, [(p, code) for p, code, _ in partitions]) for topic, partitions, _ in response.errors]
 
 
 class FencedCommitHandler(TxnOffsetCommitHandler):
-    """Sends offsets as a member's; what the broker answers is handled as aiokafka does."""
+    """Sends offsets with the group metadata; the broker's answer is handled as aiokafka does."""
 
     def __init__(
-        self, sender: Sender, offsets: Mapping[TopicPartition, OffsetAndMetadata], member: ConsumerGroupMetadata
+        self, sender: Sender, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_metadata: ConsumerGroupMetadata
     ) -> None:
-        super().__init__(sender, offsets, member.group_id)
-        self._member = member
+        super().__init__(sender, offsets, group_metadata.group_id)
+        self._group_metadata = group_metadata
 
     def create_request(self) -> FencedTxnOffsetCommit:
-        """The offsets by topic, as the member's."""
+        """The offsets by topic, with generation and member id."""
         topics: dict[str, list[tuple[int, int, int, str, dict[int, bytes]]]] = defaultdict(list)
         for tp, offset in sorted(self._offsets.items()):
             topics[tp.topic].append((tp.partition, offset.offset, -1, offset.metadata, {}))
-        manager, member = self._sender._txn_manager, self._member
+        manager, member = self._sender._txn_manager, self._group_metadata
         rows: list[Any] = [(topic, partitions, {}) for topic, partitions in topics.items()]
         return FencedTxnOffsetCommit(
             (
@@ -146,7 +146,7 @@ class FencedCommitHandler(TxnOffsetCommitHandler):
         )
 
     def handle_response(self, resp: Any) -> float | None:
-        """Seconds to wait before another try; None when the broker has taken the offsets. Raises its refusal."""
+        """Seconds to wait before another try; None when the broker has accepted the offsets. Raises its refusal."""
         backoff: float | None = super().handle_response(_Response(resp))
         return backoff
 
@@ -191,16 +191,16 @@ class FencedProducer(AIOKafkaProducer):
         )
 
     async def send_offsets(self, offsets: Mapping[TopicPartition, int], group_metadata: ConsumerGroupMetadata) -> None:
-        """The offsets are part of the transaction; raises when the broker refuses the membership."""
+        """Adds the offsets to the transaction; raises when the broker refuses the generation or member id."""
         self._sender.group_metadata = group_metadata
         await super().send_offsets_to_transaction(offsets, group_metadata.group_id)
 
     async def send_offsets_to_transaction(self, offsets: Any, group_id: str) -> None:
-        """Refused: offsets without a membership are accepted by the broker whoever sends them."""
+        """Refused: the broker accepts offsets without group metadata from anybody."""
         raise RuntimeError("use send_offsets: it names the member whose offsets they are")
 
     async def discard(self) -> None:
-        """The failed producer is closed; what it failed with was reported before and is not reported again."""
+        """Closes a failed producer; its error was raised before and is not reported again."""
         try:
             await self.stop()
         except (KafkaError, AssertionError) as error:

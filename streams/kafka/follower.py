@@ -1,4 +1,4 @@
-"""A topic read whole from its beginning, and followed from there.
+"""A topic read from its beginning to its end, and followed from there.
 
 Knows offsets; knows nothing of what the records mean.
 """
@@ -29,7 +29,7 @@ class TopicFollower:
         self._tps: list[TopicPartition] = []
 
     async def start(self) -> None:
-        """All that the topic held at the call is applied."""
+        """Connects and applies all that the topic holds at the call."""
         await self._consumer.start()
         partitions = await self._consumer._client._wait_on_metadata(self._topic)
         self._tps = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
@@ -38,21 +38,21 @@ class TopicFollower:
         await self.catch_up()
 
     async def stop(self) -> None:
-        """The consumer is closed."""
+        """Closes the consumer."""
         await self._consumer.stop()
 
     def partition_of(self, key: bytes) -> TopicPartition:
-        """Where Kafka's default partitioner puts the key."""
+        """The partition that Kafka's default partitioner chooses for the key."""
         return self._tps[partition_of(key, len(self._tps))]
 
     async def catch_up(self) -> None:
-        """All that the topic holds at the call is applied."""
+        """Applies all that the topic holds at the call."""
         ends = await self._consumer.end_offsets(self._tps)
         while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
             await self.drain(_FETCH_TIMEOUT_MS)
 
     async def read_to(self, partition: int, end: int) -> None:
-        """The partition's records before offset `end`, which exist, are applied.
+        """Applies the partition's records before offset `end`, which exist.
 
         Asks the broker for nothing else: any other question would wait behind the fetch that waits for records.
         """
@@ -60,7 +60,7 @@ class TopicFollower:
             await self.drain(_FETCH_TIMEOUT_MS)
 
     async def drain(self, timeout_ms: int = 0) -> None:
-        """What has arrived is applied; waits up to `timeout_ms` for a first record."""
+        """Applies what has arrived; waits up to `timeout_ms` for a first record."""
         fetched = await self._consumer.getmany(timeout_ms=timeout_ms)
         for records in fetched.values():
             for record in records:

@@ -1,4 +1,4 @@
-"""Topics read as logs: without a consumer group, from start or end of every partition, and up to the present end."""
+"""Topics read without a consumer group: from start or end of every partition, up to their present ends."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,11 +14,11 @@ TopicReader: TypeAlias = AIOKafkaConsumer
 """What `reading` yields"""
 
 Isolation = Literal["read_committed", "read_uncommitted"]
-POLL_MS = 50  # a read that has reached the end learns so after this long, not by a record that never comes
+POLL_MS = 50  # how long a fetch at the end of a partition waits for records, which may never come
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Where Kafka's own clients put the key."""
+    """The partition that Kafka's own clients choose for the key (murmur2)."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
@@ -27,14 +27,14 @@ async def partition_count(servers: str, topic: str) -> int:
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
     try:
-        found = await admin.describe_topics([topic])
+        descriptions = await admin.describe_topics([topic])
     finally:
         await admin.close()
-    if not found or found[0]["error_code"]:
+    if not descriptions or descriptions[0]["error_code"]:
         raise TopicError(
             f"topic {topic!r} does not exist at {servers}; `interest-stream topics` creates what is missing"
         )
-    return len(found[0]["partitions"])
+    return len(descriptions[0]["partitions"])
 
 
 @asynccontextmanager
@@ -46,8 +46,8 @@ async def reading(
     isolation: Isolation = "read_committed",
     partitions: Sequence[int] | None = None,
 ) -> AsyncIterator[TopicReader]:
-    """A consumer placed at the start, or at the end, of these partitions (all when None) of every topic."""
-    places = [
+    """A consumer at the start, or at the end, of these partitions (all when None) of every topic."""
+    tps = [
         TopicPartition(topic, partition)
         for topic in topics
         for partition in (range(await partition_count(servers, topic)) if partitions is None else partitions)
@@ -62,8 +62,8 @@ async def reading(
     )
     await consumer.start()
     try:
-        consumer.assign(places)
-        await (consumer.seek_to_beginning(*places) if from_start else consumer.seek_to_end(*places))
+        consumer.assign(tps)
+        await (consumer.seek_to_beginning(*tps) if from_start else consumer.seek_to_end(*tps))
         yield consumer
     finally:
         await consumer.stop()
@@ -73,13 +73,13 @@ async def read_to_end(
     consumer: TopicReader, ends: dict[TopicPartition, int]
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     """The records before these offsets; past a consumer's last stable offset it waits for open transactions to end."""
-    missing = {place: end for place, end in ends.items() if await consumer.position(place) < end}
-    while missing:
-        for place, records in (await consumer.getmany(*missing, timeout_ms=POLL_MS)).items():
+    behind = {tp: end for tp, end in ends.items() if await consumer.position(tp) < end}
+    while behind:
+        for tp, records in (await consumer.getmany(*behind, timeout_ms=POLL_MS)).items():
             for record in records:
-                if record.offset < ends[place]:
+                if record.offset < ends[tp]:
                     yield record
-        missing = {place: end for place, end in missing.items() if await consumer.position(place) < end}
+        behind = {tp: end for tp, end in behind.items() if await consumer.position(tp) < end}
 
 
 async def read_topic(
@@ -90,11 +90,11 @@ async def read_topic(
     With `settled` also those of transactions still open now, once they end; without, reading stops before them.
     """
     async with reading(servers, [topic], partitions=partitions) as consumer:
-        places = consumer.assignment()
+        assigned = consumer.assignment()
         if settled:
             async with reading(servers, [topic], partitions=partitions, isolation="read_uncommitted") as other:
-                ends = await other.end_offsets(places)
+                ends = await other.end_offsets(assigned)
         else:
-            ends = await consumer.end_offsets(places)
+            ends = await consumer.end_offsets(assigned)
         async for record in read_to_end(consumer, ends):
             yield record

@@ -1,4 +1,4 @@
-"""The topics: what each must be; created where missing, verified where not. Knows nothing of the records in them."""
+"""The application's topics: their specifications, created where missing, verified where not."""
 
 import asyncio
 import time
@@ -32,12 +32,12 @@ _RETRY_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """What a topic must be. `exact` and `at_least` are verified, `initial` is for the operator to change."""
+    """Partitions and configs of a topic. `exact` and `at_least` are verified, `initial` may be changed later."""
 
     name: str
     setting: str  # that names the topic
     partitions: int
-    counted: bool  # the number of partitions is verified
+    verify_partitions: bool  # whether the number of partitions is verified
     replication: int
     exact: Mapping[str, str]
     at_least: Mapping[str, int]
@@ -51,7 +51,7 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True)
 class TopicReport:
-    """A topic as it stands, as it should."""
+    """A topic that exists and fits its specification."""
 
     name: str
     partitions: int
@@ -108,7 +108,7 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
 
 
 async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
-    """Every topic exists and is what it must be; `TopicError` names each fault and its cure. Alters nothing."""
+    """Every topic exists and is what it must be; `TopicError` names each fault and its remedy. Alters nothing."""
     servers = settings.kafka.bootstrap_servers
     created: set[str] = set()
     end = time.monotonic() + _DEADLINE_S
@@ -124,8 +124,8 @@ async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
                 "or set kafka.bootstrap_servers"
             ) from error
         try:
-            return await _ensured(admin, settings, created)
-        except (_UnsettledError, KafkaError, TimeoutError) as error:
+            return await _verify_or_create(admin, settings, created)
+        except (_NotReadyError, KafkaError, TimeoutError) as error:
             if time.monotonic() > end:
                 raise TopicError(
                     f"the topics were not ready after {_DEADLINE_S:.0f} s: {error!r}; start the brokers that are down"
@@ -135,27 +135,35 @@ async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
         await asyncio.sleep(_RETRY_S)
 
 
-class _UnsettledError(Exception):
-    """What a broker said will be otherwise in a moment."""
+class _NotReadyError(Exception):
+    """The broker is still applying a change: ask again."""
 
 
-async def _ensured(admin: AIOKafkaAdminClient, settings: Settings, created: set[str]) -> tuple[TopicReport, ...]:
+async def _verify_or_create(
+    admin: AIOKafkaAdminClient, settings: Settings, created: set[str]
+) -> tuple[TopicReport, ...]:
     specs = topic_specs(settings)
-    found = await _partitions(admin)
-    if missing := [spec for spec in specs if spec.name not in found]:
+    partitions = await _partitions(admin)
+    if missing := [spec for spec in specs if spec.name not in partitions]:
         created |= await _create(admin, settings.kafka.bootstrap_servers, missing)
-        found = await _partitions(admin)
+        partitions = await _partitions(admin)
     # A new topic takes a moment to be known everywhere and to have leaders, and longer while a broker is down.
-    if waiting := [s.name for s in specs if not found.get(s.name) or any(p["leader"] < 0 for p in found[s.name])]:
-        raise _UnsettledError(f"partitions without a leader in {', '.join(waiting)}")
+    if waiting := [
+        spec.name
+        for spec in specs
+        if not partitions.get(spec.name) or any(partition["leader"] < 0 for partition in partitions[spec.name])
+    ]:
+        raise _NotReadyError(f"partitions without a leader in {', '.join(waiting)}")
     configs = await _configs(admin, [spec.name for spec in specs])
-    faults = [fault for spec in specs for fault in _faults(spec, len(found[spec.name]), configs[spec.name], settings)]
+    faults = [
+        fault for spec in specs for fault in _faults(spec, len(partitions[spec.name]), configs[spec.name], settings)
+    ]
     if faults:
         raise TopicError("\n".join(faults))
     return tuple(
         TopicReport(
             spec.name,
-            len(found[spec.name]),
+            len(partitions[spec.name]),
             configs[spec.name]["cleanup.policy"],
             "created" if spec.name in created else "ok",
         )
@@ -164,14 +172,14 @@ async def _ensured(admin: AIOKafkaAdminClient, settings: Settings, created: set[
 
 
 def _faults(spec: TopicSpec, partitions: int, configs: Mapping[str, str], settings: Settings) -> Iterator[str]:
-    if spec.counted and partitions != spec.partitions:
-        cure = _cure(spec, partitions, settings)
-        yield f"{spec.name} has {partitions} partitions, must have {spec.partitions}: {cure}"
+    if spec.verify_partitions and partitions != spec.partitions:
+        remedy = _remedy(spec, partitions, settings)
+        yield f"{spec.name} has {partitions} partitions, must have {spec.partitions}: {remedy}"
     wrong = {name: value for name, value in spec.exact.items() if _value(configs[name]) != _value(value)}
     wrong |= {name: str(least) for name, least in spec.at_least.items() if int(configs[name]) < least}
     for name, value in wrong.items():
-        most = "at least " if name in spec.at_least else ""
-        yield f"{spec.name} has {name}={configs[name]}, must have {most}{value}"
+        bound = "at least " if name in spec.at_least else ""
+        yield f"{spec.name} has {name}={configs[name]}, must have {bound}{value}"
     if wrong:
         added = ",".join(f"{name}=[{value}]" for name, value in wrong.items())
         yield (
@@ -180,7 +188,7 @@ def _faults(spec: TopicSpec, partitions: int, configs: Mapping[str, str], settin
         )
 
 
-def _cure(spec: TopicSpec, partitions: int, settings: Settings) -> str:
+def _remedy(spec: TopicSpec, partitions: int, settings: Settings) -> str:
     if spec.name == settings.topics.item_index:
         return "the order in it is the items' numbering; take another topic, --set topics.item_index=NAME"
     if spec.name == settings.topics.user_events:
@@ -195,7 +203,7 @@ def _cure(spec: TopicSpec, partitions: int, settings: Settings) -> str:
 
 
 def _value(config: str) -> frozenset[str]:
-    """The same for lists in any order."""
+    """The entries of a config value, so that lists compare equal in any order."""
     return frozenset(config.replace(" ", "").split(","))
 
 
@@ -212,7 +220,7 @@ async def _create(admin: AIOKafkaAdminClient, servers: str, missing: Sequence[To
         if error not in (NoError, TopicAlreadyExistsError)
     }
     if any(error.retriable for error, _ in refused.values()):
-        raise _UnsettledError(f"creation answered {sorted(error.__name__ for error, _ in refused.values())}")
+        raise _NotReadyError(f"creation answered {sorted(error.__name__ for error, _ in refused.values())}")
     if refused:
         raise TopicError(
             "\n".join(
@@ -246,10 +254,10 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
     for code, message, _, name, entries in (resource for answer in answers for resource in answer.resources):
         error = for_code(code)
         if error is UnknownTopicOrPartitionError:  # this broker learns of it later than the one asked before
-            raise _UnsettledError(f"{name} is not known everywhere")
+            raise _NotReadyError(f"{name} is not known everywhere")
         if error is not NoError:
             raise TopicError(
-                f"the broker does not tell the settings of {name} ({error.__name__}: {message}): allow this user to "
+                f"the broker does not show the configs of {name} ({error.__name__}: {message}): allow this user to "
                 "describe them"
             )
         configs[name] = {entry[0]: entry[1] for entry in entries}

@@ -1,4 +1,4 @@
-"""One transaction per step: everything that the step says becomes visible together, or never.
+"""Kafka transactions: all records and source offsets of one write become visible together, or never.
 
 Knows producers and their failures; knows nothing of what the records mean.
 """
@@ -25,14 +25,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 REQUEST_TIMEOUT_MS = 15_000
-# A step's transaction takes milliseconds. A dead worker's is ended by its successor; this bounds the wait of readers
+# A transaction takes milliseconds. A dead worker's is ended by its successor; this bounds the wait of readers
 # where there is none, and is short of the time that the broker would keep them waiting otherwise (a minute).
 _TRANSACTION_TIMEOUT_MS = 30_000
 # After a commit the coordinator answers CONCURRENT_TRANSACTIONS for some milliseconds: ask again soon.
 _RETRY_BACKOFF_MS = 10
+_END_TRANSACTION_BACKOFF_MS = 20
 
 
-class Record(NamedTuple):
+class ProducerRecord(NamedTuple):
     """A record to be written; a value of None is a tombstone."""
 
     key: bytes | None
@@ -42,9 +43,9 @@ class Record(NamedTuple):
 
 
 class TransactionWriter:
-    """Writes a step's records and source offsets in one transaction.
+    """The transactional producer of this process: one transaction per write.
 
-    `transactional_id` names this process: whoever takes over its partitions ends its last transaction by it.
+    `transactional_id` is new in each process; whoever takes over its partitions ends its last transaction by that id.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
@@ -53,7 +54,7 @@ class TransactionWriter:
         self._producer: FencedProducer | None = None
 
     async def start(self) -> None:
-        """A producer is ready and whatever transaction this id had open is ended."""
+        """Starts a producer, which ends any transaction that this id has open."""
         producer = FencedProducer(
             bootstrap_servers=self._kafka.bootstrap_servers,
             transactional_id=self.transactional_id,
@@ -71,13 +72,13 @@ class TransactionWriter:
         self._producer = producer
 
     async def stop(self) -> None:
-        """The producer is closed."""
+        """Closes the producer."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
 
     async def restart(self) -> None:
-        """A new producer with the same id: the transaction that failed is ended, its records stay invisible."""
+        """Starts a new producer with the same id, which ends the failed transaction: its records stay invisible."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.discard()
@@ -85,22 +86,22 @@ class TransactionWriter:
 
     async def write(
         self,
-        records: Mapping[TopicPartition, Iterable[Record]],
+        records: Mapping[TopicPartition, Iterable[ProducerRecord]],
         offsets: Mapping[TopicPartition, int] | None = None,
         group_metadata: ConsumerGroupMetadata | None = None,
     ) -> dict[TopicPartition, int]:
-        """The offset after the last record of each partition; all records and offsets are visible.
+        """Commits the records and offsets; returns the offset after the last record of each partition.
 
-        Offsets need the membership by which they are written; without one, records go alone.
-        Raises TransactionFailed where nothing, or an unknown part, became visible: call `restart`, then read the
-        changelog to learn which.
+        Offsets need the group metadata by which the broker fences them; without, only the records are written.
+        Raises TransactionFailed where the outcome is a failure or unknown: call `restart`, then read the changelog to
+        learn what is committed.
         """
         if self._producer is None:
             raise TransactionFailed("the producer is not started")
         producer = self._producer
         try:
             await producer.begin_transaction()
-            ends = await _all(_send(producer, tp, rows) for tp, rows in records.items())
+            ends = await _gather_all(_send(producer, tp, part) for tp, part in records.items())
             if group_metadata is not None:
                 await producer.send_offsets(offsets or {}, group_metadata)
             await producer.commit_transaction()
@@ -110,27 +111,38 @@ class TransactionWriter:
         return dict(zip(records, ends, strict=True))
 
 
-async def _send(producer: AIOKafkaProducer, tp: TopicPartition, records: Iterable[Record]) -> int:
+async def _send(producer: AIOKafkaProducer, tp: TopicPartition, records: Iterable[ProducerRecord]) -> int:
     """The offset after the last of the records (at least one), all acknowledged."""
     now_ms = int(time.time() * 1000)
     batch, size = producer.create_batch(), 0
-    sent: list[tuple[asyncio.Future[RecordMetadata], int]] = []
+    batches: list[tuple[asyncio.Future[RecordMetadata], int]] = []
     for record in records:
         timestamp_ms = now_ms if record.timestamp_ms is None else record.timestamp_ms
-        row = {"timestamp": timestamp_ms, "key": record.key, "value": record.value, "headers": list(record.headers)}
-        if batch.append(**row) is None:
-            sent.append((await producer.send_batch(batch, tp.topic, partition=tp.partition), size))
+        fields = {"timestamp": timestamp_ms, "key": record.key, "value": record.value, "headers": list(record.headers)}
+        if batch.append(**fields) is None:
+            batches.append((await producer.send_batch(batch, tp.topic, partition=tp.partition), size))
             batch, size = producer.create_batch(), 0
-            batch.append(**row)
+            batch.append(**fields)
         size += 1
-    sent.append((await producer.send_batch(batch, tp.topic, partition=tp.partition), size))
-    metadata = await _all(future for future, _ in sent)
-    end: int = metadata[-1].offset + sent[-1][1]
+    batches.append((await producer.send_batch(batch, tp.topic, partition=tp.partition), size))
+    metadata = await _gather_all(future for future, _ in batches)
+    end: int = metadata[-1].offset + batches[-1][1]
     return end
 
 
-async def _all(awaitables: Iterable[Awaitable[T]]) -> list[T]:
-    """All results; the first error only once all are done, so that none is left to complain when it is collected."""
+async def end_transaction(kafka: KafkaSettings, transactional_id: str) -> None:
+    """Aborts the open transaction of another process's producer, if any, and fences that producer (InitProducerId)."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap_servers,
+        transactional_id=transactional_id,
+        retry_backoff_ms=_END_TRANSACTION_BACKOFF_MS,
+    )
+    await producer.start()
+    await producer.stop()
+
+
+async def _gather_all(awaitables: Iterable[Awaitable[T]]) -> list[T]:
+    """All results; raises the first error once all are done, so that no failed future is left that nobody awaits."""
     results = await asyncio.gather(*awaitables, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

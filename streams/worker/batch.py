@@ -1,6 +1,6 @@
-"""The work of one step: which records of which partitions, as columns, with the rows of the users whom they touch.
+"""Micro-batches: the events of one pipeline step as columns, with the rows of the users that they belong to.
 
-Everything here is per batch where it can be; the loops over records do only what is different for each.
+Everything here is done per batch where possible; loops over records do only what differs between them.
 """
 
 from __future__ import annotations
@@ -22,45 +22,43 @@ from streams.errors import Rejected
 from streams.kafka.faust_transport import RecordBatch
 from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent, decode
 from streams.schema.prediction_encoder import EventOrigins
-from streams.worker.partitions import PartitionState
+from streams.worker.partition_state import PartitionState
 
 
 @dataclass(slots=True)
 class PartitionBatch:
-    """What a step does for one partition."""
+    """The decoded records of one partition: n events of U users, control records, and rejected records."""
 
-    owner: PartitionState
+    state: PartitionState
     next_offset: int
-    events: list[UserEvent] = field(default_factory=list)
+    events: list[UserEvent] = field(default_factory=list)  # [n]
     records: list[ConsumerRecord[bytes, bytes]] = field(default_factory=list)  # [n] of the events
-    slots: dict[str, int] = field(default_factory=dict)  # user → place among the partition's users
-    slot: list[int] = field(default_factory=list)  # [n] user of each event
+    users: dict[str, int] = field(default_factory=dict)  # [U] user id → index, deleted users included
+    event_user: list[int] = field(default_factory=list)  # [n] user index of each event
     items: list[ItemUpsert | ItemDelete] = field(default_factory=list)
-    erased: dict[str, int] = field(
-        default_factory=dict
-    )  # user → how many of the events came before the last user.delete
+    deleted: dict[str, int] = field(default_factory=dict)  # user id → number of events before the last user.delete
     rejected: list[tuple[ConsumerRecord[bytes, bytes], Rejected]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """n events of U users, grouped by user, and the rows as they were before."""
+    """n events of U users, grouped by user and each user's in offset order, with the users' rows before them."""
 
     topic: str
     parts: list[PartitionBatch]
-    batch: EventBatch
+    event_batch: EventBatch
     records: list[ConsumerRecord[bytes, bytes]]  # [n]
     events: list[UserEvent]  # [n]
     offset: NDArray[np.int64]  # [n]
     users: list[bytes]  # [U]
-    part: NDArray[np.int64]  # [U] place in `parts`
+    part_index: NDArray[np.int64]  # [U] index into `parts`
     rows: NDArray[np.void]  # [U]
 
     @property
     def origins(self) -> EventOrigins:
-        """The events as predictions name them."""
-        counts = self.rows["count"].astype(np.int64)[self.batch.user]  # [n]
-        first = np.concatenate([[0], self.last[:-1] + 1])[self.batch.user]  # [n]
+        """The events as the predictions refer to them."""
+        counts = self.rows["count"].astype(np.int64)[self.event_batch.user]  # [n]
+        first = np.concatenate([[0], self.last_event[:-1] + 1])[self.event_batch.user]  # [n]
         return EventOrigins(
             self.topic,
             self.events,
@@ -70,15 +68,15 @@ class MicroBatch:
         )
 
     @property
-    def last(self) -> NDArray[np.int64]:
-        """The index of each user's last event: [U]."""
-        return np.flatnonzero(np.diff(self.batch.user, append=len(self.users)))
+    def last_event(self) -> NDArray[np.int64]:
+        """[U] The index of each user's last event."""
+        return np.flatnonzero(np.diff(self.event_batch.user, append=len(self.users)))
 
 
-def decode_partition(owner: PartitionState, batches: Sequence[RecordBatch], max_record_bytes: int) -> PartitionBatch:
-    """The partition's share of a step: decoded events, control records, and the records that can't be used."""
-    part = PartitionBatch(owner, batches[-1].next_offset)
-    slots, slot = part.slots, part.slot
+def decode_partition(state: PartitionState, batches: Sequence[RecordBatch], max_record_bytes: int) -> PartitionBatch:
+    """Decodes the records of a partition; a record that cannot be used is rejected, its neighbours are not affected."""
+    part = PartitionBatch(state, batches[-1].next_offset)
+    users, event_user = part.users, part.event_user
     for batch in batches:
         for record in batch.records:
             try:
@@ -89,70 +87,70 @@ def decode_partition(owner: PartitionState, batches: Sequence[RecordBatch], max_
             if isinstance(event, UserEvent):
                 part.events.append(event)
                 part.records.append(record)
-                slot.append(slots.setdefault(event.user_id, len(slots)))
+                event_user.append(users.setdefault(event.user_id, len(users)))
             elif isinstance(event, UserDelete):
-                slots.setdefault(event.user_id, len(slots))
-                part.erased[event.user_id] = len(part.events)
+                users.setdefault(event.user_id, len(users))
+                part.deleted[event.user_id] = len(part.events)
             else:
                 part.items.append(event)
     return part
 
 
 def item_ids(parts: Sequence[PartitionBatch]) -> list[str]:
-    """Every item that the events name, once, in order of appearance."""
+    """Every item of the events, once, in order of appearance."""
     return list(dict.fromkeys(e.item_id for part in parts for e in part.events if e.item_id is not None))
 
 
 def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, layout: RowLayout) -> MicroBatch:
-    """The step's columns and rows.
+    """Joins the partitions' events into columns and loads their users' rows.
 
-    Left out are events that a user.delete of the same step erased, events that the row has applied already, and
-    events whose item the full register could not take: those join the rejected ones.
+    Left out are events before a user.delete of the same batch, events that the row has applied already (offset ≤
+    last_offset), and events whose item exceeds the vocabulary's capacity: those are added to the rejected ones.
     """
     users: list[bytes] = []
     values: list[bytes | None] = []
-    columns: list[NDArray[np.int64]] = []
+    partition_columns: list[NDArray[np.int64]] = []
     events: list[UserEvent] = []
     records: list[ConsumerRecord[bytes, bytes]] = []
     for part in parts:
-        keys = [user.encode() for user in part.slots]
-        stored = part.owner.store.get_many(keys)
-        for user in part.erased:
-            stored[part.slots[user]] = None
-        column = _columns(part, items)
-        column[_USER] += len(users)
-        column[_PLACE] += len(events)
-        columns.append(column)
+        keys = [user.encode() for user in part.users]
+        stored = part.state.store.get_many(keys)
+        for user in part.deleted:
+            stored[part.users[user]] = None
+        columns = _columns(part, items)
+        columns[_USER] += len(users)
+        columns[_INDEX] += len(events)
+        partition_columns.append(columns)
         users += keys
         values += stored
         events += part.events
         records += part.records
     rows = layout.unpack(values)
-    column = np.concatenate(columns, axis=1)  # [6, n]
-    keep = (column[_ITEM] != _LEFT_OUT) & (column[_OFFSET] > rows["last_offset"][column[_USER]])
-    column = column[:, keep]  # [6, n]
-    column = column[:, np.argsort(column[_USER], kind="stable")]
-    touched, slot = np.unique(column[_USER], return_inverse=True)
-    place = column[_PLACE].tolist()
-    kept = [events[i] for i in place]
-    part_of = np.repeat(np.arange(len(parts)), [len(part.slots) for part in parts])
+    columns = np.concatenate(partition_columns, axis=1)  # [6, n]
+    keep = (columns[_ITEM] != _LEFT_OUT) & (columns[_OFFSET] > rows["last_offset"][columns[_USER]])
+    columns = columns[:, keep]  # [6, n]
+    columns = columns[:, np.argsort(columns[_USER], kind="stable")]
+    user_index, event_user = np.unique(columns[_USER], return_inverse=True)
+    event_index = columns[_INDEX].tolist()
+    kept = [events[i] for i in event_index]
+    part_index = np.repeat(np.arange(len(parts)), [len(part.users) for part in parts])
     return MicroBatch(
         topic=topic,
         parts=parts,
-        batch=EventBatch(
-            slot.astype(np.int64),
-            column[_ITEM],
-            column[_TYPE],
-            column[_TIME],
+        event_batch=EventBatch(
+            event_user.astype(np.int64),
+            columns[_ITEM],
+            columns[_TYPE],
+            columns[_TIME],
             value=_values(kept),
             text=[event.text or "" for event in kept] if any(event.text for event in kept) else None,
         ),
-        records=[records[i] for i in place],
+        records=[records[i] for i in event_index],
         events=kept,
-        offset=column[_OFFSET],
-        users=[users[i] for i in touched.tolist()],
-        part=part_of[touched],
-        rows=rows[touched],
+        offset=columns[_OFFSET],
+        users=[users[i] for i in user_index.tolist()],
+        part_index=part_index[user_index],
+        rows=rows[user_index],
     )
 
 
@@ -163,20 +161,20 @@ def _values(events: Sequence[UserEvent]) -> NDArray[np.float32] | None:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float32)
 
 
-_USER, _ITEM, _TYPE, _TIME, _OFFSET, _PLACE = range(6)
+_USER, _ITEM, _TYPE, _TIME, _OFFSET, _INDEX = range(6)
 _LEFT_OUT = -1
 
 
 def _columns(part: PartitionBatch, items: ItemVocabulary) -> NDArray[np.int64]:
-    """User, item, type, time, offset and place of each event: [6, n]."""
+    """User, item, type, time, offset and index of each event of the partition: [6, n]."""
     index = items.index
     item = [0 if event.item_id is None else index(event.item_id) for event in part.events]
     if None in item:
         full = Rejected("item_capacity", f"the register is full: it holds {len(items)} items (items.capacity)")
         part.rejected += [(record, full) for record, i in zip(part.records, item, strict=True) if i is None]
-    column = np.array(
+    columns = np.array(
         [
-            part.slot,
+            part.event_user,
             [_LEFT_OUT if i is None else i for i in item],
             [type_index(event.event_type) for event in part.events],
             [event.time_ms for event in part.events],
@@ -185,22 +183,22 @@ def _columns(part: PartitionBatch, items: ItemVocabulary) -> NDArray[np.int64]:
         ],
         dtype=np.int64,
     )  # [6, n]
-    for user, events_before in part.erased.items():
-        earlier = column[:, :events_before]
-        earlier[_ITEM, earlier[_USER] == part.slots[user]] = _LEFT_OUT
-    return column
+    for user, events_before in part.deleted.items():
+        earlier = columns[:, :events_before]
+        earlier[_ITEM, earlier[_USER] == part.users[user]] = _LEFT_OUT
+    return columns
 
 
-def count_events(work: MicroBatch, memory: NDArray[np.void]) -> NDArray[np.void]:
-    """The step's rows with its events counted, the last offset and the chain over the event ids: [U]."""
-    last = work.last
-    memory["count"] += np.diff(last, prepend=-1).astype(np.uint64)
-    memory["last_offset"] = work.offset[last]
-    ids = [event.event_id.encode() for event in work.events]
+def count_events(batch: MicroBatch, rows: NDArray[np.void]) -> NDArray[np.void]:
+    """[U] The rows, in place, with the batch counted: number of events, last offset, hash chain over the event ids."""
+    last = batch.last_event
+    rows["count"] += np.diff(last, prepend=-1).astype(np.uint64)
+    rows["last_offset"] = batch.offset[last]
+    ids = [event.event_id.encode() for event in batch.events]
     bounds = [0, *(last + 1).tolist()]
     chains = [
         advance_chain(chain.tobytes(), ids[begin:end])
-        for chain, (begin, end) in zip(memory["chain"], pairwise(bounds), strict=True)
+        for chain, (begin, end) in zip(rows["chain"], pairwise(bounds), strict=True)
     ]
-    memory["chain"] = np.frombuffer(b"".join(chains), np.uint8).reshape(-1, 16)
-    return memory
+    rows["chain"] = np.frombuffer(b"".join(chains), np.uint8).reshape(-1, 16)
+    return rows

@@ -1,8 +1,8 @@
-"""The user-state changelog: what of it is committed, who is writing it, and how a partition's rows come back from it.
+"""The user-state changelog: waits for open transactions of earlier writers, and restores partitions from it.
 
-The changelog is the truth; RocksDB is a copy of it. Two reserved keys travel with the rows of each partition: the
-offset row says which source record is next and which transactional id wrote it, the id row tells one changelog from
-its successor.
+The changelog is the source of truth; RocksDB is a cache of it. Each partition holds two reserved keys beside the rows:
+the offset row with the next source offset and the transactional id that wrote it, and the id row with a random id by
+which a recreated changelog is noticed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 OFFSET_KEY = b"\0source-offset"
 ID_KEY = b"\0changelog-id"
 
-# A live predecessor finishes its transaction within this; after it, the transaction is ended by its writer's id.
+# A running predecessor finishes its transaction within this; after it, the transaction is ended by its writer's id.
 _PATIENCE_S = 0.2
 _POLL_S = 0.02
 # At the end of the log only commit markers follow, for which no record comes: look at the position often.
@@ -37,7 +37,7 @@ _CURE = "If that was meant, delete the worker's data folder; if not, restore the
 
 
 class SourceOffset(msgspec.Struct, frozen=True):
-    """The offset row: the next source record of the partition, the writer that said so, and when it did."""
+    """The offset row: the next source offset of the partition, the transactional id that wrote it, and when."""
 
     next_offset: int
     writer: str
@@ -54,7 +54,7 @@ class SourceOffset(msgspec.Struct, frozen=True):
 
 
 class Changelog:
-    """Reads the changelog partitions that this worker is about to own."""
+    """Reads the changelog partitions of newly assigned source partitions."""
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._topic = topic
@@ -66,44 +66,45 @@ class Changelog:
         )
 
     async def start(self) -> None:
-        """Both consumers are connected."""
+        """Connects both consumers."""
         await self._committed.start()
         await self._uncommitted.start()
 
     async def stop(self) -> None:
-        """Both consumers are closed."""
+        """Closes both consumers."""
         await self._committed.stop()
         await self._uncommitted.stop()
 
     async def wait_for_stable_offset(
         self, partitions: Collection[int], end_transactions: Callable[[set[str]], Awaitable[None]]
     ) -> None:
-        """Nothing that a predecessor wrote before this call is still open in these partitions.
+        """Waits until the last stable offset reaches the end that each partition has at the call.
 
-        Call it after the assignment: whoever owned a partition before is fenced by then and can open nothing new. Open
-        transactions are ended by `end_transactions`, which takes their writers' transactional ids. Waits as long as
-        it takes.
+        Then no transaction of an earlier writer is open any more. Call it after the assignment: an earlier owner is
+        fenced by then and can open no new one. Open transactions are ended by `end_transactions`, which takes their
+        writers' transactional ids. There is no timeout.
         """
         tps = [TopicPartition(self._topic, partition) for partition in partitions]
-        marks = await self._uncommitted.end_offsets(tps)
+        ends = await self._uncommitted.end_offsets(tps)
         began = time.monotonic()
         while True:
             stable = await self._committed.end_offsets(tps)
-            open_tps = [tp for tp in tps if stable[tp] < marks[tp]]
+            open_tps = [tp for tp in tps if stable[tp] < ends[tp]]
             if not open_tps:
                 return
             if time.monotonic() - began > _PATIENCE_S:
-                writers = await self._writers(open_tps, stable, marks)
-                log.info("ending the open transactions of %s", ", ".join(sorted(writers)) or "nobody yet known")
+                writers = await self._open_writers(open_tps, stable, ends)
+                log.info("ending the open transactions of %s", ", ".join(sorted(writers)) or "writers not yet known")
                 await end_transactions(writers)
             await asyncio.sleep(_POLL_S)
 
-    async def _writers(
+    async def _open_writers(
         self,
         tps: list[TopicPartition],
         stable: Mapping[TopicPartition, int],
-        marks: Mapping[TopicPartition, int],
+        ends: Mapping[TopicPartition, int],
     ) -> set[str]:
+        """The transactional ids in the offset rows between the last stable offset and the end."""
         writers: set[str] = set()
         self._uncommitted.assign(tps)
         for tp in tps:
@@ -113,18 +114,18 @@ class Changelog:
             fetched = await self._uncommitted.getmany(*behind, timeout_ms=_FETCH_TIMEOUT_MS)
             for records in fetched.values():
                 writers |= {SourceOffset.decode(cast(bytes, r.value)).writer for r in records if r.key == OFFSET_KEY}
-            behind = {tp for tp in behind if await self._uncommitted.position(tp) < marks[tp]}
+            behind = {tp for tp in behind if await self._uncommitted.position(tp) < ends[tp]}
         return writers
 
     async def restore(self, stores: Mapping[int, PartitionStore]) -> None:
-        """Each store equals its committed changelog partition: rows, offset row, id and position.
+        """Applies the committed records that each store lacks: rows, offset row, id and position.
 
-        Raises ChangelogError where a store is not a past of its changelog.
+        Raises ChangelogError where a store was not read from this changelog, or from a part of it that is lost.
         """
         tps = {TopicPartition(self._topic, partition): store for partition, store in stores.items()}
         begins = await self._committed.beginning_offsets(list(tps))
         ends = await self._committed.end_offsets(list(tps))
-        # Placed at once: a consumer without a position would begin to fetch on its own.
+        # Seek at once: a consumer without a position would begin to fetch on its own.
         self._committed.assign(list(tps))
         for tp, begin in begins.items():
             self._committed.seek(tp, begin)
@@ -147,7 +148,7 @@ class Changelog:
         begins: Mapping[TopicPartition, int],
         ends: Mapping[TopicPartition, int],
     ) -> None:
-        """Raises ChangelogError where a store is not a past of its changelog; the consumer stands at the beginnings."""
+        """Raises ChangelogError for a store not read from this changelog; the consumer is at the beginnings."""
         for tp, store in stores.items():
             if store.position is not None and not begins[tp] <= store.position <= ends[tp]:
                 raise ChangelogError(
@@ -155,10 +156,10 @@ class Changelog:
                     f"were read up to {store.position}: it was truncated or recreated, and user state is lost. {_CURE}"
                 )
         # The id row was written once, in the first transaction, and compaction leaves it where it is.
-        unseen = {tp for tp, store in stores.items() if store.changelog_id is not None}
-        while unseen:
-            fetched = await self._committed.getmany(*unseen, timeout_ms=_FETCH_TIMEOUT_MS)
-            for tp in list(unseen):
+        unchecked = {tp for tp, store in stores.items() if store.changelog_id is not None}
+        while unchecked:
+            fetched = await self._committed.getmany(*unchecked, timeout_ms=_FETCH_TIMEOUT_MS)
+            for tp in list(unchecked):
                 records = fetched.get(tp, [])
                 if not records and await self._committed.position(tp) < ends[tp]:
                     continue
@@ -167,11 +168,11 @@ class Changelog:
                         f"{tp.topic} partition {tp.partition} is not the changelog that the local rows were read from: "
                         f"it was truncated or recreated. {_CURE}"
                     )
-                unseen.discard(tp)
+                unchecked.discard(tp)
 
 
 def is_outdated(store: PartitionStore) -> bool:
-    """Whether the store is so old that the changelog may have forgotten deletions that the store never saw."""
+    """Whether the store is so old that the changelog may lack tombstones that the store never read."""
     if store.offset_row is None:
         return False
     age_ms = time.time() * 1000 - SourceOffset.decode(store.offset_row).written_ms

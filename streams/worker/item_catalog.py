@@ -1,4 +1,4 @@
-"""What the items are: titles and categories from the compacted catalog topic."""
+"""Descriptions of the items: titles, categories, texts and features from the compacted catalog topic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 from models.items.vocabulary import ItemVocabulary
 from streams.errors import Rejected
 from streams.kafka.follower import TopicFollower
-from streams.kafka.transaction import Record
+from streams.kafka.transaction import ProducerRecord
 from streams.schema.events import ItemDelete, ItemUpsert, decode_item
 from streams.settings.sections import KafkaSettings
 
@@ -19,29 +19,29 @@ log = logging.getLogger(__name__)
 
 
 class ItemCatalog:
-    """Keeps the items' descriptions current."""
+    """Follows the catalog topic and applies its records to the item vocabulary."""
 
     def __init__(self, kafka: KafkaSettings, topic: str, items: ItemVocabulary) -> None:
         self._items = items
-        self._log = TopicFollower(kafka, topic, self._describe)
+        self._follower = TopicFollower(kafka, topic, self._describe)
 
     async def start(self) -> None:
-        """Every item in the catalog is described."""
-        await self._log.start()
+        """Applies the whole catalog."""
+        await self._follower.start()
 
     async def stop(self) -> None:
-        """The consumer is closed."""
-        await self._log.stop()
+        """Closes the consumer."""
+        await self._follower.stop()
 
     async def refresh(self) -> None:
-        """What has arrived since the last call is applied; call it between steps, when nobody reads the items."""
-        await self._log.drain()
+        """Applies what has arrived since the last call; call it while nobody reads the vocabulary."""
+        await self._follower.drain()
 
-    def record(self, item: ItemUpsert | ItemDelete) -> tuple[TopicPartition, Record]:
-        """The catalog's record of a control event, and where it goes."""
+    def record(self, item: ItemUpsert | ItemDelete) -> tuple[TopicPartition, ProducerRecord]:
+        """The catalog record of a control event, and its partition."""
         key = item.item_id.encode()
         value = None if isinstance(item, ItemDelete) else msgspec.json.encode(item)
-        return self._log.partition_of(key), Record(key, value)
+        return self._follower.partition_of(key), ProducerRecord(key, value)
 
     def _describe(self, record: ConsumerRecord[bytes, bytes]) -> None:
         try:

@@ -1,6 +1,6 @@
-"""The register of items: a log in which an item's index is the order of its first appearance.
+"""The item index: a topic of one partition in which an item's index is the order of its first appearance.
 
-Every worker reads the same log, so that the same item has the same index everywhere and for ever.
+Every worker reads the same topic, so that an item has the same index in every worker and after every restart.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ log = logging.getLogger(__name__)
 
 
 class ItemIndex:
-    """Gives every item its index."""
+    """Follows the index topic and registers new items in it."""
 
     def __init__(self, kafka: KafkaSettings, topic: str, items: ItemVocabulary) -> None:
         self._topic = topic
         self._items = items
-        self._log = TopicFollower(kafka, topic, self._add)
+        self._follower = TopicFollower(kafka, topic, self._add)
         self._producer = AIOKafkaProducer(
             bootstrap_servers=kafka.bootstrap_servers, enable_idempotence=True, linger_ms=0, max_batch_size=1 << 20
         )
-        self._full = False
+        self._full_logged = False
 
     async def start(self) -> None:
-        """Every registered item is known."""
+        """Adds every registered item to the vocabulary."""
         await self._producer.start()
-        await self._log.start()
+        await self._follower.start()
 
     async def stop(self) -> None:
-        """Producer and consumer are closed."""
+        """Closes producer and consumer."""
         await self._producer.stop()
-        await self._log.stop()
+        await self._follower.stop()
 
     async def register(self, item_ids: Collection[str]) -> None:
-        """All these items (each named once) are known, unless the register is full.
+        """Adds these items (each named once) to the vocabulary, as far as its capacity allows.
 
-        An item that this worker does not know is written to the log and read back: where two workers write the same
-        item, the first record counts for both.
+        An unknown item is written to the topic and read back: where two workers write the same item, the first record
+        counts for both.
         """
-        await self._log.drain()
+        await self._follower.drain()
         # What another worker registers meanwhile is registered twice, which costs a record and changes nothing.
         unknown = self._unknown(item_ids)[: self._items.capacity - len(self._items)]
         if unknown:
-            sent = [
+            writing = [
                 await self._producer.send(self._topic, key=item_id.encode(), value=b"", partition=0)
                 for item_id in unknown
             ]
-            written = await asyncio.gather(*sent)
-            await self._log.read_to(0, written[-1].offset + 1)
+            written = await asyncio.gather(*writing)
+            await self._follower.read_to(0, written[-1].offset + 1)
 
     def _unknown(self, item_ids: Collection[str]) -> list[str]:
         return [item_id for item_id in item_ids if self._items.index(item_id) is None]
@@ -66,6 +66,6 @@ class ItemIndex:
         try:
             self._items.add(cast(bytes, record.key).decode())
         except ItemCapacityError as error:
-            if not self._full:
+            if not self._full_logged:
                 log.error("%s", error)
-            self._full = True
+            self._full_logged = True

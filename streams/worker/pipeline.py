@@ -1,8 +1,8 @@
-"""One step: read → step → write.
+"""The pipeline of one micro-batch: read → step → write.
 
 `read` turns fetched records into a batch with its users' rows; `step` is pure computing, fit for a thread; `write`
 makes everything visible in one transaction and only then brings RocksDB up to date. This order is the guarantee: for
-readers of committed records each event counts exactly once, whatever dies when.
+readers of committed records each event counts exactly once, whatever fails when.
 """
 
 from __future__ import annotations
@@ -12,228 +12,122 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Literal, Protocol
-from uuid import uuid4
 
 import numpy as np
 from aiokafka.structs import TopicPartition
 from numpy.typing import NDArray
 
 from models.data.events import EventBatch
+from models.data.user_state import user_state_fields
 from models.inference.engine import StepResult
-from models.items.vocabulary import ItemVocabulary
 from state.rows import RowLayout
-from streams import __version__
 from streams.kafka.faust_transport import RecordBatch
-from streams.kafka.transaction import Record, TransactionWriter
-from streams.schema import prediction_encoder
-from streams.schema.dead_letters import MAX_BYTES, dead_letter
+from streams.kafka.transaction import TransactionWriter
 from streams.settings.settings import Settings
-from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_events, decode_partition, item_ids
-from streams.worker.changelog import ID_KEY, OFFSET_KEY, SourceOffset
-from streams.worker.item_catalog import ItemCatalog
-from streams.worker.item_index import ItemIndex
-from streams.worker.offset_gaps import OffsetGaps
-from streams.worker.partitions import AssignedPartitions, PartitionState
-from streams.worker.quality_meter import QualityMeter
+from streams.worker.batch import MicroBatch, build_batch, count_events, decode_partition, item_ids
+from streams.worker.item_topics import ItemTopics
+from streams.worker.output import OutputEncoder, RowChanges, StepOutput
+from streams.worker.source_reader import SourceReader
 
 
 class Engine(Protocol):
-    """What a step needs of a model."""
+    """The model as the pipeline needs it."""
 
     def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
-        """The rows after the batch, and what the users want now."""
+        """The rows after the batch, and predictions per user or per event."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RowChanges:
-    """What a step changes in one partition's rows; a row of None erases its user."""
-
-    owner: PartitionState
-    offset_row: bytes
-    changelog_id: bytes | None  # the id row, where this step is the changelog's first
-    keys: list[bytes]
-    rows: list[bytes | None]
-
-    def records(self) -> list[Record]:
-        """The changelog records, offset row first: whoever finds them uncommitted learns from it whose they are."""
-        head = [Record(OFFSET_KEY, self.offset_row)]
-        if self.changelog_id is not None:
-            head.append(Record(ID_KEY, self.changelog_id))
-        return head + [Record(key, row) for key, row in zip(self.keys, self.rows, strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """Everything that a step has to say."""
-
-    records: dict[TopicPartition, list[Record]]
-    changes: list[RowChanges]
-    memory: NDArray[np.void]  # [U] for the learner
-    step: StepResult
-
-
 class Pipeline:
-    """The worker's way from fetched records to visible predictions. One step at a time."""
+    """Turns fetched records into committed rows and predictions, one micro-batch at a time."""
 
     def __init__(
         self,
         settings: Settings,
         engine: Engine,
-        layout: RowLayout,
-        items: ItemVocabulary,
-        owners: AssignedPartitions,
+        source: SourceReader,
+        items: ItemTopics,
+        encoder: OutputEncoder,
         writer: TransactionWriter,
-        source: OffsetGaps,
-        register: ItemIndex,
-        catalog: ItemCatalog,
-        quality: QualityMeter,
     ) -> None:
         self._settings = settings
         self._engine = engine
-        self._layout = layout
-        self._items = items
-        self._owners = owners
-        self._writer = writer
         self._source = source
-        self._register = register
-        self._catalog = catalog
-        self._quality = quality
+        self._items = items
+        self._encoder = encoder
+        self._writer = writer
+        self._layout = RowLayout(user_state_fields(settings.model))
         self._counts: Counter[str] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     async def read(self, batches: Sequence[RecordBatch]) -> MicroBatch | None:
-        """The work of one step; None if nothing in the batches is new."""
-        by_partition: defaultdict[int, list[RecordBatch]] = defaultdict(list)
-        expected: dict[int, int] = {}
-        for batch in batches:
-            admitted = await self._admit(batch, expected)
-            if admitted is not None:
-                by_partition[batch.partition].append(admitted)
-        if not by_partition:
+        """The micro-batch of all records that come next in their partition; None if there are none."""
+        admitted = await self._source.admit(batches)
+        if not admitted:
             return None
         with self._timed("decode"):
-            most = self._settings.kafka.max_record_bytes
-            parts = [decode_partition(self._owner(p), admitted, most) for p, admitted in sorted(by_partition.items())]
+            max_bytes = self._settings.kafka.max_record_bytes
+            parts = [decode_partition(state, partition_batches, max_bytes) for state, partition_batches in admitted]
         with self._timed("items"):
-            await self._catalog.refresh()
-            await self._register.register(item_ids(parts))
+            await self._items.update(item_ids(parts))
         with self._timed("load"):
-            return build_batch(self._settings.topics.user_events, parts, self._items, self._layout)
+            return build_batch(self._settings.topics.user_events, parts, self._items.vocabulary, self._layout)
 
-    async def _admit(self, batch: RecordBatch, expected: dict[int, int]) -> RecordBatch | None:
-        """What of the batch comes next in its partition; None where that is nothing."""
-        owner = self._owners.get(batch.partition)
-        if owner is None:
-            return None
-        next_offset = expected.get(batch.partition, owner.next_offset)
-        fresh = batch.since(next_offset)
-        if fresh is None:
-            return None
-        if fresh.first_offset > next_offset and not await self._source.is_offset_gap(
-            batch.partition, next_offset, fresh.first_offset
-        ):
-            await self._source.rewind(owner, next_offset)
-            return None
-        owner.rewound_s = None
-        expected[batch.partition] = fresh.next_offset
-        return fresh
-
-    def step(self, work: MicroBatch) -> Output:
-        """Everything that the step has to say. Pure computing: no I/O, no awaiting."""
-        topics, now_ms = self._settings.topics, int(time.time() * 1000)
-        records: defaultdict[TopicPartition, list[Record]] = defaultdict(list)
+    def step(self, batch: MicroBatch) -> StepOutput:
+        """Everything that the micro-batch writes. Pure computing: no I/O, no awaiting."""
+        now_ms = int(time.time() * 1000)
         with self._timed("model"):
-            step = self._engine.step(work.batch, work.rows, self._settings.predictions.per)
+            result = self._engine.step(batch.event_batch, batch.rows, self._settings.predictions.per)
         with self._timed("rows"):
-            memory = count_events(work, step.rows)
-            changes = self._changes(work, self._layout.pack(memory), now_ms)
-            for change in changes:
-                records[TopicPartition(self._settings.changelog_topic, change.owner.partition)] = change.records()
-        for part in work.parts:
-            self._say(part, records)
+            rows = count_events(batch, result.rows)
+            row_changes = self._encoder.encode_rows(batch, self._layout.pack(rows), now_ms)
         with self._timed("encode"):
-            values = prediction_encoder.encode(step.predictions, work.origins, self._items, now_ms)
-            for event, value in zip(step.predictions.event.tolist(), values, strict=True):
-                cause = work.records[event]
-                records[TopicPartition(topics.interest_predictions, cause.partition)].append(Record(cause.key, value))
-        if (quality := self._quality.record_if_due()) is not None:
-            records[self._quality.topic_partition].append(quality)
-        return Output(records, changes, memory, step)
+            records = self._encoder.encode_records(batch, result, row_changes, now_ms)
+        return StepOutput(records, row_changes, rows, result)
 
-    def _changes(self, work: MicroBatch, rows: list[bytes], now_ms: int) -> list[RowChanges]:
-        changes = []
-        for part in work.parts:
-            offset_row = SourceOffset(part.next_offset, self._writer.transactional_id, now_ms).encode()
-            changelog_id = None if part.owner.store.changelog_id is not None else uuid4().bytes
-            changes.append(RowChanges(part.owner, offset_row, changelog_id, [], []))
-        for user, part_number, row in zip(work.users, work.part.tolist(), rows, strict=True):
-            changes[part_number].keys.append(user)
-            changes[part_number].rows.append(row)
-        for part, change in zip(work.parts, changes, strict=True):
-            if part.erased:
-                gone = {user.encode() for user in part.erased}.difference(change.keys)
-                change.keys.extend(gone)
-                change.rows.extend([None] * len(gone))
-        return changes
+    async def write(self, batch: MicroBatch, output: StepOutput) -> None:
+        """Commits the micro-batch, then stores its rows in RocksDB, then advances the partitions' next offsets.
 
-    def _say(self, part: PartitionBatch, records: defaultdict[TopicPartition, list[Record]]) -> None:
-        """Adds what is not about rows: predictions erased, dead letters, and what became of items."""
-        topics, partition = self._settings.topics, part.owner.partition
-        if part.erased:
-            forgotten = records[TopicPartition(topics.interest_predictions, partition)]
-            forgotten += [Record(user.encode(), None) for user in part.erased]
-        if part.rejected:
-            letters = records[TopicPartition(topics.user_events_dlq, partition)]
-            most = min(MAX_BYTES, self._settings.kafka.max_record_bytes)
-            letters += [Record(*dead_letter(record, error, __version__, most)) for record, error in part.rejected]
-        for item in part.items:
-            tp, record = self._catalog.record(item)
-            records[tp].append(record)
-
-    async def write(self, work: MicroBatch, output: Output) -> None:
-        """The step is visible and durable, and the owners expect what follows it.
-
-        Raises TransactionFailed; then nothing was done here, and only the changelog knows whether the step counts.
+        Raises TransactionFailed; then nothing was done here, and only the changelog knows whether the transaction
+        committed: call `restart_producer` and open the partitions again.
         """
-        offsets = {
-            TopicPartition(self._settings.topics.user_events, p.owner.partition): p.next_offset for p in work.parts
-        }
+        topic = self._settings.topics.user_events
+        offsets = {TopicPartition(topic, part.state.partition): part.next_offset for part in batch.parts}
         with self._timed("transaction"):
-            ends = await self._writer.write(output.records, offsets, self._owners.group_metadata)
+            ends = await self._writer.write(output.records, offsets, self._source.partitions.group_metadata)
         with self._timed("store"):
-            await asyncio.to_thread(self._store, output.changes, ends)
-        for part in work.parts:
-            part.owner.next_offset = part.next_offset
-        if self._quality.topic_partition in output.records:
-            self._quality.mark_written()
-        self._quality.add(len(work.events), output.step.sample, output.step.predictions.model_version)
+            await asyncio.to_thread(self._store, output.row_changes, ends)
+        for part in batch.parts:
+            part.state.next_offset = part.next_offset
+        self._encoder.count_committed(batch, output)
         self._counts.update(
             steps=1,
-            events=len(work.events),
-            predictions=len(output.step.predictions),
-            rejected=sum(len(part.rejected) for part in work.parts),
+            events=len(batch.events),
+            predictions=len(output.result.predictions),
+            rejected=sum(len(part.rejected) for part in batch.parts),
         )
 
-    def _store(self, changes: list[RowChanges], ends: dict[TopicPartition, int]) -> None:
-        for change in changes:
-            end = ends[TopicPartition(self._settings.changelog_topic, change.owner.partition)]
-            change.owner.store.put_many(
-                change.keys, change.rows, end, offset_row=change.offset_row, changelog_id=change.changelog_id
+    def _store(self, row_changes: list[RowChanges], ends: dict[TopicPartition, int]) -> None:
+        for change in row_changes:
+            position = ends[self._encoder.changelog_partition(change.state.partition)]
+            change.state.store.put_many(
+                change.users,
+                change.values,
+                position,
+                offset_row=change.offset_row,
+                changelog_id=change.changelog_id,
             )
 
+    async def restart_producer(self) -> None:
+        """Starts a new producer, which ends the failed transaction. Raises KafkaError without a broker."""
+        await self._writer.restart()
+
     def take_counts(self) -> tuple[Counter[str], dict[str, float]]:
-        """What was done since the last call, and the seconds of wall time in each stage."""
+        """Counts since the last call, and the seconds of wall time in each stage."""
         taken = self._counts, self._seconds
         self._counts, self._seconds = Counter(), defaultdict(float)
         return taken
-
-    def _owner(self, partition: int) -> PartitionState:
-        owner = self._owners.get(partition)
-        assert owner is not None
-        return owner
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -1,7 +1,7 @@
-"""How a worker process lives and dies: signals, deadlines, exit codes.
+"""Start and end of a worker process: signals, deadlines, exit codes.
 
-Exit codes: 0 told to stop, 70 an error that nobody here can handle. Nothing of an unfinished step is ever visible, so
-that leaving at once is always safe.
+Exit codes: 0 after SIGTERM or SIGINT, 70 after an error that nobody here can handle. Nothing of an unfinished
+micro-batch is ever visible, so that ending the process at once is always safe.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ _RETRY_S = 1.0
 _REMIND_S = 10.0
 
 
-def leave(code: int) -> NoReturn:
-    """The process ends at once; what it logged is written."""
+def exit_process(code: int) -> NoReturn:
+    """Ends the process at once, after flushing its logs and output."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-def die(error: BaseException) -> NoReturn:
-    """The process ends with 70 and the error's message; its traceback too where the error is not one of ours."""
+def exit_with_error(error: BaseException) -> NoReturn:
+    """Logs the error, with its traceback where it is not one of this program's, and ends the process with 70."""
     ours = type(error).__module__.partition(".")[0] in ("streams", "state", "models")
     log.critical("stopping: %s", error if ours else repr(error), exc_info=None if ours else error)
-    leave(EX_SOFTWARE)
+    exit_process(EX_SOFTWARE)
 
 
-def stop_requested() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; some seconds after it the process ends, finished or not."""
+def stop_event() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set. STOP_DEADLINE_S later the process ends, finished or not."""
     requested = asyncio.Event()
 
     def request(name: str) -> None:
@@ -50,7 +50,7 @@ def stop_requested() -> asyncio.Event:
             return
         log.info("%s: finishing the step in work", name)
         requested.set()
-        # A thread's timer: it fires even where the event loop is stuck.
+        # A timer in a thread fires even where the event loop is blocked.
         deadline = threading.Timer(STOP_DEADLINE_S, _stop_at_deadline)
         deadline.daemon = True
         deadline.start()
@@ -62,12 +62,12 @@ def stop_requested() -> asyncio.Event:
 
 
 def _stop_at_deadline() -> None:
-    log.warning("not finished after %.0f s: leaving at once, nothing of the step is visible", STOP_DEADLINE_S)
-    leave(0)
+    log.warning("not finished after %.0f s: exiting at once, nothing of the step is visible", STOP_DEADLINE_S)
+    exit_process(0)
 
 
-async def broker_reachable(bootstrap_servers: str) -> None:
-    """Returns once a broker answers; until then says every some seconds that it waits."""
+async def wait_for_broker(bootstrap_servers: str) -> None:
+    """Returns once a broker answers; logs every _REMIND_S that it is waiting."""
     waited_s = 0.0
     while True:
         client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)

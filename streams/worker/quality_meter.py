@@ -9,7 +9,7 @@ from aiokafka.structs import TopicPartition
 
 from models.metrics.prequential_sample import PrequentialSample
 from models.metrics.rolling import Quality, RunningQuality
-from streams.kafka.transaction import Record
+from streams.kafka.transaction import ProducerRecord
 from streams.schema.quality import INTERVAL_S, Means, WorkerQuality
 
 
@@ -39,13 +39,13 @@ class QualityMeter:
         """The record returned last is committed."""
         self._written_s, self._pending = time.monotonic(), False
 
-    def record_if_due(self) -> Record | None:
+    def record_if_due(self) -> ProducerRecord | None:
         """The record to write with this step; None before the interval has passed or where nothing is new."""
         return self.pending_record() if time.monotonic() - self._written_s >= self._interval_s else None
 
-    def pending_record(self) -> Record | None:
+    def pending_record(self) -> ProducerRecord | None:
         """The record of all committed steps; None where the last record covered them."""
-        return Record(self._worker.encode(), msgspec.json.encode(self.quality())) if self._pending else None
+        return ProducerRecord(self._worker.encode(), msgspec.json.encode(self.quality())) if self._pending else None
 
     def quality(self) -> WorkerQuality:
         """The running means now."""

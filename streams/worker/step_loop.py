@@ -1,6 +1,6 @@
-"""The agent that Faust runs: whole fetches in, one step per interval.
+"""The loop over micro-batches: collects fetches into one micro-batch per interval, and recovers failed transactions.
 
-Knows when to step and what to do when a step fails; knows nothing of what a step does.
+Knows when a micro-batch is processed and what follows a failure; knows nothing of what the pipeline does.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import Executor
-from typing import TypeVar, cast
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from aiokafka.errors import KafkaError
-from faust import Stream
-from faust.types import EventT
 
 from streams.errors import TransactionFailed
 from streams.kafka.faust_transport import RecordBatch
-from streams.kafka.transaction import TransactionWriter
 from streams.settings.sections import WorkerSettings
 from streams.worker.learner_thread import LearnerThread
 from streams.worker.partitions import AssignedPartitions
@@ -28,108 +25,105 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# A worker that wakes up after its group has moved on fails until its consumer has learnt of it: some heartbeats.
-_MOST_FAILURES = 12
-_LONGEST_PAUSE_S = 2.0
+# A worker that wakes up after its group has moved on fails until its consumer has noticed: some heartbeats.
+_MAX_FAILURES = 12
+_MAX_PAUSE_S = 2.0
 _RETRY_S = 1.0
 
 
-async def gathered(
-    events: AsyncIterator[EventT[RecordBatch]], interval_s: float, max_events: int
+async def collect_batches(
+    batches: AsyncIterator[RecordBatch], interval_s: float, max_events: int
 ) -> AsyncIterator[list[RecordBatch]]:
-    """What has been fetched of all partitions, at most once per interval; sooner when `max_events` records wait.
+    """The batches fetched of all partitions, at most once per interval; sooner when `max_events` records wait.
 
-    A fetch is never split, so that a step may exceed `max_events` by one of them.
+    A fetch is never split, so that a micro-batch may exceed `max_events` by one of them.
     """
 
-    def fetch() -> asyncio.Future[EventT[RecordBatch] | None]:
-        return asyncio.ensure_future(anext(events, None))
+    def fetch() -> asyncio.Future[RecordBatch | None]:
+        return asyncio.ensure_future(anext(batches, None))
 
     following = fetch()
     began = 0.0
     try:
-        while (event := await asyncio.shield(following)) is not None:
-            batches = [cast(RecordBatch, event.value)]
-            waiting = len(batches[0].records)
+        while (batch := await asyncio.shield(following)) is not None:
+            collected = [batch]
+            waiting = len(batch.records)
             following = fetch()
             while waiting < max_events:
                 left_s = began + interval_s - time.monotonic()
                 done, _ = await asyncio.wait([following], timeout=max(left_s, 0.0))
-                if not done or (event := following.result()) is None:
+                if not done or (batch := following.result()) is None:
                     break
-                batches.append(cast(RecordBatch, event.value))
-                waiting += len(batches[-1].records)
+                collected.append(batch)
+                waiting += len(batch.records)
                 following = fetch()
             began = time.monotonic()
-            yield batches
+            yield collected
     finally:
         following.cancel()
 
 
 class StepLoop:
-    """Runs the pipeline's steps and brings the worker back after a failed transaction."""
+    """Runs the pipeline on one micro-batch after the other, and starts over from the changelog after a failure."""
 
     def __init__(
         self,
         pipeline: Pipeline,
-        owners: AssignedPartitions,
-        writer: TransactionWriter,
-        compute: Executor,
-        learning: LearnerThread | None,
+        partitions: AssignedPartitions,
+        learner: LearnerThread | None,
         settings: WorkerSettings,
-        on_error: Callable[[BaseException], None],
     ) -> None:
         self._pipeline = pipeline
-        self._owners = owners
-        self._writer = writer
-        self._compute = compute
-        self._learning = learning
+        self._partitions = partitions
+        self._learner = learner
         self._settings = settings
-        self._on_error = on_error
+        self._compute = ThreadPoolExecutor(1, "compute")  # a blocked event loop would miss heartbeats and signals
         self._failures = 0
 
-    async def run(self, stream: Stream[RecordBatch]) -> None:
-        """Steps until Faust ends the stream. Any error that is not a failed transaction ends the process."""
-        try:
-            # Never acknowledged: the offset rows in the changelog are the only progress there is.
-            events = stream.noack().events()
-            async for batches in gathered(
-                aiter(events), self._settings.step_interval_s, self._settings.step_max_events
-            ):
-                async with self._owners.step():
-                    await self._step(batches)
-        except Exception as error:
-            # Faust would log it, commit past the batch and go on.
-            self._on_error(error)
+    def close(self) -> None:
+        """Ends the computing thread, after the micro-batch in it."""
+        self._compute.shutdown()
 
-    async def _step(self, batches: list[RecordBatch]) -> None:
-        work = await _persistently(lambda: self._pipeline.read(batches), "reading")
-        if work is None:
-            return
-        loop = asyncio.get_running_loop()
-        output = await loop.run_in_executor(self._compute, self._pipeline.step, work)
-        try:
-            await self._pipeline.write(work, output)
-        except TransactionFailed as error:
-            await self._recover(error)
-            return
-        self._failures = 0
-        if self._learning is not None:
-            self._learning.behind_backlog = len(work.events) >= self._settings.step_max_events
-            self._learning.observe(work.batch, output.memory)
+    async def run(self, batches: AsyncIterator[RecordBatch]) -> None:
+        """Processes batches until their end. Raises every error that is not a failed transaction."""
+        settings = self._settings
+        async for collected in collect_batches(batches, settings.step_interval_s, settings.step_max_events):
+            await self.process(collected)
+
+    async def process(self, batches: list[RecordBatch]) -> None:
+        """Processes one micro-batch while the assigned partitions are kept open.
+
+        After a failed transaction the partitions are being reopened when this returns; the records come again.
+        """
+        async with self._partitions.keep_open():
+            batch = await _retry(lambda: self._pipeline.read(batches), "reading")
+            if batch is None:
+                return
+            loop = asyncio.get_running_loop()
+            output = await loop.run_in_executor(self._compute, self._pipeline.step, batch)
+            try:
+                await self._pipeline.write(batch, output)
+            except TransactionFailed as error:
+                await self._recover(error)
+                return
+            self._failures = 0
+            if self._learner is not None:
+                self._learner.behind_backlog = len(batch.events) >= self._settings.step_max_events
+                self._learner.observe(batch.event_batch, output.rows)
 
     async def _recover(self, error: TransactionFailed) -> None:
+        """Ends the failed transaction and reopens the partitions: the changelog decides what was committed."""
         self._failures += 1
-        if self._failures > _MOST_FAILURES:
+        if self._failures > _MAX_FAILURES:
             raise error
         log.warning("the step's transaction failed (%s): starting over from the changelog", error)
-        await asyncio.sleep(min(0.1 * 2**self._failures, _LONGEST_PAUSE_S))
-        await _persistently(self._writer.restart, "restarting the producer")
-        self._owners.reopen()
+        await asyncio.sleep(min(0.1 * 2**self._failures, _MAX_PAUSE_S))
+        await _retry(self._pipeline.restart_producer, "restarting the producer")
+        self._partitions.reopen()
 
 
-async def _persistently(action: Callable[[], Awaitable[T]], what: str) -> T:
-    """The action's result, however long the broker takes to be there again."""
+async def _retry(action: Callable[[], Awaitable[T]], what: str) -> T:
+    """The action's result; repeats it after any KafkaError, however long the broker is away."""
     while True:
         try:
             return await action()

@@ -21,11 +21,14 @@ from state.rows import RowLayout
 from streams.kafka import transaction
 from streams.kafka.faust_transport import BatchConsumer, RecordBatch
 from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
-from streams.kafka.transaction import Record
+from streams.kafka.transaction import ProducerRecord
 from streams.worker.batch import MicroBatch
 from streams.worker.changelog import Changelog
-from streams.worker.pipeline import Output, Pipeline
+from streams.worker.output import StepOutput
+from streams.worker.partition_state import PartitionState
+from streams.worker.pipeline import Pipeline
 from streams.worker.quality_meter import QualityMeter
+from streams.worker.source_reader import SourceReader
 
 log = logging.getLogger(__name__)
 
@@ -103,15 +106,15 @@ def trust_the_delivery() -> None:
     """Rule broken: whatever is delivered is taken for what comes next, and no row looks at its last offset."""
     unpack = RowLayout.unpack
 
-    async def admit(self: Pipeline, batch: RecordBatch, _: dict[int, int]) -> RecordBatch | None:
-        return None if self._owners.get(batch.partition) is None else batch
+    async def admit(self: SourceReader, state: PartitionState, batch: RecordBatch, next_offset: int) -> RecordBatch:
+        return batch
 
     def forgetful(self: RowLayout, values: Sequence[bytes | None]) -> NDArray[np.void]:
         rows = unpack(self, values)
         rows["last_offset"] = -1
         return rows
 
-    _replace(Pipeline, "_admit", admit)
+    _replace(SourceReader, "_admit", admit)
     _replace(RowLayout, "unpack", forgetful)
 
 
@@ -122,13 +125,13 @@ def store_before_commit(number: int) -> None:
     ends: dict[TopicPartition, int] = {}
     steps: list[Callable[[], None]] = []
 
-    async def noted(producer: Any, tp: TopicPartition, records: Iterable[Record]) -> int:
+    async def noted(producer: Any, tp: TopicPartition, records: Iterable[ProducerRecord]) -> int:
         ends[tp] = await send(producer, tp, records)
         return ends[tp]
 
-    async def step(self: Pipeline, work: MicroBatch, output: Output) -> None:
-        steps.append(lambda: self._store(output.changes, ends))
-        await write(self, work, output)
+    async def step(self: Pipeline, batch: MicroBatch, output: StepOutput) -> None:
+        steps.append(lambda: self._store(output.row_changes, ends))
+        await write(self, batch, output)
 
     async def late(self: FencedProducer) -> None:
         if len(steps) == number:

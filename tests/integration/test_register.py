@@ -105,7 +105,7 @@ async def test_the_catalog_describes_items_and_survives_bad_records(
         sent = await producer.send_and_wait(topics[1], key=record.key, value=record.value)
         assert sent.partition == place.partition  # where any other producer puts the key
     await producer.stop()
-    await catalog._log.catch_up()
+    await catalog._follower.catch_up()
     assert (items.title(1), items.categories) == ("One", ["x"])
     assert not items.active()[2]
     assert f"offset {bad.offset}" in caplog.text

@@ -5,7 +5,6 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from streams.kafka.faust_transport import BatchConsumer
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
 from streams.worker.offset_gaps import OffsetGaps
@@ -22,10 +21,7 @@ async def topic(kafka: LocalKafka, prefix: str) -> str:
 
 @pytest.fixture
 async def source(kafka: LocalKafka, topic: str) -> AsyncIterator[OffsetGaps]:
-    def never() -> BatchConsumer:
-        raise AssertionError("no rewind is asked for here")
-
-    source = OffsetGaps(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), topic, never)
+    source = OffsetGaps(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), topic)
     await source.start()
     yield source
     await source.stop()

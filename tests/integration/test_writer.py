@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from streams.errors import TransactionFailed
 from streams.kafka.fenced_producer import ConsumerGroupMetadata
 from streams.kafka.reader import read_topic
-from streams.kafka.transaction import Record, TransactionWriter
+from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
 
@@ -60,10 +60,10 @@ async def test_a_refused_membership_leaves_nothing_visible_and_the_next_writer_g
     place = TopicPartition(topic, 0)
     offsets = {place: 1}
     with pytest.raises(TransactionFailed):
-        await writer.write({place: [Record(b"k", b"lost")]}, offsets, nobody)
+        await writer.write({place: [ProducerRecord(b"k", b"lost")]}, offsets, nobody)
     await writer.restart()
     with pytest.raises(TransactionFailed):
-        await writer.write({place: [Record(b"k", b"lost too")]}, offsets, nobody)
+        await writer.write({place: [ProducerRecord(b"k", b"lost too")]}, offsets, nobody)
     await writer.restart()
     assert await values(settings, topic) == []
 
@@ -72,13 +72,13 @@ async def test_records_of_any_number_arrive_in_order_and_ends_are_theirs(
     settings: KafkaSettings, topic: str, writer: TransactionWriter, member: ConsumerGroupMetadata
 ) -> None:
     # More than one batch of the largest size, and partitions side by side.
-    big = [Record(str(i).encode(), b"%06d" % i + bytes(200_000)) for i in range(12)]
+    big = [ProducerRecord(str(i).encode(), b"%06d" % i + bytes(200_000)) for i in range(12)]
     places = TopicPartition(topic, 0), TopicPartition(topic, 1)
     ends = await writer.write(
-        {places[0]: big, places[1]: [Record(b"k", b"v", [("h", b"1")], 1234)]}, {places[0]: 5}, member
+        {places[0]: big, places[1]: [ProducerRecord(b"k", b"v", [("h", b"1")], 1234)]}, {places[0]: 5}, member
     )
     assert ends == {places[0]: 12, places[1]: 1}
-    assert await writer.write({places[0]: [Record(b"k", None)]}, {places[0]: 6}, member) == {
+    assert await writer.write({places[0]: [ProducerRecord(b"k", None)]}, {places[0]: 6}, member) == {
         places[0]: 14
     }  # 12 is the marker
     read = [record async for record in read_topic(settings.bootstrap_servers, topic, settled=True)]

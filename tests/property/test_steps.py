@@ -1,4 +1,4 @@
-"""However a stream is cut into steps, and however often a part of it comes again, the rows are the same."""
+"""However a stream is cut into micro-batches, and however often a part of it is repeated, the rows are the same."""
 
 import tempfile
 from itertools import pairwise
@@ -18,7 +18,7 @@ from models.items.vocabulary import ItemVocabulary
 from state.rows import RowLayout
 from state.table import UserTable
 from streams.worker.batch import build_batch, count_events, decode_partition
-from streams.worker.partitions import PartitionState
+from streams.worker.partition_state import PartitionState
 from tests.unit.streams.records import batch, click, record
 
 CONFIG = ModelConfig(embedding_dim=8, hidden_size=8, history_length=6, allow_repeats=False, seen_bits=64)
@@ -52,20 +52,20 @@ def stream(events: list[tuple[str, str, int]]) -> Stream:
 
 
 def rows_after(records: Stream, cuts: list[int], again: int = 0) -> dict[bytes, NDArray[np.void]]:
-    """The stored rows after steps that end at the cuts, each of which begins `again` records too early."""
+    """The stored rows after micro-batches that end at the cuts, each of which begins `again` records too early."""
     engine = Engine(CONFIG, ITEMS)
     with tempfile.TemporaryDirectory() as folder, UserTable(Path(folder)) as table:
-        owner = PartitionState(0, table.open(0), 0)
+        state = PartitionState(0, table.open(0), 0)
         for begin, end in pairwise(sorted({0, *cuts, len(records)})):
-            fetched = batch(*records[max(begin - again, 0) : end]).since(owner.next_offset)
+            fetched = batch(*records[max(begin - again, 0) : end]).since(state.next_offset)
             assert fetched is not None
-            part = decode_partition(owner, [fetched], 1 << 20)
-            work = build_batch("user-events", [part], ITEMS, LAYOUT)
-            memory = count_events(work, engine.step(work.batch, work.rows).rows)
-            gone = [user.encode() for user in part.erased if user.encode() not in work.users]
-            owner.store.put_many([*work.users, *gone], [*LAYOUT.pack(memory), *[None] * len(gone)], end)
-            owner.next_offset = part.next_offset
-        return {key: LAYOUT.unpack([row])[0] for key, row in owner.store.rows()}
+            part = decode_partition(state, [fetched], 1 << 20)
+            micro_batch = build_batch("user-events", [part], ITEMS, LAYOUT)
+            rows = count_events(micro_batch, engine.step(micro_batch.event_batch, micro_batch.rows).rows)
+            gone = [user.encode() for user in part.deleted if user.encode() not in micro_batch.users]
+            state.store.put_many([*micro_batch.users, *gone], [*LAYOUT.pack(rows), *[None] * len(gone)], end)
+            state.next_offset = part.next_offset
+        return {key: LAYOUT.unpack([row])[0] for key, row in state.store.rows()}
 
 
 @settings(max_examples=40, deadline=None)
@@ -74,12 +74,12 @@ def test_any_chunking_and_any_repetition_gives_the_same_rows(
     events: list[tuple[str, str, int]], cuts: list[int], again: int
 ) -> None:
     records = stream(events)
-    whole = rows_after(records, [])
-    cut = rows_after(records, [place for place in cuts if place < len(records)], again)
-    assert whole.keys() == cut.keys()
-    for user, row in whole.items():
+    expected = rows_after(records, [])
+    actual = rows_after(records, [offset for offset in cuts if offset < len(records)], again)
+    assert expected.keys() == actual.keys()
+    for user, row in expected.items():
         for name in EXACT:
-            assert np.array_equal(row[name], cut[user][name]), name
-        # h and c rest in half precision between steps.
-        assert row["h"] == pytest.approx(cut[user]["h"], abs=5e-3)
-        assert row["c"] == pytest.approx(cut[user]["c"], abs=1e-2)
+            assert np.array_equal(row[name], actual[user][name]), name
+        # h and c are stored in half precision between micro-batches.
+        assert row["h"] == pytest.approx(actual[user]["h"], abs=5e-3)
+        assert row["c"] == pytest.approx(actual[user]["c"], abs=1e-2)

@@ -14,7 +14,7 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
         kafka=KafkaSettings(group_id="g"),
         topics=TopicSettings("events", "predictions", "dlq", "index", "catalog", "quality", partitions=5),
     )
-    assert {name: (spec.partitions, spec.counted) for name, spec in specs(settings).items()} == {
+    assert {name: (spec.partitions, spec.verify_partitions) for name, spec in specs(settings).items()} == {
         "events": (5, True),
         "predictions": (5, True),
         "dlq": (5, True),

@@ -17,7 +17,7 @@ from streams.worker import process
 logging.basicConfig(level=logging.INFO)
 process.STOP_DEADLINE_S = {deadline}
 async def run():
-    stop = process.stop_requested()
+    stop = process.stop_event()
     print("ready", flush=True)
 {body}
 asyncio.run(run())
@@ -27,7 +27,7 @@ RAISE_AND_EXIT = """
 try:
     raise {error}
 except Exception as error:
-    process.die(error)
+    process.exit_with_error(error)
 """
 
 
@@ -64,7 +64,7 @@ def test_a_stuck_event_loop_is_left_at_the_deadline() -> None:
     out = output(process)
     assert process.returncode == 0
     assert time.monotonic() - began < 10
-    assert "leaving at once" in out
+    assert "exiting at once" in out
 
 
 @pytest.mark.parametrize("error", ["StreamError('do this')", "StoreError('do this')"])

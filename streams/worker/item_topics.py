@@ -1,0 +1,35 @@
+"""The item vocabulary and its two topics: `item-index` numbers the items, `item-catalog` describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from aiokafka.structs import TopicPartition
+
+from models.items.vocabulary import ItemVocabulary
+from streams.kafka.transaction import ProducerRecord
+from streams.schema.events import ItemDelete, ItemUpsert
+from streams.settings.settings import Settings
+from streams.worker.item_catalog import ItemCatalog
+from streams.worker.item_index import ItemIndex
+
+
+class ItemTopics:
+    """The vocabulary and the followers of both topics, which alone change it. Both are to be started and stopped."""
+
+    def __init__(self, settings: Settings, vocabulary: ItemVocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.index = ItemIndex(settings.kafka, settings.topics.item_index, vocabulary)
+        self.catalog = ItemCatalog(settings.kafka, settings.topics.item_catalog, vocabulary)
+
+    async def update(self, item_ids: Collection[str]) -> None:
+        """Applies new descriptions and registers these items (each named once), so that every one has its index.
+
+        To be called between micro-batches, while nobody reads the vocabulary.
+        """
+        await self.catalog.refresh()
+        await self.index.register(item_ids)
+
+    def catalog_record(self, item: ItemUpsert | ItemDelete) -> tuple[TopicPartition, ProducerRecord]:
+        """The catalog record of a control event, and its partition."""
+        return self.catalog.record(item)

@@ -1,0 +1,65 @@
+"""The worker's model: the engine that predicts, the thread that learns, and their checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from models import checkpoint
+from models.inference.engine import Engine
+from models.items.vocabulary import ItemVocabulary
+from models.network.weights import Weights
+from models.training.online import OnlineLearner
+from streams.settings.settings import Settings
+from streams.worker.item_index import ItemIndex
+from streams.worker.learner_thread import LearnerThread
+
+log = logging.getLogger(__name__)
+
+
+class OnlineModel:
+    """Engine and learner over one vocabulary; weights are saved in the data folder and loaded from there."""
+
+    def __init__(self, settings: Settings, items: ItemVocabulary, on_error: Callable[[BaseException], None]) -> None:
+        predictions = settings.predictions
+        self._settings = settings
+        self._items = items
+        self._checkpoint_dir = settings.worker.data_dir / "checkpoints"
+        self.engine = Engine(
+            settings.model, items, predictions.top_items, predictions.top_categories, predictions.top_because
+        )
+        self.learner = LearnerThread(
+            OnlineLearner(settings.model, settings.learning, items),
+            publish=self.engine.update,
+            save=self._save,
+            settings=settings.worker,
+            on_error=on_error,
+        )
+
+    async def start(self, index: ItemIndex) -> None:
+        """Loads the newest checkpoint and starts the learner; the checkpoint's items are registered first."""
+        self.learner.start(await self._load(index))
+
+    async def stop(self) -> None:
+        """Ends the learner and saves its weights."""
+        await asyncio.to_thread(self.learner.stop)
+
+    async def _load(self, index: ItemIndex) -> Weights | None:
+        """The worker's own checkpoint, else the trained one, else None; the engine continues from its counts."""
+        trained_dir = self._settings.worker.trained_dir
+        folder = self._checkpoint_dir if checkpoint.exists(self._checkpoint_dir) else trained_dir
+        ids = checkpoint.item_ids(folder)
+        # An item index that is new, or was lost, continues as the checkpoint has it. A different one is left alone.
+        if ids[: len(self._items)] == self._items.ids(len(self._items)):
+            await index.register(ids)
+        weights = checkpoint.load(folder, self._settings.model, self._items)
+        if weights is not None:
+            log.info("weights m%d of %s", weights.version, folder)
+            self.engine.restore(weights.experts)
+        return weights
+
+    def _save(self, weights: Weights) -> None:
+        weights = replace(weights, experts=self.engine.experts())
+        checkpoint.save(self._checkpoint_dir, weights, self._settings.model, self._items)

@@ -1,0 +1,81 @@
+"""Recovery of assigned partitions: their rows and next offsets, as the changelog holds them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from state.table import UserTable
+from streams.errors import StaleMembership
+from streams.kafka.fenced_producer import ConsumerGroupMetadata
+from streams.kafka.source_consumer import SourceConsumer
+from streams.kafka.transaction import end_transaction
+from streams.settings.sections import KafkaSettings
+from streams.worker.changelog import Changelog, SourceOffset, is_outdated
+from streams.worker.partition_state import PartitionState
+
+log = logging.getLogger(__name__)
+
+
+class PartitionRecovery:
+    """Opens partitions: waits for the predecessor's transactions, restores the rows, seeks to the next offset.
+
+    The order is what makes a takeover safe: whoever owned a partition before can commit nothing after the wait, so that
+    the restored rows and the next offset are final.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        table: UserTable,
+        changelog: Changelog,
+        consumer: SourceConsumer,
+        transactional_id: str,
+    ) -> None:
+        self._kafka = kafka
+        self._table = table
+        self._changelog = changelog
+        self._consumer = consumer
+        self._transactional_id = transactional_id
+
+    async def open(self, partitions: Sequence[int], group_metadata: ConsumerGroupMetadata) -> dict[int, PartitionState]:
+        """The states of these partitions, equal to the committed changelog. Nothing may be open before.
+
+        Raises StaleMembership where the group has moved on, ChangelogError where the local rows belong to another
+        changelog, KafkaError where the broker does not answer.
+        """
+        if not partitions:
+            return {}
+
+        async def end_transactions(writers: set[str]) -> None:
+            await self._end_transactions(writers, group_metadata)
+
+        await self._changelog.wait_for_stable_offset(partitions, end_transactions)
+        known = len(self._table.quarantined)
+        stores = {partition: self._table.open(partition) for partition in partitions}
+        for folder in self._table.quarantined[known:]:
+            log.warning("damaged rows are set aside in %s and restored from the changelog", folder)
+        for partition, store in stores.items():
+            if is_outdated(store):
+                log.warning("the rows of partition %d are too old to be brought up to date: dropped", partition)
+                stores[partition] = self._table.discard(partition)
+        await self._changelog.restore(stores)
+        states = {}
+        for partition, store in stores.items():
+            next_offset = 0 if store.offset_row is None else SourceOffset.decode(store.offset_row).next_offset
+            states[partition] = PartitionState(partition, store, next_offset)
+            # The group's committed offset is not used: it outlives a changelog that was given up.
+            await self._consumer.rewind(partition, next_offset)
+        return states
+
+    def close(self) -> None:
+        """Every store is closed."""
+        self._table.close_partitions()
+
+    async def _end_transactions(self, writers: set[str], group_metadata: ConsumerGroupMetadata) -> None:
+        # A frozen worker that wakes up here would otherwise end its successor's transaction.
+        if not await self._consumer.is_member(group_metadata):
+            raise StaleMembership("the consumer group has moved on without this worker")
+        # This process's own transaction is ended by its own producer.
+        for writer in writers - {self._transactional_id}:
+            await end_transaction(self._kafka, writer)
