@@ -36,7 +36,7 @@ STAGES: Final = (
     Stage(engine, "lstm_step", "recurrent step"),
     Stage(Engine, "_contexts", "ring: gather"),
     Stage(Timeline, "windows", "ring: gather"),
-    Stage(InterestNetwork, "read", "ring: attention, copying, fusion"),
+    Stage(InterestNetwork, "step", "ring: attention, copying, fusion"),
     Stage(Candidates, "scores", "network's scores"),
     Stage(mixture, "blocks", "mixture of the experts"),
     Stage(Engine, "_predict", "top items"),
@@ -127,7 +127,7 @@ def _step(stand: Stand, stages: StageClock, batches: Batches, table: ItemEmbeddi
         stand.waiting.observe(batch, step.rows)
     reviews = stand.reviews(len(batch))
     with stages.during(reviewed):
-        Reviews.of(reviews, stand.content).give()
+        Reviews.of(reviews, stand.content).apply_to_items()
         table.refresh()
 
 

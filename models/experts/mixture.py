@@ -19,7 +19,8 @@ from models.experts.count_experts import CountExperts
 from models.experts.gate import log_confidence
 from models.experts.outputs import LEAST, ExpertOutputs, Popularity
 from models.experts.popularity_counts import SMOOTHING
-from models.network.interest_network import InterestNetwork, NetworkOutput
+from models.network.interest_network import InterestNetwork
+from models.network.outputs import NetworkOutput
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from models.metrics.ranking import Scores, place
 from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
 from models.network.item_embeddings import ItemEmbeddings
-from models.network.recurrence import lstm_step, recompute_states, repair_nonfinite_states, stored
+from models.network.recurrence import load_states, lstm_step, recompute_states, repair_nonfinite_states
 from models.network.weights import Weights
 
 _POPULARITY = "decayed-popularity"
@@ -130,22 +130,22 @@ class Engine:
         """
         self._catch_up()
         self._check(memory, batch)
-        memory, broken = repair_nonfinite_states(self._network, self._table.rows, memory)
+        memory, broken = repair_nonfinite_states(self._network, self._table.weight, memory)
         reviews = Reviews.of(batch, self._items.content)
         timeline = Timeline(batch, memory, reviews.codes)
-        states = lstm_step(self._network, self._table.rows, timeline)
+        states = lstm_step(self._network, self._table.weight, timeline)
         sample = self._sample(timeline, states.h)
         event = timeline.last_events() if per == "user" else np.arange(len(batch))
-        timeline.advance(states.memory)
+        timeline.advance(states.rows)
         seen = None
         if not self.config.allow_repeats:
             if per == "event":
                 seen = seen_after_each(timeline)
                 last = timeline.last_events()
-                states.memory["seen"][batch.user[last]] = seen[last]
+                states.rows["seen"][batch.user[last]] = seen[last]
             else:
-                mark_seen(states.memory["seen"], batch.user, batch.item)
-                seen = states.memory["seen"][batch.user[event]]
+                mark_seen(states.rows["seen"], batch.user, batch.item)
+                seen = states.rows["seen"][batch.user[event]]
         h = states.h[torch.from_numpy(event).to(self.device)]
         contexts = self._contexts(
             timeline, h, batch.user[event], timeline.event_number[event], seen, self._candidates.known
@@ -153,8 +153,8 @@ class Engine:
         predictions = self._predict(event, contexts)
         # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
         self._count(timeline)
-        reviews.give()
-        return StepResult(states.memory, predictions, np.union1d(broken, states.refused), sample)
+        reviews.apply_to_items()
+        return StepResult(states.rows, predictions, np.union1d(broken, states.nonfinite_rows), sample)
 
     @torch.inference_mode()
     def replay(self, batch: EventBatch, memory: NDArray[np.void]) -> NDArray[np.void]:
@@ -166,12 +166,12 @@ class Engine:
         self._check(memory, batch)
         reviews = Reviews.of(batch, self._items.content)
         timeline = Timeline(batch, memory, reviews.codes)
-        after = lstm_step(self._network, self._table.rows, timeline).memory
+        after = lstm_step(self._network, self._table.weight, timeline).rows
         timeline.advance(after)
         if not self.config.allow_repeats:
             mark_seen(after["seen"], batch.user, batch.item)
         self._count(timeline)
-        reviews.give()
+        reviews.apply_to_items()
         return after
 
     @torch.inference_mode()
@@ -179,7 +179,7 @@ class Engine:
         """[U] copy of the memories whose `h`, `c` are those of the rings' events alone, under the present weights."""
         self._catch_up()
         self._check(memory)
-        return recompute_states(self._network, self._table.rows, memory)
+        return recompute_states(self._network, self._table.weight, memory)
 
     @torch.inference_mode()
     def score(self, batch: EventBatch, memory: NDArray[np.void], known: int | None = None) -> Scores:
@@ -191,7 +191,7 @@ class Engine:
         self._catch_up()
         known = self._candidates.known if known is None else known
         self._check(memory, batch)
-        memory, _ = repair_nonfinite_states(self._network, self._table.rows, memory)
+        memory, _ = repair_nonfinite_states(self._network, self._table.weight, memory)
         timeline = Timeline(batch, memory, Reviews.of(batch, self._items.content).codes)
         every = np.arange(len(batch))
         seen = None
@@ -199,7 +199,7 @@ class Engine:
             seen = np.roll(seen_after_each(timeline), 1, axis=0)  # [n, bytes]
             first = np.flatnonzero(timeline.position == 0)
             seen[first] = memory["seen"][batch.user[first]]
-        contexts = self._before(timeline, lstm_step(self._network, self._table.rows, timeline).h, every, seen, known)
+        contexts = self._before(timeline, lstm_step(self._network, self._table.weight, timeline).h, every, seen, known)
         scores = Scores(*(np.full(len(batch), np.nan) for _ in range(4)))
         target = torch.from_numpy(np.where(batch.item <= known, batch.item, 0)).to(self.device)
         for block in self._blocks(contexts, known):
@@ -251,8 +251,8 @@ class Engine:
     ) -> PredictionContexts:
         """The moments right after these steps of these users, with the states h [P, H] there."""
         network, windows = self._network, timeline.windows(user, step)
-        window = network.embed(self._table.rows, FeatureTensors.of(windows.features, self.device))  # [P, K, D]
-        reading = network.read(h, window, windows, self._candidates.repeatable(windows.item, known))
+        window = network.embed(self._table.weight, FeatureTensors.of(windows.features, self.device))  # [P, K, D]
+        reading = network.step(h, window, windows, self._candidates.repeatable(windows.item, known))
         attention, copied = (each.nan_to_num(nan=0.0) for each in (reading.attention, reading.copied))
         reading = replace(reading, attention=attention, copied=copied)
         return PredictionContexts(reading, windows, step + 1, seen)
@@ -269,7 +269,7 @@ class Engine:
         user = timeline.batch.user[event]
         before = h[torch.from_numpy(np.maximum(event - 1, 0)).to(self.device)]  # [P, H]
         first = np.flatnonzero(timeline.position[event] == 0)
-        last_layer = stored(self._network, timeline.rows, "h", user[first])[:, -self.config.hidden_size :]
+        last_layer = load_states(self._network, timeline.rows, "h", user[first])[:, -self.config.hidden_size :]
         before[torch.from_numpy(first).to(self.device)] = last_layer
         return self._contexts(timeline, before, user, timeline.event_number[event] - 1, seen, known)
 
@@ -305,4 +305,4 @@ class Engine:
         return read_out(event, contexts, blocks, self._candidates, self._experts, self._top, self._version)
 
     def _blocks(self, contexts: PredictionContexts, known: int) -> Iterator[mixture.Block]:
-        return mixture.blocks(self._network, self._table.rows, self._candidates, self._experts, contexts, known)
+        return mixture.blocks(self._network, self._table.weight, self._candidates, self._experts, contexts, known)

@@ -11,7 +11,7 @@ from models.experts.count_experts import CountExperts
 from models.experts.mixture import Block, PredictionContexts
 from models.inference import attribution
 from models.inference.predictions import CARRIERS, InterestParts, Predictions
-from models.network.interest_network import NetworkOutput
+from models.network.outputs import NetworkOutput
 
 
 @dataclass(frozen=True, slots=True)

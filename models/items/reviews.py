@@ -36,7 +36,7 @@ class Reviews:
         about = batch.item[at] > 0
         return Reviews(codes, content, at[about], batch.item[at][about], vector[about])
 
-    def give(self, events: NDArray[np.bool_] | None = None) -> None:
+    def apply_to_items(self, events: NDArray[np.bool_] | None = None) -> None:
         """The items know of them, or of those of these `events` [n]."""
         if self._content is None or self._event is None or self._item is None or self._vector is None:
             return

@@ -1,24 +1,24 @@
-"""Noise that keeps a network from leaning on single numbers while it learns."""
+"""Inverted dropout with a random generator of its own, so that training repeats by seed."""
 
 import torch
 from torch import Tensor
 
 
 class Dropout:
-    """Noise for training, drawn from a seed of its own; what is kept is scaled up so that sums stay."""
+    """Sets a share of the numbers to zero and scales the others up, so that the expected sum stays."""
 
-    def __init__(self, of_input: float, of_fused: float, seed: int, device: torch.device) -> None:
-        self._shares = of_input, of_fused
+    def __init__(self, input_dropout: float, dropout: float, seed: int, device: torch.device) -> None:
+        self._input_p, self._fused_p = input_dropout, dropout
         self._generator = torch.Generator(device).manual_seed(seed)
 
-    def of_input(self, x: Tensor) -> Tensor:
-        """Inputs x with some numbers left out."""
-        return self._drop(x, self._shares[0])
+    def drop_input(self, x: Tensor) -> Tensor:
+        """Dropout of the events' embeddings x."""
+        return self._drop(x, self._input_p)
 
-    def of_fused(self, fused: Tensor) -> Tensor:
-        """What is made of the inputs, such as [h; v; x], with some numbers left out."""
-        return self._drop(fused, self._shares[1])
+    def drop_fused(self, fused: Tensor) -> Tensor:
+        """Dropout of what is computed from them, such as [h; v; x]."""
+        return self._drop(fused, self._fused_p)
 
-    def _drop(self, tensor: Tensor, share: float) -> Tensor:
-        kept = torch.rand(tensor.shape, generator=self._generator, device=tensor.device) >= share
-        return tensor * kept / (1 - share)
+    def _drop(self, tensor: Tensor, p: float) -> Tensor:
+        mask = torch.rand(tensor.shape, generator=self._generator, device=tensor.device) >= p
+        return tensor * mask / (1 - p)

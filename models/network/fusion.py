@@ -1,8 +1,13 @@
-"""How state, attention and the last event become one interest vector.
+"""Fusion of state, attention and last event into one interest vector u.
 
-linear: u = W_u [h; v; x]. gate: u = softmax(W_i [h; e]) ⊙ h, where e is the text of the user's last event; as written
-it shrinks h to a share of 1 / H, so that scores hardly move. scaled-gate: the same times H, so that its mean is 1.
+    linear       u = W_u [h; v; x]
+    gate         u = softmax(W_i [h; e]) ⊙ h          e: text of the user's last event
+    scaled-gate  u = H softmax(W_i [h; e]) ⊙ h
+
+`gate` as written shrinks h to a share of 1 / H, so that scores hardly move; `scaled-gate` gives it a mean of 1.
 """
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,34 +24,51 @@ def fused_width(config: ModelConfig) -> int:
 class LinearFusion(nn.Module):
     """u = W_u [h; v; x]."""
 
+    reads_text: ClassVar[bool] = False
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.mix = nn.Linear(fused_width(config), config.embedding_dim)
 
     def forward(self, fused: Tensor, text: Tensor | None) -> Tensor:
-        """Interest u [..., D] of [h; v; x] [..., F]."""
+        """Interest u [..., D] of [h; v; x] [..., F]; `text` is not read."""
         u: Tensor = self.mix(fused)
         return u
 
 
 class GateFusion(nn.Module):
-    """u = softmax(W_i [h; e]) ⊙ h, times H where `scaled`."""
+    """u = softmax(W_i [h; e]) ⊙ h."""
 
-    def __init__(self, config: ModelConfig, scaled: bool) -> None:
+    reads_text: ClassVar[bool] = True
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.gate = nn.Linear(config.hidden_size + BITS, config.hidden_size)
-        self._hidden = config.hidden_size
-        self._scale = float(config.hidden_size) if scaled else 1.0
+        self._hidden_size = config.hidden_size
 
     def forward(self, fused: Tensor, text: Tensor | None) -> Tensor:
-        """Interest u [..., H] of [h; v; x] [..., F] and the last event's text [..., BITS]; None: none wrote."""
-        h = fused[..., : self._hidden]  # [..., H]
+        """Interest u [..., H] of [h; v; x] [..., F] and the last event's text [..., BITS]; None: no event has text."""
+        h = fused[..., : self._hidden_size]  # [..., H]
         e = h.new_zeros(*h.shape[:-1], BITS) if text is None else text.to(h.dtype)
         gate = self.gate(torch.cat([h, e], -1)).softmax(-1)  # [..., H]
-        u: Tensor = gate * h * self._scale
+        u: Tensor = gate * h
         return u
 
 
-def fusion(config: ModelConfig) -> LinearFusion | GateFusion:
-    """The configured one."""
-    return LinearFusion(config) if config.fusion == "linear" else GateFusion(config, config.fusion == "scaled-gate")
+class ScaledGateFusion(GateFusion):
+    """u = H softmax(W_i [h; e]) ⊙ h."""
+
+    def forward(self, fused: Tensor, text: Tensor | None) -> Tensor:
+        """As `GateFusion`, times H."""
+        return super().forward(fused, text) * float(self._hidden_size)
+
+
+def fusion_of(config: ModelConfig) -> LinearFusion | GateFusion:
+    """The fusion that `model.fusion` names."""
+    match config.fusion:
+        case "linear":
+            return LinearFusion(config)
+        case "gate":
+            return GateFusion(config)
+        case "scaled-gate":
+            return ScaledGateFusion(config)

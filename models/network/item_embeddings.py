@@ -1,4 +1,4 @@
-"""The table E' = E + W_t content that a network scores by, kept current with what is said of the items."""
+"""Item embeddings E' = E + W_t content, kept current with the content of the items."""
 
 import numpy as np
 import torch
@@ -18,30 +18,30 @@ class ItemEmbeddings:
         self._network = network
         self._content = content
         self._version = 0
-        self._table: Tensor | None = None  # None: E itself
+        self._weight: Tensor | None = None  # None: E itself
 
     @property
-    def rows(self) -> Tensor:
-        """[rows, D] E' as of the last refresh."""
-        return self._network.item if self._table is None else self._table
+    def weight(self) -> Tensor:
+        """[num_items, D] E' as of the last refresh."""
+        return self._network.item if self._weight is None else self._weight
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Catch up with the content and with the network's growth."""
+        """Compute the rows anew whose content changed, and those of new items."""
         network = self._network
         if self._content is None or network.content is None or not self._content.version:
             return
-        if self._table is None or len(self._table) < network.rows:
-            self._table = network.item.detach().clone()
+        if self._weight is None or len(self._weight) < network.num_items:
+            self._weight = network.item.detach().clone()
             self._version = 0
         self._version, changed = self._content.changed_since(self._version)
-        changed = changed[changed < network.rows]
+        changed = changed[changed < network.num_items]
         for low in range(0, len(changed), _BLOCK_ROWS):
-            self._put(self._content, changed[low : low + _BLOCK_ROWS])
+            self._update_rows(self._content, changed[low : low + _BLOCK_ROWS])
 
-    def _put(self, content: ItemContentLike, item: NDArray[np.int64]) -> None:
-        assert self._table is not None
+    def _update_rows(self, content: ItemContentLike, item: NDArray[np.int64]) -> None:
+        assert self._weight is not None
         assert self._network.content is not None
-        said = torch.from_numpy(content.rows(item)).to(self._table)  # [n, content width]
-        at = torch.from_numpy(item).to(self._table.device)
-        self._table[at] = self._network.item[at] + self._network.content(said)
+        vectors = torch.from_numpy(content.rows(item)).to(self._weight)  # [n, content width]
+        row = torch.from_numpy(item).to(self._weight.device)
+        self._weight[row] = self._network.item[row] + self._network.content(vectors)

@@ -20,10 +20,11 @@ from torch.nn.functional import cross_entropy, logsigmoid, softplus
 
 from models.data.events import TYPE_WEIGHT
 from models.items.vocabulary import ItemContentLike
-from models.network.copying import NEVER
+from models.network.attention import MASKED_SCORE
 from models.network.dropout import Dropout
 from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
+from models.network.outputs import SequenceOutput
 from models.training.optimizer import RowGradient
 from models.training.replay_buffer import TrainingWindows
 
@@ -172,7 +173,7 @@ def _loss(
         if network.content is not None and content is not None and content.version:
             row = np.arange(len(competitors.log_count)) if competitors.rows is None else competitors.rows
             table = own_table + network.content(tensor(content.rows(row)))
-        run = network.interests(table, FeatureTensors.of(replace(windows.steps, item=item), device), dropout)
+        run: SequenceOutput = network(table, FeatureTensors.of(replace(windows.steps, item=item), device), dropout)
         at_target = tensor(window), tensor(step)
         matched = (run.interest[at_target] @ table.T).float()  # [P, R]
     target = item[window, step]  # [P]
@@ -219,10 +220,10 @@ def _scored(
 
 def _with_copies(log_p: Tensor, score: Tensor, gate: Tensor, repeatable: Tensor, same: Tensor) -> Tensor:
     """log((1 - g) p + g Σ_j k_j [item_j is the target]); without a step to repeat, g is 0."""
-    score = score.masked_fill(~repeatable, NEVER)  # [P, T]
+    score = score.masked_fill(~repeatable, MASKED_SCORE)  # [P, T]
     whole = score.logsumexp(1)  # [P]
-    some = whole > NEVER / 2
-    hit = same & (score > NEVER / 2)
-    log_copied = logsigmoid(gate) + score.masked_fill(~hit, NEVER).logsumexp(1) - whole
-    log_copied = torch.where(some & hit.any(1), log_copied, NEVER)
+    some = whole > MASKED_SCORE / 2
+    hit = same & (score > MASKED_SCORE / 2)
+    log_copied = logsigmoid(gate) + score.masked_fill(~hit, MASKED_SCORE).logsumexp(1) - whole
+    log_copied = torch.where(some & hit.any(1), log_copied, MASKED_SCORE)
     return torch.logaddexp(log_p + torch.where(some, logsigmoid(-gate), 0.0), log_copied)

@@ -46,7 +46,7 @@ class UserSequences:
         """
         users = int(batch.user[-1]) + 1 if len(batch) else 0
         reviews = Reviews.of(batch, content)
-        reviews.give(trained)
+        reviews.apply_to_items(trained)
         timeline = Timeline(batch, new_user_states(config, users), reviews.codes)
         self.steps = timeline.features
         self._start, self._count = timeline.start, timeline.count

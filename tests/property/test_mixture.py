@@ -21,7 +21,8 @@ from models.experts.count_experts import CountExperts
 from models.experts.mixture import PredictionContexts
 from models.experts.popularity_counts import SMOOTHING
 from models.items.vocabulary import ItemVocabulary
-from models.network.interest_network import InterestNetwork, NetworkOutput
+from models.network.interest_network import InterestNetwork
+from models.network.outputs import NetworkOutput
 
 torch.set_num_threads(1)
 

@@ -44,7 +44,7 @@ def test_step_gives_what_the_network_gives_over_the_whole_sequence(config: Model
     predictions = engine.step(batch, new_user_states(config, 3)).predictions
     gap = np.array([[0, 3, 7], [0, 2, 0]])
     item, kind = np.array([[3, 1, 7], [9, 10, 0]]), np.ones((2, 3), np.int64)
-    interest = network.interests(network.item, tensors_of(item, kind, gap)).interest
+    interest = network(network.item, tensors_of(item, kind, gap)).interest
     interest = torch.stack([interest[0, 3], interest[1, 2]])
     scores = (interest @ network.item.T + network.item_bias)[:, :31]
     scores[:, 0] = -torch.inf

@@ -28,7 +28,7 @@ def test_items_know_of_them_once_given(config: ModelConfig) -> None:
     content = ItemContent(config)
     reviews = Reviews.of(batch([1, 2, 0, 1], ["good strings", "", "search for drums", "bad strings"]), content)
     assert content.version == 0
-    reviews.give()
+    reviews.apply_to_items()
     assert content.changed_since(0)[1].tolist() == [1]  # a search is about no item
     assert content.encoder is not None
     expected = content.encoder.encode(["good strings", "bad strings"]).mean(0)
@@ -45,7 +45,7 @@ def test_without_texts_or_reader_there_is_nothing_to_give(config: ModelConfig) -
         Reviews.of(given, deaf),
     ):
         assert reviews.codes is None
-        reviews.give()
+        reviews.apply_to_items()
     assert content.version == deaf.version == 0
 
 

@@ -2,16 +2,16 @@ import torch
 from torch import Tensor
 
 from models.config import ModelConfig
-from models.network.attention import Attention
+from models.network.attention import Attention, HistoryMask
 
-_RING, _WIDTH, _HIDDEN = 4, 3, 5
+_HISTORY, _WIDTH, _HIDDEN = 4, 3, 5
 
 
 def _attention() -> Attention:
     torch.manual_seed(1)
-    attention = Attention(ModelConfig(embedding_dim=_WIDTH, hidden_size=_HIDDEN, history_length=_RING))
+    attention = Attention(ModelConfig(embedding_dim=_WIDTH, hidden_size=_HIDDEN, history_length=_HISTORY))
     with torch.no_grad():
-        attention.lag.copy_(_random(_RING, seed=5))
+        attention.lag.copy_(_random(_HISTORY, seed=5))
     return attention
 
 
@@ -19,7 +19,7 @@ def _random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _by_hand(attention: Attention, h: Tensor, newest_first: Tensor) -> tuple[Tensor, Tensor]:
+def _by_formula(attention: Attention, h: Tensor, newest_first: Tensor) -> tuple[Tensor, Tensor]:
     """Weights [n] and v [D] of one state over its events [n, D], each key and value projected."""
     score = torch.stack(
         [attention.key(x) @ attention.query(h) / _WIDTH**0.5 + attention.lag[lag] for lag, x in enumerate(newest_first)]
@@ -29,32 +29,31 @@ def _by_hand(attention: Attention, h: Tensor, newest_first: Tensor) -> tuple[Ten
 
 
 def test_weights_and_vector_are_those_of_the_formula() -> None:
-    attention, h, window = _attention(), _random(2, _HIDDEN), _random(2, _RING, _WIDTH, seed=1)
-    valid = torch.ones(2, _RING, dtype=torch.bool)
+    attention, h, window = _attention(), _random(2, _HIDDEN), _random(2, _HISTORY, _WIDTH, seed=1)
+    valid = torch.ones(2, _HISTORY, dtype=torch.bool)
     valid[1, 2:] = False
-    weight, v = attention.read(h, window, valid)
+    weight, v = attention.step(h, window, valid)
     for row, length in enumerate((4, 2)):
-        expected, vector = _by_hand(attention, h[row], window[row, :length])
+        expected, vector = _by_formula(attention, h[row], window[row, :length])
         torch.testing.assert_close(weight[row, :length], expected)
         torch.testing.assert_close(v[row], vector)
     assert not weight[1, 2:].any()
     torch.testing.assert_close(weight.sum(1), torch.ones(2))
 
 
-def test_whole_windows_say_after_each_step_what_its_ring_says() -> None:
+def test_sequences_attend_as_each_event_over_its_history() -> None:
     attention, h, x = _attention(), _random(2, 7, _HIDDEN), _random(2, 7, _WIDTH, seed=1)
-    lag = torch.arange(7)[:, None] - torch.arange(7)
-    v = attention.along(h, x, lag.clamp(0, _RING - 1), (lag >= 0) & (lag < _RING))
-    for step in range(7):
+    v = attention(h, x, HistoryMask.of(7, _HISTORY, x.device))
+    for event in range(7):
         for row in range(2):
-            events = x[row, max(0, step + 1 - _RING) : step + 1].flip(0)
-            torch.testing.assert_close(v[row, step], _by_hand(attention, h[row, step], events)[1])
+            history = x[row, max(0, event + 1 - _HISTORY) : event + 1].flip(0)
+            torch.testing.assert_close(v[row, event], _by_formula(attention, h[row, event], history)[1])
 
 
-def test_a_lag_that_is_raised_is_looked_at() -> None:
-    attention, h, window = _attention(), _random(2, _HIDDEN), _random(2, _RING, _WIDTH, seed=1)
+def test_a_lag_with_a_large_bias_gets_all_the_weight() -> None:
+    attention, h, window = _attention(), _random(2, _HIDDEN), _random(2, _HISTORY, _WIDTH, seed=1)
     with torch.no_grad():
         attention.lag[2] = 50
-    weight, v = attention.read(h, window, torch.ones(2, _RING, dtype=torch.bool))
+    weight, v = attention.step(h, window, torch.ones(2, _HISTORY, dtype=torch.bool))
     torch.testing.assert_close(weight[:, 2], torch.ones(2))
     torch.testing.assert_close(v, attention.value(window[:, 2]))

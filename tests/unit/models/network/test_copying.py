@@ -19,17 +19,17 @@ def test_shares_are_those_of_the_formula_and_sum_to_the_gate() -> None:
     copying, random = Copying(config), torch.Generator().manual_seed(0)
     h, window = torch.randn(3, 12, generator=random), torch.randn(3, 5, 8, generator=random)
     fused = torch.randn(3, 28, generator=random)
-    usable = torch.ones(3, 5, dtype=torch.bool)
-    usable[1, 2:], usable[2] = False, False
-    found = copying.read(h, window, usable, fused)
+    repeatable = torch.ones(3, 5, dtype=torch.bool)
+    repeatable[1, 2:], repeatable[2] = False, False
+    share = copying.step(h, window, repeatable, fused)
     score = (copying.key(window) * copying.query(h).unsqueeze(1)).sum(2) / 8**0.5 + copying.lag
     gate = torch.sigmoid(copying.gate(fused))
-    torch.testing.assert_close(found[:2], gate[:2] * score[:2].masked_fill(~usable[:2], -torch.inf).softmax(1))
-    assert not found[2].any()
+    torch.testing.assert_close(share[:2], gate[:2] * score[:2].masked_fill(~repeatable[:2], -torch.inf).softmax(1))
+    assert not share[2].any()
 
 
-def test_windows_at_once_give_what_steps_give(items: ItemVocabulary) -> None:
-    """The copy path as training runs it, against the one from the stored state and the ring."""
+def test_sequence_form_equals_the_incremental_form(items: ItemVocabulary) -> None:
+    """The copy path in training, against the one from stored state and history."""
     config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=5, experts=False, device="cpu")
     network, engine = InterestNetwork(config), Engine(config, items, top_items=30)
     generator = torch.Generator().manual_seed(1)
@@ -43,18 +43,18 @@ def test_windows_at_once_give_what_steps_give(items: ItemVocabulary) -> None:
     batch = EventBatch(np.zeros(5, np.int64), item, np.ones(5, np.int64), np.zeros(5, np.int64))
     predictions = engine.step(batch, new_user_states(config, 1)).predictions
     gap = np.array([[0, 1, 1, 1, 1]])
-    run = network.interests(network.item, tensors_of(item[None], np.ones((1, 5), np.int64), gap))
-    assert run.copy_score is not None
-    assert run.gate is not None
-    score = (run.interest[0, 5] @ network.item.T + network.item_bias)[:31]
+    output = network(network.item, tensors_of(item[None], np.ones((1, 5), np.int64), gap))
+    assert output.copy_score is not None
+    assert output.gate is not None
+    score = (output.interest[0, 5] @ network.item.T + network.item_bias)[:31]
     score[0] = -torch.inf
-    gate = run.gate[0, 5].sigmoid()
+    gate = output.gate[0, 5].sigmoid()
     p = (1 - gate) * score.softmax(0)
-    again = run.copy_score[0, 5].masked_fill(torch.from_numpy(item == 0), -torch.inf).softmax(0)
+    again = output.copy_score[0, 5].masked_fill(torch.from_numpy(item == 0), -torch.inf).softmax(0)
     p.index_add_(0, torch.from_numpy(item), gate * again)
-    found = torch.zeros(31)
-    found[torch.from_numpy(predictions.item[0])] = torch.from_numpy(predictions.item_p[0])
-    torch.testing.assert_close(found, p.detach(), rtol=5e-3, atol=1e-4)
+    share = torch.zeros(31)
+    share[torch.from_numpy(predictions.item[0])] = torch.from_numpy(predictions.item_p[0])
+    torch.testing.assert_close(share, p.detach(), rtol=5e-3, atol=1e-4)
 
 
 def test_forgotten_items_are_not_repeated(items: ItemVocabulary) -> None:
@@ -67,7 +67,7 @@ def test_forgotten_items_are_not_repeated(items: ItemVocabulary) -> None:
     np.testing.assert_allclose(predictions.item_p.sum(1) + predictions.other_p, 1, atol=1e-5)
 
 
-def test_only_a_network_of_repeats_has_the_path() -> None:
+def test_only_a_network_that_allows_repeats_has_the_copy_path() -> None:
     with_path = InterestNetwork(ModelConfig(embedding_dim=8, hidden_size=12, history_length=5))
     without = InterestNetwork(replace(with_path.config, allow_repeats=False))
     assert without.copying is None

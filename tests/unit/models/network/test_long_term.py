@@ -7,19 +7,19 @@ from torch import Tensor
 from models.config import ModelConfig
 from models.network.long_term import LongTerm
 
-_RING, _WIDTH, _HIDDEN = 4, 3, 5
+_HISTORY, _WIDTH, _HIDDEN = 4, 3, 5
 
 
 def _branch() -> LongTerm:
     torch.manual_seed(1)
-    return LongTerm(ModelConfig(embedding_dim=_WIDTH, hidden_size=_HIDDEN, history_length=_RING))
+    return LongTerm(ModelConfig(embedding_dim=_WIDTH, hidden_size=_HIDDEN, history_length=_HISTORY))
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _by_hand(branch: LongTerm, events: Tensor) -> Tensor:
+def _by_formula(branch: LongTerm, events: Tensor) -> Tensor:
     """Of one user's events [n, D], one after the other."""
     most = torch.zeros(_HIDDEN)
     for event in events:
@@ -27,36 +27,36 @@ def _by_hand(branch: LongTerm, events: Tensor) -> Tensor:
     return branch.dense.weight @ most + branch.dense.bias
 
 
-def test_a_window_says_what_the_formula_does_and_hides_what_is_not_there() -> None:
-    branch, window = _branch(), _random(3, _RING, _WIDTH)
-    valid = torch.ones(3, _RING, dtype=torch.bool)
+def test_windows_follow_the_formula_and_ignore_absent_events() -> None:
+    branch, window = _branch(), _random(3, _HISTORY, _WIDTH)
+    valid = torch.ones(3, _HISTORY, dtype=torch.bool)
     valid[1, 2:], valid[2] = False, False
-    found = branch.read(window, valid)
+    long_term = branch.step(window, valid)
     for row, length in enumerate((4, 2, 0)):
-        torch.testing.assert_close(found[row], _by_hand(branch, window[row, :length]))
-    torch.testing.assert_close(found[2], branch.before(window))
+        torch.testing.assert_close(long_term[row], _by_formula(branch, window[row, :length]))
+    torch.testing.assert_close(long_term[2], branch.initial(window))
 
 
-@given(st.permutations(range(_RING)))
+@given(st.permutations(range(_HISTORY)))
 @settings(max_examples=24, deadline=None)
-def test_the_order_of_events_says_nothing(order: list[int]) -> None:
-    branch, window = _branch(), _random(2, _RING, _WIDTH)
-    valid = torch.from_numpy(np.array([[True] * _RING, [True, True, False, False]]))
-    torch.testing.assert_close(branch.read(window[:, order], valid[:, order]), branch.read(window, valid))
+def test_the_order_of_events_does_not_matter(order: list[int]) -> None:
+    branch, window = _branch(), _random(2, _HISTORY, _WIDTH)
+    valid = torch.from_numpy(np.array([[True] * _HISTORY, [True, True, False, False]]))
+    torch.testing.assert_close(branch.step(window[:, order], valid[:, order]), branch.step(window, valid))
 
 
-def test_whole_windows_say_after_each_step_what_its_ring_says() -> None:
+def test_sequences_pool_as_each_event_over_its_history() -> None:
     branch, x = _branch(), _random(2, 9, _WIDTH)
-    along = branch.along(x)
-    for step in range(9):
+    after = branch(x)
+    for event in range(9):
         for row in range(2):
-            events = x[row, max(0, step + 1 - _RING) : step + 1]
-            torch.testing.assert_close(along[row, step], _by_hand(branch, events))
+            history = x[row, max(0, event + 1 - _HISTORY) : event + 1]
+            torch.testing.assert_close(after[row, event], _by_formula(branch, history))
 
 
-def test_every_part_learns() -> None:
+def test_every_parameter_gets_a_gradient() -> None:
     branch = _branch()
-    branch.along(_random(2, 9, _WIDTH)).square().sum().backward()  # type: ignore[no-untyped-call]  # torch has no types for it
+    branch(_random(2, 9, _WIDTH)).square().sum().backward()
     for parameter in branch.parameters():
         assert parameter.grad is not None
         assert parameter.grad.abs().sum() > 0

@@ -38,12 +38,12 @@ def whole(
     table = ItemEmbeddings(network, items.content)
     table.refresh()
     said = Timeline(batch, new_user_states(config, 1), Reviews.of(batch, items.content).codes).features
-    run = network.interests(table.rows, FeatureTensors.of(said[None], torch.device("cpu")))
+    run = network(table.weight, FeatureTensors.of(said[None], torch.device("cpu")))
     interest = run.interest[0, 1:]
     if network.log_scale is not None:
         interest = interest * network.log_scale.exp()
     known = torch.arange(ITEMS + 1)
-    score = interest @ table.rows[: ITEMS + 1].T + network.item_bias[: ITEMS + 1]
+    score = interest @ table.weight[: ITEMS + 1].T + network.item_bias[: ITEMS + 1]
     p = torch.zeros_like(score)
     for at in range(len(batch)):
         had = torch.from_numpy(batch.item[: at + 1])

@@ -37,7 +37,7 @@ def engine_of(config: ModelConfig, scale: float = 0.3) -> Engine:
     return engine
 
 
-def life_of(counts: list[int], seed: int, after_ms: int = 0) -> EventBatch:
+def random_events(counts: list[int], seed: int, after_ms: int = 0) -> EventBatch:
     """So many events of each user, of all kinds, some with a value, those without an item with a text.
 
     A text about an item would change that item's vector, and with it what its earlier events are.
@@ -52,87 +52,87 @@ def life_of(counts: list[int], seed: int, after_ms: int = 0) -> EventBatch:
         random.integers(0, len(EVENT_TYPES), total),
         after_ms + random.integers(0, 10**9, total),
         value=value,
-        text=[f"word{place % 7}" if one == 0 else "" for place, one in enumerate(item.tolist())],
+        text=[f"word{index % 7}" if item_index == 0 else "" for index, item_index in enumerate(item.tolist())],
     )
 
 
-def states(memory: NDArray[np.void]) -> NDArray[np.float32]:
-    return np.concatenate([memory["h"], memory["c"]], 1).astype(np.float32)
+def states(rows: NDArray[np.void]) -> NDArray[np.float32]:
+    return np.concatenate([rows["h"], rows["c"]], 1).astype(np.float32)
 
 
 @given(st.lists(st.integers(0, 5), min_size=_USERS, max_size=_USERS), st.integers(0, 1000), st.integers(1, 2))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_the_ring_holds_whole_is_rebuilt_as_it_was(
+def test_users_whose_history_holds_all_events_are_recomputed_to_the_same_state(
     config: ModelConfig, counts: list[int], seed: int, layers: int
 ) -> None:
     engine = engine_of(replace(config, num_layers=layers))
-    batch = life_of(counts, seed)
-    memory = engine.step(batch, new_user_states(engine.config, _USERS)).rows
-    found = engine.recompute_states(memory)
-    np.testing.assert_allclose(states(found), states(memory), atol=_FP16)
-    for name in set(memory.dtype.names or ()) - {"h", "c"}:
-        np.testing.assert_array_equal(found[name], memory[name])
-    assert not states(found)[np.array(counts) == 0].any()
+    batch = random_events(counts, seed)
+    rows = engine.step(batch, new_user_states(engine.config, _USERS)).rows
+    recomputed = engine.recompute_states(rows)
+    np.testing.assert_allclose(states(recomputed), states(rows), atol=_FP16)
+    for name in set(rows.dtype.names or ()) - {"h", "c"}:
+        np.testing.assert_array_equal(recomputed[name], rows[name])
+    assert not states(recomputed)[np.array(counts) == 0].any()
 
 
 @given(st.integers(0, 1000))
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_of_longer_lives_the_last_events_are_rebuilt_from_nothing(config: ModelConfig, seed: int) -> None:
+def test_longer_histories_are_recomputed_from_their_last_events(config: ModelConfig, seed: int) -> None:
     engine = engine_of(config)
-    before = engine.step(life_of([3, 7, 12, 1], seed), new_user_states(config, _USERS)).rows
-    last = life_of([config.history_length] * _USERS, seed + 1, after_ms=10**9)
-    whole = engine.step(last, before).rows
+    before = engine.step(random_events([3, 7, 12, 1], seed), new_user_states(config, _USERS)).rows
+    last = random_events([config.history_length] * _USERS, seed + 1, after_ms=10**9)
+    stepped = engine.step(last, before).rows
     before["h"], before["c"] = 0, 0
     expected = engine.step(last, before).rows
-    np.testing.assert_allclose(states(engine.recompute_states(whole)), states(expected), atol=_FP16)
-    assert np.abs(states(whole) - states(expected)).max() > _FP16
+    np.testing.assert_allclose(states(engine.recompute_states(stepped)), states(expected), atol=_FP16)
+    assert np.abs(states(stepped) - states(expected)).max() > _FP16
 
 
-def test_many_rows_are_rebuilt_as_each_alone(config: ModelConfig) -> None:
+def test_many_rows_are_recomputed_as_each_alone(config: ModelConfig) -> None:
     engine = engine_of(config)
     random = np.random.default_rng(0)
-    memory = engine.step(life_of(random.integers(0, 9, 1200).tolist(), 0), new_user_states(config, 1200)).rows
-    whole = engine.recompute_states(memory)
+    rows = engine.step(random_events(random.integers(0, 9, 1200).tolist(), 0), new_user_states(config, 1200)).rows
+    recomputed = engine.recompute_states(rows)
     for row in (0, 511, 512, 1199):
-        np.testing.assert_allclose(states(whole[[row]]), states(engine.recompute_states(memory[[row]])), atol=_FP16)
+        np.testing.assert_allclose(states(recomputed[[row]]), states(engine.recompute_states(rows[[row]])), atol=_FP16)
 
 
-def test_a_stored_state_that_is_not_finite_is_rebuilt_from_the_ring(config: ModelConfig) -> None:
+def test_a_stored_state_that_is_not_finite_is_recomputed_from_the_history(config: ModelConfig) -> None:
     engine = engine_of(config)
-    memory = engine.step(life_of([4, 5, 3, 0], 1), new_user_states(config, _USERS)).rows
-    broken = memory.copy()
+    rows = engine.step(random_events([4, 5, 3, 0], 1), new_user_states(config, _USERS)).rows
+    broken = rows.copy()
     broken["h"][1, 2], broken["c"][2, 0], broken["h"][3] = np.nan, np.inf, -np.inf
-    then = life_of([1, 1, 1, 1], 2, after_ms=10**9)
-    expected, step = engine.step(then, memory), engine.step(then, broken)
+    then = random_events([1, 1, 1, 1], 2, after_ms=10**9)
+    expected, step = engine.step(then, rows), engine.step(then, broken)
     np.testing.assert_allclose(states(step.rows), states(expected.rows), atol=2 * _FP16)
-    np.testing.assert_allclose(engine.score(then, broken).log_p, engine.score(then, memory).log_p, atol=0.01)
+    np.testing.assert_allclose(engine.score(then, broken).log_p, engine.score(then, rows).log_p, atol=0.01)
     assert step.nonfinite_rows.tolist() == [1, 2, 3]
     assert np.isnan(broken["h"][1, 2])
-    np.testing.assert_allclose(states(engine.recompute_states(broken)), states(memory), atol=_FP16)
+    np.testing.assert_allclose(states(engine.recompute_states(broken)), states(rows), atol=_FP16)
 
 
-def test_what_cannot_be_rebuilt_begins_from_zero(config: ModelConfig) -> None:
+def test_a_state_that_cannot_be_recomputed_is_zero(config: ModelConfig) -> None:
     engine = engine_of(config)
-    memory = engine.step(life_of([3, 3, 3, 3], 1), new_user_states(config, _USERS)).rows
+    rows = engine.step(random_events([3, 3, 3, 3], 1), new_user_states(config, _USERS)).rows
     weights = InterestNetwork(config).snapshot(2)
     weights.tensors["lstm.weight_ih_l0"][:] = 1e38  # inf from the input …
     weights.tensors["lstm.weight_hh_l0"][:] = -3e38  # … less inf from the state
     weights.tensors["item"][:] = 1e38
     engine.update(weights)
-    assert not states(engine.recompute_states(memory)).any()
+    assert not states(engine.recompute_states(rows)).any()
 
 
-def test_a_row_of_an_unknown_item_is_not_rebuilt(config: ModelConfig) -> None:
-    memory = new_user_states(config, 1)
-    memory["ring_item"][0, 0], memory["steps"] = 77, 1
+def test_a_row_of_an_unknown_item_is_refused(config: ModelConfig) -> None:
+    rows = new_user_states(config, 1)
+    rows["ring_item"][0, 0], rows["steps"] = 77, 1
     with pytest.raises(UnknownItemError, match="77"):
-        engine_of(config).recompute_states(memory)
+        engine_of(config).recompute_states(rows)
 
 
-def test_rows_may_be_kept_wider_than_in_fp16(config: ModelConfig) -> None:
+def test_rows_may_be_stored_in_float32(config: ModelConfig) -> None:
     engine, narrow = engine_of(config), new_user_states(config, _USERS)
     fields = [(name, "<f4" if name in ("h", "c") else kind, *shape) for name, kind, *shape in narrow.dtype.descr]
-    batch = life_of([3, 3, 3, 3], 1)
+    batch = random_events([3, 3, 3, 3], 1)
     wide, rounded = engine.step(batch, np.zeros(_USERS, fields)).rows, engine.step(batch, narrow).rows
     np.testing.assert_array_equal(wide["h"].astype(np.float16), rounded["h"])
     assert (wide["h"] != rounded["h"]).any()

@@ -42,7 +42,7 @@ def active(*inactive: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
 def expected_loss(network: InterestNetwork, given: TrainingWindows, mask: list[int], filtered: bool) -> torch.Tensor:
     """The definition, one target after another."""
     objective = network.config.objective
-    run = network.interests(network.item, FeatureTensors.of(given.steps, torch.device("cpu")))
+    run = network(network.item, FeatureTensors.of(given.steps, torch.device("cpu")))
     total, weights = torch.zeros(()), 0.0
     for row, at in zip(*given.targets(), strict=True):
         target = int(given.item[row, at])
@@ -87,7 +87,7 @@ def test_loss_and_gradients_are_those_of_the_definition(
     network = InterestNetwork(config)
     with torch.no_grad():  # degrees and biases that differ, as in a network that has learnt
         network.item.mul_(5)
-        network.item_bias.copy_(torch.linspace(-1, 1, network.rows))
+        network.item_bias.copy_(torch.linspace(-1, 1, network.num_items))
     given = windows(repeats=repeats == "allow")
     found = gradients(network, given, SampledCandidates.all(active(*inactive)))
     assert found is not None
