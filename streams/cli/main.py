@@ -182,15 +182,15 @@ def synthesize(
     interest-stream synthesize --events 50000 --rate 300/s
     """
     from streams.cli.replay import send
-    from streams.files.synthetic import synthesize as make
-    from streams.files.synthetic import write
+    from streams.files.synthetic import synthesize as generate
+    from streams.files.synthetic import write_files
     from streams.kafka.pacing import parse_rate
 
-    made = make(events, users, items, seed)
+    stream = generate(events, users, items, seed)
     if rate is None:
-        write(made, out, items_out)
+        write_files(stream, out, items_out)
     else:
-        asyncio.run(send(ctx.obj.settings(), console(), list(made.events()), made.items(), parse_rate(rate)))
+        asyncio.run(send(ctx.obj.settings(), console(), list(stream.events()), stream.items(), parse_rate(rate)))
 
 
 @app.command()

@@ -1,1 +1,1 @@
-"""Event logs and item files on disk, in the forms in which people have them."""
+"""Readers of event logs and item files (MovieLens, CSV, TSV, JSON lines), and a generator of synthetic ones."""

@@ -1,4 +1,4 @@
-"""Delimited text files as named columns: typed headers (`.inter`, `.item`), `::` (`.dat`), tabs, commas, gzip."""
+"""Delimited text files: `.csv`, `.tsv`, `.inter` and `.item` (typed headers), `.dat` (`::`), `.data`; also gzipped."""
 
 import csv
 import gzip
@@ -12,37 +12,37 @@ from streams.errors import StreamError
 
 
 class LogError(StreamError):
-    """A file that cannot be read; the message names file, line and what is wrong there."""
+    """An input file that cannot be read; the message names file, line and fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a kind of file is laid out, judged by its suffix."""
+    """Format of a delimited file."""
 
     delimiter: str
     quoted: bool = False
     typed: bool = False  # header cells look like `user_id:token`
-    headless: bool = False
+    has_header: bool = True
 
 
-DIALECTS = {
+DIALECTS = {  # by suffix
     ".inter": Dialect("\t", typed=True),
     ".item": Dialect("\t", typed=True),
     ".csv": Dialect(",", quoted=True),
     ".tsv": Dialect("\t", quoted=True),
-    ".dat": Dialect("::", headless=True),
-    ".data": Dialect("\t", headless=True),
+    ".dat": Dialect("::", has_header=False),
+    ".data": Dialect("\t", has_header=False),
 }
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix that tells the format, `.gz` aside."""
+    """The suffix that determines the format, without `.gz`."""
     return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
 
 
 def open_text(path: Path) -> IO[str]:
-    """The file as text: gunzipped where it is gzipped, Latin-1 where it is not UTF-8 (the older MovieLens files)."""
+    """The file as text, gunzipped if it is gzipped; UTF-8, else Latin-1 (the older MovieLens files)."""
     try:
         raw = path.read_bytes()
         data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
@@ -56,62 +56,62 @@ def open_text(path: Path) -> IO[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Delimited:
-    """One delimited file: its column names, and its rows as (line number, cells)."""
+class DelimitedFile:
+    """Column names of a delimited file, and its rows as (line number, cells)."""
 
     path: Path
     names: list[str]
-    types: list[str]  # of a typed header; "" elsewhere
+    types: list[str]  # of a typed header, else ""
     rows: Iterator[tuple[int, list[str]]]
 
-    def find(
-        self, guesses: Mapping[str, Sequence[str]], chosen: Mapping[str, str], required: Sequence[str]
+    def column_indexes(
+        self, aliases: Mapping[str, Sequence[str]], chosen: Mapping[str, str], required: Sequence[str]
     ) -> dict[str, int]:
-        """Role → column index: as chosen, else the first guess that the header has.
+        """Column index by role: of the chosen column name, else of the first of the role's aliases in the header.
 
-        Raises `LogError` for a chosen column that is not there and for a required role without one.
+        Raises LogError if a chosen column is missing, or a required role has no column.
         """
-        places = {name.lower(): place for place, name in reversed(list(enumerate(self.names)))}
-        found: dict[str, int] = {}
-        for role, names in guesses.items():
+        index_of = {name.lower(): index for index, name in reversed(list(enumerate(self.names)))}
+        indexes: dict[str, int] = {}
+        for role, names in aliases.items():
             if role in chosen:
-                if chosen[role].lower() not in places:
+                if chosen[role].lower() not in index_of:
                     raise LogError(
                         f"{self.path}: no column {chosen[role]!r} for {role}; it has {', '.join(self.names)}"
                     )
-                found[role] = places[chosen[role].lower()]
+                indexes[role] = index_of[chosen[role].lower()]
             else:
-                place = next((places[name] for name in names if name in places), None)
-                if place is not None:
-                    found[role] = place
+                index = next((index_of[name] for name in names if name in index_of), None)
+                if index is not None:
+                    indexes[role] = index
         for role in required:
-            if role not in found:
+            if role not in indexes:
                 raise LogError(
                     f"{self.path}: no column looks like the {role} (columns: {', '.join(self.names)}); "
                     f"name it with --columns {role}=COLUMN"
                 )
-        return found
+        return indexes
 
 
-def read_delimited(path: Path, headless_names: Sequence[str]) -> Delimited:
-    """The file's columns and rows; `headless_names` are those of a format without a header."""
+def read_delimited(path: Path, default_names: Sequence[str]) -> DelimitedFile:
+    """The file's columns and rows; `default_names` are the columns of formats without a header."""
     dialect = DIALECTS.get(suffix_of(path))
     if dialect is None:
         known = ", ".join([*DIALECTS, *JSON_SUFFIXES])
         raise LogError(f"{path}: unknown format {suffix_of(path)!r}; known are {known}, each also with .gz")
     rows = _cells(open_text(path), dialect)
-    if dialect.headless:
-        return Delimited(path, list(headless_names), [""] * len(headless_names), rows)
+    if not dialect.has_header:
+        return DelimitedFile(path, list(default_names), [""] * len(default_names), rows)
     header = next(rows, None)
     if header is None:
         raise LogError(f"{path}:1: the file is empty; a header line is expected")
     cells = [cell.strip() for cell in header[1]]
     if not dialect.typed:
-        return Delimited(path, cells, [""] * len(cells), rows)
-    parts = [cell.partition(":") for cell in cells]
-    if not all(kind for _, _, kind in parts):
+        return DelimitedFile(path, cells, [""] * len(cells), rows)
+    typed_names = [cell.partition(":") for cell in cells]
+    if not all(type_ for _, _, type_ in typed_names):
         raise LogError(f"{path}:1: a typed header such as `user_id:token` is expected, not {cells}")
-    return Delimited(path, [name for name, _, _ in parts], [kind for _, _, kind in parts], rows)
+    return DelimitedFile(path, [name for name, _, _ in typed_names], [type_ for _, _, type_ in typed_names], rows)
 
 
 def _cells(file: IO[str], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:

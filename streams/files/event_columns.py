@@ -1,4 +1,4 @@
-"""Logged events as columns of numbers, for training and evaluation."""
+"""Logged events as arrays, for training and evaluation."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from streams.files.event_logs import LoggedEvent
 
 
 def event_columns(logged: Sequence[LoggedEvent], users: dict[str, int], items: dict[str, int]) -> EventLog:
-    """The events in their order; users and items that have no number yet get the next ones.
+    """The events as arrays in the same order; new users and items are added to `users` and `items`.
 
-    `users` count from 0, `items` from 1: the empty id, "no item", is 0.
+    User indices start at 0, item indices at 1; 0 is the empty id, "no item".
     """
     items.setdefault("", 0)
     return EventLog(

@@ -1,4 +1,4 @@
-"""Event logs in files, read for replay: MovieLens `.inter` and `.dat`, CSV and TSV with a column map, JSON lines."""
+"""Event log files: MovieLens `.inter` and `.dat`, CSV and TSV with named columns, JSON lines."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ from streams.errors import Rejected
 from streams.files.delimited import JSON_SUFFIXES, LogError, open_text, read_delimited, suffix_of
 from streams.schema import adapters
 
-GUESSES = {
+COLUMN_ALIASES = {  # role → column names that mean it, in lower case
     "user": ("user_id", "user", "userid", "uid", "customer_id", "reviewerid", "visitorid"),
     "item": ("item_id", "item", "itemid", "iid", "movie_id", "movieid", "product_id", "asin", "track_id", "article_id"),
     "time": (
@@ -35,33 +35,33 @@ GUESSES = {
 }
 REQUIRED = ("user", "item", "time")
 ITEMLESS_TYPES = ("search", "user.delete")
-RATINGS_COLUMNS = ("user_id", "item_id", "rating", "timestamp")  # of MovieLens files without a header
+RATINGS_COLUMNS = ("user_id", "item_id", "rating", "timestamp")  # MovieLens files without a header
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """One event of a log."""
+    """One event of an event log."""
 
     user_id: str
-    item_id: str  # "" where the event is about no item
+    item_id: str  # "" if the event has no item
     time_ms: int
     event_type: str
     event_id: str  # file and line: the same at every replay
     value: float | None = None
     text: str | None = None
-    others: Mapping[str, object] | None = None  # what else a JSON line holds
+    extra_fields: Mapping[str, object] | None = None  # other fields of a JSON line
 
     def encode(self) -> bytes:
         """The `user-events` record value."""
-        # A log that counts from 0 holds milliseconds that would be taken for seconds.
-        small = self.time_ms < adapters.SECONDS_BELOW
+        # Times near the epoch would be read as seconds, so they are written as seconds.
+        as_seconds = self.time_ms < adapters.SECONDS_BELOW
         record: dict[str, object] = {
             "schema_version": 1,
-            **(self.others or {}),
+            **(self.extra_fields or {}),
             "event_id": self.event_id,
             "event_type": self.event_type,
             "user_id": self.user_id,
-            "timestamp": self.time_ms / 1000 if small else self.time_ms,
+            "timestamp": self.time_ms / 1000 if as_seconds else self.time_ms,
         }
         if self.item_id:
             record["item_id"] = self.item_id
@@ -74,22 +74,22 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventLog:
-    """A file's events in order of time, file order where times are equal."""
+    """A file's events sorted by time; equal times keep the file's order."""
 
     events: list[LoggedEvent]
     bad_lines: int
 
 
-Row = tuple[int, Callable[[], LoggedEvent]]  # line number, and what reads the line or raises ValueError
+Row = tuple[int, Callable[[], LoggedEvent]]  # line number; parses the line or raises ValueError
 
 
 def parse_columns(text: str | None) -> dict[str, str]:
-    """Role → column name of `user=user_id,item=movie_id,…`."""
+    """Column name by role, from the option's text `user=user_id,item=movie_id,…`."""
     columns: dict[str, str] = {}
     for part in filter(None, (text or "").split(",")):
         role, equals, column = (piece.strip() for piece in part.partition("="))
-        if role not in GUESSES or not equals or not column:
-            raise LogError(f"--columns {part!r}: expected ROLE=COLUMN with a role of {', '.join(GUESSES)}")
+        if role not in COLUMN_ALIASES or not equals or not column:
+            raise LogError(f"--columns {part!r}: expected ROLE=COLUMN with a role of {', '.join(COLUMN_ALIASES)}")
         columns[role] = column
     return columns
 
@@ -97,7 +97,7 @@ def parse_columns(text: str | None) -> dict[str, str]:
 def read_events(path: Path, columns: Mapping[str, str] | None = None, skip_bad: bool = False) -> EventLog:
     """Every event of the file, sorted by time.
 
-    Raises `LogError` at the first bad line, or with `skip_bad` counts such lines, and for a file without one good line.
+    Raises LogError at the first bad line (`skip_bad` counts them instead), and for a file without events.
     """
     rows = _json_rows(path, columns or {}) if suffix_of(path) in JSON_SUFFIXES else _delimited_rows(path, columns or {})
     events: list[LoggedEvent] = []
@@ -116,7 +116,7 @@ def read_events(path: Path, columns: Mapping[str, str] | None = None, skip_bad: 
 
 
 def parse_time_ms(text: str) -> int:
-    """Epoch milliseconds of a time in any form that events may carry. Raises ValueError."""
+    """Epoch milliseconds of a time in any form that `user-events` accepts. Raises ValueError."""
     try:
         time: float | str = float(text)
     except ValueError:
@@ -129,40 +129,40 @@ def parse_time_ms(text: str) -> int:
 
 def _delimited_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
     table = read_delimited(path, RATINGS_COLUMNS)
-    places = table.find(GUESSES, columns, REQUIRED)
-    width, name = len(table.names), path.name
+    index_of = table.column_indexes(COLUMN_ALIASES, columns, REQUIRED)
+    column_count, name = len(table.names), path.name
 
     def parse(number: int, cells: list[str]) -> LoggedEvent:
-        if len(cells) != width:
-            raise ValueError(f"{len(cells)} columns where {width} are expected")
-        return _event(f"{name}:{number}", {role: cells[place] for role, place in places.items()})
+        if len(cells) != column_count:
+            raise ValueError(f"{len(cells)} columns where {column_count} are expected")
+        return _event(f"{name}:{number}", {role: cells[index] for role, index in index_of.items()})
 
     return ((number, partial(parse, number, cells)) for number, cells in table.rows)
 
 
 def _json_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
-    names = {key: role for role, guesses in GUESSES.items() if role not in columns for key in guesses}
-    names |= {column.lower(): role for role, column in columns.items()}
+    role_of = {alias: role for role, aliases in COLUMN_ALIASES.items() if role not in columns for alias in aliases}
+    role_of |= {column.lower(): role for role, column in columns.items()}
 
     def parse(number: int, line: str) -> LoggedEvent:
         fields = orjson.loads(line)
         if not isinstance(fields, dict):
             raise ValueError("not a JSON object")
-        found: dict[str, Any] = {}
-        others = {}
+        values: dict[str, Any] = {}
+        extra_fields = {}
         for key, value in fields.items():
-            role = names.get(key.lower())
+            role = role_of.get(key.lower())
             if role is None:
-                others[key] = value
+                extra_fields[key] = value
             elif value is not None:
-                found.setdefault(role, value)
-        event_id = others.pop("event_id", None) or others.pop("eventId", None) or f"{path.name}:{number}"
-        return _event(str(event_id), {role: str(value) for role, value in found.items()}, others)
+                values.setdefault(role, value)
+        event_id = extra_fields.pop("event_id", None) or extra_fields.pop("eventId", None) or f"{path.name}:{number}"
+        return _event(str(event_id), {role: str(value) for role, value in values.items()}, extra_fields)
 
     return ((number, partial(parse, number, line)) for number, line in enumerate(open_text(path), 1) if line.strip())
 
 
-def _event(event_id: str, cells: Mapping[str, str], others: Mapping[str, object] | None = None) -> LoggedEvent:
+def _event(event_id: str, cells: Mapping[str, str], extra_fields: Mapping[str, object] | None = None) -> LoggedEvent:
     user, item, time = cells.get("user", ""), cells.get("item", ""), cells.get("time", "")
     text, value = cells.get("text") or None, _number(cells.get("value", ""))
     event_type = cells.get("type") or ("review" if text else "view" if value is None else "rating")
@@ -172,7 +172,7 @@ def _event(event_id: str, cells: Mapping[str, str], others: Mapping[str, object]
         raise ValueError("the time is empty")
     if not item and event_type not in ITEMLESS_TYPES:
         raise ValueError("the item is empty")
-    return LoggedEvent(user, item, parse_time_ms(time), event_type, event_id, value, text, others or None)
+    return LoggedEvent(user, item, parse_time_ms(time), event_type, event_id, value, text, extra_fields or None)
 
 
 def _number(text: str) -> float | None:

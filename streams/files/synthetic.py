@@ -1,8 +1,8 @@
-"""A seeded population whose interests drift: users stay with a topic for a while, and one item leads to the next.
+"""Synthetic events of users whose interests drift, the same for the same seed.
 
-Every item belongs to a topic and knows the few items of its topic that follow it well. A user holds a topic for some
-dozens of events, in sessions; each next item is mostly one of those that follow the last, else a popular one of the
-topic, else any popular one. So the last items say much about the next, and popularity says little.
+Every item belongs to a topic and has FOLLOWERS successors in that topic. A user stays with a topic for about
+TOPIC_EVENTS events, in sessions; the next item is a successor of the last one (probability FOLLOW_P), else a popular
+item of the topic (TOPIC_P), else any popular item. So recent items predict the next item well, and popularity badly.
 """
 
 import csv
@@ -42,16 +42,16 @@ ADJECTIVES = (
 EVENT_TYPES = ("view", "click", "add_to_cart", "purchase", "rating", "like")
 EVENT_TYPE_P = (0.45, 0.30, 0.08, 0.05, 0.07, 0.05)
 
-FOLLOWERS = 4  # items that follow an item well
+FOLLOWERS = 4  # successors of an item
 FOLLOW_P, TOPIC_P = 0.65, 0.30  # else any popular item
-TOPIC_EVENTS = 40  # mean stay with a topic
-SESSION_EVENTS = 8  # mean length of a session
-SPAN_S = 30 * 86_400  # the time that all events fill
+TOPIC_EVENTS = 40  # mean events of a user in one topic
+SESSION_EVENTS = 8  # mean events of a session
+SPAN_S = 30 * 86_400  # from the first event to the last, about
 
 
 @dataclass(frozen=True, slots=True)
-class Synthesis:
-    """A population and its events, the same for the same four numbers; arrays are in order of time."""
+class SyntheticStream:
+    """Items and events of a synthetic population; the arrays of events are sorted by time."""
 
     titles: list[str]
     item_topics: NDArray[np.int64]  # [M, 2] index into TOPICS; -1 = only one topic
@@ -60,7 +60,7 @@ class Synthesis:
     type: NDArray[np.int64]  # [n] index into EVENT_TYPES
     value: NDArray[np.float64]  # [n] stars of ratings, NaN elsewhere
     time_ms: NDArray[np.int64]  # [n]
-    topic: NDArray[np.int64]  # [n] what the user was interested in: the truth a model never sees
+    topic: NDArray[np.int64]  # [n] the user's topic at the event, which no model sees
 
     def items(self) -> list[FileItem]:
         """The items with titles and categories."""
@@ -71,36 +71,34 @@ class Synthesis:
         ]
 
     def events(self) -> Iterator[LoggedEvent]:
-        """The events in order of time."""
+        """The events sorted by time."""
         columns = (self.user, self.item, self.time_ms, self.type, self.value)
-        for n, (user, item, time_ms, type_, value) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+        for index, (user, item, time_ms, type_, value) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
             stars = value if value == value else None
             yield LoggedEvent(
-                user_name(user), item_name(item), time_ms, EVENT_TYPES[type_], f"synthetic:{n}", value=stars
+                user_name(user), item_name(item), time_ms, EVENT_TYPES[type_], f"synthetic:{index}", value=stars
             )
 
 
-def write(synthesis: Synthesis, out: Path | None, items_out: Path | None) -> None:
-    """Events as JSON lines in `out`, or on stdout; items in `items_out`, if any, as CSV or JSON lines by its ending."""
+def write_files(stream: SyntheticStream, out: Path | None, items_out: Path | None) -> None:
+    """Write events as JSON lines to `out` (None: stdout), items to `items_out` as CSV or JSON lines by its suffix."""
     if items_out is not None:
-        _write_items(synthesis, items_out)
+        _write_items(stream, items_out)
     with nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as file:
-        for event in synthesis.events():
+        for event in stream.events():
             file.write(event.encode() + b"\n")
         file.flush()
 
 
-def _write_items(synthesis: Synthesis, file: Path) -> None:
+def _write_items(stream: SyntheticStream, file: Path) -> None:
     if file.suffix == ".csv":
         with file.open("w", newline="") as out:
             writer = csv.writer(out)
             writer.writerow(["item_id", "title", "categories"])
-            writer.writerows([item.item_id, item.title, "|".join(item.categories)] for item in synthesis.items())
+            writer.writerows([item.item_id, item.title, "|".join(item.categories)] for item in stream.items())
         return
-    described = (
-        {"item_id": item.item_id, "title": item.title, "categories": item.categories} for item in synthesis.items()
-    )
-    file.write_bytes(b"".join(orjson.dumps(item) + b"\n" for item in described))
+    objects = ({"item_id": item.item_id, "title": item.title, "categories": item.categories} for item in stream.items())
+    file.write_bytes(b"".join(orjson.dumps(item) + b"\n" for item in objects))
 
 
 def user_name(index: int) -> str:
@@ -113,104 +111,110 @@ def item_name(index: int) -> str:
     return f"i{index:05d}"
 
 
-def synthesize(events: int, users: int, items: int, seed: int) -> Synthesis:
-    """The population of that seed; needs at least one event, one user and one item per topic."""
+def synthesize(events: int, users: int, items: int, seed: int) -> SyntheticStream:
+    """Generate the stream of this seed. Raises ValueError for less than one event, one user, or one item per topic."""
     if min(events, users) < 1 or items < len(TOPICS):
         raise ValueError(f"needs at least 1 event, 1 user and {len(TOPICS)} items, one per topic")
     rng = np.random.default_rng(seed)
     catalog = _Catalog(rng, items)
     activity = rng.lognormal(0.0, 0.7, users)
     counts = rng.multinomial(events, activity / activity.sum())
-    by_count = np.argsort(-counts, kind="stable")  # the users still active at a step are a prefix
-    falling = counts[by_count]
+    by_count = np.argsort(-counts, kind="stable")  # users with an event of number n are a prefix  # [U]
+    sorted_counts = counts[by_count]
 
     user = np.empty(events, np.int64)
     item, topic = np.empty_like(user), np.empty_like(user)
     last_item = np.full(users, -1)
-    favourites = np.argsort(rng.random((users, len(TOPICS))), axis=1)[:, :3]  # topics a user comes back to  # [U, 3]
-    now = favourites[:, 0].copy()
+    favourites = np.argsort(rng.random((users, len(TOPICS))), axis=1)[:, :3]  # topics a user returns to  # [U, 3]
+    current_topic = favourites[:, 0].copy()
     start = 0
-    for step in range(int(falling[0]) if events else 0):
-        active = by_count[: np.searchsorted(-falling, -step, side="left")]
+    for event_number in range(int(sorted_counts[0])):  # of each user
+        active = by_count[: np.searchsorted(-sorted_counts, -event_number, side="left")]
         end = start + len(active)
         drifts = rng.random(len(active)) < 1 / TOPIC_EVENTS
-        now[active] = np.where(drifts, _next_topic(rng, favourites[active], now[active]), now[active])
-        last_item[active] = catalog.next_item(rng, last_item[active], now[active], drifts)
-        user[start:end], item[start:end], topic[start:end] = active, last_item[active], now[active]
+        topic_now = current_topic[active]
+        topic_now = np.where(drifts, _next_topic(rng, favourites[active]), topic_now)
+        current_topic[active] = topic_now
+        last_item[active] = catalog.next_item(rng, last_item[active], topic_now, drifts)
+        user[start:end], item[start:end], topic[start:end] = active, last_item[active], topic_now
         start = end
     time_ms = _times(rng, user)
     order = np.argsort(time_ms, kind="stable")
     type_ = rng.choice(len(EVENT_TYPES), size=events, p=EVENT_TYPE_P)
     stars = np.clip(np.round(rng.normal(3.8, 1.0, events)), 1, 5)
     value = np.where(type_ == EVENT_TYPES.index("rating"), stars, np.nan)
-    return Synthesis(
+    return SyntheticStream(
         catalog.titles(rng), catalog.topics, user[order], item[order], type_, value, time_ms[order], topic[order]
     )
 
 
-def _next_topic(rng: np.random.Generator, favourites: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Mostly another of the user's favourites, at times a topic that is new to them."""
-    known = favourites[np.arange(len(now)), rng.integers(0, favourites.shape[1], len(now))]
-    return np.where(rng.random(len(now)) < 0.25, rng.integers(0, len(TOPICS), len(now)), known)
+def _next_topic(rng: np.random.Generator, favourites: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One topic per user [U]: with probability 0.75 one of the favourites [U, F], else any topic."""
+    users, count = favourites.shape
+    favourite = favourites[np.arange(users), rng.integers(0, count, users)]
+    return np.where(rng.random(users) < 0.25, rng.integers(0, len(TOPICS), users), favourite)
 
 
 def _times(rng: np.random.Generator, user: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Event times [n] in ms: per user sessions of some minutes, spread over the span; `user` in order of steps."""
+    """Event times [n] in ms: sessions of some minutes, spread over SPAN_S; `user` has each user's events in order."""
     order = np.argsort(user, kind="stable")
-    opens = rng.random(len(user)) < 1 / SESSION_EVENTS
-    gaps = np.where(opens, rng.exponential(1.0, len(user)), 0.0)  # between sessions, in shares of the user's span
+    starts_session = rng.random(len(user)) < 1 / SESSION_EVENTS
+    gaps = np.where(starts_session, rng.exponential(1.0, len(user)), 0.0)  # before sessions, relative to the user's sum
     grouped = np.cumsum(gaps[order])
     first = np.flatnonzero(np.r_[True, np.diff(user[order]) != 0])
     sizes = np.diff(np.r_[first, len(user)])
     grouped -= np.repeat(grouped[first] - gaps[order][first], sizes)
-    whole = np.repeat(grouped[first + sizes - 1], sizes) + 1.0
+    total = np.repeat(grouped[first + sizes - 1], sizes) + 1.0
     pauses = np.cumsum(rng.exponential(25.0, len(user)))
-    seconds = grouped / whole * SPAN_S + pauses - np.repeat(pauses[first], sizes)
+    seconds = grouped / total * SPAN_S + pauses - np.repeat(pauses[first], sizes)
     time_ms = np.empty(len(user), np.int64)
     time_ms[order] = START_MS + (seconds * 1000).astype(np.int64)
     return time_ms
 
 
 class _Catalog:
-    """Items with topics, popularity within the topic, and the few items that follow each."""
+    """Items with topics, popularity and successors."""
 
     def __init__(self, rng: np.random.Generator, items: int):
-        main = rng.permutation(np.arange(items) % len(TOPICS))  # [M]
-        second = np.where(rng.random(items) < 0.25, rng.integers(0, len(TOPICS), items), -1)
-        second[second == main] = -1
-        self.topics: NDArray[np.int64] = np.stack([main, second], axis=1)  # [M, 2]
+        first_topic = rng.permutation(np.arange(items) % len(TOPICS))  # [M]
+        second_topic = np.where(rng.random(items) < 0.25, rng.integers(0, len(TOPICS), items), -1)
+        second_topic[second_topic == first_topic] = -1
+        self.topics: NDArray[np.int64] = np.stack([first_topic, second_topic], axis=1)  # [M, 2]
         popularity = 1.0 / rng.permutation(np.arange(1, items + 1)) ** 0.9
-        self._all = np.cumsum(popularity) / popularity.sum()
-        self._by_topic = np.argsort(main, kind="stable")
+        self._cumulative_p = np.cumsum(popularity) / popularity.sum()
+        self._by_topic = np.argsort(first_topic, kind="stable")
         shares = popularity[self._by_topic]
-        self._topic_start = np.searchsorted(main[self._by_topic], np.arange(len(TOPICS) + 1))
-        self._cumulated = np.r_[0.0, np.cumsum(shares)]
-        starts, ends = self._topic_start[main], self._topic_start[main + 1]
-        places = starts[:, None] + (rng.random((items, FOLLOWERS)) * (ends - starts)[:, None]).astype(np.int64)
-        self._followers = self._by_topic[places]  # [M, FOLLOWERS]
+        self._topic_start = np.searchsorted(first_topic[self._by_topic], np.arange(len(TOPICS) + 1))
+        self._cumulative_by_topic = np.r_[0.0, np.cumsum(shares)]
+        starts, ends = self._topic_start[first_topic], self._topic_start[first_topic + 1]
+        follower_index = starts[:, None] + (rng.random((items, FOLLOWERS)) * (ends - starts)[:, None]).astype(np.int64)
+        self._followers = self._by_topic[follower_index]  # [M, FOLLOWERS]
 
     def next_item(
-        self, rng: np.random.Generator, last: NDArray[np.int64], topic: NDArray[np.int64], fresh: NDArray[np.bool_]
+        self, rng: np.random.Generator, last: NDArray[np.int64], topic: NDArray[np.int64], new_topic: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """One item per user [U]; `fresh` users begin a topic, `last` is -1 for new ones."""
+        """Next item per user [U]; `last` is the user's last item (-1: none), `new_topic` marks a change of topic."""
         n = len(last)
-        low, high = self._cumulated[self._topic_start[topic]], self._cumulated[self._topic_start[topic + 1]]
-        place = np.searchsorted(self._cumulated, low + rng.random(n) * (high - low), side="right") - 1
-        of_topic = self._by_topic[np.minimum(place, len(self._by_topic) - 1)]
-        of_all = np.minimum(np.searchsorted(self._all, rng.random(n)), len(self._all) - 1)
+        low, high = (
+            self._cumulative_by_topic[self._topic_start[topic]],
+            self._cumulative_by_topic[self._topic_start[topic + 1]],
+        )
+        index = np.searchsorted(self._cumulative_by_topic, low + rng.random(n) * (high - low), side="right") - 1
+        of_topic = self._by_topic[np.minimum(index, len(self._by_topic) - 1)]
+        of_all = np.minimum(np.searchsorted(self._cumulative_p, rng.random(n)), len(self._cumulative_p) - 1)
         following = self._followers[last, rng.integers(0, FOLLOWERS, n)]
         choice = rng.random(n)
-        picked = np.where(choice < FOLLOW_P, following, np.where(choice < FOLLOW_P + TOPIC_P, of_topic, of_all))
-        return np.where(fresh | (last < 0), of_topic, picked)
+        item = np.where(choice < FOLLOW_P, following, np.where(choice < FOLLOW_P + TOPIC_P, of_topic, of_all))
+        return np.where(new_topic | (last < 0), of_topic, item)
 
     def titles(self, rng: np.random.Generator) -> list[str]:
-        """One title per item, of words of its topic; a repeated one is numbered."""
+        """One title per item, made of words of its topic; repeated titles are numbered."""
         words = list(TOPICS.values())
-        taken: dict[str, int] = {}
+        title_counts: dict[str, int] = {}
         titles = []
         for topic in self.topics[:, 0].tolist():
             noun, adjective = words[topic][rng.integers(6)], ADJECTIVES[rng.integers(len(ADJECTIVES))]
             title = f"The {adjective} {noun}"
-            taken[title] = number = taken.get(title, 0) + 1
+            title_counts[title] = number = title_counts.get(title, 0) + 1
             titles.append(title if number == 1 else f"{title} {number}")
         return titles

@@ -1,1 +1,1 @@
-"""A real Apache Kafka on this machine, without a container."""
+"""Apache Kafka on this machine without a container: jars from Maven, one or three KRaft nodes."""

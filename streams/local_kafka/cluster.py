@@ -1,4 +1,4 @@
-"""A real Apache Kafka on this machine, without a container: for demo, tests and a first look. Knows no topics."""
+"""Local Kafka cluster of one or three nodes, for the demo, the tests and development. Knows no topics."""
 
 import json
 import random
@@ -24,7 +24,7 @@ _STOP_DEADLINE_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class LocalKafkaStatus:
-    """What is known of the Kafka in a folder; a node's pid is None when it is down."""
+    """Address and process ids of the Kafka in a folder; the pid of a stopped node is None."""
 
     folder: Path
     bootstrap_servers: str
@@ -32,39 +32,45 @@ class LocalKafkaStatus:
 
     @property
     def running(self) -> bool:
-        """True while all nodes run."""
+        """Whether all nodes run."""
         return None not in self.pids
 
 
 class LocalKafka:
-    """One or three Kafka nodes on loopback ports that stay the same for a folder's life.
+    """One or three Kafka nodes on loopback ports; a context manager that starts and stops them.
 
-    Without a folder the data are temporary and go at stop; a given folder is kept and started again where it was.
-    The nodes end with this process, even when it is killed.
+    Without a folder the data are temporary and removed at stop; a given folder keeps its data and ports over restarts.
+    The nodes end when this process ends, even when it is killed.
     """
 
     def __init__(self, folder: Path | None = None, nodes: int = 1, first_port: int | None = None) -> None:
-        """`first_port` is the first broker's where the folder is new and the port is free."""
+        """`first_port` is used for the first broker if the folder is new and the port is free."""
         if nodes not in (1, 3):
             raise KafkaStartError(f"A local Kafka has 1 or 3 nodes, not {nodes}.")
         self._temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="interest-kafka-")) if folder is None else folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._cluster_id, ports = _load_or_create(self.folder, nodes, first_port)
-        shared = _quorum_settings(ports)
+        settings = _quorum_settings(ports)
         self.nodes = tuple(
-            KafkaNode(self.folder / f"node-{node_id}", node_id, pair, shared, self.folder if self._temporary else None)
-            for node_id, pair in enumerate(ports, start=1)
+            KafkaNode(
+                self.folder / f"node-{node_id}",
+                node_id,
+                node_ports,
+                settings,
+                self.folder if self._temporary else None,
+            )
+            for node_id, node_ports in enumerate(ports, start=1)
         )
         self.bootstrap_servers = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
     def start(self) -> Self:
-        """All nodes answer and know each other."""
-        self._start(owned=True)
+        """Start all nodes and wait until they know each other. Raises KafkaStartError."""
+        self._start(end_with_parent=True)
         return self
 
     def stop(self) -> None:
-        """No node runs; temporary data are gone."""
+        """Stop all nodes; remove temporary data."""
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             list(pool.map(KafkaNode.kill if self._temporary else _stop, self.nodes))
         if self._temporary:
@@ -78,35 +84,35 @@ class LocalKafka:
     ) -> None:
         self.stop()
 
-    def _start(self, owned: bool) -> None:
+    def _start(self, end_with_parent: bool) -> None:
         if running := [node.pid for node in self.nodes if node.pid is not None]:
             raise KafkaStartError(f"A Kafka runs in {self.folder} already (processes {running}); stop that one first.")
         try:
             with ThreadPoolExecutor(len(self.nodes)) as pool:
                 list(pool.map(lambda node: node.format(self._cluster_id), self.nodes))
             for node in self.nodes:
-                node.launch(owned)
+                node.launch(end_with_parent)
             for node in self.nodes:
-                node.wait(brokers=len(self.nodes), deadline_s=_START_DEADLINE_S)
-        except BaseException:  # a Ctrl-C while it starts leaves nothing behind either
+                node.wait_ready(brokers=len(self.nodes), deadline_s=_START_DEADLINE_S)
+        except BaseException:  # also Ctrl-C: nothing is left running
             self.stop()
             raise
 
 
 def start_background(folder: Path, nodes: int = 1) -> LocalKafkaStatus:
-    """A Kafka that outlives this process, at Kafka's own port if that is free.
+    """Start a Kafka that keeps running after this process, on port 9092 if that is free.
 
-    One that runs in the folder already is left as it is.
+    Does nothing if one runs in the folder already.
     """
-    if (now := status(folder)) is not None and now.running:
-        return now
+    if (current := status(folder)) is not None and current.running:
+        return current
     kafka = LocalKafka(folder, nodes, DEFAULT_PORT)
-    kafka._start(owned=False)
+    kafka._start(end_with_parent=False)
     return _status(kafka)
 
 
 def stop_background(folder: Path) -> LocalKafkaStatus | None:
-    """What ran in the folder and is down now; None where no Kafka has ever been. The data stay."""
+    """Stop the Kafka in the folder and keep its data; its status before, None if the folder has no Kafka."""
     before = status(folder)
     if before is not None:
         LocalKafka(folder, len(before.pids)).stop()
@@ -114,7 +120,7 @@ def stop_background(folder: Path) -> LocalKafkaStatus | None:
 
 
 def status(folder: Path) -> LocalKafkaStatus | None:
-    """Nodes and address of the Kafka in the folder; None where none has ever been."""
+    """Status of the Kafka in the folder; None if the folder has none."""
     state = folder / _STATE
     if not state.is_file():
         return None
@@ -126,18 +132,18 @@ def _status(kafka: LocalKafka) -> LocalKafkaStatus:
 
 
 def _stop(node: KafkaNode) -> None:
-    # Short: the last nodes of a quorum cannot end in good order, they wait for a majority that is gone.
+    # A short deadline: the last nodes of a quorum cannot shut down cleanly without a majority.
     node.stop(deadline_s=_STOP_DEADLINE_S)
 
 
 def _load_or_create(folder: Path, nodes: int, first_port: int | None) -> tuple[str, list[tuple[int, int]]]:
-    """Cluster id and (broker, controller) ports of each node, as they were or new."""
+    """Cluster id and (broker, controller) ports of each node, from the state file or new."""
     state = folder / _STATE
     if state.is_file():
         cluster_id, ports = _load(state)
         if len(ports) != nodes:
             raise KafkaStartError(
-                f"The Kafka in {folder} has {len(ports)} nodes, not {nodes}; ask for as many or take another folder."
+                f"The Kafka in {folder} has {len(ports)} nodes, not {nodes}; give that number or another folder."
             )
         return cluster_id, ports
     free = _free_ports(2 * nodes, first_port)
@@ -149,8 +155,8 @@ def _load_or_create(folder: Path, nodes: int, first_port: int | None) -> tuple[s
 
 def _load(state: Path) -> tuple[str, list[tuple[int, int]]]:
     try:
-        found = json.loads(state.read_text())
-        return found["cluster_id"], [(broker, controller) for broker, controller in found["ports"]]
+        fields = json.loads(state.read_text())
+        return fields["cluster_id"], [(broker, controller) for broker, controller in fields["ports"]]
     except (ValueError, KeyError, TypeError) as error:
         raise KafkaStartError(
             f"{state} is damaged: remove {state.parent}, with Kafka's data in it, and start again."
@@ -158,9 +164,9 @@ def _load(state: Path) -> tuple[str, list[tuple[int, int]]]:
 
 
 def _free_ports(count: int, first: int | None) -> list[int]:
-    """Ports that nobody listens on, outside the ephemeral range; `first` first, if it is one of them.
+    """Free ports outside the ephemeral range, `first` included if it is free.
 
-    An outgoing connection draws from that range, and could take a broker's port while the broker is down.
+    Outgoing connections use the ephemeral range, and could take a broker's port while the broker is down.
     """
     free: list[int] = []
     for port in [*([] if first is None else [first]), *_candidate_ports()]:
@@ -172,22 +178,24 @@ def _free_ports(count: int, first: int | None) -> list[int]:
         free.append(port)
         if len(free) == count:
             return free
-    raise KafkaStartError(f"No {count} free ports outside the ephemeral range; end something that listens here.")
+    raise KafkaStartError(
+        f"No {count} free ports outside the ephemeral range: stop a program that listens on this machine."
+    )
 
 
 def _candidate_ports() -> list[int]:
-    """All ports that may be taken, in random order: starts at the same time must not try the same ones."""
+    """Ports outside the ephemeral range in random order, so that concurrent starts try different ones."""
     low, high = 32_768, 65_535
     ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range")
     if ephemeral.is_file():
         low, high = map(int, ephemeral.read_text().split())
     ports = [port for port in range(20_000, 65_536) if not low <= port <= high] or list(range(10_000, 20_000))
-    random.SystemRandom().shuffle(ports)  # not the seeded generator, which tests set alike in every process
+    random.SystemRandom().shuffle(ports)  # not `random`, which tests seed alike in every process
     return ports
 
 
 def _quorum_settings(ports: list[tuple[int, int]]) -> dict[str, str]:
-    """Settings that the nodes of one cluster share beyond server.properties."""
+    """Settings of all nodes of the cluster, beyond server.properties."""
     voters = ",".join(f"{number}@127.0.0.1:{controller}" for number, (_, controller) in enumerate(ports, start=1))
     settings = {"controller.quorum.voters": voters}
     if len(ports) == 1:

@@ -1,6 +1,6 @@
-"""Java and the Kafka jars on this machine: found, or fetched once. Knows nothing of brokers and ports.
+"""Find Java, and the Kafka jars, which Maven fetches once into the user's cache.
 
-Needs no package beyond Python's own: `python -m streams.local_kafka.jars` makes ready before there is an environment.
+Uses the standard library only: `python -m streams.local_kafka.jars` runs before the environment is installed.
 """
 
 import fcntl
@@ -20,8 +20,8 @@ _OLDEST_JAVA = 17
 
 
 @functools.cache
-def java() -> str:
-    """Path of a Java 17 or newer: that of JAVA_HOME if it is set, else the first on PATH."""
+def find_java() -> str:
+    """Path of Java 17 or newer: JAVA_HOME's if it is set, else the first on PATH. Raises KafkaStartError."""
     install = "`apt install default-jre-headless` (Debian, Ubuntu) or `brew install openjdk` (macOS)"
     home = os.environ.get("JAVA_HOME")
     path = shutil.which(str(Path(home, "bin", "java"))) if home else shutil.which("java")
@@ -31,18 +31,18 @@ def java() -> str:
     answer = subprocess.run([path, "-version"], capture_output=True, text=True, check=False)
     version = re.search(r'version "(?:1\.)?(\d+)', answer.stderr)
     if version is None or int(version[1]) < _OLDEST_JAVA:
-        found = (answer.stderr.strip() or answer.stdout.strip() or "nothing").splitlines()[0]
+        output = (answer.stderr.strip() or answer.stdout.strip() or "nothing").splitlines()[0]
         raise KafkaStartError(
-            f"Kafka needs Java {_OLDEST_JAVA} or newer, and `{path} -version` says: {found}. Install it: {install}."
+            f"Kafka needs Java {_OLDEST_JAVA} or newer, and `{path} -version` prints: {output}. Install it: {install}."
         )
     return path
 
 
-def jars() -> Path:
-    """Folder of Kafka's jars in the user's cache; fetched through Maven where it is not there yet."""
+def fetch_jars() -> Path:
+    """Folder of Kafka's jars in the user's cache, fetched by Maven the first time. Raises KafkaStartError."""
     pom = _POM.read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "interest-stream"
-    # The pom's digest in the name: another version never meets the jars of this one.
+    # The pom's digest in the name keeps the jars of different versions apart.
     folder = cache / f"kafka-{hashlib.sha256(pom).hexdigest()[:12]}"
     if folder.is_dir():
         return folder
@@ -50,11 +50,11 @@ def jars() -> Path:
     with (cache / "kafka.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            _fetch(folder)
+            _run_maven(folder)
     return folder
 
 
-def _fetch(folder: Path) -> None:
+def _run_maven(folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaStartError(
@@ -70,13 +70,13 @@ def _fetch(folder: Path) -> None:
     )
     if answer.returncode:
         tail = "\n".join((answer.stdout + answer.stderr).splitlines()[-15:])
-        raise KafkaStartError(f"Maven could not fetch Kafka's jars; mend what it says and start again:\n{tail}")
-    part.rename(folder)  # complete or not there at all
+        raise KafkaStartError(f"Maven could not fetch Kafka's jars; correct what it reports and start again:\n{tail}")
+    part.rename(folder)  # so that the folder is complete whenever it exists
 
 
 if __name__ == "__main__":
     try:
-        java()
-        jars()
+        find_java()
+        fetch_jars()
     except KafkaStartError as error:
         sys.exit(str(error))

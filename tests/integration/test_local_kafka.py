@@ -156,9 +156,9 @@ def test_a_frozen_node_answers_when_it_goes_on_and_is_gone_with_its_data_after_s
         assert pid is not None
         node.pause()
         with pytest.raises(KafkaStartError, match="knew 0 of 1 brokers"):
-            node.wait(brokers=1, deadline_s=1.0)
+            node.wait_ready(brokers=1, deadline_s=1.0)
         node.resume()
-        node.wait(brokers=1, deadline_s=10.0)
+        node.wait_ready(brokers=1, deadline_s=10.0)
     assert not alive(pid)
     assert not kafka.folder.exists()
 

@@ -10,7 +10,7 @@ import yaml
 
 from streams.local_kafka import node
 from streams.local_kafka.cluster import LocalKafka
-from streams.local_kafka.jars import jars, java
+from streams.local_kafka.jars import fetch_jars, find_java
 from streams.settings.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_its_broker_has_the_settings_of_the_local_one(compose: dict[str, Any], t
     for option, folder in folders.items():
         setup += [f"--{option}-configs-dir", str(folder)]
     subprocess.run(
-        [java(), "-XX:TieredStopAtLevel=1", "-cp", f"{jars()}/*", *setup],
+        [find_java(), "-XX:TieredStopAtLevel=1", "-cp", f"{fetch_jars()}/*", *setup],
         env=os.environ | environment,
         check=True,
         capture_output=True,

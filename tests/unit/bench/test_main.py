@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.__main__ import app
-from streams.local_kafka.jars import java
+from streams.local_kafka.jars import find_java
 
 
 def test_help_names_every_program() -> None:
@@ -24,8 +24,8 @@ def test_a_missing_java_is_an_error_that_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    java.cache_clear()
-    request.addfinalizer(java.cache_clear)
+    find_java.cache_clear()
+    request.addfinalizer(find_java.cache_clear)
     shown = CliRunner().invoke(app, ["throughput", "--only", "floor"])
     assert shown.exit_code == 1
     assert "Java 17 or newer" in " ".join(shown.output.split())

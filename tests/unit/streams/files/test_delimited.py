@@ -5,7 +5,7 @@ import pytest
 
 from streams.files.delimited import LogError, read_delimited, suffix_of
 
-GUESSES = {"user": ("user_id", "user"), "item": ("item_id", "item")}
+ALIASES = {"user": ("user_id", "user"), "item": ("item_id", "item")}
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -15,7 +15,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("a.csv", ".csv"), ("a.csv.gz", ".csv"), ("A.DAT", ".dat"), ("a.gz", "")])
-def test_the_suffix_before_gz_tells_the_format(name: str, suffix: str) -> None:
+def test_the_suffix_before_gz_determines_the_format(name: str, suffix: str) -> None:
     assert suffix_of(Path(name)) == suffix
 
 
@@ -50,13 +50,13 @@ def test_latin_1_is_read_where_the_file_is_not_utf_8(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbfuser,item\nu,i\n")
-    assert read_delimited(path, ()).find(GUESSES, {}, ("user", "item")) == {"user": 0, "item": 1}
+    assert read_delimited(path, ()).column_indexes(ALIASES, {}, ("user", "item")) == {"user": 0, "item": 1}
 
 
-def test_columns_are_found_as_chosen_before_as_guessed(tmp_path: Path) -> None:
+def test_a_chosen_column_goes_before_an_alias(tmp_path: Path) -> None:
     table = read_delimited(write(tmp_path, "a.csv", "User,listener,item\n"), ())
-    assert table.find(GUESSES, {}, ("user", "item")) == {"user": 0, "item": 2}
-    assert table.find(GUESSES, {"user": "listener"}, ("user", "item")) == {"user": 1, "item": 2}
+    assert table.column_indexes(ALIASES, {}, ("user", "item")) == {"user": 0, "item": 2}
+    assert table.column_indexes(ALIASES, {"user": "listener"}, ("user", "item")) == {"user": 1, "item": 2}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_an_unreadable_file_says_what_is_wrong(tmp_path: Path, name: str, text: 
         read_delimited(write(tmp_path, name, text), ())
 
 
-def test_a_missing_file_and_a_cut_archive_are_named(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_truncated_archive_are_named(tmp_path: Path) -> None:
     with pytest.raises(LogError, match=r"none\.csv: cannot be read: No such file"):
         read_delimited(tmp_path / "none.csv", ())
     cut = tmp_path / "cut.csv.gz"
@@ -84,6 +84,6 @@ def test_a_missing_file_and_a_cut_archive_are_named(tmp_path: Path) -> None:
 def test_a_column_that_is_not_there_or_not_guessed_is_named_with_those_that_are(tmp_path: Path) -> None:
     table = read_delimited(write(tmp_path, "a.csv", "who,item\n"), ())
     with pytest.raises(LogError, match=r"no column looks like the user .*who, item.*--columns user=COLUMN"):
-        table.find(GUESSES, {}, ("user", "item"))
+        table.column_indexes(ALIASES, {}, ("user", "item"))
     with pytest.raises(LogError, match="no column 'nobody' for user; it has who, item"):
-        table.find(GUESSES, {"user": "nobody"}, ("user", "item"))
+        table.column_indexes(ALIASES, {"user": "nobody"}, ("user", "item"))

@@ -12,7 +12,7 @@ LOGGED = [
 ]
 
 
-def test_events_become_columns_numbered_by_first_appearance() -> None:
+def test_users_and_items_are_indexed_by_first_appearance() -> None:
     users: dict[str, int] = {}
     items: dict[str, int] = {}
     events = event_columns(LOGGED, users, items)
@@ -25,6 +25,6 @@ def test_events_become_columns_numbered_by_first_appearance() -> None:
     assert events.text.tolist() == ["", "shoes", "", ""]
 
 
-def test_numbers_that_were_given_before_stay() -> None:
+def test_known_users_and_items_keep_their_index() -> None:
     items = {"": 0, "q": 1, "y": 2}
     assert event_columns(LOGGED, {}, items).item.tolist() == [3, 0, 2, 3]

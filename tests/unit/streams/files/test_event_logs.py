@@ -56,7 +56,7 @@ def test_a_csv_with_columns_of_any_name(tmp_path: Path) -> None:
         ("user,item,time,event_type", "u,i,1,like", "like"),
     ],
 )
-def test_the_type_follows_from_what_is_there(tmp_path: Path, header: str, cells: str, event_type: str) -> None:
+def test_the_event_type_follows_from_the_columns(tmp_path: Path, header: str, cells: str, event_type: str) -> None:
     (event,) = read_events(write(tmp_path, "a.csv", header, cells)).events
     assert event.event_type == event_type
 
@@ -66,7 +66,7 @@ def test_events_are_in_order_of_time_and_of_the_file_where_times_are_equal(tmp_p
     assert [event.item_id for event in read_events(path).events] == ["b", "e", "d", "a", "c"]
 
 
-def test_a_clock_that_starts_at_zero_survives_the_wire(tmp_path: Path) -> None:
+def test_times_near_the_epoch_keep_their_value(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "user,item,time", "u,a,0", "u,b,36", "u,c,36.25")
     times = []
     for event in read_events(path).events:
@@ -76,7 +76,7 @@ def test_a_clock_that_starts_at_zero_survives_the_wire(tmp_path: Path) -> None:
     assert times == [0, 36_000, 36_250]
 
 
-def test_json_lines_keep_what_else_they_hold(tmp_path: Path) -> None:
+def test_json_lines_keep_extra_fields(tmp_path: Path) -> None:
     fields = {"userId": "u", "item_id": 9, "timestamp": 1_731_900_000_123, "eventType": "click", "session_id": "s"}
     (event,) = read_events(write(tmp_path, "a.jsonl", json.dumps(fields), "")).events
     assert decoded(event) == UserEvent("u", "click", 1_731_900_000_123, "9", event_id="a.jsonl:1", session_id="s")
@@ -88,7 +88,7 @@ def test_json_lines_keep_their_event_id(tmp_path: Path) -> None:
     assert event.event_id == "mine"
 
 
-def test_json_lines_may_search_and_erase_without_an_item(tmp_path: Path) -> None:
+def test_search_and_delete_events_need_no_item(tmp_path: Path) -> None:
     lines = [
         json.dumps({"user_id": "u", "timestamp": 1_731_900_000_000 + n, "event_type": kind})
         for n, kind in enumerate(("search", "user.delete"))

@@ -48,11 +48,11 @@ def test_a_catalog_record_is_what_the_worker_reads() -> None:
     ("text", "names"),
     [("a|b,c", ("a", "b,c")), ("a;b", ("a", "b")), ("a, b", ("a", "b")), ("a|a", ("a",)), ("", ()), (" | ", ())],
 )
-def test_categories_are_apart_by_the_strongest_separator(text: str, names: tuple[str, ...]) -> None:
+def test_categories_are_split_by_the_strongest_separator(text: str, names: tuple[str, ...]) -> None:
     assert split_categories(text) == names
 
 
-def test_movielens_words_for_no_genre_are_no_category() -> None:
+def test_the_movielens_mark_for_no_genre_is_no_category() -> None:
     assert split_categories("(no genres listed)") == ()
 
 

@@ -8,7 +8,7 @@ import pytest
 from streams.errors import KafkaStartError
 from streams.local_kafka import cluster
 from streams.local_kafka.cluster import LocalKafka, start_background, status, stop_background
-from streams.local_kafka.jars import java
+from streams.local_kafka.jars import find_java
 
 ROOT = Path(__file__).parents[4]
 SERVER_PROPERTIES = ROOT / "streams/local_kafka/server.properties"
@@ -59,7 +59,7 @@ def test_a_torn_state_file_is_an_error_that_names_it(tmp_path: Path) -> None:
         status(tmp_path)
 
 
-def test_nothing_runs_where_none_has_been(tmp_path: Path) -> None:
+def test_a_folder_without_a_kafka_has_no_status(tmp_path: Path) -> None:
     assert status(tmp_path) is None
     assert stop_background(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
@@ -67,7 +67,7 @@ def test_nothing_runs_where_none_has_been(tmp_path: Path) -> None:
 
 def test_a_start_without_java_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    java.cache_clear()
+    find_java.cache_clear()
     folder = tmp_path / "kafka"
     with pytest.raises(KafkaStartError, match="Java"):
         start_background(folder)
@@ -88,7 +88,7 @@ def test_three_nodes_raise_what_the_shipped_settings_hold_for_one(tmp_path: Path
     assert of_one == set(raised)
 
 
-def test_a_wished_port_is_taken_where_it_is_free() -> None:
+def test_the_first_port_is_used_if_it_is_free() -> None:
     (port,) = cluster._free_ports(1, None)
     assert cluster._free_ports(2, port)[0] == port
     with socket.socket() as listener:
