@@ -29,7 +29,7 @@ class WorkerQuality(Means, kw_only=True, gc=False):
     """Prequential quality of a worker since its start: each sampled event was scored before it was learnt."""
 
     worker: Annotated[str, Meta(description="Its transactional id, also the record's key; new at each start.")]
-    at: Annotated[int, Meta(description="When the record was made, epoch ms.")]
+    emitted_at: Annotated[int, Meta(description="When the record was made, epoch ms.")]
     model_version: Annotated[str, Meta(pattern="^m[0-9]+$")]
     events: Annotated[int, Meta(ge=0, description="Events applied since the worker's start.")]
     scored: Annotated[int, Meta(ge=0, description="Events of them that were drawn and scored.")]

@@ -35,7 +35,7 @@ class WorkerStats:
 
     def add(self, quality: WorkerQuality, now_s: float) -> None:
         """Add the worker's next record, received at `now_s`."""
-        elapsed_ms = quality.at - self.latest.at
+        elapsed_ms = quality.emitted_at - self.latest.at
         if elapsed_ms > 0:
             self.events_per_s = 1000 * (quality.events - self.latest.events) / elapsed_ms
         self.latest, self._last_record_s = quality, now_s
@@ -73,7 +73,7 @@ class StatsTable:
             stats = self._workers[quality.worker] = WorkerStats(quality, now_s)
         else:
             stats.add(quality, now_s)
-        written_at = datetime.fromtimestamp(quality.at / 1000, UTC)
+        written_at = datetime.fromtimestamp(quality.emitted_at / 1000, UTC)
         rate = "" if stats.events_per_s is None else f", {stats.events_per_s:.0f}/s"
         worker = f"{written_at:%H:%M:%S} {short_name(quality.worker)}"
         return f"{worker}: {quality.events} events{rate}, {format_quality(quality)}"

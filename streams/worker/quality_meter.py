@@ -56,7 +56,7 @@ class QualityMeter:
             mrr=ours.mrr,
             log_loss=ours.log_loss,
             worker=self._worker,
-            at=int(time.time() * 1000),
+            emitted_at=int(time.time() * 1000),
             model_version=f"m{self._model_version}",
             events=self._events,
             scored=running.scored,

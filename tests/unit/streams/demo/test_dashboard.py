@@ -9,7 +9,7 @@ from streams.schema.quality import Means, WorkerQuality
 
 HEIGHT = 27
 QUALITY = WorkerQuality(
-    0.781, 0.5, 2.125, worker="w-1", at=0, model_version="m3", events=9, scored=3, window=3, possible=3,
+    0.781, 0.5, 2.125, worker="w-1", emitted_at=0, model_version="m3", events=9, scored=3, window=3, possible=3,
     popularity=Means(0.16, None, 5.5),
 )  # fmt: skip
 

@@ -92,7 +92,8 @@ def test_the_report_ends_with_the_comparison_with_the_input(metrics: DemoMetrics
 
 def test_the_worker_s_quality_is_in_the_report_and_the_file(metrics: DemoMetrics) -> None:
     quality = WorkerQuality(
-        0.781, 0.5, 2.125, worker="w-1", at=0, model_version="m3", events=9, scored=2500, window=2000, possible=3,
+        0.781, 0.5, 2.125, worker="w-1", emitted_at=0, model_version="m3", events=9, scored=2500, window=2000,
+        possible=3,
         popularity=Means(0.16, None, 5.5),
     )  # fmt: skip
     summary = summarize(metrics, 1, 2.0, EXPECTED, ROWS, quality)

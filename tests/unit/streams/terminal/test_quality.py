@@ -10,10 +10,11 @@ NAME = "interest-0c8a2b1e-5a41-4a6e-9f5e-2f6b8a1c3d4e"
 
 
 def quality(
-    events: int, at: int = 1_731_900_000_000, recall: float | None = 0.5, window: int = 10, worker: str = NAME
+    events: int, emitted_at: int = 1_731_900_000_000, recall: float | None = 0.5, window: int = 10, worker: str = NAME
 ) -> WorkerQuality:
     return WorkerQuality(
-        recall, 0.25, 2.5, worker=worker, at=at, model_version="m4", events=events, scored=window, window=window,
+        recall, 0.25, 2.5, worker=worker, emitted_at=emitted_at, model_version="m4", events=events, scored=window,
+        window=window,
         possible=window // 2, popularity=Means(0.125, 0.0625, None),
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ def value(meter: QualityMeter) -> dict[str, Any]:
     assert record.value is not None
     assert (
         decode_quality(record.value) == meter.quality()
-        or abs(decode_quality(record.value).at - meter.quality().at) < 99
+        or abs(decode_quality(record.value).emitted_at - meter.quality().emitted_at) < 99
     )
     fields: dict[str, Any] = json.loads(record.value)
     return fields
@@ -43,7 +43,7 @@ def test_a_record_holds_the_means_over_committed_steps(meter: QualityMeter) -> N
     meter.add(30, SAMPLE, 6)
     meter.add(5, None, 7)
     fields = value(meter)
-    assert fields.pop("at") > 1_700_000_000_000
+    assert fields.pop("emitted_at") > 1_700_000_000_000
     assert fields == {
         "schema_version": 1,
         "worker": "group-1",
@@ -99,6 +99,6 @@ def test_the_line_has_all_means_and_a_dash_for_none(meter: QualityMeter) -> None
     assert format_quality(meter.quality()) == expected
 
 
-def test_what_is_no_record_of_quality_is_an_error_of_ours() -> None:
-    with pytest.raises(StreamError, match="quality topic is none"):
+def test_another_record_is_an_error_that_names_the_topic() -> None:
+    with pytest.raises(StreamError, match="quality topic cannot be decoded"):
         decode_quality(b'{"worker": 1}')
