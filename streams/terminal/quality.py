@@ -35,7 +35,7 @@ class WorkerStats:
 
     def add(self, quality: WorkerQuality, now_s: float) -> None:
         """Add the worker's next record, received at `now_s`."""
-        elapsed_ms = quality.emitted_at - self.latest.at
+        elapsed_ms = quality.emitted_at - self.latest.emitted_at
         if elapsed_ms > 0:
             self.events_per_s = 1000 * (quality.events - self.latest.events) / elapsed_ms
         self.latest, self._last_record_s = quality, now_s
