@@ -19,6 +19,7 @@ from bench.throughput.backlog import Backlog
 from bench.throughput.comparison import CONTENDERS, choose, compare
 from models.config import ModelConfig
 from models.data.user_state import user_state_fields
+from models.progress import ProgressCallback
 from state.rows import RowLayout
 from streams.errors import KafkaStartError
 from streams.local_kafka.cluster import LocalKafka
@@ -70,13 +71,13 @@ def throughput(
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it warns of each retry, new topics cause some
     try:
         contenders = choose(only or [])
-        with _broker(kafka) as servers, _progress() as told:
+        with _broker(kafka) as servers, _progress() as progress_of:
             report = compare(
                 servers,
                 contenders,
                 Backlog(events, users, skew, partitions),
                 RowLayout(user_state_fields(ModelConfig())).size,
-                told,
+                progress_of,
             )
     except (BenchError, KafkaStartError) as error:
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
@@ -100,17 +101,15 @@ def _broker(kafka: str | None) -> Iterator[str]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    tasks: dict[str, TaskID] = {}
+def _progress() -> Iterator[Callable[[str], ProgressCallback]]:
     columns = TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=_screen) as progress:
 
-        def told(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.update(tasks[what], completed=done)
+        def progress_of(name: str) -> ProgressCallback:
+            task: TaskID = progress.add_task(name, total=None)
+            return lambda done, total: progress.update(task, completed=done, total=total)
 
-        yield told
+        yield progress_of
 
 
 if __name__ == "__main__":

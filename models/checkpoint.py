@@ -4,7 +4,7 @@ weights-00000123/
     weights.safetensors
     experts.safetensors  counts, mixer, what reviews said
     items.json          ids of the items in order of their indices: a new register can be filled from them
-    manifest.json       format, version, shape of the network, items (count, digest), sha256 of each file
+    manifest.json       format, version, lr_step, shape of the network, items (count, digest), sha256 of each file
 """
 
 import hashlib
@@ -71,6 +71,7 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: ItemVocabul
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": weights.version,
+        "lr_step": weights.lr_step,
         "shape": _shape(config),
         "items": {"count": count, "digest": items.digest(count)},
         "sha256": {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()},
@@ -141,7 +142,8 @@ def examine(folder: Path, config: ModelConfig, items: ItemVocabulary) -> tuple[W
             continue
         _fit(path, manifest, config, items)
         experts = load_arrays(blobs[_EXPERTS]) if _EXPERTS in blobs else {}
-        return Weights(int(manifest["version"]), load_tensors(blobs[_TENSORS]), experts), faults
+        tensors = load_tensors(blobs[_TENSORS])
+        return Weights(int(manifest["version"]), tensors, experts, int(manifest["lr_step"])), faults
     return None, faults
 
 

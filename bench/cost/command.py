@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.cost.measurement import measure, rounds_of
+from bench.cost.measurement import measure
 from bench.cost.report import Repeats
 from bench.cost.workload import Workload
 from bench.errors import BenchError
@@ -50,8 +50,14 @@ def cost(
         models: tuple[Repeats, ...] = ("allow", "filter") if repeats == "both" else (repeats,)
         workload = _workload(items, users, device, seed, sizes)
         with _progress() as progress:
-            task = progress.add_task("rounds", total=rounds_of(models, sizes, rounds))
-            report = measure(workload, models, sizes, rounds, lambda: progress.advance(task))
+            task = progress.add_task("rounds", total=None)
+            report = measure(
+                workload,
+                models,
+                sizes,
+                rounds,
+                lambda done, total: progress.update(task, completed=done, total=total),
+            )
     except BenchError as error:
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
         raise typer.Exit(1) from None

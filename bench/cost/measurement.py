@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import count
 from statistics import median
 from typing import Final
 
@@ -26,6 +27,7 @@ from models.inference.engine import Engine
 from models.items.reviews import Reviews
 from models.network.interest_network import InterestNetwork
 from models.network.item_embeddings import ItemEmbeddings
+from models.progress import ProgressCallback
 
 STAGES: Final = (
     Stage(Engine, "_catch_up", "follow weights, vocabulary, texts"),
@@ -61,19 +63,16 @@ BESIDE: Final = (
 _LEAST_EVENTS = 256
 """Events of a round, at least: a single step of one event is too short for the clock"""
 
-Told = Callable[[], None]
-"""Called after each round"""
-
 Batches = Iterator[tuple[NDArray[np.int64], EventBatch]]
 
 
 def rounds_of(repeats: Sequence[Repeats], batches: Sequence[int], rounds: int) -> int:
-    """Rounds that `measure` tells of."""
+    """Rounds that `measure` runs, each reported as it ends."""
     return len(repeats) * (len(batches) + 1) * (rounds + 1)
 
 
 def measure(
-    workload: Workload, repeats: Sequence[Repeats], batches: Sequence[int], rounds: int, told: Told
+    workload: Workload, repeats: Sequence[Repeats], batches: Sequence[int], rounds: int, on_progress: ProgressCallback
 ) -> CostReport:
     """Medians over the rounds; one more, before them, warms up."""
     device = torch.device(workload.device)
@@ -83,15 +82,20 @@ def measure(
         said = "wall time, the device awaited after each part"
         about["gpu"] = torch.cuda.get_device_name(device)
     models = []
+    done, total = count(1), rounds_of(repeats, batches, rounds)
+
+    def round_done() -> None:
+        on_progress(next(done), total)
+
     for each in repeats:
         stand = Stand(workload, workload.config(each))
-        steps = [_step_cost(stand, size, rounds, clock, told) for size in batches]
-        learnt, learning = _learning_cost(stand, rounds, clock, told)
+        steps = [_step_cost(stand, size, rounds, clock, round_done) for size in batches]
+        learnt, learning = _learning_cost(stand, rounds, clock, round_done)
         models.append(ModelCost(each, steps, learnt, learning, held(stand, workload.items)))
     return CostReport(about, asdict(workload) | {"rounds": rounds}, said, models)
 
 
-def _step_cost(stand: Stand, size: int, rounds: int, clock: Clock, told: Told) -> StepCost:
+def _step_cost(stand: Stand, size: int, rounds: int, clock: Clock, round_done: Callable[[], None]) -> StepCost:
     stages, batches, table = StageClock(clock), stand.batches(size), stand.item_table()
     steps = -(-_LEAST_EVENTS // size)
     taken = []
@@ -99,7 +103,7 @@ def _step_cost(stand: Stand, size: int, rounds: int, clock: Clock, told: Told) -
         for _ in range(steps):
             _step(stand, stages, batches, table)
         taken.append(stages.take())
-        told()
+        round_done()
     names = dict.fromkeys([*(stage.name for stage in STAGES), REST, _WHOLE, *BESIDE])
     per_event = 1000 * steps * size  # and µs of ns
     cost = {name: round(median(spent.get(name, 0) for spent in taken[1:]) / per_event, 3) for name in names}
@@ -131,7 +135,7 @@ def _step(stand: Stand, stages: StageClock, batches: Batches, table: ItemEmbeddi
         table.refresh()
 
 
-def _learning_cost(stand: Stand, rounds: int, clock: Clock, told: Told) -> tuple[int, float]:
+def _learning_cost(stand: Stand, rounds: int, clock: Clock, round_done: Callable[[], None]) -> tuple[int, float]:
     """Events of a learning step, and µs of it per event."""
     events = stand.learning.events_per_step
     batches, per_event = stand.batches(events), []
@@ -141,7 +145,7 @@ def _learning_cost(stand: Stand, rounds: int, clock: Clock, told: Told) -> tuple
         stand.rows[row] = step.rows
         stand.learner.observe(batch, step.rows)
         began = clock()
-        stand.learner.learn()
+        stand.learner.train_step()
         per_event.append((clock() - began) / (1000 * events))
-        told()
+        round_done()
     return events, round(median(per_event[1:]), 3)

@@ -17,6 +17,7 @@ from bench.quality.datasets import FOLDER, LOGS, load
 from bench.quality.protocols import PROTOCOLS, plan, replay
 from bench.quality.report import DEFAULT_PROTOCOL, DEFAULT_SCORERS, SCORERS, Effort, LogReport, figures, merge, scorers
 from models.errors import ModelError
+from models.progress import ProgressCallback
 from streams.errors import SettingsError
 
 _screen = Console()
@@ -82,10 +83,10 @@ def _score(name: str, folder: Path, limit: int | None, protocol: str, names: lis
         dataset = load(name, folder, limit)
     planned = plan(dataset, protocol)
     report = LogReport(dataset, protocol)
-    with _progress() as told:
+    with _progress() as progress_of:
         for scored in scorers(dataset, names, effort):
             began = time.process_time()
-            outcome = replay(dataset, planned, scored, told(scored.name))
+            outcome = replay(dataset, planned, scored, progress_of(scored.name))
             report.add(scored.name, outcome, figures(outcome, effort, time.process_time() - began))
     return report
 
@@ -99,12 +100,12 @@ def _draw(report: LogReport, folder: Path) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+def _progress() -> Iterator[Callable[[str], ProgressCallback]]:
     columns = TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=_screen, transient=True) as progress:
 
-        def told(name: str) -> Callable[[int, int], None]:
+        def progress_of(name: str) -> ProgressCallback:
             task: TaskID = progress.add_task(name, total=None)
             return lambda done, total: progress.update(task, completed=done, total=total)
 
-        yield told
+        yield progress_of

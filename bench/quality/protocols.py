@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.quality.datasets import Dataset
-from bench.quality.scorer import Scorer, Scores, Told
+from bench.quality.scorer import Scorer, Scores
 from models.data.event_log import EventLog
+from models.progress import ProgressCallback
 
 _FIT = 0.6
 _LEAST_HISTORY = 2
@@ -95,11 +96,11 @@ def plan(dataset: Dataset, protocol: str) -> Plan:
     return planned
 
 
-def replay(dataset: Dataset, planned: Plan, scorer: Scorer, told: Told) -> Outcome:
-    """The scorer's outcome; `told` hears how many events of how many are done."""
+def replay(dataset: Dataset, planned: Plan, scorer: Scorer, on_progress: ProgressCallback) -> Outcome:
+    """The scorer's outcome."""
     events = dataset.events
     done, total = 0, len(planned.past) + len(planned.scored)
-    scorer.fit(events[planned.fit], told)
+    scorer.fit(events[planned.fit], on_progress)
     if planned.all_items:
         scorer.know(dataset.items)
     size = max(scorer.batch_events, 1)
@@ -109,7 +110,7 @@ def replay(dataset: Dataset, planned: Plan, scorer: Scorer, told: Told) -> Outco
         rows = planned.past[low : low + chunk]
         scorer.step(events[rows], learn=True)
         done += len(rows)
-        told(done, total)
+        on_progress(done, total)
     parts = []
     for low in range(0, len(planned.scored), size):
         batch = events[planned.scored[low : low + size]]
@@ -117,8 +118,8 @@ def replay(dataset: Dataset, planned: Plan, scorer: Scorer, told: Told) -> Outco
         scorer.step(batch, learn=planned.online)
         done += len(batch)
         if done % _CHUNK < size:
-            told(done, total)
-    told(total, total)
+            on_progress(done, total)
+    on_progress(total, total)
     return _outcome(dataset, planned, Scores.join(parts))
 
 

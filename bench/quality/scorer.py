@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.event_log import EventLog
-
-Told = Callable[[int, int], None]
+from models.progress import ProgressCallback
 
 TOP = 10
 """Length of the lists whose coverage of the items is measured"""
@@ -50,11 +49,8 @@ class Scorer(Protocol):
     batch_events: int
     """Events to score at once: what users share (weights, counts) stays as it is meanwhile"""
 
-    def fit(self, events: EventLog, told: Told) -> None:
-        """Learn from the past in any number of passes, before anything else; users begin anew after it.
-
-        `told` hears how many events of how many are done.
-        """
+    def fit(self, events: EventLog, on_progress: ProgressCallback) -> None:
+        """Learn from the past in any number of passes, before anything else; users begin anew after it."""
 
     def know(self, items: int) -> None:
         """Make the items up to this number candidates, met or not."""

@@ -5,21 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from bench.quality.datasets import Dataset
-from bench.quality.scorer import TOP, Scores, Told
+from bench.quality.scorer import TOP, Scores
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from models.data.event_log import EventLog
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
+from models.progress import ProgressCallback
 from models.training.offline import Trainer
 from models.training.prequential_replay import PrequentialReplay
 from models.training.sequences import UserSequences
 
 
 class WorkerScorer:
-    """Scores a batch, steps its users, then learns while a full step of events waits.
+    """Scores a batch, processes it, then takes optimizer steps while enough events wait for one.
 
-    With `training`, the weights begin as those of a training on the past; what was learnt there is then only counted.
+    With `training`, the weights are first trained offline on the past; its events are then counted, not learnt again.
     """
 
     def __init__(
@@ -37,24 +38,24 @@ class WorkerScorer:
         self._model = model
         self._training = training
         self._items = self._described()
-        self._worker = PrequentialReplay(model, learner, self._items, dataset.users, TOP)
-        self._trained = 0  # events to come that the weights know
+        self._replay = PrequentialReplay(model, learner, self._items, dataset.users, TOP)
+        self._trained_events = 0  # how many of the next events the weights were trained on
         self._known = 0
         self._shown = np.zeros((0, TOP), dtype=np.int64)
 
-    def fit(self, events: EventLog, told: Told) -> None:
-        """Train, if that is to be done."""
+    def fit(self, events: EventLog, on_progress: ProgressCallback) -> None:
+        """Train offline, where `training` is given."""
         if self._training is None or not len(events):
             return
         items = self._described()
         self._register(items, int(events.item.max()))
-        self._trained = int(len(events) * (1 - self._training.held_out_share))
+        self._trained_events = int(len(events) * (1 - self._training.held_out_share))
         grouped = events.grouped()
-        lives = UserSequences(grouped.batch, grouped.order < self._trained, self._model, items.content)
-        trainer = Trainer(self._model, self._training, items, lives)
+        sequences = UserSequences(grouped.batch, grouped.order < self._trained_events, self._model, items.content)
+        trainer = Trainer(self._model, self._training, items, sequences)
         while not trainer.done:
-            trainer.learn(told)
-        self._worker.start(trainer.weights())
+            trainer.train_epoch(on_progress)
+        self._replay.restore(trainer.weights())
 
     def know(self, items: int) -> None:
         """Make the items up to this number candidates."""
@@ -62,32 +63,32 @@ class WorkerScorer:
         self._known = max(self._known, items)
 
     def score(self, events: EventLog) -> Scores:
-        """Each event's place under the state right before it, and under the weights before all of them."""
+        """Each event's rank by the user state right before it and the weights before all of them."""
         self._register(self._items, int(events.item.max(initial=0)))
-        found = self._worker.score(events, self._known)
+        scores = self._replay.score(events, self._known)
         return Scores(
-            rank=found.rank,
-            log_p=found.log_p,
-            top1_p=found.top1_p,
-            top1_hit=found.top1_hit > 0,
+            rank=scores.rank,
+            log_p=scores.log_p,
+            top1_p=scores.top1_p,
+            top1_hit=scores.top1_hit > 0,
             value=np.full(len(events), np.nan),
             shown=self._shown,
         )
 
     def step(self, events: EventLog, learn: bool) -> None:
-        """What the worker does with a batch; with `learn`, what its learning thread does until nothing is due."""
+        """Process a batch as a worker does; with `learn`, then train as its learner thread does."""
         latest = int(events.item.max(initial=0))
         self._register(self._items, latest)
         self._known = max(self._known, latest)
-        trained, self._trained = self._trained, max(self._trained - len(events), 0)
+        trained, self._trained_events = self._trained_events, max(self._trained_events - len(events), 0)
         if trained:
-            self._worker.replay(events[:trained])
+            self._replay.replay(events[:trained])
         if trained < len(events):
-            self._shown = self._worker.step(events[trained:], learn).item
+            self._shown = self._replay.step(events[trained:], learn).item
 
     def weights(self) -> Weights:
         """Weights and counts as they are now."""
-        return self._worker.weights()
+        return self._replay.weights()
 
     def _described(self) -> ItemVocabulary:
         dataset = self._dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -16,6 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 from numpy.typing import NDArray
+
+from models.progress import ProgressCallback
 
 ITEMS = 1000
 _ROUND = 5000
@@ -70,15 +72,15 @@ async def create_topics(bootstrap_servers: str, partitions: int, topics: Mapping
         await admin.close()
 
 
-async def produce(bootstrap_servers: str, topic: str, backlog: Backlog, told: Callable[[int], None]) -> None:
-    """The topic holds the backlog; `told` hears how many records are in."""
+async def produce(bootstrap_servers: str, topic: str, backlog: Backlog, on_progress: ProgressCallback) -> None:
+    """Fill the topic with the backlog."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", max_batch_size=_BATCH_BYTES)
     await producer.start()
     try:
         records = backlog.records()
         for start in range(0, len(records), _ROUND):
             await _produce_round(producer, topic, records[start : start + _ROUND])
-            told(min(start + _ROUND, len(records)))
+            on_progress(min(start + _ROUND, len(records)), len(records))
     finally:
         await producer.stop()
 

@@ -13,6 +13,7 @@ from bench.throughput.backlog import Backlog, count_records, create_topics, prod
 from bench.throughput.peer_process import run_peer
 from bench.throughput.peers.job import Job
 from bench.throughput.report import Report, Result, machine, ratios
+from models.progress import ProgressCallback
 
 _WARMUP = 0.1
 
@@ -77,11 +78,11 @@ def compare(
     contenders: Sequence[Contender],
     backlog: Backlog,
     row_bytes: int,
-    told: Callable[[str, int, int], None],
+    progress_of: Callable[[str], ProgressCallback],
 ) -> Report:
     """Each contender's cost on the same topic, one after the other.
 
-    `told` hears what is under way, how much of it is done, of how much.
+    `progress_of` makes the callback of each part by its name.
     """
     run = f"bench-{uuid4().hex[:8]}"
     source = f"{run}-user-events"
@@ -103,11 +104,11 @@ def compare(
     topics = {source: "delete"}
     for asked in (job(contender, "") for contender in contenders if not contender.creates_topics):
         topics |= {asked.predictions: "delete", asked.changelog: "compact"}
-    asyncio.run(_prepare(bootstrap_servers, source, topics, backlog, lambda n: told("backlog", n, backlog.events)))
+    asyncio.run(_prepare(bootstrap_servers, source, topics, backlog, progress_of("backlog")))
     results = []
     for contender in contenders:
         with tempfile.TemporaryDirectory(prefix="interest-bench-") as folder:
-            results.append(_measure(contender, job(contender, folder), told))
+            results.append(_measure(contender, job(contender, folder), progress_of(contender.name)))
     workload: dict[str, str | int | float] = {
         "events": backlog.events,
         "users": backlog.users,
@@ -119,15 +120,15 @@ def compare(
 
 
 async def _prepare(
-    bootstrap_servers: str, source: str, topics: dict[str, str], backlog: Backlog, told: Callable[[int], None]
+    bootstrap_servers: str, source: str, topics: dict[str, str], backlog: Backlog, on_progress: ProgressCallback
 ) -> None:
     await create_topics(bootstrap_servers, backlog.partitions, topics)
-    await produce(bootstrap_servers, source, backlog, told)
+    await produce(bootstrap_servers, source, backlog, on_progress)
 
 
-def _measure(contender: Contender, job: Job, told: Callable[[str, int, int], None]) -> Result:
-    told(contender.name, 0, job.events)
-    measurement = run_peer(contender.module, job, lambda applied: told(contender.name, applied, job.events))
-    told(contender.name, job.events, job.events)
+def _measure(contender: Contender, job: Job, on_progress: ProgressCallback) -> Result:
+    on_progress(0, job.events)
+    measurement = run_peer(contender.module, job, on_progress)
+    on_progress(job.events, job.events)
     written = asyncio.run(count_records(job.bootstrap_servers, job.predictions, job.partitions))
     return Result.of(contender.name, contender.about, measurement, written / measurement.applied)

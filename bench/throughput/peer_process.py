@@ -6,7 +6,6 @@ import queue
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable
 from typing import IO
 
 import msgspec
@@ -14,14 +13,15 @@ import msgspec
 from bench.errors import PeerError
 from bench.throughput.peers.job import Job
 from bench.throughput.peers.meter import Measurement, Progress
+from models.progress import ProgressCallback
 from streams.worker.launcher import python_environment, python_module
 
 _TAIL_LINES = 15
 _STOP_S = 5.0
 
 
-def run_peer(module: str, job: Job, told: Callable[[int], None], stall_s: float = 60.0) -> Measurement:
-    """What the job cost the program; `told` hears how many events are applied.
+def run_peer(module: str, job: Job, on_progress: ProgressCallback, stall_s: float = 60.0) -> Measurement:
+    """What the job cost the program; progress is in applied events.
 
     Raises PeerError, with the end of what it wrote to standard error, if it ends too early or says nothing for
     `stall_s`.
@@ -38,7 +38,7 @@ def run_peer(module: str, job: Job, told: Callable[[int], None], stall_s: float 
         reader = threading.Thread(target=_forward, args=(process.stdout, lines), daemon=True)
         reader.start()
         try:
-            return _listen(process, lines, told, stall_s)
+            return _listen(process, lines, job.events, on_progress, stall_s)
         except PeerError as error:
             errors.seek(0)
             tail = "".join(errors.readlines()[-_TAIL_LINES:]).strip()
@@ -51,7 +51,8 @@ def run_peer(module: str, job: Job, told: Callable[[int], None], stall_s: float 
 def _listen(
     process: subprocess.Popen[bytes],
     lines: queue.SimpleQueue[bytes],
-    told: Callable[[int], None],
+    events: int,
+    on_progress: ProgressCallback,
     stall_s: float,
 ) -> Measurement:
     decode = msgspec.json.Decoder(Progress | Measurement).decode
@@ -68,7 +69,7 @@ def _listen(
             continue  # a library's own words on standard output
         if isinstance(message, Measurement):
             return message
-        told(message.applied)
+        on_progress(message.applied, events)
 
 
 def _forward(source: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:

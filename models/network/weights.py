@@ -18,6 +18,8 @@ class Weights:
     tensors: Mapping[str, Tensor]
     experts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """`Engine.experts()` where they rest together in a checkpoint; else empty"""
+    lr_step: int = 0
+    """Step of the online learner's learning-rate schedule"""
 
     def finite(self) -> bool:
         """Whether every number is finite."""

@@ -1,8 +1,8 @@
-"""Weights that follow the stream: one optimisation step at a time over the newest events and some remembered ones."""
+"""Online training: optimizer steps over the newest events of a stream, and over some replayed ones."""
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,31 +16,31 @@ from models.network.dropout import Dropout
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.network.weights import Weights
 from models.text.sign_codes import BYTES
-from models.training.ema import RunningMean
+from models.training.ema import ExponentialMovingAverage
 from models.training.loss import SampledCandidates, gradients
 from models.training.optimizer import Optimizer
-from models.training.replay_buffer import Reservoir, TrainingWindows, WindowQueue, join, last_windows
+from models.training.replay_buffer import ReplayBuffer, TrainingWindows, WindowQueue, last_windows
 
-_EARLY_RATE = 12.0
-_EARLY_STEPS = 100
-"""The first steps are this many times longer, half of that after this many: from nothing, far is better than exact"""
+_INITIAL_LR_FACTOR = 12.0
+_LR_DECAY_STEPS = 100
+"""lr is raised by this factor at first, by half of that after so many steps: an untrained network has far to go"""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainStepResult:
-    """What one optimisation step did."""
+    """What one optimizer step did."""
 
     loss: float
-    """Mean loss of the learnt events (objective.py), by weight of their types; NaN where refused or none"""
+    """Mean loss of the targets before the step (loss.py), weighted by event type; NaN where skipped or no target"""
     events: int
     """New events that were taken from the queue"""
     seconds: float
-    refused: bool
+    skipped: bool
     """Loss, gradient or new weights were not finite: nothing changed, and the events are not tried again"""
 
 
 class OnlineLearner:
-    """Its own copy of the network. One thread at a time may use it; any thread may `observe`."""
+    """Trains its own copy of the network. One thread at a time may use it; any thread may `observe`."""
 
     def __init__(self, config: ModelConfig, learner: LearnerConfig, items: ItemVocabulary) -> None:
         self._model = config
@@ -48,90 +48,93 @@ class OnlineLearner:
         self._items = items
         device = device_of(config)
         self._network = InterestNetwork(config).to(device)
-        self._reservoir = Reservoir(
+        self._replay_buffer = ReplayBuffer(
             learner, config.history_length, np.random.default_rng(config.seed), BYTES if config.text != "none" else 0
         )
         self._optimizer = Optimizer(learner.optimizer, learner.max_grad_norm)
         self._dropout = Dropout(learner.input_dropout, learner.dropout, config.seed, device)
-        self._mean = RunningMean()
+        self._ema = ExponentialMovingAverage()
         self._version = 0
+        self._lr_step = 0
         self._lock = threading.Lock()
         self._queue = WindowQueue(learner.queue_events)
 
     @property
-    def pending(self) -> int:
-        """Events that wait to be learnt."""
+    def pending_events(self) -> int:
+        """Events that wait for a step."""
         return self._queue.events
 
     @property
     def ready(self) -> bool:
-        """Whether enough events wait for a full step; smaller steps cost about as much and teach less."""
-        return self.pending >= self._config.events_per_step
+        """Whether enough events wait for a full step; a smaller one costs about as much."""
+        return self.pending_events >= self._config.events_per_step
 
     @property
-    def dropped(self) -> int:
-        """Events that newer ones pushed out of the queue, never to be learnt."""
-        return self._queue.dropped
+    def dropped_events(self) -> int:
+        """Events that newer ones pushed out of the queue before any step took them."""
+        return self._queue.dropped_events
 
-    def observe(self, batch: EventBatch, memory_after: NDArray[np.void]) -> None:
-        """Queue the batch's events, each with its user's last steps from the rows [U] after the batch."""
-        windows = last_windows(batch, memory_after)
+    def observe(self, batch: EventBatch, rows_after: NDArray[np.void]) -> None:
+        """Queue the batch's events, each with its user's history from the rows [U] after the batch."""
+        windows = last_windows(batch, rows_after)
         with self._lock:
             self._queue.put(windows)
 
-    def learn(self) -> TrainStepResult | None:
-        """One optimisation step over the oldest waiting events and a few replayed windows; None if nothing waits."""
+    def train_step(self) -> TrainStepResult | None:
+        """One optimizer step over the oldest waiting events and a few replayed windows; None where nothing waits."""
         started = time.perf_counter()
         with self._lock:
             taken = self._queue.take(self._config.events_per_step)
         if not taken:
             return None
-        replayed = self._reservoir.sample(self._config.replay_windows)
-        loss = self._improve(join([*taken, replayed]))
+        replayed = self._replay_buffer.sample(self._config.replay_windows)
+        loss = self._optimize(TrainingWindows.concatenate([*taken, replayed]))
         for windows in taken:
-            self._reservoir.put(windows)
+            self._replay_buffer.put(windows)
         return TrainStepResult(
             loss=float("nan") if loss is None else loss,
-            events=sum(int(windows.new.sum()) for windows in taken),
+            events=sum(int(windows.new_events.sum()) for windows in taken),
             seconds=time.perf_counter() - started,
-            refused=loss is not None and not np.isfinite(loss),
+            skipped=loss is not None and not np.isfinite(loss),
         )
 
     def weights(self) -> Weights:
-        """What is to predict: the items' newest rows and the mean of all else (running_mean.py), numbered by steps."""
+        """The weights to predict with: the newest item tables, the moving average of all else."""
         newest = self._network.snapshot(self._version)
-        return Weights(newest.version, {**newest.tensors, **self._mean.tensors()})
+        return replace(newest, tensors={**newest.tensors, **self._ema.tensors()}, lr_step=self._lr_step)
 
     def restore(self, weights: Weights) -> None:
-        """Go on from these weights, the optimiser's memory cleared. WeightsError where not finite or not fitting."""
+        """Continue from these weights with a new optimizer state. WeightsError where not finite or not fitting."""
         if not weights.finite():
             raise WeightsError(f"weights {weights.version} are not finite; the learner keeps those it has")
         self._network.load(weights)
         self._optimizer = Optimizer(self._config.optimizer, self._config.max_grad_norm)
-        self._mean = RunningMean()
+        self._ema = ExponentialMovingAverage()
         self._version = weights.version
+        self._lr_step = weights.lr_step
 
-    def _improve(self, windows: TrainingWindows) -> float | None:
-        """Loss before the step; NaN where the step was refused, None where there was nothing to learn."""
+    def _optimize(self, windows: TrainingWindows) -> float | None:
+        """Loss before the step; NaN where the step was skipped, None where there is no target."""
         active = self._items.active()
-        known = len(active) - 1
-        self._network.grow(known + 1)
-        if known <= self._config.full_softmax_items:
-            competitors = SampledCandidates.all(active)
+        known_items = len(active) - 1
+        self._network.grow(known_items + 1)
+        if known_items <= self._config.full_softmax_items:
+            candidates = SampledCandidates.all(active)
         else:
-            drawn, probability = self._reservoir.sample_items(self._config.sampled_items, known)
-            competitors = SampledCandidates.sampled(drawn, probability, windows.item.ravel(), active)
-        found = gradients(
-            self._network, windows, competitors, self._items.content, self._dropout, self._model.dtype == "bfloat16"
+            item, probability = self._replay_buffer.sample_items(self._config.sampled_items, known_items)
+            candidates = SampledCandidates.sampled(item, probability, windows.item.ravel(), active)
+        result = gradients(
+            self._network, windows, candidates, self._items.content, self._dropout, self._model.dtype == "bfloat16"
         )
-        if found is None:
+        if result is None:
             return None
-        if not np.isfinite(found.loss) or not self._optimizer.apply(found.changes, self._rate()):
+        if not np.isfinite(result.loss) or not self._optimizer.step(result.row_gradients, self._learning_rate()):
             return float("nan")
         self._version += 1
-        tensors = self._network.state_dict()
-        self._mean.add({name: each for name, each in tensors.items() if name not in ITEM_TABLES}, self._version)
-        return found.loss
+        self._lr_step += 1
+        shared = {name: tensor for name, tensor in self._network.state_dict().items() if name not in ITEM_TABLES}
+        self._ema.update(shared, self._lr_step)
+        return result.loss
 
-    def _rate(self) -> float:
-        return self._config.lr * (1 + (_EARLY_RATE - 1) / (1 + self._version / _EARLY_STEPS))
+    def _learning_rate(self) -> float:
+        return self._config.lr * (1 + (_INITIAL_LR_FACTOR - 1) / (1 + self._lr_step / _LR_DECAY_STEPS))

@@ -26,7 +26,7 @@ class RowGradient:
 
     name: str
     parameter: Tensor
-    gradient: Tensor
+    values: Tensor
     rows: Tensor | slice
 
 
@@ -41,16 +41,16 @@ class Optimizer:
         self._steps = 0
 
     @torch.no_grad()
-    def apply(self, changes: Sequence[RowGradient], rate: float) -> bool:
+    def step(self, changes: Sequence[RowGradient], rate: float) -> bool:
         """Whether the step was taken: False, and nothing changed, where a gradient or a new value is not finite."""
-        norm = torch.stack([torch.linalg.vector_norm(change.gradient) for change in changes]).norm()
+        norm = torch.stack([torch.linalg.vector_norm(change.values) for change in changes]).norm()
         if not bool(torch.isfinite(norm)):
             return False
         scale = (self._clip / norm.clamp(min=self._clip)).item()
         proposed: list[tuple[Tensor, ...]] = []
         for change in changes:
             moments = tuple(moment[change.rows] for moment in self._of(change))
-            step, moments = self._step(change.gradient * scale, moments)
+            step, moments = self._update(change.values * scale, moments)
             proposed.append((change.parameter[change.rows] - rate * step, *moments))
         if not all(bool(torch.isfinite(value).all()) for value, *_ in proposed):
             return False
@@ -78,7 +78,7 @@ class Optimizer:
             for name in names
         }
 
-    def _step(self, gradient: Tensor, moments: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _update(self, gradient: Tensor, moments: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """What the rate is multiplied by, and the moments after the step."""
         if self._name == "adagrad":
             total = torch.addcmul(moments[0], gradient, gradient)

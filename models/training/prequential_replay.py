@@ -1,4 +1,6 @@
-"""A worker without its stream: engine and learner over the memories of all users of a log, one after the other."""
+"""Prequential (test-then-train) replay of an event log: a worker's engine and online learner in one thread."""
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,50 +17,49 @@ from models.training.online import OnlineLearner
 
 
 class PrequentialReplay:
-    """Replays, scores and steps portions of a log, in the order of the stream."""
+    """Engine, online learner and the state of all users of a log; takes the log batch by batch, in stream order."""
 
     def __init__(
         self, config: ModelConfig, learner: LearnerConfig, items: ItemVocabulary, users: int, top_items: int
     ) -> None:
-        """`items` holds every item before the first event that names it comes."""
+        """An item must be in `items` before the first event that names it."""
         self._learner = OnlineLearner(config, learner, items)
         self._engine = Engine(config, items, top_items=top_items)
         self._engine.update(self._learner.weights())
-        self._memory = new_user_states(config, users)
+        self._user_rows = new_user_states(config, users)
 
-    def start(self, weights: Weights) -> None:
-        """Go on from these weights."""
+    def restore(self, weights: Weights) -> None:
+        """Continue from these weights."""
         self._learner.restore(weights)
         self._engine.update(self._learner.weights())
 
     def replay(self, events: EventLog) -> None:
-        """Users move on and the events are counted; weights and mixer stay as they are."""
+        """Advance the users and count the events, without predicting or learning."""
         grouped = events.grouped()
-        self._memory[grouped.users] = self._engine.replay(grouped.batch, self._memory[grouped.users])
+        self._user_rows[grouped.users] = self._engine.replay(grouped.batch, self._user_rows[grouped.users])
 
-    def score(self, events: EventLog, known: int) -> Scores:
-        """How well each event is foreseen under the state right before it, among the items up to `known`."""
+    def score(self, events: EventLog, known_items: int) -> Scores:
+        """Scores [n] of each event by its user's state right before it, among items 1 to `known_items`; no effect."""
         grouped = events.grouped()
-        found = self._engine.score(grouped.batch, self._memory[grouped.users], known)
-        back = np.argsort(grouped.order)
-        columns: tuple[NDArray[np.float64], ...] = (found.rank, found.log_p, found.top1_p, found.top1_hit)
-        return Scores(*(column[back] for column in columns))
+        scores = self._engine.score(grouped.batch, self._user_rows[grouped.users], known_items)
+        log_order = np.argsort(grouped.order)
+        columns: tuple[NDArray[np.float64], ...] = (scores.rank, scores.log_p, scores.top1_p, scores.top1_hit)
+        return Scores(*(column[log_order] for column in columns))
 
     def step(self, events: EventLog, learn: bool) -> Predictions:
-        """What a worker does with a batch; with `learn`, what its learning thread does until nothing is due."""
+        """Process a batch as a worker does; with `learn`, then take optimizer steps while enough events wait."""
         grouped = events.grouped()
-        step = self._engine.step(grouped.batch, self._memory[grouped.users])
-        self._memory[grouped.users] = step.rows
+        step = self._engine.step(grouped.batch, self._user_rows[grouped.users])
+        self._user_rows[grouped.users] = step.rows
         if learn:
             self._learner.observe(grouped.batch, step.rows)
-            learnt = None
+            result = None
             while self._learner.ready:
-                learnt = self._learner.learn()
-            if learnt is not None:
+                result = self._learner.train_step()
+            if result is not None:
                 self._engine.update(self._learner.weights())
         return step.predictions
 
     def weights(self) -> Weights:
-        """Weights and counts, as a worker saves them."""
-        weights = self._learner.weights()
-        return Weights(weights.version, weights.tensors, self._engine.experts())
+        """Network and expert counts, as a worker saves them."""
+        return replace(self._learner.weights(), experts=self._engine.experts())

@@ -1,6 +1,7 @@
-"""Stretches of users' events that the learner trains on: those that wait, and those remembered for replay."""
+"""Windows of users' events for online training: a queue of new ones and a buffer of old ones to replay."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,15 +15,15 @@ from models.data.user_state import ordered_history
 
 @dataclass(frozen=True, slots=True)
 class TrainingWindows:
-    """B windows of a user's last steps, oldest first, from column 0 on."""
+    """B windows of a user's last events, oldest first, left-aligned."""
 
-    steps: EventFeatures
-    """[B, T] item 0 also pads"""
+    features: EventFeatures
+    """[B, T]; item 0 where an event has no item, and in the padding"""
     length: NDArray[np.int64]
-    """[B] steps of the window"""
-    new: NDArray[np.int64]
-    """[B] the last steps that are to be learnt"""
-    whole: NDArray[np.bool_]
+    """[B] events of the window"""
+    new_events: NDArray[np.int64]
+    """[B] how many of the last events are targets"""
+    from_first_event: NDArray[np.bool_]
     """[B] whether the window begins with the user's first event"""
 
     def __len__(self) -> int:
@@ -30,138 +31,146 @@ class TrainingWindows:
 
     @property
     def item(self) -> NDArray[np.int64]:
-        """[B, T] item index of each step."""
-        return self.steps.item
+        """[B, T] item index of each event."""
+        return self.features.item
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> "TrainingWindows":
         return TrainingWindows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def targets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(window, step) of each step to be learnt: it has an item, and what came before it is known."""
-        step = np.arange(self.item.shape[1])
-        due = (step >= (self.length - self.new)[:, None]) & (step < self.length[:, None]) & (self.item > 0)
-        due[:, 0] &= self.whole
-        window, at = np.nonzero(due)
-        return window, at
+        """(window, column) of each target: a new event that has an item and whose history is in the window."""
+        column = np.arange(self.item.shape[1])
+        is_new = (column >= (self.length - self.new_events)[:, None]) & (column < self.length[:, None])
+        is_target = is_new & (self.item > 0)  # [B, T]
+        is_target[:, 0] &= self.from_first_event
+        window, column = np.nonzero(is_target)
+        return window, column
+
+    @staticmethod
+    def concatenate(parts: Sequence["TrainingWindows"]) -> "TrainingWindows":
+        """All windows of all parts, as wide as the longest of them."""
+        length, new_events, from_first_event = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("length", "new_events", "from_first_event")
+        )
+        width = int(length.max(initial=1))
+        features = EventFeatures.concatenate([part.features[:, :width] for part in parts])
+        return TrainingWindows(features, length, new_events, from_first_event)
 
 
-def last_windows(batch: EventBatch, memory_after: NDArray[np.void]) -> TrainingWindows:
-    """The ring of each user of the batch, unrolled; new are the events of the batch that it still holds."""
-    count = np.bincount(batch.user, minlength=len(memory_after))
+def last_windows(batch: EventBatch, rows_after: NDArray[np.void]) -> TrainingWindows:
+    """The history of each user of the batch after it; new are those events of the batch that the ring still holds."""
+    count = np.bincount(batch.user, minlength=len(rows_after))
     user = np.flatnonzero(count)
-    last, length = ordered_history(memory_after, user)
-    return TrainingWindows(last, length, np.minimum(count[user], length), memory_after["steps"][user] == length)
-
-
-def join(parts: list[TrainingWindows]) -> TrainingWindows:
-    """All windows of all parts, cut to the longest."""
-    length, new, whole = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("length", "new", "whole")
-    )
-    longest = int(length.max(initial=1))
-    return TrainingWindows(EventFeatures.concatenate([part.steps[:, :longest] for part in parts]), length, new, whole)
+    features, length = ordered_history(rows_after, user)
+    return TrainingWindows(features, length, np.minimum(count[user], length), rows_after["steps"][user] == length)
 
 
 class WindowQueue:
-    """Windows that wait to be learnt, oldest first, bounded by their new events. Not thread-safe."""
+    """Windows that wait for their optimizer step, first in first out, bounded by their new events. Not thread-safe."""
 
     def __init__(self, max_events: int) -> None:
         self.events = 0
-        self.dropped = 0
-        """New events that were pushed out before they were learnt"""
+        """New events in the queue"""
+        self.dropped_events = 0
+        """New events that newer ones pushed out before they were taken"""
         self._max_events = max_events
-        self._waiting: deque[TrainingWindows] = deque()
+        self._blocks: deque[TrainingWindows] = deque()
 
     def put(self, windows: TrainingWindows) -> None:
-        """Append; whole blocks of the oldest windows make room."""
-        self._waiting.append(windows)
-        self.events += int(windows.new.sum())
-        while self.events > self._max_events and len(self._waiting) > 1:
-            lost = int(self._waiting.popleft().new.sum())
-            self.events -= lost
-            self.dropped += lost
+        """Append; the oldest blocks are dropped, each as a whole, until the rest fits."""
+        self._blocks.append(windows)
+        self.events += int(windows.new_events.sum())
+        while self.events > self._max_events and len(self._blocks) > 1:
+            dropped = int(self._blocks.popleft().new_events.sum())
+            self.events -= dropped
+            self.dropped_events += dropped
 
     def take(self, max_events: int) -> list[TrainingWindows]:
         """The oldest windows with up to `max_events` new events together, at least one window."""
         taken: list[TrainingWindows] = []
-        room = max_events
-        while self._waiting and room > 0:
-            block = self._waiting.popleft()
-            total = np.cumsum(block.new)
-            cut = int(np.searchsorted(total, room, side="right"))
-            if cut < len(block):
-                cut = cut if taken or cut else 1
-                self._waiting.appendleft(block[cut:])
-                block = block[:cut]
-                room = 0
+        remaining = max_events
+        while self._blocks and remaining > 0:
+            block = self._blocks.popleft()
+            split = int(np.searchsorted(np.cumsum(block.new_events), remaining, side="right"))
+            if split < len(block):
+                split = split if taken or split else 1
+                self._blocks.appendleft(block[split:])
+                block = block[:split]
+                remaining = 0
             if len(block):
                 taken.append(block)
-                new = int(block.new.sum())
-                self.events -= new
-                room -= new
+                new_events = int(block.new_events.sum())
+                self.events -= new_events
+                remaining -= new_events
         return taken
 
 
-class Reservoir:
-    """A bounded memory of windows to replay, and how often it holds each item.
+class ReplayBuffer:
+    """A bounded sample of past windows (reservoir sampling), and how often it holds each item.
 
-    A window enters with probability (new steps) / (steps), so each event is held about once however often its user's
-    windows overlap; a full reservoir replaces a random one, so old windows fade out.
+    A window enters with probability new_events / length, so each event is held about once however often its user's
+    windows overlap; in a full buffer it replaces a random one, so old windows fade out.
     """
 
-    def __init__(self, config: LearnerConfig, ring: int, generator: np.random.Generator, code_bytes: int = 0) -> None:
-        size = config.reservoir_windows
+    def __init__(
+        self, config: LearnerConfig, history_length: int, generator: np.random.Generator, text_bytes: int = 0
+    ) -> None:
+        capacity = config.reservoir_windows
         self._generator = generator
         self._windows = TrainingWindows(
-            steps=EventFeatures.zeros((size, ring), code_bytes),
-            length=np.zeros(size, dtype=np.int64),
-            new=np.zeros(size, dtype=np.int64),
-            whole=np.zeros(size, dtype=np.bool_),
+            features=EventFeatures.zeros((capacity, history_length), text_bytes),
+            length=np.zeros(capacity, dtype=np.int64),
+            new_events=np.zeros(capacity, dtype=np.int64),
+            from_first_event=np.zeros(capacity, dtype=np.bool_),
         )
-        self._held = 0
-        self._counts = np.zeros(1024, dtype=np.int64)
+        self._size = 0
+        self._item_counts = np.zeros(1024, dtype=np.int64)
 
     def __len__(self) -> int:
-        return self._held
+        return self._size
 
     def put(self, windows: TrainingWindows) -> None:
-        """Remember some of these windows."""
-        size = len(self._windows)
-        chosen = np.flatnonzero(self._generator.random(len(windows)) * windows.length < windows.new)[:size]
-        fresh = min(len(chosen), size - self._held)
-        replaced = self._generator.permutation(self._held)[: len(chosen) - fresh]
-        rows = np.concatenate([np.arange(self._held, self._held + fresh), replaced])
-        self._count(windows.item[chosen], self._windows.item[rows])
+        """Keep a random sample of these windows."""
+        capacity = len(self._windows)
+        random = self._generator.random(len(windows))
+        chosen = np.flatnonzero(random * windows.length < windows.new_events)[:capacity]
+        appended = min(len(chosen), capacity - self._size)
+        replaced = self._generator.permutation(self._size)[: len(chosen) - appended]
+        rows = np.concatenate([np.arange(self._size, self._size + appended), replaced])
+        self._update_counts(windows.item[chosen], self._windows.item[rows])
         width = windows.item.shape[1]
-        padded = EventFeatures.zeros((len(rows), self._windows.item.shape[1]), windows.steps.text.shape[-1])
-        padded.put((slice(None), slice(width)), windows.steps[chosen])
-        self._windows.steps.put(rows, padded)
+        padded = EventFeatures.zeros((len(rows), self._windows.item.shape[1]), windows.features.text.shape[-1])
+        padded.put((slice(None), slice(width)), windows.features[chosen])
+        self._windows.features.put(rows, padded)
         self._windows.length[rows] = windows.length[chosen]
-        self._windows.whole[rows] = windows.whole[chosen]
-        self._windows.new[rows] = windows.length[chosen]
-        self._held += fresh
+        self._windows.from_first_event[rows] = windows.from_first_event[chosen]
+        self._windows.new_events[rows] = windows.length[chosen]
+        self._size += appended
 
     def sample(self, count: int) -> TrainingWindows:
-        """Random windows, different ones, with every step to be learnt."""
-        return self._windows[self._generator.choice(self._held, min(count, self._held), replace=False)]
+        """Random windows without replacement; all their events count as new."""
+        return self._windows[self._generator.choice(self._size, min(count, self._size), replace=False)]
 
-    def sample_items(self, count: int, known: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Items drawn half by how often the reservoir holds them, half evenly, and the probability of each."""
-        cells = self._windows.item[: self._held].ravel()
-        drawn = cells[self._generator.integers(0, len(cells), count // 2)] if len(cells) else cells
-        drawn = drawn[drawn > 0]
-        item = np.concatenate([drawn, self._generator.integers(1, known + 1, count - len(drawn))])
-        # A cell without an item gives way to an even draw: the share of draws by count is that of the full cells.
-        total = int(self._counts.sum())
-        by_count = (count // 2) / count * total / max(len(cells), 1)
-        held = np.where(item < len(self._counts), self._counts[np.minimum(item, len(self._counts) - 1)], 0)
-        return item, by_count * held / max(total, 1) + (1 - by_count) / known
+    def sample_items(self, count: int, items: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Draw items half by their count in the buffer, half uniformly from 1 to `items`; with their probabilities."""
+        cells = self._windows.item[: self._size].ravel()
+        by_count = cells[self._generator.integers(0, len(cells), count // 2)] if len(cells) else cells
+        by_count = by_count[by_count > 0]
+        item = np.concatenate([by_count, self._generator.integers(1, items + 1, count - len(by_count))])
+        # A draw that hits an empty cell becomes a uniform one: the share drawn by count is that of the full cells.
+        total = int(self._item_counts.sum())
+        share = (count // 2) / count * total / max(len(cells), 1)
+        counts = self._item_counts
+        item_count = np.where(item < len(counts), counts[np.minimum(item, len(counts) - 1)], 0)
+        return item, share * item_count / max(total, 1) + (1 - share) / items
 
-    def _count(self, added: NDArray[np.int64], removed: NDArray[np.int64]) -> None:
+    def _update_counts(self, added: NDArray[np.int64], removed: NDArray[np.int64]) -> None:
         highest = int(added.max(initial=0))
-        if highest >= len(self._counts):
+        if highest >= len(self._item_counts):
             size = 1 << highest.bit_length()
-            self._counts = np.concatenate([self._counts, np.zeros(size - len(self._counts), dtype=np.int64)])
+            grown = np.zeros(size, dtype=np.int64)
+            grown[: len(self._item_counts)] = self._item_counts
+            self._item_counts = grown
         for items, sign in ((added, 1), (removed, -1)):
-            items = items[items > 0]
-            np.add.at(self._counts, items, sign)
+            np.add.at(self._item_counts, items[items > 0], sign)

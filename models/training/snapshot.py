@@ -1,4 +1,4 @@
-"""A training that stands on disk between two passes: a safetensors file, whole or not there."""
+"""Snapshot of an unfinished offline training between two epochs: one safetensors file, replaced atomically."""
 
 import json
 import os
@@ -11,38 +11,40 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from models.errors import TrainingError
-from models.training.offline import Progress, Trainer
+from models.training.offline import Trainer, TrainingProgress
 
-_FORMAT: Final = "1"
+_FORMAT: Final = "2"
 
 
-def save(file: Path, trainer: Trainer, about: Mapping[str, str]) -> None:
-    """The file holds all that `resume` needs; `about` says what is trained, on what and how."""
+def save(file: Path, trainer: Trainer, fingerprint: Mapping[str, str]) -> None:
+    """Write all that `resume` needs; `fingerprint` is what a resumed training must match (log, settings)."""
     tensors, progress = trainer.state()
     file.parent.mkdir(parents=True, exist_ok=True)
     staging = file.with_suffix(".saving")
-    metadata = {"format": _FORMAT, "progress": json.dumps(asdict(progress)), **about}
+    metadata = {"format": _FORMAT, "progress": json.dumps(asdict(progress)), **fingerprint}
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, staging, metadata)
-    with staging.open("rb") as written:
-        os.fsync(written.fileno())
+    with staging.open("rb") as staged:
+        os.fsync(staged.fileno())
     staging.replace(file)
 
 
-def resume(file: Path, trainer: Trainer, about: Mapping[str, str]) -> None:
-    """The trainer goes on where the file's stood. TrainingError where that is damaged or was about something else."""
+def resume(file: Path, trainer: Trainer, fingerprint: Mapping[str, str]) -> None:
+    """Restore the trainer from the file. TrainingError where it is damaged or its fingerprint is another one."""
     try:
-        with safe_open(file, "pt") as held:
-            metadata = held.metadata() or {}
-            tensors = {name: held.get_tensor(name) for name in held.keys()}  # noqa: SIM118  # it is no mapping
+        with safe_open(file, "pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # it is no mapping
     except (SafetensorError, OSError) as error:
         raise TrainingError(f"{file} can't be read ({error}): remove it and train anew") from error
     if metadata.get("format") != _FORMAT:
         raise TrainingError(f"{file} is not a training that this program reads: remove it and train anew")
     differing = [
-        f"{name} was {metadata.get(name)}, is {value}" for name, value in about.items() if metadata.get(name) != value
+        f"{name} was {metadata.get(name)}, is {value}"
+        for name, value in fingerprint.items()
+        if metadata.get(name) != value
     ]
     if differing:
         raise TrainingError(
-            f"{file} is about something else ({'; '.join(differing)}): set it back, or remove the file and train anew"
+            f"{file} is of another training ({'; '.join(differing)}): set it back, or remove the file and train anew"
         )
-    trainer.restore(tensors, Progress(**json.loads(metadata["progress"])))
+    trainer.restore(tensors, TrainingProgress(**json.loads(metadata["progress"])))

@@ -1,7 +1,7 @@
 """`interest-stream train`: from an event log to a checkpoint that workers start from.
 
-The network learns the log pass by pass, all but its last part, which says when to stop. Then the log is replayed as a
-stream: what was learnt is counted, and the last part is predicted, scored and learnt as a worker would.
+The network is trained on the log, all but its last part, which is held out for early stopping. Then the log is replayed
+as a stream: the training events are only counted, the held-out ones are predicted, scored and learnt as in a worker.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from models.errors import TrainingError
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.rolling import Quality
+from models.progress import ProgressCallback
 from models.training import snapshot
-from models.training.offline import Epoch, Trainer
+from models.training.offline import EpochResult, Trainer
 from models.training.prequential_replay import PrequentialReplay
 from models.training.sequences import UserSequences
 from streams.files.event_columns import event_columns
@@ -44,32 +45,31 @@ from streams.settings.settings import Settings
 TRAINING_FILE = "training.safetensors"
 TENSORBOARD_FOLDER = "tensorboard"
 _REPLAY_EVENTS = 1024
-_STEP_EVENTS = 32
-_LEAST_EVENTS = 100
-
-Told = Callable[[int, int], None]
+_BATCH_EVENTS = 32
+_MIN_EVENTS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingLog:
-    """What is trained on."""
+    """Events and items to train on."""
 
     events: EventLog
     users: int
     items: list[str]
     """Ids by index; empty at 0"""
-    described: list[FileItem]
+    catalog: list[FileItem]
+    """Items with title and categories"""
 
     def has_repeats(self) -> bool:
-        """Whether anybody has an item twice."""
+        """Whether any user has an item twice."""
         item = self.events.item
         pairs = (self.events.user * len(self.items) + item)[item > 0]
         return len(np.unique(pairs)) < len(pairs)
 
     def vocabulary(self, settings: Settings) -> ItemVocabulary:
-        """A new vocabulary of all items, of which nobody has reviewed any yet."""
+        """A new vocabulary of all items, without reviews."""
         items = ItemVocabulary(settings.items.capacity, ItemContent(settings.model))
-        for item in self.described:
+        for item in self.catalog:
             items.describe(item.item_id, item.title, item.categories)
         for item_id in self.items[1:]:
             items.add(item_id)
@@ -79,7 +79,7 @@ class TrainingLog:
 def read_log(
     files: Sequence[Path], items_file: Path | None, columns: str | None, skip_bad: bool, registered: Sequence[str] = ()
 ) -> tuple[TrainingLog, int]:
-    """The events of all files in order of time, with items numbered on from those registered; and the bad lines."""
+    """Events of all files in order of time, and how many lines were bad; `registered` items come first in the index."""
     logged: list[LoggedEvent] = []
     bad = 0
     for file in files:
@@ -94,7 +94,7 @@ def read_log(
 
 
 async def registered_items(settings: Settings) -> list[str]:
-    """Ids in the order of the item register at the broker."""
+    """Item ids in the order of the broker's item register."""
     records = read_topic(settings.kafka.bootstrap_servers, settings.topics.item_index)
     return list(dict.fromkeys([(record.key or b"").decode() async for record in records]))
 
@@ -106,41 +106,43 @@ def train(
     folder: Path,
     resume: bool = False,
 ) -> Path:
-    """The checkpoint's folder. The training stands in `folder` after every pass, TensorBoard's scalars beside it."""
-    if len(log.events) < _LEAST_EVENTS:
-        raise TrainingError(f"{len(log.events)} events are too few to learn from: {_LEAST_EVENTS} at least")
+    """Train and save; the checkpoint's folder. A snapshot for `resume` and TensorBoard scalars are kept in `folder`."""
+    if len(log.events) < _MIN_EVENTS:
+        raise TrainingError(f"{len(log.events)} events are too few to learn from: {_MIN_EVENTS} at least")
     if settings.model.allow_repeats and not log.has_repeats():
         console.print(
             "[yellow]nobody has an item twice:[/] model.allow_repeats=false would fit, here and in the workers"
         )
     trained = int(len(log.events) * (1 - settings.training.held_out_share))
     trainer = _trainer(settings, log, trained)
-    file, about = folder / TRAINING_FILE, _about(settings, log)
+    file, fingerprint = folder / TRAINING_FILE, _fingerprint(settings, log)
     if file.exists() and not resume:
         raise TrainingError(f"an unfinished training stands in {file}: go on with --resume, or remove it")
     if resume:
         if not file.exists():
             raise TrainingError(f"there is no unfinished training in {folder}: leave --resume out")
-        snapshot.resume(file, trainer, about)
-        console.print(f"going on after pass {trainer.progress.epoch}")
+        snapshot.resume(file, trainer, fingerprint)
+        console.print(f"resuming after epoch {trainer.progress.epoch}")
     writer = SummaryWriter(str(folder / TENSORBOARD_FOLDER))
     try:
-        with _progress(console) as told:
+        with _progress(console) as progress_of:
             while not trainer.done:
-                epoch = trainer.learn(told(f"pass {trainer.progress.epoch + 1}"))
-                _record(writer, epoch)
-                console.print(_line(epoch), highlight=False)
-                snapshot.save(file, trainer, about)
+                epoch = trainer.train_epoch(progress_of(f"epoch {trainer.progress.epoch + 1}"))
+                _write_scalars(writer, epoch)
+                console.print(_format_epoch(epoch), highlight=False)
+                snapshot.save(file, trainer, fingerprint)
     except KeyboardInterrupt:
         if trainer.progress.epoch:
-            console.print(f"stopped; pass {trainer.progress.epoch} stands in {file}: go on with --resume")
+            console.print(f"stopped; epoch {trainer.progress.epoch} is saved in {file}: go on with --resume")
         raise
     finally:
         writer.close()
     path, rank, log_p = _finish(settings, console, log, trainer, trained, folder)
     file.unlink()
-    best = trainer.progress
-    console.print(f"[green]✓[/] pass {best.best_epoch} of {best.epoch} was the best; {path} is what workers start from")
+    progress = trainer.progress
+    console.print(
+        f"[green]✓[/] epoch {progress.best_epoch} of {progress.epoch} was the best; {path} is what workers start from"
+    )
     if len(rank):
         held_out = Quality.of(rank, log_p)
         console.print(
@@ -154,78 +156,78 @@ def train(
 
 def _trainer(settings: Settings, log: TrainingLog, trained: int) -> Trainer:
     items, grouped = log.vocabulary(settings), log.events.grouped()
-    lives = UserSequences(grouped.batch, grouped.order < trained, settings.model, items.content)
-    return Trainer(settings.model, settings.training, items, lives)
+    sequences = UserSequences(grouped.batch, grouped.order < trained, settings.model, items.content)
+    return Trainer(settings.model, settings.training, items, sequences)
 
 
 def _finish(
     settings: Settings, console: Console, log: TrainingLog, trainer: Trainer, trained: int, folder: Path
 ) -> tuple[Path, NDArray[np.float64], NDArray[np.float64]]:
-    """The log replayed as a stream with the trained weights: where it is saved, rank and log p of what was held out."""
+    """Replay the log with the trained weights and save; the checkpoint, and rank and log p of the held-out events."""
     items = log.vocabulary(settings)
     worker = PrequentialReplay(settings.model, settings.learning, items, log.users, settings.predictions.top_items)
-    worker.start(trainer.weights())
+    worker.restore(trainer.weights())
     rank, log_p = np.zeros((2, len(log.events)))
     total = len(log.events)
-    with _progress(console) as told:
-        tell = told("replay")
+    with _progress(console) as progress_of:
+        on_progress = progress_of("replay")
         for low in range(0, trained, _REPLAY_EVENTS):
             worker.replay(log.events[low : min(low + _REPLAY_EVENTS, trained)])
-            tell(min(low + _REPLAY_EVENTS, trained), total)
-        for low in range(trained, total, _STEP_EVENTS):
-            batch = log.events[low : low + _STEP_EVENTS]
+            on_progress(min(low + _REPLAY_EVENTS, trained), total)
+        for low in range(trained, total, _BATCH_EVENTS):
+            batch = log.events[low : low + _BATCH_EVENTS]
             scores = worker.score(batch, int(log.events.item[:low].max()))
             rank[low : low + len(batch)], log_p[low : low + len(batch)] = scores.rank, scores.log_p
             worker.step(batch, learn=True)
-            tell(min(low + _STEP_EVENTS, total), total)
+            on_progress(min(low + _BATCH_EVENTS, total), total)
     path = checkpoint.save(folder, worker.weights(), settings.model, items, keep=1)
     scored = np.arange(total) >= trained
     scored &= log.events.item > 0
     return path, rank[scored], log_p[scored]
 
 
-def _about(settings: Settings, log: TrainingLog) -> dict[str, str]:
-    """What a training that is taken up again must agree in."""
+def _fingerprint(settings: Settings, log: TrainingLog) -> dict[str, str]:
+    """What a resumed training must match: the log, and the settings of model and training."""
     events = log.events
     total = int((events.user * 31 + events.item * 17 + events.time_ms).sum())
-    stated = {"events": f"{len(events)} ({total & 0xFFFFFFFF:08x})", "items": str(len(log.items) - 1)}
+    fingerprint = {"events": f"{len(events)} ({total & 0xFFFFFFFF:08x})", "items": str(len(log.items) - 1)}
     for section in ("model", "training"):
-        chosen = asdict(getattr(settings, section))
-        stated |= {f"{section}.{name}": str(value) for name, value in chosen.items()}
-    return stated
+        values = asdict(getattr(settings, section))
+        fingerprint |= {f"{section}.{name}": str(value) for name, value in values.items()}
+    return fingerprint
 
 
-def _record(writer: SummaryWriter, epoch: Epoch) -> None:
+def _write_scalars(writer: SummaryWriter, epoch: EpochResult) -> None:
     scalars = {
         "loss/trained": epoch.loss,
         "loss/held_out": epoch.held_out_loss,
-        "rate": epoch.rate,
+        "lr": epoch.lr,
         "events_per_s": epoch.events / epoch.seconds,
-        "refused_steps": epoch.refused,
+        "skipped_steps": epoch.skipped_steps,
     }
     for name, value in scalars.items():
         writer.add_scalar(name, value, epoch.number)
 
 
-def _line(epoch: Epoch) -> str:
-    verdict = "[green]best so far[/]" if epoch.improved else "no better: back to the best, at a smaller rate"
+def _format_epoch(epoch: EpochResult) -> str:
+    outcome = "[green]best so far[/]" if epoch.improved else "no better: back to the best, with a smaller lr"
     return (
-        f"pass {epoch.number:>3}  loss {epoch.loss:.4f}  held out {epoch.held_out_loss:.4f}  "
-        f"{epoch.events / epoch.seconds:,.0f} events/s  {verdict}"
+        f"epoch {epoch.number:>3}  loss {epoch.loss:.4f}  held out {epoch.held_out_loss:.4f}  "
+        f"{epoch.events / epoch.seconds:,.0f} events/s  {outcome}"
     )
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str], Told]]:
+def _progress(console: Console) -> Iterator[Callable[[str], ProgressCallback]]:
     columns = TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
         tasks: list[TaskID] = []
 
-        def told(what: str) -> Told:
+        def progress_of(description: str) -> ProgressCallback:
             for task in tasks:
                 progress.update(task, visible=False)
-            task = progress.add_task(what, total=None)
+            task = progress.add_task(description, total=None)
             tasks.append(task)
             return lambda done, total: progress.update(task, completed=done, total=total)
 
-        yield told
+        yield progress_of

@@ -1,6 +1,6 @@
-"""The learner's thread: keeps learning from the stream, within its share of the time.
+"""The thread that trains online beside the step loop, within its share of the time.
 
-Knows when to learn, when to hand the weights over and when to save them; knows nothing of how learning works.
+It decides when to take an optimizer step, when to publish the weights to the engine and when to save them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from streams.settings.sections import WorkerSettings
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.02
-_PATIENCE_S = 0.5
-_PUBLISH_S = 0.25
+_MAX_WAIT_S = 0.5
+_PUBLISH_INTERVAL_S = 0.25
 # Behind a backlog predictions are late already: catching up goes before learning.
 _BACKLOG_SHARE = 0.25
 
 
 class LearnerThread:
-    """Learns, publishes and saves beside the steps; a full backlog costs it events, never the steps their time."""
+    """Trains, publishes and saves. When events come faster than it trains, it drops some; it never blocks a step."""
 
     def __init__(
         self,
@@ -46,65 +46,65 @@ class LearnerThread:
         self._on_error = on_error
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
-        self._learnt = self._published = 0.0  # when, by the monotonic clock
+        self._last_step_s = self._last_publish_s = 0.0  # monotonic clock
         self._unpublished = self._unsaved = False
         self.behind_backlog = False
-        """Set while full steps wait: learning then keeps to a quarter of its share."""
-        self.steps = 0
-        self.refused = 0
+        """Set while full micro-batches wait: learning then gets a quarter of its share."""
+        self.optimizer_steps = 0
+        self.skipped_steps = 0
 
     def start(self, weights: Weights | None) -> None:
-        """The thread learns on from these weights, or from nothing."""
+        """Publish these weights, or untrained ones, and start the thread from them."""
         if weights is not None:
             self._learner.restore(weights)
         self._publish(self._learner.weights())
         self._thread.start()
 
-    def observe(self, batch: EventBatch, memory: NDArray[np.void]) -> None:
-        """The events wait to be learnt; `memory` holds their users' rows after the batch."""
-        self._learner.observe(batch, memory)
+    def observe(self, batch: EventBatch, rows_after: NDArray[np.void]) -> None:
+        """Queue the events for training; `rows_after` are their users' rows after the batch."""
+        self._learner.observe(batch, rows_after)
 
     def stop(self) -> None:
-        """The thread has ended and the weights are saved."""
+        """End the thread; the weights are then saved."""
         self._stopping.set()
         self._thread.join()
 
     def _run(self) -> None:
         try:
-            saved = time.monotonic()
+            last_save_s = time.monotonic()
             while not self._stopping.is_set():
-                self._stopping.wait(self._learn())
-                self._hand_over()
-                if time.monotonic() - saved > self._save_interval_s and self._unsaved:
+                self._stopping.wait(self._train_step())
+                self._publish_if_due()
+                if time.monotonic() - last_save_s > self._save_interval_s and self._unsaved:
                     self._save(self._learner.weights())
-                    saved, self._unsaved = time.monotonic(), False
+                    last_save_s, self._unsaved = time.monotonic(), False
             if self._unsaved:
                 self._save(self._learner.weights())
         except Exception as error:
             self._on_error(error)
 
-    def _learn(self) -> float:
-        """Seconds to rest after at most one step of learning."""
-        began = time.monotonic()
+    def _train_step(self) -> float:
+        """Take at most one optimizer step; seconds to pause after it."""
+        started = time.monotonic()
         # A small step costs as much as a full one: what does not fill one waits, but not for ever.
-        if not self._learner.ready and began - self._learnt < _PATIENCE_S:
+        if not self._learner.ready and started - self._last_step_s < _MAX_WAIT_S:
             return _IDLE_S
-        learnt = self._learner.learn()
-        self._learnt = time.monotonic()
-        if learnt is None:
+        result = self._learner.train_step()
+        self._last_step_s = time.monotonic()
+        if result is None:
             return _IDLE_S
-        if learnt.refused:
-            self.refused += 1
-            log.warning("a step of learning was not finite: refused, the weights are those before it")
+        if result.skipped:
+            self.skipped_steps += 1
+            log.warning("loss or gradient of an optimizer step was not finite: skipped, the weights stay as they were")
         else:
-            self.steps += 1
+            self.optimizer_steps += 1
             self._unpublished = self._unsaved = True
         share = self._share * (_BACKLOG_SHARE if self.behind_backlog else 1)
-        return (self._learnt - began) * (1 - share) / share
+        return (self._last_step_s - started) * (1 - share) / share
 
-    def _hand_over(self) -> None:
-        """The steps' weights are the newest, but copied no more often than is worth it."""
+    def _publish_if_due(self) -> None:
+        """Publish new weights, but no more often than every quarter of a second: each time copies them."""
         now = time.monotonic()
-        if self._unpublished and now - self._published > _PUBLISH_S:
+        if self._unpublished and now - self._last_publish_s > _PUBLISH_INTERVAL_S:
             self._publish(self._learner.weights())
-            self._published, self._unpublished = now, False
+            self._last_publish_s, self._unpublished = now, False

@@ -10,8 +10,9 @@ from bench.quality import metrics
 from bench.quality.counters.counters import DEFAULTS, Counter, Markov, Mix, Popularity, Settings, grid
 from bench.quality.counters.ranking import Ranking, scores
 from bench.quality.datasets import Dataset
-from bench.quality.scorer import Scores, Told
+from bench.quality.scorer import Scores
 from models.data.event_log import EventLog
+from models.progress import ProgressCallback
 
 _CHOOSE_FROM = 2 / 3
 """Part of the past that is only counted; on events of the rest settings are compared"""
@@ -38,7 +39,7 @@ class CounterScorer:
         self._known = 0
         self._begin(self._variants)
 
-    def fit(self, events: EventLog, told: Told) -> None:
+    def fit(self, events: EventLog, on_progress: ProgressCallback) -> None:
         """Choose the settings with the best recall@10 + MRR@20 on events from the last third of these."""
         if len(self._variants) == 1 or not len(events):
             return

@@ -6,8 +6,9 @@ import numpy as np
 
 from bench.quality.counters.ranking import Ranking, scores
 from bench.quality.datasets import Dataset
-from bench.quality.scorer import Scores, Told
+from bench.quality.scorer import Scores
 from models.data.event_log import EventLog
+from models.progress import ProgressCallback
 
 _DAMPING = 10.0
 """Ratings of the mean that every item and user begins with"""
@@ -30,7 +31,7 @@ class RatingMeans:
         self._user = np.zeros((dataset.users, 2))
         self._had: dict[int, list[int]] = {}
 
-    def fit(self, events: EventLog, told: Told) -> None:
+    def fit(self, events: EventLog, on_progress: ProgressCallback) -> None:
         """Nothing: one pass teaches a mean all there is."""
 
     def know(self, items: int) -> None:

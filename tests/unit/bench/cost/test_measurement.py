@@ -24,10 +24,10 @@ def stand() -> Stand:
 
 
 @pytest.fixture(scope="module")
-def report() -> tuple[CostReport, int]:
-    rounds = []
-    found = measure(WORKLOAD, ["allow"], [16, 64], ROUNDS, lambda: rounds.append(1))
-    return found, len(rounds)
+def report() -> tuple[CostReport, list[tuple[int, int]]]:
+    rounds: list[tuple[int, int]] = []
+    found = measure(WORKLOAD, ["allow"], [16, 64], ROUNDS, lambda done, total: rounds.append((done, total)))
+    return found, rounds
 
 
 def test_users_have_full_rings_of_what_was_counted(stand: Stand) -> None:
@@ -49,10 +49,12 @@ def test_each_event_of_a_batch_is_of_another_user_and_the_same_seed_gives_the_sa
     np.testing.assert_array_equal(batch.item, second[1].item)
 
 
-def test_every_part_of_a_step_is_told(report: tuple[CostReport, int]) -> None:
-    found, told = report
+def test_every_part_of_a_step_is_measured(report: tuple[CostReport, list[tuple[int, int]]]) -> None:
+    found, progress = report
     (model,) = found.models
-    assert told == rounds_of(["allow"], [16, 64], ROUNDS) == 9
+    total = rounds_of(["allow"], [16, 64], ROUNDS)
+    assert total == 9
+    assert progress == [(done, total) for done in range(1, total + 1)]
     assert [step.batch for step in model.steps] == [16, 64]
     for step in model.steps:
         assert set(step.parts) == {stage.name for stage in STAGES} | {REST}
@@ -68,7 +70,7 @@ def test_every_part_of_a_step_is_told(report: tuple[CostReport, int]) -> None:
 def test_memory_is_that_of_the_arrays(stand: Stand) -> None:
     chosen, batch = next(stand.batches(128))
     stand.learner.observe(batch, stand.engine.step(batch, stand.rows[chosen]).rows)
-    assert stand.learner.learn() is not None  # its tables grow when they are needed
+    assert stand.learner.train_step() is not None  # its tables grow when they are needed
     found = {(each.holder, each.name): each.bytes for each in held(stand, WORKLOAD.items)}
     row = {name: size for (holder, name), size in found.items() if holder == "row"}
     assert sum(row.values()) == stand.layout.size == len(stand.layout.pack(stand.rows[:1])[0])
@@ -91,7 +93,7 @@ def test_memory_is_that_of_the_arrays(stand: Stand) -> None:
     assert found["engine", "items.content.described"] == 2 * 512
 
 
-def test_the_tables_show_all_that_is_saved(report: tuple[CostReport, int], tmp_path: Path) -> None:
+def test_the_tables_show_all_that_is_saved(report: tuple[CostReport, list[tuple[int, int]]], tmp_path: Path) -> None:
     found, _ = report
     file = tmp_path / "results" / "cost.json"
     found.save(file)

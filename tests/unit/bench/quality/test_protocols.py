@@ -6,8 +6,9 @@ import pytest
 from bench.errors import BenchError
 from bench.quality.datasets import Dataset
 from bench.quality.protocols import Outcome, plan, replay
-from bench.quality.scorer import TOP, Scores, Told
+from bench.quality.scorer import TOP, Scores
 from models.data.event_log import EventLog
+from models.progress import ProgressCallback
 from tests.unit.bench.small_logs import make_log
 
 
@@ -23,7 +24,7 @@ class Witness:
     def _note(self, what: str, events: EventLog) -> None:
         self.seen.append((what, (events.time_ms // 60_000).tolist()))
 
-    def fit(self, events: EventLog, told: Told) -> None:
+    def fit(self, events: EventLog, on_progress: ProgressCallback) -> None:
         self._note("fit", events)
 
     def know(self, items: int) -> None:

@@ -29,11 +29,11 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
-def test_a_peer_is_heard_until_its_measurement() -> None:
-    heard: list[int] = []
-    measurement = run_peer("good_peer", JOB, heard.append)
+def test_a_peer_reports_progress_until_its_measurement() -> None:
+    progress: list[tuple[int, int]] = []
+    measurement = run_peer("good_peer", JOB, lambda done, total: progress.append((done, total)))
     assert (measurement.applied, measurement.events) == (100, 70)
-    assert heard == [30]
+    assert progress == [(30, JOB.events)]
 
 
 def test_a_peer_that_fails_is_quoted() -> None:
@@ -52,4 +52,4 @@ def test_a_peer_imports_nothing_from_the_current_folder(tmp_path: Path, monkeypa
     for name in ("bench.py", "streams.py", "models.py", "state.py", "msgspec.py"):
         (folder / name).write_text("raise SystemExit('imported from the current folder')")
     monkeypatch.chdir(folder)
-    assert run_peer("good_peer", JOB, lambda applied: None).applied == 100
+    assert run_peer("good_peer", JOB, lambda done, total: None).applied == 100

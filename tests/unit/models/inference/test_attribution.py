@@ -82,7 +82,7 @@ def test_without_its_heaviest_reason_a_prediction_is_less_probable(
         memory[row] = (step := engine.step(batch, memory[row])).rows
         learner.observe(batch, step.rows)
         while learner.ready:
-            learner.learn()
+            learner.train_step()
         engine.update(learner.weights())
 
     lives = []

@@ -60,7 +60,7 @@ def learnt_weights(config: ModelConfig) -> Weights:
     engine = Engine(config, items)
     learner.observe(given, engine.step(given, new_user_states(config, 8)).rows)
     for _ in range(2):
-        learner.learn()
+        learner.train_step()
     return learner.weights()
 
 

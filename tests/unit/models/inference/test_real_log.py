@@ -40,9 +40,9 @@ def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: b
         assert not len(step.nonfinite_rows)
         learner.observe(batch, step.rows)
         while learner.ready:
-            learnt = learner.learn()
+            learnt = learner.train_step()
             assert learnt is not None
-            assert not learnt.refused
+            assert not learnt.skipped
             engine.update(learner.weights())
         for at, one in enumerate(item, low):
             seen = had.setdefault(int(users[at]), [])
@@ -73,7 +73,7 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
             memory[row] = (step := engine.step(batch, memory[row])).rows
         learner.observe(batch, step.rows)
         while learner.ready:
-            learner.learn()
+            learner.train_step()
             engine.update(learner.weights())
     rows["rebuilt"] = half.copy()
     ranks = {name: np.full(_FROZEN, np.inf) for name in rows}

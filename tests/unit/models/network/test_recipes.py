@@ -143,9 +143,9 @@ def test_bfloat16_learns_and_says_about_the_same(recipe: str) -> None:
         learner.restore(noisy(config))
         batch = varied([0] * 5 + [1] * 4)
         learner.observe(batch, engine.step(batch, new_user_states(config, 2)).rows)
-        learnt = learner.learn()
+        learnt = learner.train_step()
         assert learnt is not None
-        assert not learnt.refused
+        assert not learnt.skipped
         engine.update(learner.weights())
         said.append((learnt.loss, engine.step(batch, new_user_states(config, 2), "event").predictions.category_p))
     assert said[0][0] == pytest.approx(said[1][0], rel=0.05)
@@ -164,10 +164,10 @@ def test_what_always_follows_is_learnt(recipe: str) -> None:
         item = (np.tile(np.arange(5), 8) + turn * 5 + user * 3) % ITEMS + 1
         batch = EventBatch(user, item, np.full(40, 2), (np.arange(40) + turn * 40) * 1000)
         learner.observe(batch, engine.step(batch, new_user_states(config, 8)).rows)
-        while learner.pending:
-            learnt = learner.learn()
+        while learner.pending_events:
+            learnt = learner.train_step()
             assert learnt is not None
-            assert not learnt.refused
+            assert not learnt.skipped
             losses.append(learnt.loss)
     assert np.mean(losses[-20:]) < 0.85 * np.mean(losses[:5])
     engine.update(learner.weights())

@@ -42,32 +42,34 @@ def active(*inactive: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
 def expected_loss(network: InterestNetwork, given: TrainingWindows, mask: list[int], filtered: bool) -> torch.Tensor:
     """The definition, one target after another."""
     objective = network.config.objective
-    run = network(network.item, FeatureTensors.of(given.steps, torch.device("cpu")))
+    output = network(network.item, FeatureTensors.of(given.features, torch.device("cpu")))
     total, weights = torch.zeros(()), 0.0
-    for row, at in zip(*given.targets(), strict=True):
-        target = int(given.item[row, at])
+    for row, column in zip(*given.targets(), strict=True):
+        target = int(given.item[row, column])
         if target in mask:
             continue
-        open_ = torch.ones(_KNOWN + 1, dtype=torch.bool)
-        open_[[0, *mask]] = False
+        candidate_mask = torch.ones(_KNOWN + 1, dtype=torch.bool)
+        candidate_mask[[0, *mask]] = False
         if filtered:
-            open_[given.item[row, :at]] = False
-        matched = (run.interest[row, at] @ network.item.T)[: _KNOWN + 1]
-        score, came = matched + network.item_bias[: _KNOWN + 1], torch.arange(_KNOWN + 1) == target
-        others, extra = open_ & ~came, torch.zeros(())
+            candidate_mask[given.item[row, :column]] = False
+        dot = (output.interest[row, column] @ network.item.T)[: _KNOWN + 1]
+        score, is_target = dot + network.item_bias[: _KNOWN + 1], torch.arange(_KNOWN + 1) == target
+        others, extra = candidate_mask & ~is_target, torch.zeros(())
         if objective == "sigmoid":
-            chance = (score - math.log(1 + int(others.sum()))).sigmoid()
-            extra = binary_cross_entropy(chance[open_], came[open_].float(), reduction="sum")
+            probability = (score - math.log(1 + int(others.sum()))).sigmoid()
+            extra = binary_cross_entropy(
+                probability[candidate_mask], is_target[candidate_mask].float(), reduction="sum"
+            )
             score = score.detach()
         if network.log_scale is not None:
-            extra = (1 - matched[target]) ** 2 + 10 * (matched[others] ** 2).mean()
-            score = network.log_scale.exp() * matched.detach() + network.item_bias[: _KNOWN + 1]
-        weight = float(TYPE_WEIGHT[given.steps.type[row, at]])
-        p = score.masked_fill(~open_, -torch.inf).softmax(0)[target]
-        repeatable = [step for step in range(at) if given.item[row, step] not in mask]
-        if run.copy_score is not None and run.gate is not None and repeatable:
-            share = run.copy_score[row, at][repeatable].softmax(0)
-            gate, same = run.gate[row, at].sigmoid(), given.item[row, repeatable] == target
+            extra = (1 - dot[target]) ** 2 + 10 * (dot[others] ** 2).mean()
+            score = network.log_scale.exp() * dot.detach() + network.item_bias[: _KNOWN + 1]
+        weight = float(TYPE_WEIGHT[given.features.type[row, column]])
+        p = score.masked_fill(~candidate_mask, -torch.inf).softmax(0)[target]
+        repeatable = [earlier for earlier in range(column) if given.item[row, earlier] not in mask]
+        if output.copy_score is not None and output.gate is not None and repeatable:
+            share = output.copy_score[row, column][repeatable].softmax(0)
+            gate, same = output.gate[row, column].sigmoid(), given.item[row, repeatable] == target
             p = (1 - gate) * p + gate * share[torch.from_numpy(same)].sum()
         total, weights = total + weight * (extra - p.log()), weights + weight
     return total / weights
@@ -89,30 +91,30 @@ def test_loss_and_gradients_are_those_of_the_definition(
         network.item.mul_(5)
         network.item_bias.copy_(torch.linspace(-1, 1, network.num_items))
     given = windows(repeats=repeats == "allow")
-    found = gradients(network, given, SampledCandidates.all(active(*inactive)))
-    assert found is not None
+    result = gradients(network, given, SampledCandidates.all(active(*inactive)))
+    assert result is not None
     loss = expected_loss(network, given, inactive, repeats == "filter")
-    assert found.loss == pytest.approx(loss.item(), rel=1e-5)
+    assert result.loss == pytest.approx(loss.item(), rel=1e-5)
     named = list(network.named_parameters())
-    asked = torch.autograd.grad(loss, [parameter for _, parameter in named], allow_unused=True)
+    autograd_values = torch.autograd.grad(loss, [parameter for _, parameter in named], allow_unused=True)
     # Nobody has a value or a text here.
-    wanted = {name: gradient for (name, _), gradient in zip(named, asked, strict=True) if gradient is not None}
-    assert {name for name, _ in named} - set(wanted) == {"value", "text.weight", "content.weight"}
-    assert {change.name for change in found.changes} == set(wanted)
-    for change in found.changes:
-        torch.testing.assert_close(change.gradient, wanted[change.name][change.rows], rtol=1e-3, atol=1e-5)
+    expected = {name: values for (name, _), values in zip(named, autograd_values, strict=True) if values is not None}
+    assert {name for name, _ in named} - set(expected) == {"value", "text.weight", "content.weight"}
+    assert {gradient.name for gradient in result.row_gradients} == set(expected)
+    for gradient in result.row_gradients:
+        torch.testing.assert_close(gradient.values, expected[gradient.name][gradient.rows], rtol=1e-3, atol=1e-5)
 
 
-def test_a_network_that_knows_nothing_gives_every_item_the_same_small_chance(config: ModelConfig) -> None:
+def test_an_untrained_network_gives_every_item_the_same_small_probability(config: ModelConfig) -> None:
     network = InterestNetwork(replace(config, objective="sigmoid"))
     with torch.no_grad():
         network.item.zero_()
     given = windows()
     given.item[:, 1:] = 0  # so that the first event of two users is all there is to learn, of 40 items
-    found = gradients(network, given, SampledCandidates.all(active()))
-    assert found is not None
+    result = gradients(network, given, SampledCandidates.all(active()))
+    assert result is not None
     own, others = -math.log(1 / 40), -39 * math.log(39 / 40)
-    assert found.loss == pytest.approx(own + others + math.log(40), rel=1e-4)
+    assert result.loss == pytest.approx(own + others + math.log(40), rel=1e-4)
 
 
 @pytest.mark.parametrize("objective", ["softmax", "sigmoid", "degree"])
@@ -128,39 +130,39 @@ def test_sampled_loss_is_the_full_one_on_average(config: ModelConfig, objective:
     for _ in range(300):
         drawn = random.choice(_KNOWN, 2000, p=q)
         sample = SampledCandidates.sampled(drawn + 1, q[drawn], windows().item.ravel(), active(9))
-        found = gradients(network, windows(), sample)
-        assert found is not None
-        losses.append(found.loss)
-        change = found.changes[0]
-        assert isinstance(change.rows, torch.Tensor)
-        rows[change.rows.numpy()] += change.gradient.numpy() / 300
+        result = gradients(network, windows(), sample)
+        assert result is not None
+        losses.append(result.loss)
+        gradient = result.row_gradients[0]
+        assert isinstance(gradient.rows, torch.Tensor)
+        rows[gradient.rows.numpy()] += gradient.values.numpy() / 300
     assert full is not None
     assert np.mean(losses) == pytest.approx(full.loss, rel=0.005)
-    wanted = full.changes[0].gradient
-    np.testing.assert_allclose(rows, wanted, atol=0.04 * float(wanted.abs().max()))
+    expected = full.row_gradients[0].values
+    np.testing.assert_allclose(rows, expected, atol=0.04 * float(expected.abs().max()))
 
 
 def test_sampled_step_touches_only_its_rows(config: ModelConfig) -> None:
     network = InterestNetwork(config)
     sample = SampledCandidates.sampled(np.array([30, 31]), np.array([0.5, 0.5]), windows().item.ravel(), active())
-    found = gradients(network, windows(), sample)
-    assert found is not None
-    touched = found.changes[0].rows
+    result = gradients(network, windows(), sample)
+    assert result is not None
+    touched = result.row_gradients[0].rows
     assert isinstance(touched, torch.Tensor)
     assert set(touched.tolist()) == {0, 30, 31, *windows().item.ravel().tolist()}
 
 
-def test_heavier_types_pull_harder(config: ModelConfig) -> None:
+def test_event_types_of_more_weight_have_larger_gradients(config: ModelConfig) -> None:
     network = InterestNetwork(config)
     given = windows()
-    given.steps.type[:] = type_index("view")
+    given.features.type[:] = type_index("view")
     even = gradients(network, given, SampledCandidates.all(active()))
-    given.steps.type[0, 4] = type_index("purchase")
+    given.features.type[0, 4] = type_index("purchase")
     skewed = gradients(network, given, SampledCandidates.all(active()))
     assert even is not None
     assert skewed is not None
     target = given.item[0, 4]
-    assert -skewed.changes[1].gradient[target] > -even.changes[1].gradient[target] > 0
+    assert -skewed.row_gradients[1].values[target] > -even.row_gradients[1].values[target] > 0
 
 
 def test_no_target_no_loss(config: ModelConfig) -> None:

@@ -18,19 +18,19 @@ from models.training.online import OnlineLearner
 
 
 def sequence(users: int, length: int, items: int, start: int = 0) -> EventBatch:
-    """Every user walks around the items in order, each from their own place."""
+    """Every user walks around the items in order, each from another start."""
     user = np.repeat(np.arange(users), length)
     item = (np.tile(np.arange(length), users) + start + user * 3) % items + 1
     return EventBatch(user, item, np.full(len(user), 2), (np.arange(len(user)) + start) * 1000)
 
 
-def taught(learner: OnlineLearner, engine: Engine, rounds: int) -> None:
-    for turn in range(rounds):
-        batch = sequence(10, 6, 20, start=turn * 6)
+def train(learner: OnlineLearner, engine: Engine, rounds: int) -> None:
+    for round_ in range(rounds):
+        batch = sequence(10, 6, 20, start=round_ * 6)
         step = engine.step(batch, new_user_states(engine.config, 10))
         learner.observe(batch, step.rows)
-        while learner.pending:
-            learner.learn()
+        while learner.pending_events:
+            learner.train_step()
     engine.update(learner.weights())
 
 
@@ -47,37 +47,37 @@ def items() -> ItemVocabulary:
     return items
 
 
-def test_what_predicts_is_a_mean_but_for_the_rows_of_items(
+def test_published_weights_are_averaged_except_for_the_item_tables(
     config: ModelConfig, items: ItemVocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def published() -> list[Weights]:
         learner, weights = OnlineLearner(config, LearnerConfig(), items), []
-        for turn in range(3):
-            batch = sequence(10, 6, 20, start=turn * 6)
+        for round_ in range(3):
+            batch = sequence(10, 6, 20, start=round_ * 6)
             learner.observe(batch, Engine(config, items).step(batch, new_user_states(config, 10)).rows)
-            learner.learn()
+            learner.train_step()
             weights.append(learner.weights())
         learner.restore(weights[-1])
         for name, tensor in learner.weights().tensors.items():
             assert torch.equal(tensor, weights[-1].tensors[name])
         return weights
 
-    found = published()[-1]
+    averaged = published()[-1]
     monkeypatch.setattr("models.training.ema._DECAY", 0.0)
     newest = published()
-    assert found.version == newest[-1].version == 3
+    assert averaged.version == newest[-1].version == 3
     assert not torch.equal(newest[1].tensors["lstm.weight_ih_l0"], newest[2].tensors["lstm.weight_ih_l0"])
-    for name, tensor in found.tensors.items():
+    for name, tensor in averaged.tensors.items():
         first, second, last = (weights.tensors[name] for weights in newest)
         mean = first.lerp(second, 1 - 3 / 12).lerp(last, 1 - 4 / 13)
         torch.testing.assert_close(tensor, last if name in ("item", "item_bias") else mean)
 
 
 @pytest.mark.parametrize("full_softmax_items", [20_000, 10])
-def test_what_always_follows_is_learnt(config: ModelConfig, items: ItemVocabulary, full_softmax_items: int) -> None:
+def test_a_fixed_order_of_items_is_learnt(config: ModelConfig, items: ItemVocabulary, full_softmax_items: int) -> None:
     learning = LearnerConfig(lr=5e-3, full_softmax_items=full_softmax_items, sampled_items=16, dropout=0.1)
     learner, engine = OnlineLearner(config, learning, items), Engine(config, items)
-    taught(learner, engine, 120)
+    train(learner, engine, 120)
     batch = sequence(10, 5, 20)
     predictions = engine.step(batch, new_user_states(config, 10)).predictions
     following = batch.item[predictions.event] % 20 + 1
@@ -85,72 +85,72 @@ def test_what_always_follows_is_learnt(config: ModelConfig, items: ItemVocabular
     assert predictions.model_version == learner.weights().version > 100
 
 
-def test_nothing_waits_nothing_is_learnt(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_without_waiting_events_there_is_no_step(config: ModelConfig, items: ItemVocabulary) -> None:
     learner = OnlineLearner(config, LearnerConfig(), items)
-    assert learner.pending == 0
-    assert learner.learn() is None
+    assert learner.pending_events == 0
+    assert learner.train_step() is None
 
 
-def test_one_step_takes_no_more_events_than_it_should(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_one_step_takes_at_most_events_per_step(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(events_per_step=20), items), Engine(config, items)
     batch = sequence(10, 5, 20)
     learner.observe(batch, engine.step(batch, new_user_states(config, 10)).rows)
-    assert learner.pending == 50
+    assert learner.pending_events == 50
     assert learner.ready
-    learnt = learner.learn()
-    assert learnt is not None
-    assert learnt.events == 20
-    assert learnt.loss == pytest.approx(math.log(20), abs=0.2)
-    assert learnt.seconds > 0
-    assert learner.pending == 30
-    learner.learn()
-    assert learner.pending == 10
+    result = learner.train_step()
+    assert result is not None
+    assert result.events == 20
+    assert result.loss == pytest.approx(math.log(20), abs=0.2)
+    assert result.seconds > 0
+    assert learner.pending_events == 30
+    learner.train_step()
+    assert learner.pending_events == 10
     assert not learner.ready
 
 
-def test_old_events_make_room_and_are_counted(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_the_oldest_events_of_a_full_queue_are_dropped_and_counted(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(queue_events=100), items), Engine(config, items)
     batch = sequence(10, 5, 20)
-    memory = engine.step(batch, new_user_states(config, 10)).rows
+    rows = engine.step(batch, new_user_states(config, 10)).rows
     for _ in range(4):
-        learner.observe(batch, memory)
-    assert (learner.pending, learner.dropped) == (100, 100)
+        learner.observe(batch, rows)
+    assert (learner.pending_events, learner.dropped_events) == (100, 100)
 
 
 def test_same_events_give_the_same_weights(config: ModelConfig, items: ItemVocabulary) -> None:
     results = []
-    for noise in (1, 2):
-        torch.manual_seed(noise)
+    for global_seed in (1, 2):
+        torch.manual_seed(global_seed)
         learner = OnlineLearner(config, LearnerConfig(), items)
-        taught(learner, Engine(config, items), 5)
+        train(learner, Engine(config, items), 5)
         results.append(learner.weights())
     assert all(torch.equal(results[0].tensors[name], results[1].tensors[name]) for name in results[0].tensors)
 
 
-def test_step_that_is_not_finite_is_refused_and_leaves_no_trace(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_a_step_that_is_not_finite_is_skipped_and_changes_nothing(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
-    taught(learner, engine, 2)
+    train(learner, engine, 2)
     good = learner.weights()
     huge = {name: t.clone() for name, t in good.tensors.items()}
     huge["fusion.mix.bias"][:] = 3e38
     huge["item"][:] *= 1e10
     learner.restore(Weights(good.version, huge))
     batch = sequence(10, 5, 20)
-    memory = engine.step(batch, new_user_states(config, 10)).rows
-    learner.observe(batch, memory)
-    learnt = learner.learn()
-    assert learnt is not None
-    assert learnt.refused
-    assert learnt.events == 50
-    assert learner.pending == 0
+    rows = engine.step(batch, new_user_states(config, 10)).rows
+    learner.observe(batch, rows)
+    result = learner.train_step()
+    assert result is not None
+    assert result.skipped
+    assert result.events == 50
+    assert learner.pending_events == 0
     after = learner.weights()
     assert after.version == good.version
     assert all(torch.equal(after.tensors[name], huge[name]) for name in huge)
     learner.restore(good)
-    learner.observe(batch, memory)
-    learnt = learner.learn()
-    assert learnt is not None
-    assert not learnt.refused
+    learner.observe(batch, rows)
+    result = learner.train_step()
+    assert result is not None
+    assert not result.skipped
     assert learner.weights().version == good.version + 1
 
 
@@ -163,20 +163,21 @@ def test_weights_that_are_not_finite_are_not_restored(config: ModelConfig, items
     assert learner.weights().finite()
 
 
-def test_restored_learner_goes_on_from_the_version(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_a_restored_learner_continues_version_and_lr_step(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
-    taught(learner, engine, 3)
+    train(learner, engine, 3)
     other = OnlineLearner(replace(config, seed=9), LearnerConfig(), items)
     other.restore(learner.weights())
-    taught(other, engine, 1)
+    train(other, engine, 1)
     assert other.weights().version == learner.weights().version + 1
+    assert other.weights().lr_step == learner.weights().lr_step + 1
 
 
-def test_snapshot_stays_while_learning_goes_on(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_later_steps_do_not_change_published_weights(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     snapshot = learner.weights()
     before = {name: t.clone() for name, t in snapshot.tensors.items()}
-    taught(learner, engine, 2)
+    train(learner, engine, 2)
     assert all(torch.equal(snapshot.tensors[name], before[name]) for name in before)
     assert not torch.equal(learner.weights().tensors["item"], before["item"])
 
@@ -188,21 +189,21 @@ def test_events_without_items_and_of_forgotten_ones_are_no_targets(config: Model
     batch = EventBatch(zeros, np.array([0, 1, 0]), zeros, zeros)
     learner.observe(batch, engine.step(batch, new_user_states(config, 1)).rows)
     before = learner.weights()
-    learnt = learner.learn()
-    assert learnt is not None
-    assert (learnt.events, learnt.refused) == (3, False)
-    assert math.isnan(learnt.loss)
+    result = learner.train_step()
+    assert result is not None
+    assert (result.events, result.skipped) == (3, False)
+    assert math.isnan(result.loss)
     assert learner.weights().version == before.version
 
 
 def test_items_may_grow_while_learning(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
-    taught(learner, engine, 2)
+    train(learner, engine, 2)
     for number in range(20, 1500):
         items.add(f"i{number}")
     batch = sequence(10, 5, 1500, start=1400)
     learner.observe(batch, engine.step(batch, new_user_states(config, 10)).rows)
-    learner.learn()
+    learner.train_step()
     engine.update(learner.weights())
     assert len(learner.weights().tensors["item"]) == 2048
     assert len(engine.step(batch, new_user_states(config, 10)).predictions) == 10
@@ -211,18 +212,18 @@ def test_items_may_grow_while_learning(config: ModelConfig, items: ItemVocabular
 def test_events_may_be_observed_from_another_thread(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     batch = sequence(10, 5, 20)
-    memory = engine.step(batch, new_user_states(config, 10)).rows
+    rows = engine.step(batch, new_user_states(config, 10)).rows
 
     def observe() -> None:
         for _ in range(100):
-            learner.observe(batch, memory)
+            learner.observe(batch, rows)
 
     thread = threading.Thread(target=observe)
     thread.start()
     events = 0
-    while thread.is_alive() or learner.pending:
-        learnt = learner.learn()
-        events += learnt.events if learnt else 0
+    while thread.is_alive() or learner.pending_events:
+        result = learner.train_step()
+        events += result.events if result else 0
     thread.join()
     assert events == 5000
 
@@ -232,7 +233,7 @@ def test_events_may_be_observed_from_another_thread(config: ModelConfig, items: 
 def test_learns_on_cuda(config: ModelConfig, items: ItemVocabulary, dtype: Literal["float32", "bfloat16"]) -> None:
     config = replace(config, device="cuda", dtype=dtype)
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
-    taught(learner, engine, 5)
+    train(learner, engine, 5)
     assert learner.weights().finite()
     assert learner.weights().version == 5
 
@@ -240,6 +241,6 @@ def test_learns_on_cuda(config: ModelConfig, items: ItemVocabulary, dtype: Liter
 def test_learns_in_bfloat16(config: ModelConfig, items: ItemVocabulary) -> None:
     config = replace(config, dtype="bfloat16")
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
-    taught(learner, engine, 3)
+    train(learner, engine, 3)
     assert learner.weights().finite()
     assert all(tensor.dtype == torch.float32 for tensor in learner.weights().tensors.values())

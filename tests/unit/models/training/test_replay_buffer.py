@@ -5,7 +5,7 @@ from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
 from models.data.timeline import Timeline
 from models.data.user_state import new_user_states
-from models.training.replay_buffer import Reservoir, TrainingWindows, WindowQueue, join, last_windows
+from models.training.replay_buffer import ReplayBuffer, TrainingWindows, WindowQueue, last_windows
 from tests.unit.models.sequences import steps_of
 
 
@@ -14,41 +14,41 @@ def batch_of(user: list[int], item: list[int]) -> EventBatch:
     return EventBatch(np.array(user), np.array(item), zeros, zeros)
 
 
-def windows_of(*lists: list[int], new: int = 1, width: int = 5) -> TrainingWindows:
+def windows_of(*lists: list[int], new_events: int = 1, width: int = 5) -> TrainingWindows:
     item = np.array([items + [0] * (width - len(items)) for items in lists])
     length = np.array([len(items) for items in lists])
-    return TrainingWindows(steps_of(item), length, np.minimum(new, length), np.ones(len(lists), dtype=np.bool_))
+    return TrainingWindows(steps_of(item), length, np.minimum(new_events, length), np.ones(len(lists), dtype=np.bool_))
 
 
-def test_windows_unroll_the_rings_after_the_batch(config: ModelConfig) -> None:
-    memory = new_user_states(config, 3)
+def test_last_windows_are_the_histories_after_the_batch(config: ModelConfig) -> None:
+    rows = new_user_states(config, 3)
     for batch in (batch_of([0, 0, 2], [1, 2, 9]), batch_of([0, 0, 0, 0, 1, 1], [3, 4, 5, 6, 7, 8])):
-        after = memory.copy()
-        Timeline(batch, memory).advance(after)
-        memory = after
+        after = rows.copy()
+        Timeline(batch, rows).advance(after)
+        rows = after
         windows = last_windows(batch, after)
     assert windows.item.tolist() == [[2, 3, 4, 5, 6], [7, 8, 0, 0, 0]]
     assert windows.length.tolist() == [5, 2]
-    assert windows.new.tolist() == [4, 2]
-    assert windows.whole.tolist() == [False, True]
+    assert windows.new_events.tolist() == [4, 2]
+    assert windows.from_first_event.tolist() == [False, True]
 
 
 def test_targets_are_new_events_with_an_item_and_a_past() -> None:
-    windows = windows_of([1, 2, 0, 4], [5, 6], [7], new=3)
+    windows = windows_of([1, 2, 0, 4], [5, 6], [7], new_events=3)
     assert list(zip(*windows.targets(), strict=True)) == [(0, 1), (0, 3), (1, 0), (1, 1), (2, 0)]
-    cut = TrainingWindows(windows.steps, windows.length, windows.new, np.zeros(3, dtype=np.bool_))
+    cut = TrainingWindows(windows.features, windows.length, windows.new_events, np.zeros(3, dtype=np.bool_))
     assert list(zip(*cut.targets(), strict=True)) == [(0, 1), (0, 3), (1, 1)]
 
 
-def test_joined_windows_are_cut_to_the_longest() -> None:
-    joined = join([windows_of([1]), windows_of([2, 3], [4])])
+def test_concatenated_windows_are_as_wide_as_the_longest() -> None:
+    joined = TrainingWindows.concatenate([windows_of([1]), windows_of([2, 3], [4])])
     assert joined.item.tolist() == [[1, 0], [2, 3], [4, 0]]
 
 
-def test_queue_gives_the_oldest_first_and_splits_between_windows() -> None:
+def test_queue_is_first_in_first_out_and_splits_between_windows() -> None:
     queue = WindowQueue(100)
-    queue.put(windows_of([1, 2], [3, 4], [5], new=2))
-    queue.put(windows_of([6, 7], new=2))
+    queue.put(windows_of([1, 2], [3, 4], [5], new_events=2))
+    queue.put(windows_of([6, 7], new_events=2))
     assert queue.events == 7
     assert [part.item[:, 0].tolist() for part in queue.take(4)] == [[1, 3]]
     assert [part.item[:, 0].tolist() for part in queue.take(100)] == [[5], [6]]
@@ -56,10 +56,10 @@ def test_queue_gives_the_oldest_first_and_splits_between_windows() -> None:
     assert queue.take(1) == []
 
 
-def test_queue_gives_at_least_one_window_and_never_two_beyond_the_limit() -> None:
+def test_queue_returns_at_least_one_window_and_never_two_beyond_the_limit() -> None:
     queue = WindowQueue(100)
-    queue.put(windows_of([1, 2, 3], [4], new=3))
-    queue.put(windows_of([5, 6, 7], new=3))
+    queue.put(windows_of([1, 2, 3], [4], new_events=3))
+    queue.put(windows_of([5, 6, 7], new_events=3))
     assert [part.item[:, 0].tolist() for part in queue.take(2)] == [[1]]
     assert [part.item[:, 0].tolist() for part in queue.take(2)] == [[4]]
     assert [part.item[:, 0].tolist() for part in queue.take(2)] == [[5]]
@@ -68,19 +68,19 @@ def test_queue_gives_at_least_one_window_and_never_two_beyond_the_limit() -> Non
 def test_full_queue_drops_the_oldest_and_counts_them() -> None:
     queue = WindowQueue(4)
     for item in (1, 3, 5):
-        queue.put(windows_of([item, item + 1], new=2))
-    assert (queue.events, queue.dropped) == (4, 2)
+        queue.put(windows_of([item, item + 1], new_events=2))
+    assert (queue.events, queue.dropped_events) == (4, 2)
     assert queue.take(100)[0].item[0, 0] == 3
 
 
-def test_reservoir_is_bounded_and_keeps_whole_windows() -> None:
-    reservoir = Reservoir(LearnerConfig(reservoir_windows=10), 5, np.random.default_rng(0))
+def test_replay_buffer_is_bounded_and_keeps_entire_windows() -> None:
+    replay_buffer = ReplayBuffer(LearnerConfig(reservoir_windows=10), 5, np.random.default_rng(0))
     for start in range(1, 61, 3):
-        reservoir.put(windows_of([start, start + 1], [start + 2], new=2))
-    assert len(reservoir) == 10
-    sample = reservoir.sample(100)
+        replay_buffer.put(windows_of([start, start + 1], [start + 2], new_events=2))
+    assert len(replay_buffer) == 10
+    sample = replay_buffer.sample(100)
     assert len(sample) == 10
-    assert sample.new.tolist() == sample.length.tolist()
+    assert sample.new_events.tolist() == sample.length.tolist()
     first = sample.item[:, 0]
     assert len(set(first.tolist())) == 10
     assert first.max() > 30
@@ -89,42 +89,42 @@ def test_reservoir_is_bounded_and_keeps_whole_windows() -> None:
     assert (pairs[:, 2:] == 0).all()
 
 
-def test_window_enters_by_the_share_of_its_new_steps() -> None:
-    reservoir = Reservoir(LearnerConfig(reservoir_windows=4000), 5, np.random.default_rng(0))
-    reservoir.put(windows_of(*[[1, 2, 3, 4]] * 2000, new=1))
-    assert len(reservoir) == pytest.approx(500, abs=80)
+def test_a_window_enters_with_the_share_of_its_new_events() -> None:
+    replay_buffer = ReplayBuffer(LearnerConfig(reservoir_windows=4000), 5, np.random.default_rng(0))
+    replay_buffer.put(windows_of(*[[1, 2, 3, 4]] * 2000, new_events=1))
+    assert len(replay_buffer) == pytest.approx(500, abs=80)
 
 
-def test_more_windows_at_once_than_the_reservoir_holds() -> None:
-    reservoir = Reservoir(LearnerConfig(reservoir_windows=3), 5, np.random.default_rng(0))
+def test_more_windows_at_once_than_the_replay_buffer_holds() -> None:
+    replay_buffer = ReplayBuffer(LearnerConfig(reservoir_windows=3), 5, np.random.default_rng(0))
     for _ in range(3):
-        reservoir.put(windows_of(*[[item] for item in range(1, 20)]))
-    assert len(reservoir) == 3
+        replay_buffer.put(windows_of(*[[item] for item in range(1, 20)]))
+    assert len(replay_buffer) == 3
 
 
 def test_sampled_items_come_as_often_as_their_probability_says() -> None:
-    reservoir = Reservoir(LearnerConfig(reservoir_windows=20), 5, np.random.default_rng(0))
-    reservoir.put(windows_of(*[[1, 1, 2]] * 15, [3, 2000], new=5))
+    replay_buffer = ReplayBuffer(LearnerConfig(reservoir_windows=20), 5, np.random.default_rng(0))
+    replay_buffer.put(windows_of(*[[1, 1, 2]] * 15, [3, 2000], new_events=5))
     for _ in range(30):  # replaced windows are no longer counted
-        reservoir.put(windows_of([4, 5], [1, 2, 6], new=5))
-    known, count = 2100, 400_000
-    item, probability = reservoir.sample_items(count, known)
+        replay_buffer.put(windows_of([4, 5], [1, 2, 6], new_events=5))
+    known_items, count = 2100, 400_000
+    item, probability = replay_buffer.sample_items(count, known_items)
     assert len(item) == count
     assert item.min() >= 1
-    assert item.max() <= known
-    times = np.bincount(item, minlength=known + 1)
-    of_item = np.zeros(known + 1)
+    assert item.max() <= known_items
+    draws = np.bincount(item, minlength=known_items + 1)
+    of_item = np.zeros(known_items + 1)
     of_item[item] = probability
     assert of_item.sum() == pytest.approx(1, abs=0.001)
-    np.testing.assert_allclose(times, count * of_item, atol=6 * np.sqrt(count * of_item.max()))
-    held = of_item > 2 / known
-    assert held.sum() >= 4
-    np.testing.assert_allclose(times[held], count * of_item[held], rtol=0.03)
+    np.testing.assert_allclose(draws, count * of_item, atol=6 * np.sqrt(count * of_item.max()))
+    frequent = of_item > 2 / known_items
+    assert frequent.sum() >= 4
+    np.testing.assert_allclose(draws[frequent], count * of_item[frequent], rtol=0.03)
 
 
-def test_empty_reservoir_samples_evenly() -> None:
-    reservoir = Reservoir(LearnerConfig(), 5, np.random.default_rng(0))
-    item, probability = reservoir.sample_items(100, 10)
+def test_empty_replay_buffer_samples_items_uniformly() -> None:
+    replay_buffer = ReplayBuffer(LearnerConfig(), 5, np.random.default_rng(0))
+    item, probability = replay_buffer.sample_items(100, 10)
     assert len(item) == 100
     np.testing.assert_allclose(probability, 0.1)
-    assert len(reservoir.sample(8)) == 0
+    assert len(replay_buffer.sample(8)) == 0

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from models import checkpoint
 from models.errors import CheckpointError, TrainingError
+from models.progress import ProgressCallback
 from models.training.offline import Trainer
 from streams.cli.train import TrainingLog, read_log, train
 from streams.files.synthetic import synthesize
@@ -55,10 +55,10 @@ def test_a_log_becomes_a_checkpoint_with_counts_and_item_ids(
     assert ids == log.items[1:]
     loaded = checkpoint.load(tmp_path / "trained", settings.model, log.vocabulary(settings))
     assert loaded is not None
-    # The whole log is counted, each event once.
+    # The uninterrupted log is counted, each event once.
     np.testing.assert_allclose(loaded.experts["popularity.counts"][-1].sum(), log_weight(log))
     text = screen.export_text()
-    assert "pass   3" in text
+    assert "epoch   3" in text
     assert "recall@10" in text
     assert not (tmp_path / "trained" / "training.safetensors").exists()
 
@@ -69,66 +69,66 @@ def log_weight(log: TrainingLog) -> float:
     return float(TYPE_WEIGHT[log.events.type][log.events.item > 0].sum())
 
 
-def test_curves_can_be_read(log_file: Path, settings: Settings, tmp_path: Path) -> None:
+def test_tensorboard_scalars_are_written(log_file: Path, settings: Settings, tmp_path: Path) -> None:
     train(settings, console(), log_of(log_file), tmp_path / "trained")
     (file,) = (tmp_path / "trained" / "tensorboard").iterdir()
     scalars = read_scalars(file.read_bytes())
-    assert set(scalars) == {"loss/trained", "loss/held_out", "rate", "events_per_s", "refused_steps"}
+    assert set(scalars) == {"loss/trained", "loss/held_out", "lr", "events_per_s", "skipped_steps"}
     assert [step for step, _ in scalars["loss/held_out"]] == [1, 2, 3]
     assert scalars["loss/trained"][-1][1] < scalars["loss/trained"][0][1]
 
 
 def read_scalars(data: bytes) -> dict[str, list[tuple[int, float]]]:
     """Scalars by tag of an event file: records of (length, its checksum, data, its checksum)."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    at = 0
-    while at < len(data):
-        size = int.from_bytes(data[at : at + 8], "little")
-        body = data[at + 12 : at + 12 + size]
-        assert int.from_bytes(data[at + 12 + size : at + 16 + size], "little") == masked_crc32c(body)
+    scalars_by_tag: dict[str, list[tuple[int, float]]] = {}
+    offset = 0
+    while offset < len(data):
+        size = int.from_bytes(data[offset : offset + 8], "little")
+        body = data[offset + 12 : offset + 12 + size]
+        assert int.from_bytes(data[offset + 12 + size : offset + 16 + size], "little") == masked_crc32c(body)
         event = Event.FromString(body)
         for value in event.summary.value:
-            found.setdefault(value.tag, []).append((event.step, value.simple_value))
-        at += 16 + size
-    return found
+            scalars_by_tag.setdefault(value.tag, []).append((event.step, value.simple_value))
+        offset += 16 + size
+    return scalars_by_tag
 
 
-def test_an_interrupted_training_goes_on_where_it_stopped(
+def test_an_interrupted_training_resumes_where_it_stopped(
     log_file: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, screen = log_of(log_file), console()
-    whole = train(settings, console(), log, tmp_path / "whole")
-    learn = Trainer.learn
+    uninterrupted = train(settings, console(), log, tmp_path / "uninterrupted")
+    train_epoch = Trainer.train_epoch
 
-    def interrupted(self: Trainer, told: Callable[[int, int], None]) -> object:
+    def interrupted(self: Trainer, on_progress: ProgressCallback) -> object:
         if self.progress.epoch == 2:
             raise KeyboardInterrupt
-        return learn(self, told)
+        return train_epoch(self, on_progress)
 
-    monkeypatch.setattr(Trainer, "learn", interrupted)
+    monkeypatch.setattr(Trainer, "train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(settings, screen, log, tmp_path / "parts")
-    monkeypatch.setattr(Trainer, "learn", learn)
+    monkeypatch.setattr(Trainer, "train_epoch", train_epoch)
     assert "go on with --resume" in screen.export_text()
     with pytest.raises(TrainingError, match="go on with --resume, or remove it"):
         train(settings, console(), log, tmp_path / "parts")
     parts = train(settings, console(), log, tmp_path / "parts", resume=True)
-    assert parts.name == whole.name
+    assert parts.name == uninterrupted.name
     for name in ("weights.safetensors", "experts.safetensors", "items.json"):
-        assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
+        assert (parts / name).read_bytes() == (uninterrupted / name).read_bytes(), name
 
 
-def test_what_cannot_be_gone_on_with_is_said(log_file: Path, settings: Settings, tmp_path: Path) -> None:
+def test_resume_without_a_snapshot_is_an_error(log_file: Path, settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="leave --resume out"):
         train(settings, console(), log_of(log_file), tmp_path / "nothing", resume=True)
 
 
-def test_a_second_training_takes_the_place_of_the_first(log_file: Path, settings: Settings, tmp_path: Path) -> None:
+def test_a_second_training_replaces_the_first(log_file: Path, settings: Settings, tmp_path: Path) -> None:
     log, folder = log_of(log_file), tmp_path / "trained"
     train(settings, console(), log, folder)
     shorter = load_settings(overrides=[*OVERRIDES, "training.epochs=1"])
     path = train(shorter, console(), log, folder)
-    assert [each.name for each in folder.glob("weights-*")] == [path.name]
+    assert [checkpoint_folder.name for checkpoint_folder in folder.glob("weights-*")] == [path.name]
 
 
 def test_a_log_too_short_is_an_error(settings: Settings, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_log_too_short_is_an_error(settings: Settings, tmp_path: Path) -> None
         train(settings, console(), log_of(file), tmp_path / "trained")
 
 
-def test_several_logs_are_one_in_order_of_time(tmp_path: Path) -> None:
+def test_several_logs_are_merged_by_time(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("user,item,time\nu,i1,10\nu,i3,30\n")
     (tmp_path / "b.csv").write_text("user,item,time\nv,i2,20\nv,,40\n")
     log, bad = read_log([tmp_path / "a.csv", tmp_path / "b.csv"], None, None, skip_bad=True, registered=["old", "i3"])
@@ -148,7 +148,7 @@ def test_several_logs_are_one_in_order_of_time(tmp_path: Path) -> None:
     assert log.users == 2
 
 
-def test_filtered_repeats_are_proposed_where_nobody_comes_back(tmp_path: Path, settings: Settings) -> None:
+def test_filtering_repeats_is_proposed_where_no_user_repeats_an_item(tmp_path: Path, settings: Settings) -> None:
     file = tmp_path / "films.csv"
     rows = [f"u{number % 20},i{number // 20},{number}" for number in range(400)]
     file.write_text("user,item,time\n" + "\n".join(rows))

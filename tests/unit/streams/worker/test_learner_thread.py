@@ -61,7 +61,7 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.01)  # polled: the thread has nothing else to wait on
 
 
-def test_what_is_observed_is_learnt_published_and_saved_at_the_end(recorder: Recorder) -> None:
+def test_observed_events_are_trained_on_and_the_weights_published_and_saved_at_the_end(recorder: Recorder) -> None:
     thread = recorder.thread()
     thread.start(None)
     recorder.observe(thread)
@@ -72,30 +72,32 @@ def test_what_is_observed_is_learnt_published_and_saved_at_the_end(recorder: Rec
     assert recorder.saved[-1].version == recorder.published[-1].version
 
 
-def test_learning_goes_on_from_the_given_weights(recorder: Recorder) -> None:
+def test_training_continues_from_the_given_weights(recorder: Recorder) -> None:
     before = Weights(41, Recorder().learner.weights().tensors)
     thread = recorder.thread()
     thread.start(before)
     thread.stop()
     assert recorder.published[0].version == 41
-    assert not recorder.saved  # nothing was learnt: what is on disk is as good
+    assert not recorder.saved  # no step was taken: what is on disk is as new
 
 
-@pytest.mark.parametrize(("share", "behind_backlog", "rests"), [(0.25, False, 3), (0.5, False, 1), (0.5, True, 7)])
-def test_a_step_is_followed_by_the_rest_that_keeps_the_share(
-    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, share: float, behind_backlog: bool, rests: int
+@pytest.mark.parametrize(
+    ("share", "behind_backlog", "pause_factor"), [(0.25, False, 3), (0.5, False, 1), (0.5, True, 7)]
+)
+def test_the_pause_after_a_step_keeps_the_learning_share(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, share: float, behind_backlog: bool, pause_factor: int
 ) -> None:
     thread = recorder.thread(share)
     thread.behind_backlog = behind_backlog
     recorder.observe(thread)
     # Two seconds for the step, by a clock that no other process slows down.
     monkeypatch.setattr("streams.worker.learner_thread.time", SimpleNamespace(monotonic=iter([100.0, 102.0]).__next__))
-    rest_s = thread._learn()
-    assert thread.steps == 1
-    assert rest_s == pytest.approx(rests * 2)
+    pause_s = thread._train_step()
+    assert thread.optimizer_steps == 1
+    assert pause_s == pytest.approx(pause_factor * 2)
 
 
-def test_an_error_ends_the_thread_loudly(recorder: Recorder) -> None:
+def test_an_error_ends_the_thread_and_is_reported(recorder: Recorder) -> None:
     raised = threading.Event()
 
     def publish(_: Weights) -> None:
