@@ -1,7 +1,14 @@
 """What all tests share: one real Kafka for the session, and names that no other test uses."""
 
+import fcntl
+import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
+
+# One thread for each numeric library in each process: the tests themselves run side by side, and no sum depends on the
+# number of cores. Set before anything imports them.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,13 +21,30 @@ settings.load_profile("quiet")
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[LocalKafka]:
-    """A running one-node Kafka; started by the first test that asks for it, gone with its data at the end.
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """A running one-node Kafka that all processes of the session share.
 
-    Tests that stop or freeze a node start a LocalKafka of their own.
+    The first that asks for it starts it, and stops it when no other uses it; it ends with that process however the
+    process ends. Tests that stop or freeze a node start a LocalKafka of their own.
     """
-    with LocalKafka() as running:
-        yield running
+    session_folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session_folder = session_folder.parent
+    with (session_folder / "kafka-start").open("w") as start, (session_folder / "kafka-users").open("a+") as users:
+        fcntl.flock(start, fcntl.LOCK_EX)  # one at a time
+        fcntl.flock(users, fcntl.LOCK_SH)  # as long as it is used
+        users.seek(0)
+        if running := users.read():
+            fcntl.flock(start, fcntl.LOCK_UN)
+            yield LocalKafka(Path(running))
+            return
+        with LocalKafka() as started:
+            users.write(str(started.folder))
+            users.flush()
+            fcntl.flock(start, fcntl.LOCK_UN)
+            yield started
+            fcntl.flock(users, fcntl.LOCK_EX)  # the others have ended
+            users.truncate(0)
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """Local Kafka cluster of one or three nodes, for the demo, the tests and development. Knows no topics."""
 
 import json
+import os
 import random
 import shutil
 import socket
 import tempfile
 import uuid
+import weakref
 from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,7 +52,8 @@ class LocalKafka:
         self._temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="interest-kafka-")) if folder is None else folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._cluster_id, ports = _load_or_create(self.folder, nodes, first_port)
+        self._cluster_id, ports, reservations = _load_or_create(self.folder, nodes, first_port)
+        self._release_ports = weakref.finalize(self, _close, reservations)
         settings = _quorum_settings(ports)
         self.nodes = tuple(
             KafkaNode(
@@ -73,6 +76,7 @@ class LocalKafka:
         """Stop all nodes; remove temporary data."""
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             list(pool.map(KafkaNode.kill if self._temporary else _stop, self.nodes))
+        self._release_ports()
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -136,8 +140,8 @@ def _stop(node: KafkaNode) -> None:
     node.stop(deadline_s=_STOP_DEADLINE_S)
 
 
-def _load_or_create(folder: Path, nodes: int, first_port: int | None) -> tuple[str, list[tuple[int, int]]]:
-    """Cluster id and (broker, controller) ports of each node, from the state file or new."""
+def _load_or_create(folder: Path, nodes: int, first_port: int | None) -> tuple[str, list[tuple[int, int]], list[int]]:
+    """Cluster id and (broker, controller) ports of each node, from the state file or new, with the reservations of new ports."""
     state = folder / _STATE
     if state.is_file():
         cluster_id, ports = _load(state)
@@ -145,12 +149,12 @@ def _load_or_create(folder: Path, nodes: int, first_port: int | None) -> tuple[s
             raise KafkaStartError(
                 f"The Kafka in {folder} has {len(ports)} nodes, not {nodes}; give that number or another folder."
             )
-        return cluster_id, ports
-    free = _free_ports(2 * nodes, first_port)
+        return cluster_id, ports, []
+    free, reservations = _reserve_ports(2 * nodes, first_port)
     ports = list(zip(free[::2], free[1::2], strict=True))
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
     state.write_text(json.dumps({"cluster_id": cluster_id, "ports": ports}))
-    return cluster_id, ports
+    return cluster_id, ports, reservations
 
 
 def _load(state: Path) -> tuple[str, list[tuple[int, int]]]:
@@ -163,24 +167,45 @@ def _load(state: Path) -> tuple[str, list[tuple[int, int]]]:
         ) from error
 
 
-def _free_ports(count: int, first: int | None) -> list[int]:
-    """Free ports outside the ephemeral range, `first` included if it is free.
+def _reserve_ports(count: int, first: int | None) -> tuple[list[int], list[int]]:
+    """Ports that nobody listens on, outside the ephemeral range, with their reservations; `first` first, if it is free.
 
     Outgoing connections use the ephemeral range, and could take a broker's port while the broker is down.
     """
-    free: list[int] = []
+    ports: list[int] = []
+    reservations: list[int] = []
     for port in [*([] if first is None else [first]), *_candidate_ports()]:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        free.append(port)
-        if len(free) == count:
-            return free
+        reservation = None if port in ports else _reserve(port)
+        if reservation is None:
+            continue
+        ports.append(port)
+        reservations.append(reservation)
+        if len(ports) == count:
+            return ports, reservations
+    _close(reservations)
     raise KafkaStartError(
         f"No {count} free ports outside the ephemeral range: stop a program that listens on this machine."
     )
+
+
+def _reserve(port: int) -> int | None:
+    """A descriptor that reserves the port until it is closed; None where the port is in use or reserved.
+
+    It is bound to the UDP port of the same number: Kafka listens on TCP only, and the kernel ends the reservation with
+    this process. Without it, a Kafka that starts at the same time could choose the port before the broker listens.
+    """
+    with socket.socket(type=socket.SOCK_DGRAM) as reservation, socket.socket() as probe:
+        try:
+            reservation.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return None
+        return reservation.detach()
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _candidate_ports() -> list[int]:

@@ -12,13 +12,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tests.topics import create_topics
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 Producer: Any = AIOKafkaProducer
 Consumer: Any = AIOKafkaConsumer
-Topic: Any = NewTopic
-AdminClient: Any = AIOKafkaAdminClient
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 20) -> None:
@@ -45,13 +44,7 @@ class Cluster:
     ) -> str:
         """Name of a new empty topic."""
         topic = name or self.name("contract")
-        admin = AdminClient(bootstrap_servers=self.bootstrap_servers)
-        await admin.start()
-        try:
-            response = await admin.create_topics([Topic(topic, partitions, 1, topic_configs=dict(config or {}))])
-        finally:
-            await admin.close()
-        assert all(error[1] == 0 for error in response.topic_errors), response
+        await create_topics(self.bootstrap_servers, {topic: partitions}, config=config)
         return topic
 
     @asynccontextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from state.store import PartitionStore
 from state.table import UserTable
@@ -14,6 +14,7 @@ from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
 from streams.worker.changelog import ID_KEY, OFFSET_KEY, Changelog, SourceOffset, is_outdated
+from tests.topics import create_topics
 
 
 @pytest.fixture
@@ -30,8 +31,8 @@ async def admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 @pytest.fixture
-async def topic(admin: AIOKafkaAdminClient, prefix: str) -> str:
-    await admin.create_topics([NewTopic(f"{prefix}-changelog", 2, 1)])
+async def topic(settings: KafkaSettings, prefix: str) -> str:
+    await create_topics(settings.bootstrap_servers, {f"{prefix}-changelog": 2})
     return f"{prefix}-changelog"
 
 

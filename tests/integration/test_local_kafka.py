@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.errors import KafkaStartError
 from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka, start_background, status, stop_background
 from streams.settings.sections import KafkaSettings, TopicSettings
 from streams.settings.settings import Settings
+from tests.topics import create_topics
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,12 +40,7 @@ def wait_until_gone(pid: int, deadline_s: float = 10.0) -> None:
 
 
 async def create(kafka: LocalKafka, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(topic, 2, len(kafka.nodes))])
-    finally:
-        await admin.close()
+    await create_topics(kafka.bootstrap_servers, {topic: 2}, replication=len(kafka.nodes))
 
 
 async def produce(kafka: LocalKafka, topic: str, values: list[bytes]) -> None:

@@ -3,7 +3,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from models.items.vocabulary import ItemVocabulary
 from streams.local_kafka.cluster import LocalKafka
@@ -11,6 +10,7 @@ from streams.schema.events import ItemDelete, ItemUpsert
 from streams.settings.sections import KafkaSettings
 from streams.worker.item_catalog import ItemCatalog
 from streams.worker.item_index import ItemIndex
+from tests.topics import create_topics
 
 
 @pytest.fixture
@@ -21,10 +21,7 @@ def settings(kafka: LocalKafka, prefix: str) -> KafkaSettings:
 @pytest.fixture
 async def topics(settings: KafkaSettings) -> tuple[str, str]:
     register, catalog = f"{settings.group_id}-index", f"{settings.group_id}-catalog"
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
-    await admin.start()
-    await admin.create_topics([NewTopic(register, 1, 1), NewTopic(catalog, 3, 1)])
-    await admin.close()
+    await create_topics(settings.bootstrap_servers, {register: 1, catalog: 3})
     return register, catalog
 
 

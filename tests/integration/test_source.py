@@ -3,19 +3,16 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
 from streams.worker.offset_gaps import OffsetGaps
+from tests.topics import create_topics
 
 
 @pytest.fixture
 async def topic(kafka: LocalKafka, prefix: str) -> str:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    await admin.create_topics([NewTopic(prefix, 1, 1)])
-    await admin.close()
+    await create_topics(kafka.bootstrap_servers, {prefix: 1})
     return prefix
 
 

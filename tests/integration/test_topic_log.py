@@ -3,23 +3,20 @@ from collections import defaultdict
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.errors import TopicError
 from streams.kafka.publisher import BATCH_BYTES, Publisher
 from streams.kafka.reader import partition_count, partition_of, read_topic
 from streams.local_kafka.cluster import LocalKafka
 from streams.terminal.titles import ItemTitles
+from tests.topics import create_topics
 
 PARTITIONS = 3
 
 
 @pytest.fixture
 async def topic(kafka: LocalKafka, prefix: str) -> str:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    await admin.create_topics([NewTopic(prefix, PARTITIONS, 1)])
-    await admin.close()
+    await create_topics(kafka.bootstrap_servers, {prefix: PARTITIONS})
     return prefix
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.errors import TopicError
@@ -12,6 +12,7 @@ from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS, ensure_topics, t
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings, TopicSettings
 from streams.settings.settings import Settings
+from tests.topics import create_topics
 
 
 @pytest.fixture
@@ -36,6 +37,10 @@ async def admin(kafka: LocalKafka) -> AsyncIterator[AIOKafkaAdminClient]:
     await client.start()
     yield client
     await client.close()
+
+
+async def create(settings: Settings, partitions: dict[str, int], config: dict[str, str] | None = None) -> None:
+    await create_topics(settings.kafka.bootstrap_servers, partitions, config=config)
 
 
 async def test_missing_topics_are_created_and_then_found_good(settings: Settings) -> None:
@@ -81,44 +86,29 @@ async def test_an_input_that_has_been_given_more_partitions_is_refused(
         await ensure_topics(settings)
 
 
-async def test_an_item_index_of_two_partitions_is_refused(settings: Settings, admin: AIOKafkaAdminClient) -> None:
-    await admin.create_topics([NewTopic(settings.topics.item_index, 2, 1, topic_configs={"retention.ms": "-1"})])
+async def test_an_item_index_of_two_partitions_is_refused(settings: Settings) -> None:
+    await create(settings, {settings.topics.item_index: 2}, {"retention.ms": "-1"})
     with pytest.raises(TopicError, match=r"-index has 2 partitions, must have 1: .*--set topics\.item_index=NAME"):
         await ensure_topics(settings)
 
 
-async def test_an_input_with_the_broker_s_defaults_and_a_catalog_of_any_width_are_taken(
-    settings: Settings, admin: AIOKafkaAdminClient
-) -> None:
-    await admin.create_topics(
-        [
-            NewTopic(settings.topics.user_events, 3, 1),
-            NewTopic(settings.topics.user_events_dlq, 3, 1),
-            NewTopic(settings.topics.item_catalog, 4, 1, topic_configs={"cleanup.policy": "compact"}),
-        ]
-    )
+async def test_an_input_with_the_broker_s_defaults_and_a_catalog_of_any_width_are_taken(settings: Settings) -> None:
+    await create(settings, {settings.topics.user_events: 3, settings.topics.user_events_dlq: 3})
+    await create(settings, {settings.topics.item_catalog: 4}, {"cleanup.policy": "compact"})
     outcomes = {report.name: report.outcome for report in await ensure_topics(settings)}
     taken = {name for name, outcome in outcomes.items() if outcome == "ok"}
     assert taken == {settings.topics.user_events, settings.topics.user_events_dlq, settings.topics.item_catalog}
 
 
-async def test_policies_in_another_order_are_the_same(settings: Settings, admin: AIOKafkaAdminClient) -> None:
-    await admin.create_topics(
-        [NewTopic(settings.topics.interest_predictions, 3, 1, topic_configs={"cleanup.policy": "delete,compact"})]
-    )
+async def test_policies_in_another_order_are_the_same(settings: Settings) -> None:
+    await create(settings, {settings.topics.interest_predictions: 3}, {"cleanup.policy": "delete,compact"})
     await ensure_topics(settings)
 
 
-async def test_every_wrong_config_is_named_with_the_command_that_mends_it(
-    settings: Settings, admin: AIOKafkaAdminClient
-) -> None:
+async def test_every_wrong_config_is_named_with_the_command_that_mends_it(settings: Settings) -> None:
     changelog = {"cleanup.policy": "delete", "max.message.bytes": "1000", "delete.retention.ms": "60000"}
-    await admin.create_topics(
-        [
-            NewTopic(settings.changelog_topic, 3, 1, topic_configs=changelog),
-            NewTopic(settings.topics.item_index, 1, 1),
-        ]
-    )
+    await create(settings, {settings.changelog_topic: 3}, changelog)
+    await create(settings, {settings.topics.item_index: 1})
     with pytest.raises(TopicError) as caught:
         await ensure_topics(settings)
     message = str(caught.value)

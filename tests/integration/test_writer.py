@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.errors import TransactionFailed
 from streams.kafka.fenced_producer import ConsumerGroupMetadata
@@ -11,6 +10,7 @@ from streams.kafka.reader import read_topic
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
+from tests.topics import create_topics
 
 
 @pytest.fixture
@@ -21,10 +21,7 @@ def settings(kafka: LocalKafka, prefix: str) -> KafkaSettings:
 @pytest.fixture
 async def topic(settings: KafkaSettings) -> str:
     name = f"{settings.group_id}-out"
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, 2, 1)])
-    await admin.close()
+    await create_topics(settings.bootstrap_servers, {name: 2})
     return name
 
 

@@ -1,5 +1,9 @@
 import json
+import os
 import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,13 +15,35 @@ from streams.local_kafka.cluster import LocalKafka, start_background, status, st
 from streams.local_kafka.jars import find_java
 
 ROOT = Path(__file__).parents[4]
+ReservePorts = Callable[..., list[int]]
 SERVER_PROPERTIES = ROOT / "streams/local_kafka/server.properties"
 
 
-def test_ports_are_free_distinct_and_not_ephemeral() -> None:
+@pytest.fixture
+def reserve_ports() -> Iterator[ReservePorts]:
+    """Ports reserved until the end of the test."""
+    reservations: list[int] = []
+
+    def reserve(count: int, first: int | None = None) -> list[int]:
+        ports, descriptors = cluster._reserve_ports(count, first)
+        reservations.extend(descriptors)
+        return ports
+
+    yield reserve
+    cluster._close(reservations)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody uses, reserved no longer."""
+    ports, reservations = cluster._reserve_ports(count, None)
+    cluster._close(reservations)
+    return ports
+
+
+def test_ports_are_free_distinct_and_not_ephemeral(reserve_ports: ReservePorts) -> None:
     ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range")
     low, high = map(int, ephemeral.read_text().split()) if ephemeral.is_file() else (32768, 60999)
-    ports = cluster._free_ports(6, None)
+    ports = reserve_ports(6)
     assert len(set(ports)) == 6
     assert not [port for port in ports if low <= port <= high]
     for port in ports:
@@ -25,21 +51,54 @@ def test_ports_are_free_distinct_and_not_ephemeral() -> None:
             probe.bind(("127.0.0.1", port))
 
 
-def test_a_taken_port_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken, free = cluster._free_ports(2, None)
+def test_a_port_in_use_is_not_reserved(reserve_ports: ReservePorts, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, free = free_ports(2)
     monkeypatch.setattr(cluster, "_candidate_ports", lambda: [taken, free])
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", taken))
-        holder.listen()
-        assert cluster._free_ports(1, None) == [free]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", taken))
+        listener.listen()
         with pytest.raises(KafkaStartError, match="No 2 free ports"):
-            cluster._free_ports(2, None)
+            reserve_ports(2)
+        assert reserve_ports(1) == [free]
 
 
-def test_starts_at_the_same_time_do_not_share_a_port() -> None:
+def test_a_port_is_reserved_once_until_its_kafka_stops_or_its_process_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ports = free_ports(2)
+    monkeypatch.setattr(cluster, "_candidate_ports", lambda: ports)
+    kafka = LocalKafka(tmp_path / "first")
+    with pytest.raises(KafkaStartError, match="No 2 free ports"):
+        LocalKafka(tmp_path / "second")
+    kafka.stop()
+    script = f"""
+import os, sys
+from streams.local_kafka import cluster
+cluster._candidate_ports = lambda: {ports}
+kafka = cluster.LocalKafka()
+print("reserved", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reserved\n"
+        with pytest.raises(KafkaStartError, match="No 2 free ports"):
+            LocalKafka(tmp_path / "third")
+        process.kill()
+    LocalKafka(tmp_path / "third").stop()
+
+
+def test_starts_at_the_same_time_do_not_share_a_port(
+    reserve_ports: ReservePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates = free_ports(16)
+    monkeypatch.setattr(cluster, "_candidate_ports", lambda: candidates)  # all try them in the same order
     with ThreadPoolExecutor(8) as pool:
-        drawn = list(pool.map(lambda _: cluster._free_ports(2, None), range(8)))
-    assert len({port for ports in drawn for port in ports}) == 16
+        drawn = list(pool.map(lambda _: reserve_ports(2), range(8)))
+    assert sorted(port for ports in drawn for port in ports) == sorted(candidates)
 
 
 def test_only_one_or_three_nodes() -> None:
@@ -88,10 +147,12 @@ def test_three_nodes_raise_what_the_shipped_settings_hold_for_one(tmp_path: Path
     assert of_one == set(raised)
 
 
-def test_the_first_port_is_used_if_it_is_free() -> None:
-    (port,) = cluster._free_ports(1, None)
-    assert cluster._free_ports(2, port)[0] == port
+def test_the_first_port_is_used_if_it_is_free(reserve_ports: ReservePorts) -> None:
+    (port,) = free_ports(1)
+    ports, reservations = cluster._reserve_ports(2, port)
+    cluster._close(reservations)
+    assert ports[0] == port
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", port))
         listener.listen()
-        assert port not in cluster._free_ports(2, port)
+        assert port not in reserve_ports(2, port)

@@ -1,0 +1,37 @@
+"""Topics of a test: created, and known to the broker before they are used."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+
+async def create_topics(
+    bootstrap_servers: str,
+    partitions: Mapping[str, int],
+    *,
+    replication: int = 1,
+    config: Mapping[str, str] | None = None,
+) -> None:
+    """Topics with so many partitions each, of which every one has a leader.
+
+    The controller answers before the brokers know the topic: one that is busy names it to clients some time later.
+    """
+    new: Any = NewTopic  # aiokafka is untyped
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        topics = [new(name, count, replication, topic_configs=dict(config or {})) for name, count in partitions.items()]
+        response: Any = await admin.create_topics(topics)
+        assert all(error[1] == 0 for error in response.topic_errors), response
+        async with asyncio.timeout(60):
+            while not _led(await admin.describe_topics(list(partitions)), partitions):
+                await asyncio.sleep(0.02)
+    finally:
+        await admin.close()
+
+
+def _led(topics: list[dict[str, Any]], partitions: Mapping[str, int]) -> bool:
+    leaders = {topic["topic"]: [p["leader"] for p in topic["partitions"] if p["leader"] >= 0] for topic in topics}
+    return all(len(leaders.get(name, [])) == count for name, count in partitions.items())
