@@ -141,7 +141,7 @@ def _stop(node: KafkaNode) -> None:
 
 
 def _load_or_create(folder: Path, nodes: int, first_port: int | None) -> tuple[str, list[tuple[int, int]], list[int]]:
-    """Cluster id and (broker, controller) ports of each node, from the state file or new, with the reservations of new ports."""
+    """Cluster id and (broker, controller) ports of each node, from the state file or new; reservations of new ports."""
     state = folder / _STATE
     if state.is_file():
         cluster_id, ports = _load(state)
