@@ -1,12 +1,13 @@
 """Errors of the package.
 
 ModelError
-├── ItemCapacityError    more distinct items than `items.capacity` allows
-├── UnknownItemError     an event or a user's row names an item beyond the vocabulary
-├── WeightsError         weights that are not finite or do not fit the configuration
-├── TextEncoderError     a pretrained text encoder that cannot be loaded
-├── CheckpointError      saved weights that cannot be used
-└── TrainingError        a log or settings that cannot be learnt from
+├── ItemCapacityError      more distinct items than `items.capacity` allows
+├── UnknownItemError       an event or a user's row names an item beyond the vocabulary
+├── WeightsError           weights that are not finite or do not fit the configuration
+├── UnsupportedDtypeError  a number type that this machine cannot compute in
+├── TextEncoderError       a pretrained text encoder that cannot be loaded
+├── CheckpointError        saved weights that cannot be used
+└── TrainingError          a log or settings that cannot be trained on
 """
 
 
@@ -15,12 +16,12 @@ class ModelError(Exception):
 
 
 class ItemCapacityError(ModelError):
-    """One distinct item more than the vocabulary accepts."""
+    """More distinct items than the vocabulary may hold."""
 
     def __init__(self, capacity: int, item_id: str) -> None:
         super().__init__(
             f"item {item_id!r} would be number {capacity + 1}, but items.capacity is {capacity}: "
-            "raise items.capacity in every worker and restart them (an index once given is never given again)"
+            "raise items.capacity in every worker and restart them (an index is never given to another item)"
         )
 
 
@@ -38,6 +39,16 @@ class WeightsError(ModelError):
     """Weights that are not finite or whose shapes do not fit the configuration."""
 
 
+class UnsupportedDtypeError(ModelError):
+    """The configured number type cannot be computed on this device."""
+
+    def __init__(self, dtype: str, device: str, fault: str) -> None:
+        super().__init__(
+            f"model.dtype = {dtype!r} cannot be computed on the device {device!r} of this machine ({fault}): set "
+            "model.dtype = 'float32', which works everywhere; bfloat16 needs a CPU with AVX-512 or AMX, or CUDA"
+        )
+
+
 class TextEncoderError(ModelError):
     """A pretrained text encoder that cannot be loaded: not found, or the extra `text` is not installed."""
 
@@ -47,4 +58,4 @@ class CheckpointError(ModelError):
 
 
 class TrainingError(ModelError):
-    """A log or settings that offline training can make nothing of, or a training that cannot be taken up again."""
+    """A log or settings that cannot be trained on, or a training that cannot be resumed."""

@@ -15,6 +15,7 @@ from models.data.events import EventBatch
 from models.data.seen_items import mark_seen
 from models.data.timeline import Timeline
 from models.data.user_state import user_state_fields
+from models.device import set_compute_threads
 from models.experts.count_experts import CountExperts
 from models.inference.engine import Engine
 from models.items.content import ItemContent
@@ -54,6 +55,7 @@ class Stand:
         self._random = np.random.default_rng(workload.seed)
         self._chance = np.arange(1, workload.items + 1, dtype=np.float64) ** -_SKEW
         self._chance /= self._chance.sum()
+        set_compute_threads(config)
         self.content = ItemContent(config)
         self.items = ItemVocabulary(workload.items, self.content)
         for number in range(workload.items):

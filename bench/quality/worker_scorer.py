@@ -8,6 +8,7 @@ from bench.quality.datasets import Dataset
 from bench.quality.scorer import TOP, Scores
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from models.data.event_log import EventLog
+from models.device import set_compute_threads
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
@@ -37,6 +38,7 @@ class WorkerScorer:
         self._dataset = dataset
         self._model = model
         self._training = training
+        set_compute_threads(model)
         self._items = self._described()
         self._replay = PrequentialReplay(model, learner, self._items, dataset.users, TOP)
         self._trained_events = 0  # how many of the next events the weights were trained on

@@ -20,7 +20,7 @@ from models.config import ModelConfig
 from models.data.events import TYPE_WEIGHT, EventBatch
 from models.data.seen_items import mark_seen, seen_after_each, seen_before
 from models.data.timeline import Timeline
-from models.device import device_of
+from models.device import compute_device, require_dtype
 from models.errors import UnknownItemError, WeightsError
 from models.experts import mixture
 from models.experts.candidates import Candidates
@@ -70,7 +70,8 @@ class Engine:
         top_because: int = 3,
     ) -> None:
         self.config = config
-        self.device = device_of(config)
+        require_dtype(config)
+        self.device = compute_device(config)
         self._dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
         self._items = items
         self._top = Top(top_items, top_categories, min(top_because, config.history_length))

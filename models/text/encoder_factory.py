@@ -3,7 +3,7 @@
 from functools import cache
 
 from models.config import ModelConfig
-from models.device import device_of
+from models.device import compute_device
 from models.text import pretrained
 from models.text.encoder import TextEncoder
 from models.text.ngrams import HashedNgrams
@@ -20,7 +20,7 @@ def encoder(config: ModelConfig) -> TextEncoder | None:
             return None
         case "hashed":
             return _hashed()
-    return pretrained.load(kind, name, str(device_of(config)))
+    return pretrained.load(kind, name, str(compute_device(config)))
 
 
 @cache

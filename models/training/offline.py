@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import ModelConfig, TrainingConfig
-from models.device import device_of
+from models.device import compute_device
 from models.errors import TrainingError
 from models.items.vocabulary import ItemVocabulary
 from models.network.dropout import Dropout
@@ -79,7 +79,7 @@ class Trainer:
         self._training = training
         self._items = items
         self._sequences = sequences
-        self._device = device_of(config)
+        self._device = compute_device(config)
         self._network = InterestNetwork(config)
         self._network.grow(len(items) + 1)
         self._network.to(self._device)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
-from models.device import device_of
+from models.device import compute_device, require_dtype
 from models.errors import WeightsError
 from models.items.vocabulary import ItemVocabulary
 from models.network.dropout import Dropout
@@ -46,7 +46,8 @@ class OnlineLearner:
         self._model = config
         self._config = learner
         self._items = items
-        device = device_of(config)
+        require_dtype(config)
+        device = compute_device(config)
         self._network = InterestNetwork(config).to(device)
         self._replay_buffer = ReplayBuffer(
             learner, config.history_length, np.random.default_rng(config.seed), BYTES if config.text != "none" else 0

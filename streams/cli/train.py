@@ -27,6 +27,7 @@ from tensorboardX import SummaryWriter
 
 from models import checkpoint
 from models.data.event_log import EventLog
+from models.device import require_dtype, set_compute_threads
 from models.errors import TrainingError
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
@@ -107,6 +108,8 @@ def train(
     resume: bool = False,
 ) -> Path:
     """Train and save; the checkpoint's folder. A snapshot for `resume` and TensorBoard scalars are kept in `folder`."""
+    require_dtype(settings.model)
+    set_compute_threads(settings.model)
     if len(log.events) < _MIN_EVENTS:
         raise TrainingError(f"{len(log.events)} events are too few to learn from: {_MIN_EVENTS} at least")
     if settings.model.allow_repeats and not log.has_repeats():

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from models.device import set_compute_threads
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from state.table import UserTable
@@ -107,6 +108,7 @@ class Worker:
         self._table = UserTable(settings.worker.data_dir / "users", settings.worker.cache_mb << 20)
         self._consumer = SourceConsumer(settings, on_error=exit_with_error)
         # Item vocabulary and model
+        set_compute_threads(settings.model)
         self._items = ItemTopics(settings, ItemVocabulary(settings.items.capacity, ItemContent(settings.model)))
         self._model = None
         if engine is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from aiokafka import ConsumerRecord
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ from state.table import UserTable
 from streams.worker.batch import build_batch, count_events, decode_partition
 from streams.worker.partition_state import PartitionState
 from tests.unit.streams.records import batch, click, record
+
+torch.set_num_threads(1)
 
 CONFIG = ModelConfig(embedding_dim=8, hidden_size=8, history_length=6, allow_repeats=False, seen_bits=64)
 LAYOUT = RowLayout(user_state_fields(CONFIG))

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.data.event_types import EVENT_TYPES
 from models.data.events import EventBatch
+from models.device import require_dtype
+from models.errors import UnsupportedDtypeError
 from models.items.vocabulary import ItemVocabulary
 
 MakeBatch = Callable[..., EventBatch]
@@ -22,6 +24,16 @@ Log = tuple[NDArray[np.int64], list[str], NDArray[np.int64]]
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _skip_unsupported_bfloat16(request: pytest.FixtureRequest) -> None:
+    """Tests marked `bfloat16` run where this machine's CPU computes in it."""
+    if request.node.get_closest_marker("bfloat16"):
+        try:
+            require_dtype(ModelConfig(dtype="bfloat16", device="cpu"))
+        except UnsupportedDtypeError as error:
+            pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_memory_is_not_modified_and_foreign_fields_pass(config: ModelConfig, ite
     assert after["steps"].tolist() == [1, 0, 1]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.bfloat16)])
 def test_nothing_in_nothing_out(config: ModelConfig, dtype: Literal["float32", "bfloat16"]) -> None:
     engine = Engine(replace(config, dtype=dtype), ItemVocabulary(10))
     step = engine.step(events([], []), new_user_states(config, 2))
@@ -272,6 +272,7 @@ def test_ties_take_the_mean_rank(config: ModelConfig, items: ItemVocabulary) -> 
     assert engine.score(events([0, 0], [1, 2]), new_user_states(config, 1)).rank.tolist() == [15.5, 15]
 
 
+@pytest.mark.bfloat16
 def test_bfloat16_predicts_about_the_same(config: ModelConfig, items: ItemVocabulary) -> None:
     halved = replace(config, dtype="bfloat16")
     batch = events([0, 0, 1], [1, 2, 3])

@@ -132,6 +132,7 @@ def test_vectors_are_told_where_short_and_long_term_are_kept_apart(recipe: str) 
         assert len(np.unique(parts.long_term.round(6), axis=0)) == 6
 
 
+@pytest.mark.bfloat16
 @every_recipe
 def test_bfloat16_learns_and_says_about_the_same(recipe: str) -> None:
     said = []

@@ -238,6 +238,7 @@ def test_learns_on_cuda(config: ModelConfig, items: ItemVocabulary, dtype: Liter
     assert learner.weights().version == 5
 
 
+@pytest.mark.bfloat16
 def test_learns_in_bfloat16(config: ModelConfig, items: ItemVocabulary) -> None:
     config = replace(config, dtype="bfloat16")
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
