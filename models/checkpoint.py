@@ -29,7 +29,7 @@ from models.experts.count_experts import counted
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES
 from models.network.weights import Weights
-from models.text.encoder_factory import encoder
+from models.text.encoder_factory import text_encoder
 
 FORMAT: Final = 3
 
@@ -214,7 +214,7 @@ def _shape(config: ModelConfig) -> dict[str, Any]:
 
 def _text_name(config: ModelConfig) -> str:
     """What the vectors of texts mean: weights learnt with others are worth nothing."""
-    text = encoder(config)
+    text = text_encoder(config)
     return "none" if text is None else text.name
 
 

@@ -1,12 +1,12 @@
-"""What catalog and reviews say of each item, as one vector per item.
+"""Content vectors of items: their text in the catalog, their reviews and their features, one row per item.
 
     content = [unit(d + r - m); f]      d: title, categories and text of the catalog      r: mean of its reviews
                                         m: mean of d + r over all items                    f: features
 
-d and r are text vectors (text.py), f the numbers that the catalog gives. m is what all texts have in common: nothing
-that tells items apart, but most of each vector. It is taken anew whenever the number of texts has doubled, so that an
-item's row changes only now and then for the sake of others. Rows of items of which nothing is said are zero, and take
-no memory as long as no item beyond them is described.
+d and r are text vectors (models/text), f the numbers in the catalog. Subtracting m removes the part that all texts have
+in common, which is most of each vector and does not distinguish items. m is computed again whenever the number of texts
+has doubled, so that an item's row rarely changes because of others. Rows of items without content are zero, and take no
+memory as long as no item beyond them is described.
 """
 
 import threading
@@ -19,35 +19,35 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.errors import WeightsError
 from models.text.encoder import TextEncoder
-from models.text.encoder_factory import encoder
+from models.text.encoder_factory import text_encoder
 
-_MOST_REVIEWS: Final = 1000
-"""Reviews after which the mean goes on as a running one: an old item can still change its name"""
+_MAX_REVIEWS: Final = 1000
+"""Reviews after which their mean becomes an exponential one: the content of an old item can still change"""
 
 
 # On amazon-music's events from 40 % to 70 %, one pass from nothing, three seeds: R@20 .1819 and log-loss 6.381 with
-# texts as they are, .1840 and 6.359 with the mean of the moment taken off, .1848 and 6.360 with this one; pretrained
+# texts as they are, .1840 and 6.359 with the current mean subtracted, .1848 and 6.360 with this one; pretrained
 # static vectors .1842 and 6.361, .1878 and 6.347, .1874 and 6.348.
-_FIRST_TEXTS: Final = 32
-"""Texts from which on their mean is taken off: that of one or two would leave nothing of them"""
+_MIN_TEXTS: Final = 32
+"""Texts from which on their mean is subtracted: that of one or two would leave nothing of them"""
 
-_LEAST_NORM: Final = 0.1
-"""Length up to which a row is lengthened to one: less is rounding, of items that are all called the same"""
+_MIN_NORM: Final = 0.1
+"""Norm from which on a row is scaled to one: less is rounding, of items with the same text"""
 
 _BLOCK_ROWS = 8192
 
 
 def content_width(config: ModelConfig) -> int:
     """Numbers in an item's content."""
-    text = encoder(config)
+    text = text_encoder(config)
     return (0 if text is None else text.width) + config.features
 
 
 class ItemContent:
-    """Content by item index. Any thread may call it."""
+    """Content by item index. Any thread may call it; `refresh` brings `rows` up to date with descriptions."""
 
     def __init__(self, config: ModelConfig) -> None:
-        self.encoder: TextEncoder | None = encoder(config)
+        self.encoder: TextEncoder | None = text_encoder(config)
         self._text_width = 0 if self.encoder is None else self.encoder.width
         self._features = config.features
         self._lock = threading.RLock()
@@ -56,26 +56,30 @@ class ItemContent:
         self._described = np.zeros((1, self._text_width + self._features), dtype=np.float16)
         self._reviews = np.zeros((1, self._text_width), dtype=np.float16)
         self._reviewed = np.zeros(1, dtype=np.int32)
-        self._waiting: dict[int, tuple[str, Sequence[float]]] = {}
-        self._common = np.zeros(self._text_width, dtype=np.float32)
+        self._pending: dict[int, tuple[str, Sequence[float]]] = {}
+        self._mean = np.zeros(self._text_width, dtype=np.float32)
         self._texts = 0
-        self._texts_then = 0  # when `_common` was taken
+        self._mean_texts = 0  # when `_mean` was computed
 
-    @property
-    def version(self) -> int:
-        """Changes whenever a row does; 0 while nothing is known of any item."""
+    def refresh(self) -> int:
+        """Encode the texts described since the last call, and compute the mean again where it is due.
+
+        The version after it, which rises whenever a row changes; 0 while no item has content.
+        """
         with self._lock:
-            self._settle()
+            self._encode_pending()
+            if self._text_width and self._texts >= max(2 * self._mean_texts, _MIN_TEXTS):
+                self._update_mean()
             return self._version
 
     def describe(self, item: int, text: str, features: Sequence[float]) -> None:
-        """Replace what the catalog says of the item; nothing where text and features are empty."""
+        """Replace text and features of the item, which `rows` shows after the next `refresh`; both may be empty."""
         with self._lock:
-            if text or features or item in self._waiting or item < len(self._changed):
-                self._waiting[item] = text, features
+            if text or features or item in self._pending or item < len(self._changed):
+                self._pending[item] = text, features
 
     def review(self, item: NDArray[np.int64], vector: NDArray[np.float32]) -> None:
-        """Add reviews [n] of items, each by its text's vector [n, W]."""
+        """Add reviews [n] of items as text vectors [n, W]."""
         if not len(item):
             return
         with self._lock:
@@ -83,7 +87,7 @@ class ItemContent:
             rows, of_row, count = np.unique(item, return_inverse=True, return_counts=True)
             total = np.zeros((len(rows), self._text_width), dtype=np.float32)
             np.add.at(total, of_row, vector)
-            before = self._reviewed[rows].clip(max=_MOST_REVIEWS)
+            before = self._reviewed[rows].clip(max=_MAX_REVIEWS)
             mean = self._reviews[rows].astype(np.float32) * before[:, None] + total
             self._reviews[rows] = mean / (before + count)[:, None]
             self._reviewed[rows] += count.astype(np.int32)
@@ -91,33 +95,32 @@ class ItemContent:
             self._touch(rows)
 
     def changed_since(self, version: int) -> tuple[int, NDArray[np.int64]]:
-        """The version now, and the items whose rows changed since."""
+        """The present version, and the items whose rows changed since `version`."""
         with self._lock:
-            now = self.version
+            now = self._version
             return now, np.flatnonzero(self._changed > version) if now > version else np.zeros(0, np.int64)
 
     def rows(self, item: NDArray[np.int64]) -> NDArray[np.float32]:
-        """[n, content_width] of these items; zero where nothing is known."""
+        """[n, content_width] of these items as of the last `refresh`; zero for those without content."""
         with self._lock:
-            self._settle()
             known = np.where(item < len(self._changed), item, 0)
-            content = self._said(known)
-            common = self._common
+            content = self._uncentred(known)
+            mean = self._mean
         text = content[:, : self._text_width]  # [n, W] a view
-        silent = ~text.any(1)
-        text -= common
-        text /= np.sqrt((text * text).sum(1, keepdims=True)).clip(min=_LEAST_NORM)
-        text[silent] = 0
+        without_text = ~text.any(1)
+        text -= mean
+        text /= np.sqrt((text * text).sum(1, keepdims=True)).clip(min=_MIN_NORM)
+        text[without_text] = 0
         return content
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copy of the reviews' means, for a checkpoint; what the catalog says comes from the catalog again."""
+        """Copy of the mean reviews, for a checkpoint; the rest comes from the catalog again."""
         with self._lock:
             item = np.flatnonzero(self._reviewed)
             return {"item": item, "mean": self._reviews[item], "count": self._reviewed[item]} if len(item) else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from `state`. WeightsError where it was made with another text encoder's width."""
+        """Load mean reviews. WeightsError where their text vectors have another width."""
         if not state:
             return
         if state["mean"].shape[1] != self._text_width:
@@ -131,39 +134,35 @@ class ItemContent:
             self._texts += int(state["count"].sum())
             self._touch(state["item"])
 
-    def _said(self, item: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _uncentred(self, item: NDArray[np.int64]) -> NDArray[np.float32]:
         """[n, content_width] [d + r; f] of known items."""
-        said = self._described[item].astype(np.float32)
-        said[:, : self._text_width] += self._reviews[item]
-        return said
+        content = self._described[item].astype(np.float32)
+        content[:, : self._text_width] += self._reviews[item]
+        return content
 
-    def _settle(self) -> None:
-        """What was described meanwhile is encoded, and the common part is that of about all texts."""
-        self._encode_waiting()
-        if not self._text_width or self._texts < max(2 * self._texts_then, _FIRST_TEXTS):
-            return
+    def _update_mean(self) -> None:
         known = np.flatnonzero(self._changed)
         total, count = np.zeros(self._text_width), 0
         for low in range(0, len(known), _BLOCK_ROWS):
-            text = self._said(known[low : low + _BLOCK_ROWS])[:, : self._text_width]
+            text = self._uncentred(known[low : low + _BLOCK_ROWS])[:, : self._text_width]
             total += text.sum(0)
             count += int(text.any(1).sum())
-        self._common = (total / max(count, 1)).astype(np.float32)
-        self._texts_then = self._texts
+        self._mean = (total / max(count, 1)).astype(np.float32)
+        self._mean_texts = self._texts
         self._touch(known)
 
-    def _encode_waiting(self) -> None:
-        if not self._waiting:
+    def _encode_pending(self) -> None:
+        if not self._pending:
             return
-        item = np.array(list(self._waiting))
+        item = np.array(list(self._pending))
         described = np.zeros((len(item), self._described.shape[1]), dtype=np.float32)
         if self.encoder is not None:
-            described[:, : self._text_width] = self.encoder.encode([text for text, _ in self._waiting.values()])
-        for row, (_, features) in zip(described, self._waiting.values(), strict=True):
-            given = np.asarray(features[: self._features], dtype=np.float32)
-            row[self._text_width : self._text_width + len(given)] = given
+            described[:, : self._text_width] = self.encoder.encode([text for text, _ in self._pending.values()])
+        for row, (_, features) in zip(described, self._pending.values(), strict=True):
+            numbers = np.asarray(features[: self._features], dtype=np.float32)
+            row[self._text_width : self._text_width + len(numbers)] = numbers
         self._texts += len(item)
-        self._waiting.clear()
+        self._pending.clear()
         self._grow(int(item.max()) + 1)
         self._described[item] = described
         self._touch(item)
@@ -178,6 +177,6 @@ class ItemContent:
             return
         more = max(1 << (rows - 1).bit_length(), 1024) - size
         self._changed, self._described, self._reviews, self._reviewed = (
-            np.concatenate([held, np.zeros((more, *held.shape[1:]), held.dtype)])
-            for held in (self._changed, self._described, self._reviews, self._reviewed)
+            np.concatenate([array, np.zeros((more, *array.shape[1:]), array.dtype)])
+            for array in (self._changed, self._described, self._reviews, self._reviewed)
         )

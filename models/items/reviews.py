@@ -1,4 +1,4 @@
-"""What the users of a batch wrote: codes for their own steps, vectors for the items that they wrote about."""
+"""Texts of a batch's events, encoded: sign codes for the users' histories, vectors for the items' content."""
 
 from dataclasses import dataclass
 
@@ -16,29 +16,29 @@ class Reviews:
     """The texts of one batch."""
 
     codes: NDArray[np.uint8] | None
-    """[n, BYTES] of each event's text; None where nobody wrote, or nobody reads"""
+    """[n, BYTES] sign code of each event's text; None where no event has text or no encoder is configured"""
     _content: ItemContentLike | None = None
-    _event: NDArray[np.int64] | None = None  # that is about an item
+    _event: NDArray[np.int64] | None = None  # index of each event with text and item
     _item: NDArray[np.int64] | None = None
     _vector: NDArray[np.float32] | None = None
 
     @staticmethod
     def of(batch: EventBatch, content: ItemContentLike | None) -> "Reviews":
-        """The batch's texts, encoded."""
+        """Encode the texts of the batch."""
         if batch.text is None or content is None or content.encoder is None:
             return Reviews(None)
-        at = np.array([place for place, text in enumerate(batch.text) if text], dtype=np.int64)
-        if not len(at):
+        event = np.array([index for index, text in enumerate(batch.text) if text], dtype=np.int64)  # [m]
+        if not len(event):
             return Reviews(None)
-        vector = content.encoder.encode([batch.text[place] for place in at.tolist()])
+        vector = content.encoder.encode([batch.text[index] for index in event.tolist()])  # [m, W]
         codes = np.zeros((len(batch), BYTES), dtype=np.uint8)
-        codes[at] = simhash(vector)
-        about = batch.item[at] > 0
-        return Reviews(codes, content, at[about], batch.item[at][about], vector[about])
+        codes[event] = simhash(vector)
+        with_item = batch.item[event] > 0
+        return Reviews(codes, content, event[with_item], batch.item[event][with_item], vector[with_item])
 
     def apply_to_items(self, events: NDArray[np.bool_] | None = None) -> None:
-        """The items know of them, or of those of these `events` [n]."""
+        """Add the texts to the reviews of their items; with a mask `events` [n], only those of these events."""
         if self._content is None or self._event is None or self._item is None or self._vector is None:
             return
-        given = slice(None) if events is None else events[self._event]
-        self._content.review(self._item[given], self._vector[given])
+        selected = slice(None) if events is None else events[self._event]
+        self._content.review(self._item[selected], self._vector[selected])

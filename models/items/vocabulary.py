@@ -1,6 +1,6 @@
-"""The vocabulary of items: an index for each id, and what the catalog says about it.
+"""The item vocabulary: an index for each item id, with title and categories of the catalog.
 
-Knows nothing of topics: whoever calls `add` in the order of the register gets the same indices everywhere.
+Indices follow the order of `add`: processes that add ids in the order of the item register agree on them.
 """
 
 import hashlib
@@ -18,40 +18,39 @@ _NO_CATEGORY = -1
 
 
 class ItemContentLike(Protocol):
-    """A vector per item of what catalog and reviews say; content.py implements it with torch, readers need none."""
+    """Content vectors of items, as `ItemContent` computes them; a protocol, so that readers of ids need no torch."""
 
     @property
     def encoder(self) -> TextEncoder | None:
         """The encoder of titles and reviews, None where no text is read."""
 
-    @property
-    def version(self) -> int:
-        """Changes whenever a row does; 0 while nothing is known of any item."""
-
     def describe(self, item: int, text: str, features: Sequence[float]) -> None:
-        """Replace what the catalog says of the item; nothing where text and features are empty."""
+        """Replace text and features of the item, which `rows` shows after the next `refresh`."""
 
     def review(self, item: NDArray[np.int64], vector: NDArray[np.float32]) -> None:
-        """Add reviews [n] of items, each by its text's vector [n, W]."""
+        """Add reviews [n] of items as text vectors [n, W]."""
+
+    def refresh(self) -> int:
+        """Bring the rows up to date; the version after it, 0 while no item has content."""
 
     def changed_since(self, version: int) -> tuple[int, NDArray[np.int64]]:
-        """The version now, and the items whose rows changed since."""
+        """The present version, and the items whose rows changed since `version`."""
 
     def rows(self, item: NDArray[np.int64]) -> NDArray[np.float32]:
-        """[n, content_width] of these items; zero where nothing is known."""
+        """[n, content_width] of these items as of the last `refresh`."""
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copy of the reviews' means, for a checkpoint."""
+        """Copy of the mean reviews, for a checkpoint."""
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from `state`."""
+        """Load mean reviews."""
 
 
 class ItemVocabulary:
     """Items by index, 1 … len; index 0 is "no item". Any thread may call it."""
 
     def __init__(self, capacity: int, content: ItemContentLike | None = None) -> None:
-        """`content` follows what the catalog says; None where nobody reads it."""
+        """`content` gets text and features of the items; None where they are not needed."""
         self.capacity = capacity
         self.content = content
         self.version = 0
@@ -96,7 +95,7 @@ class ItemVocabulary:
         return self._index.get(item_id)
 
     def id(self, index: int) -> str:
-        """The id by which `add` first met the item; empty for index 0."""
+        """The item's id; empty for index 0."""
         return self._ids[index]
 
     def ids(self, n: int) -> list[str]:
@@ -106,7 +105,7 @@ class ItemVocabulary:
     def describe(
         self, item_id: str, title: str, categories: Sequence[str], text: str = "", features: Sequence[float] = ()
     ) -> None:
-        """Replace what is known about the item, which need not be added yet; a forgotten one becomes active again."""
+        """Replace the item's catalog entry; the item need not be added yet. A forgotten one becomes active again."""
         with self._lock:
             self._titles[item_id] = title
             if self.content is not None:
@@ -118,7 +117,7 @@ class ItemVocabulary:
                 self._apply(index)
 
     def forget(self, item_id: str) -> None:
-        """Drop title and categories; the item keeps its index and is never predicted until described anew."""
+        """Drop title and categories; the item keeps its index and is not predicted until described again."""
         with self._lock:
             self._titles.pop(item_id, None)
             self._described.pop(item_id, None)

@@ -29,7 +29,7 @@ class ItemEmbeddings:
     def refresh(self) -> None:
         """Compute the rows anew whose content changed, and those of new items."""
         network = self._network
-        if self._content is None or network.content is None or not self._content.version:
+        if self._content is None or network.content is None or not self._content.refresh():
             return
         if self._weight is None or len(self._weight) < network.num_items:
             self._weight = network.item.detach().clone()

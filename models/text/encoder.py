@@ -12,11 +12,11 @@ class TextEncoder(Protocol):
 
     @property
     def name(self) -> str:
-        """What the vectors mean: weights learnt with one name are worth nothing with another."""
+        """Identifies the vectors: weights trained with one encoder are useless with another."""
 
     @property
     def width(self) -> int:
         """Numbers in a vector."""
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """[n, width] vectors of unit length; zero where a text says nothing (empty, only punctuation)."""
+        """[n, width] vectors of unit length; zero where a text is unreadable (empty, only punctuation)."""

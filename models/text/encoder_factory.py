@@ -9,8 +9,8 @@ from models.text.encoder import TextEncoder
 from models.text.ngrams import HashedNgrams
 
 
-def encoder(config: ModelConfig) -> TextEncoder | None:
-    """The encoder that `model.text` names, one object for all who ask; None for `none`.
+def text_encoder(config: ModelConfig) -> TextEncoder | None:
+    """The encoder that `model.text` names, shared by all callers; None for `none`.
 
     TextEncoderError where a pretrained model cannot be loaded.
     """

@@ -1,8 +1,9 @@
-"""Hashed n-grams: vectors of any text in any language, from nothing but its characters.
+"""Hashed character n-grams: text vectors for any language, without a vocabulary or a download.
 
-A word (Unicode, folded) says itself and its parts of 3 to 5 characters; a sign (Chinese, Japanese and Korean
-characters, emoji) says itself, its pairs and triples with its neighbours. Each is added with a hashed sign to a hashed
-place (Weinberger et al., 2009). A batch of texts is one array of code points: nothing is done per n-gram in Python.
+Features of a text are its words (Unicode, case-folded) with their character n-grams of 3 to 5, and its ideographs
+(Chinese, Japanese and Korean characters, emoji), alone and in pairs and triples of neighbours. Each feature adds +1 or
+-1, by hash, to a hashed column (Weinberger et al., 2009). A batch of texts is one array of code points: there is no
+Python loop over n-grams.
 """
 
 import unicodedata
@@ -13,27 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH: Final = 512
-LONGEST: Final = 4096
-"""Characters read of a text: beyond, they hardly turn its vector, and one text must not hold up a step"""
+MAX_CHARACTERS: Final = 4096
+"""Characters read of a text: more hardly change its vector, and one text must not delay a batch"""
 
 _Hashes = NDArray[np.uint64]
 _Indices = NDArray[np.int64]
 _Sums = NDArray[np.float64]
 
-_FORMAT = 1  # another one for every change of what `encode` gives
-_CHUNK = 1 << 17  # characters encoded at once, so that the arrays of a chunk stay in the cache
-_TEXTS = 1024  # and texts, for the same reason
+_FORMAT = 1  # raised with every change of the vectors
+_CHUNK_CHARACTERS = 1 << 17  # encoded at once, so that the arrays of a chunk stay in the cache
+_CHUNK_TEXTS = 1024  # for the same reason
 
 # Of the ten nearest of an amazon-music review (first 70 %) .058 are of its item; .044 if all words weigh alike, .042
-# with a word's own weight 1, .045 with pairs of words as well, .029 without parts. Short words are the commonest ones
-# in every language (Zipf's law of abbreviation), so that no list of them is needed.
-_WORD = 0.5
-_PARTS = {3: 0.2, 4: 0.25, 5: 0.3}
-_SIGNS = {1: 0.3, 2: 1.0, 3: 0.7}
-_FULL = 5  # letters from which on a word has its full weight
+# with weight 1 for the word itself, .045 with pairs of words as well, .029 without n-grams. Short words are the most
+# frequent ones in every language (Zipf's law of abbreviation), so that no list of stop words is needed.
+_WORD_WEIGHT = 0.5
+_NGRAM_WEIGHT = {3: 0.2, 4: 0.25, 5: 0.3}
+_IDEOGRAPH_WEIGHT = {1: 0.3, 2: 1.0, 3: 0.7}
+_FULL_LETTERS = 5  # from which on a word has its full weight
 
-_UNKNOWN, _GAP, _IGNORED, _LETTER, _SIGN = range(5)  # what a character is; found out where it is first met
-_SIGN_RANGES = (
+_UNKNOWN, _GAP, _IGNORED, _LETTER, _IDEOGRAPH = range(5)  # classes of characters, looked up at first use
+_IDEOGRAPH_RANGES = (
     (0x1100, 0x11FF),  # Hangul
     (0x2E80, 0x9FFF),  # Han, Kana
     (0xA960, 0xA97F),
@@ -44,15 +45,15 @@ _SIGN_RANGES = (
 )
 
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
-_OPENS = np.uint64(0xD1B54A32D192ED03)
-_CLOSES = np.uint64(0x8CB92BA72F3D8DD7)
-_PART = np.uint64(0x94D049BB133111EB)
+_WORD_START = np.uint64(0xD1B54A32D192ED03)
+_WORD_END = np.uint64(0x8CB92BA72F3D8DD7)
+_NGRAM = np.uint64(0x94D049BB133111EB)
 
 
 class HashedNgrams:
-    """Vectors whose cosine says how many words, parts of words and signs two texts share.
+    """Text encoder; the cosine of two vectors measures how many words, n-grams and ideographs the texts share.
 
-    Exactly the same in every process and on every machine, but for characters that one Python's Unicode lacks.
+    The same bits in every process and on every machine, except for characters that one Python's Unicode lacks.
     """
 
     def __init__(self, width: int = WIDTH) -> None:
@@ -63,77 +64,81 @@ class HashedNgrams:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """[n, width] vectors of unit length; zero where a text has neither letters nor digits nor symbols."""
         vectors = np.zeros((len(texts), self.width), dtype=np.float32)
-        for begin, folded in _chunks(texts):
-            vectors[begin : begin + len(folded)] = self._encode(folded)
+        for begin, normalized in _chunks(texts):
+            vectors[begin : begin + len(normalized)] = self._encode(normalized)
         return vectors
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
         code = np.frombuffer(("\n" + "\n\n".join(texts) + "\n").encode("utf-32-le", "surrogatepass"), dtype="<u4")
-        text = np.repeat(np.arange(len(texts)), [len(each) + 2 for each in texts])
+        text = np.repeat(np.arange(len(texts)), [len(one) + 2 for one in texts])
         kind = self._classes(code)
-        kept = kind != _IGNORED
-        if not kept.all():
-            code, text, kind = code[kept], text[kept], kind[kept]
-        stretches = _Stretches(code)
+        read = kind != _IGNORED
+        if not read.all():
+            code, text, kind = code[read], text[read], kind[read]
+        substrings = _Substrings(code)
         total: _Sums = np.zeros((len(texts), self.width))
-        total += self._words(stretches, text, *_spans(kind == _LETTER), len(texts))
-        total += self._signs(stretches, text, *_spans(kind == _SIGN), len(texts))
-        says = np.zeros(len(texts), dtype=np.bool_)
-        says[text[kind >= _LETTER]] = True
-        total[says & ~total.any(1), 0] = 1  # what cancels itself is not nothing
+        total += self._word_sums(substrings, text, *_spans(kind == _LETTER), len(texts))
+        total += self._ideograph_sums(substrings, text, *_spans(kind == _IDEOGRAPH), len(texts))
+        readable = np.zeros(len(texts), dtype=np.bool_)
+        readable[text[kind >= _LETTER]] = True
+        total[readable & ~total.any(1), 0] = 1  # features that cancel each other must not look like no text
         norm = np.sqrt((total * total).sum(1, keepdims=True))
         unit: _Sums = np.divide(total, norm, out=total, where=norm > 0)
         return unit.astype(np.float32)
 
-    def _words(self, stretches: "_Stretches", text: _Indices, start: _Indices, end: _Indices, rows: int) -> _Sums:
-        """[rows, width] sums over the words and their parts, each word as often as the root of its number."""
-        words, first, inverse = np.unique(stretches.hashes(start, end), return_index=True, return_inverse=True)
-        row, word, weight = _counted(text[start], inverse, len(words))
-        hashes, sizes, weights = _features(stretches, start[first], end[first], words)
-        at = _ranges(np.cumsum(sizes) - sizes, sizes, word)
-        return self._sum(np.repeat(row, sizes[word]), hashes[at], weights[at] * np.repeat(weight, sizes[word]), rows)
+    def _word_sums(self, substrings: "_Substrings", text: _Indices, start: _Indices, end: _Indices, rows: int) -> _Sums:
+        """[rows, width] sums over the words and their n-grams, each word times the root of its number."""
+        words, first, inverse = np.unique(substrings.hashes(start, end), return_index=True, return_inverse=True)
+        row, word, weight = _feature_counts(text[start], inverse, len(words))
+        hashes, sizes, weights = _features(substrings, start[first], end[first], words)
+        feature = _ranges(np.cumsum(sizes) - sizes, sizes, word)
+        return self._sum(
+            np.repeat(row, sizes[word]), hashes[feature], weights[feature] * np.repeat(weight, sizes[word]), rows
+        )
 
-    def _signs(self, stretches: "_Stretches", text: _Indices, start: _Indices, end: _Indices, rows: int) -> _Sums:
-        """[rows, width] sums over the signs and what they are with their neighbours."""
+    def _ideograph_sums(
+        self, substrings: "_Substrings", text: _Indices, start: _Indices, end: _Indices, rows: int
+    ) -> _Sums:
+        """[rows, width] sums over the ideographs and their n-grams."""
         total: _Sums = np.zeros((rows, self.width))
         if not len(start):
             return total
-        sign = _ranges(start, end - start, np.arange(len(start)))
+        ideograph = _ranges(start, end - start, np.arange(len(start)))
         last = np.repeat(end, end - start)
-        for size, weight in _SIGNS.items():
-            begin = sign[sign + size <= last]
-            grams, inverse = np.unique(stretches.hashes(begin, begin + size), return_inverse=True)
-            row, gram, number = _counted(text[begin], inverse, len(grams))
+        for size, weight in _IDEOGRAPH_WEIGHT.items():
+            begin = ideograph[ideograph + size <= last]
+            grams, inverse = np.unique(substrings.hashes(begin, begin + size), return_inverse=True)
+            row, gram, number = _feature_counts(text[begin], inverse, len(grams))
             total += self._sum(row, grams[gram], weight * number, rows)
         return total
 
     def _sum(self, row: _Indices, hashes: _Hashes, weight: NDArray[np.float64], rows: int) -> _Sums:
-        place = ((hashes >> np.uint64(32)) * np.uint64(self.width) >> np.uint64(32)).astype(np.int64)
+        column = ((hashes >> np.uint64(32)) * np.uint64(self.width) >> np.uint64(32)).astype(np.int64)
         signed = np.where(hashes & np.uint64(1), weight, -weight)
-        total: _Sums = np.bincount(row * self.width + place, signed, rows * self.width).astype(np.float64, copy=False)
+        total: _Sums = np.bincount(row * self.width + column, signed, rows * self.width).astype(np.float64, copy=False)
         return total.reshape(rows, self.width)
 
     def _classes(self, code: NDArray[np.uint32]) -> NDArray[np.uint8]:
         kind = self._class[code]
         new = np.unique(code[kind == _UNKNOWN])
         if len(new):
-            self._class[new] = [_class(chr(each)) for each in new.tolist()]
+            self._class[new] = [_class(chr(character)) for character in new.tolist()]
             kind = self._class[code]
         return kind
 
 
-def says(text: str) -> bool:
+def is_readable(text: str) -> bool:
     """Whether the text has a letter, a digit or a symbol."""
     return any(_class(character) >= _LETTER for character in text)
 
 
 def letters_only(text: str) -> bool:
-    """Whether the text is of letters and digits alone: of what spells words, not of signs that are words."""
+    """Whether the text is of letters and digits alone, without ideographs, which are words by themselves."""
     return all(_class(character) == _LETTER for character in text)
 
 
-class _Stretches:
-    """Hash of any stretch of the characters: a polynomial modulo 2**64, its sums taken once for all stretches."""
+class _Substrings:
+    """Hash of any substring: a polynomial modulo 2**64, from prefix sums that are computed once."""
 
     def __init__(self, code: NDArray[np.uint32]) -> None:
         self._back = _powers(pow(_BASE, -1, 1 << 64), len(code) + 1)
@@ -141,7 +146,7 @@ class _Stretches:
         np.cumsum(code * _powers(_BASE, len(code)), out=self._sums[1:])
 
     def raw(self, start: _Indices, end: _Indices) -> _Hashes:
-        """The polynomials themselves."""
+        """The polynomials, not yet mixed."""
         return (self._sums[end] - self._sums[start]) * self._back[start]
 
     def hashes(self, start: _Indices, end: _Indices) -> _Hashes:
@@ -150,25 +155,25 @@ class _Stretches:
 
 
 def _features(
-    stretches: _Stretches, start: _Indices, end: _Indices, words: _Hashes
+    substrings: _Substrings, start: _Indices, end: _Indices, words: _Hashes
 ) -> tuple[_Hashes, _Indices, NDArray[np.float64]]:
-    """Hashes of each word and its parts, one word after the other; how many each has; their weights."""
+    """Hashes of the words and their n-grams, word after word; how many of each word; their weights."""
     letters = end - start
-    number = np.maximum(letters[:, None] + 3 - np.array(list(_PARTS)), 0)  # [W, 3] of the word and its two ends
-    number[number == 1] = 0  # that is the word once more
+    number = np.maximum(letters[:, None] + 3 - np.array(list(_NGRAM_WEIGHT)), 0)  # [W, 3] both ends count
+    number[number == 1] = 0  # that n-gram is the word itself
     number = np.concatenate([np.ones_like(letters)[:, None], number], axis=1)  # [W, 4]
     flat = number.ravel()
-    word, which = np.divmod(np.repeat(np.arange(len(flat)), flat), 1 + len(_PARTS))
+    word, which = np.divmod(np.repeat(np.arange(len(flat)), flat), 1 + len(_NGRAM_WEIGHT))
     begin = start[word] - 1 + _ranges(np.zeros_like(flat), flat, np.arange(len(flat)))
-    stop = begin + np.array([0, *_PARTS])[which]
-    raw = stretches.raw(np.maximum(begin, start[word]), np.minimum(stop, end[word]))
-    hashes = _mixed(raw + (begin < start[word]) * _OPENS + (stop > end[word]) * _CLOSES + _PART)
+    stop = begin + np.array([0, *_NGRAM_WEIGHT])[which]
+    raw = substrings.raw(np.maximum(begin, start[word]), np.minimum(stop, end[word]))
+    hashes = _mixed(raw + (begin < start[word]) * _WORD_START + (stop > end[word]) * _WORD_END + _NGRAM)
     hashes[which == 0] = words
-    weights = np.array([_WORD, *_PARTS.values()])[which] * np.minimum(letters[word] / _FULL, 1.0)
+    weights = np.array([_WORD_WEIGHT, *_NGRAM_WEIGHT.values()])[which] * np.minimum(letters[word] / _FULL_LETTERS, 1.0)
     return hashes, number.sum(1), weights
 
 
-def _counted(text: _Indices, which: _Indices, kinds: int) -> tuple[_Indices, _Indices, NDArray[np.float64]]:
+def _feature_counts(text: _Indices, which: _Indices, kinds: int) -> tuple[_Indices, _Indices, NDArray[np.float64]]:
     """Text, kind and root of the number of each kind in a text: by text, then in the order of `which`.
 
     That order is one of hashes, so that the sums of a text do not depend on the texts beside it.
@@ -179,21 +184,21 @@ def _counted(text: _Indices, which: _Indices, kinds: int) -> tuple[_Indices, _In
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Texts folded, in portions that are encoded at once, each with the index of its first."""
+    """Normalized texts in chunks that are encoded at once, each with the index of its first text."""
     begin, size = 0, 0
     chunk: list[str] = []
     for index, text in enumerate(texts):
-        chunk.append(_folded(text))
+        chunk.append(_normalized(text))
         size += len(chunk[-1])
-        if size >= _CHUNK or len(chunk) == _TEXTS:
+        if size >= _CHUNK_CHARACTERS or len(chunk) == _CHUNK_TEXTS:
             yield begin, chunk
             begin, size, chunk = index + 1, 0, []
     if chunk:
         yield begin, chunk
 
 
-def _folded(text: str) -> str:
-    text = text[:LONGEST]
+def _normalized(text: str) -> str:
+    text = text[:MAX_CHARACTERS]
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
@@ -201,17 +206,17 @@ def _folded(text: str) -> str:
 
 def _class(character: str) -> int:
     category = unicodedata.category(character)
-    if category == "Cf" or 0xFE00 <= ord(character) <= 0xFE0F:  # they only say how to draw or break
+    if category == "Cf" or 0xFE00 <= ord(character) <= 0xFE0F:  # they only control drawing and line breaks
         return _IGNORED
     if category == "So":
-        return _SIGN
+        return _IDEOGRAPH
     if category[0] not in "LMN":
         return _GAP
-    return _SIGN if any(low <= ord(character) <= high for low, high in _SIGN_RANGES) else _LETTER
+    return _IDEOGRAPH if any(low <= ord(character) <= high for low, high in _IDEOGRAPH_RANGES) else _LETTER
 
 
 def _spans(inside: NDArray[np.bool_]) -> tuple[_Indices, _Indices]:
-    """Start and end of each stretch of True; the first and the last are False."""
+    """Start and end of each run of True; the first and the last are False."""
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     return edges[::2], edges[1::2]
 

@@ -1,10 +1,10 @@
 """Text vectors of pretrained models (Sentence Transformers, the extra `text`): of their tokens alone, or of all layers.
 
     static    t = Σ w(i) E[i] over the text's tokens i,  w(i) = a / (a + p(i))        (Arora, Liang & Ma, 2017)
-    sentence  what the model makes of the text
+    sentence  t = the model's embedding of the text
 
-E are the model's token embeddings, p(i) how common a token is, by Zipf's law from its rank in the vocabulary, which
-lists common tokens first once it has listed its alphabet. One table lookup per token: no layer is computed.
+E are the model's token embeddings, p(i) the frequency of a token, by Zipf's law from its rank in the vocabulary, which
+lists common tokens first after its alphabet. `static` is one table lookup per token: no layer is computed.
 """
 
 import hashlib
@@ -23,33 +23,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.errors import TextEncoderError
-from models.text.ngrams import LONGEST, letters_only, says
+from models.text.ngrams import MAX_CHARACTERS, is_readable, letters_only
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
-_FORMAT = 1  # another one for every change of what `encode` gives
+_FORMAT = 1  # raised with every change of the vectors
 
 # Of the ten nearest of an amazon-music review (first 70 %) .070 are of its item; .062 with 3e-4, .054 with 1e-3, .037
 # if all tokens weigh alike, .052 if the alphabet counts as tokens do.
 _COMMON: Final = 1e-4
 _CHUNK_TOKENS = 1 << 16  # looked up at once
-_CUDA_TEXTS = 32
+_CUDA_BATCH_TEXTS = 32
 _RESERVED = re.compile(r"\[.+\]|<.+>")
 
 
 class StaticEncoder:
-    """Weighted mean of token embeddings, of unit length: no order of words, but any length at a lookup per token.
-
-    Zero, too, where the model knows no token of the text.
-    """
+    """Weighted mean of token embeddings, scaled to unit length: it ignores the order of words; a lookup per token."""
 
     def __init__(self, model: "SentenceTransformer") -> None:
         from tokenizers import Tokenizer
 
-        own = model.tokenizer
-        self._tokenizer = Tokenizer.from_str(getattr(own, "backend_tokenizer", own).to_str())
+        tokenizer = model.tokenizer
+        self._tokenizer = Tokenizer.from_str(getattr(tokenizer, "backend_tokenizer", tokenizer).to_str())
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         table = _token_embeddings(model)  # [V, W]
@@ -60,17 +57,17 @@ class StaticEncoder:
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """[n, width] vectors of unit length; zero where a text says nothing."""
+        """[n, width] vectors of unit length; zero for unreadable texts and unknown tokens."""
         vectors = np.zeros((len(texts), self.width), dtype=np.float32)
         for begin, chunk in self._chunks(texts):
-            size = torch.tensor([len(each) for each in chunk])
-            token = torch.tensor([each for ids in chunk for each in ids], dtype=torch.int64)
+            size = torch.tensor([len(tokens) for tokens in chunk])
+            token = torch.tensor([token_id for tokens in chunk for token_id in tokens], dtype=torch.int64)
             total = torch.nn.functional.embedding_bag(token, self._table, size.cumsum(0) - size, mode="sum")  # [c, W]
             vectors[begin : begin + len(chunk)] = total.numpy()
         return _unit(vectors)
 
     def _chunks(self, texts: Sequence[str]) -> Iterator[tuple[int, list[list[int]]]]:
-        """Tokens of the texts in portions that are looked up at once, each with the index of its first text."""
+        """Tokens of the texts in chunks that are looked up at once, each with the index of its first text."""
         begin, size = 0, 0
         chunk: list[list[int]] = []
         for index, text in enumerate(texts):
@@ -85,30 +82,30 @@ class StaticEncoder:
 
 
 class SentenceEncoder:
-    """All of a sentence model: it knows the order of words, at some hundred times the cost of its tokens alone."""
+    """A sentence model with all its layers: it reads the order of words, at some hundred times the cost of `static`."""
 
     def __init__(self, model: "SentenceTransformer") -> None:
         self._model = model
         self._lock = threading.Lock()  # its tokenizer must not be used by two threads at once
-        # On a CPU texts side by side are hardly quicker, and one by one a vector does not depend on its neighbours.
-        self._texts = _CUDA_TEXTS if model.device.type == "cuda" else 1
+        # On a CPU batches are hardly faster, and one by one a vector does not depend on the other texts.
+        self._batch_texts = _CUDA_BATCH_TEXTS if model.device.type == "cuda" else 1
         self.width = len(self._encode(["a"])[0])
         self.name = f"sentence-{self.width}-{_digest(model.state_dict().values(), model.tokenizer)}-{_FORMAT}"
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """[n, width] vectors of unit length; zero where a text says nothing. A text's end may be beyond the model."""
-        at = [place for place, text in enumerate(texts) if says(text)]
+        """[n, width] vectors of unit length; zero for unreadable texts. The model may truncate a text."""
+        index = [number for number, text in enumerate(texts) if is_readable(text)]
         vectors = np.zeros((len(texts), self.width), dtype=np.float32)
-        if at:
-            vectors[at] = self._encode([_start(texts[place]) for place in at])
+        if index:
+            vectors[index] = self._encode([_start(texts[number]) for number in index])
         return _unit(vectors)
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
         with self._lock:
-            found: NDArray[np.float32] = self._model.encode(
-                texts, batch_size=self._texts, show_progress_bar=False, convert_to_numpy=True
+            vectors: NDArray[np.float32] = self._model.encode(
+                texts, batch_size=self._batch_texts, show_progress_bar=False, convert_to_numpy=True
             )
-        return found
+        return vectors
 
 
 @cache
@@ -167,18 +164,18 @@ def _token_embeddings(model: "SentenceTransformer") -> Tensor:
 
 
 def _token_weights(tokenizer: "Tokenizer", size: int) -> NDArray[np.float32]:
-    """[V] weight of each token; 0 for those that say nothing: control tokens, punctuation."""
+    """[V] weight of each token; 0 for control tokens and punctuation."""
     words = [tokenizer.decode([token], skip_special_tokens=True).strip().removeprefix("##") for token in range(size)]
-    told = np.array([says(word) and not _RESERVED.fullmatch(word) for word in words])
+    weighted = np.array([is_readable(word) and not _RESERVED.fullmatch(word) for word in words])
     alphabet = np.array([len(word) == 1 for word in words])
-    rank = np.cumsum(told & ~alphabet).clip(min=1).astype(np.float64)
+    rank = np.cumsum(weighted & ~alphabet).clip(min=1).astype(np.float64)
     # The alphabet is listed by code point: a letter is as common as the commonest word, a sign, a word of its own, as
     # the middle one.
     last = rank[-1]
     letter = np.array([letters_only(word) for word in words])
     rank[alphabet] = np.where(letter, 1.0, max(last / 2, 1.0))[alphabet]
     p = 1 / (rank * (np.log(last) + np.euler_gamma))
-    return np.where(told, _COMMON / (_COMMON + p), 0.0).astype(np.float32)
+    return np.where(weighted, _COMMON / (_COMMON + p), 0.0).astype(np.float32)
 
 
 def _digest(tensors: Any, tokenizer: Any) -> str:
@@ -190,8 +187,8 @@ def _digest(tensors: Any, tokenizer: Any) -> str:
 
 
 def _start(text: str) -> str:
-    """What is read of the text, half surrogate pairs replaced: tokenizers refuse them."""
-    return text[:LONGEST].encode("utf-8", "replace").decode()
+    """The characters that are encoded, with unpaired surrogates replaced: tokenizers refuse them."""
+    return text[:MAX_CHARACTERS].encode("utf-8", "replace").decode()
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

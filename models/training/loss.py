@@ -177,7 +177,7 @@ def _loss(
     bias = network.item_bias.detach()[rows].requires_grad_()  # [R]
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         table = item_rows
-        if network.content is not None and content is not None and content.version:
+        if network.content is not None and content is not None and content.refresh():
             content_row = np.arange(len(candidates.log_count)) if candidates.rows is None else candidates.rows
             table = item_rows + network.content(tensor(content.rows(content_row)))
         features = FeatureTensors.of(replace(windows.features, item=item), device)

@@ -1,4 +1,4 @@
-"""Laws of text: a vector depends on its text alone, codes on directions alone, a mean on no order."""
+"""Properties of text vectors: each depends on its text alone, codes on directions alone, means on no order."""
 
 from random import Random
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.data.event_features import value_buckets
 from models.items.content import ItemContent
-from models.text.ngrams import HashedNgrams, says
+from models.text.ngrams import HashedNgrams, is_readable
 from models.text.sign_codes import unpack_signs
 from models.text.simhash import simhash
 
 NGRAMS = HashedNgrams()
-# Any characters, and mixtures of the scripts in which words, signs and marks behave differently.
+# Any characters, and mixtures of the scripts in which words, ideographs and marks behave differently.
 TEXTS = st.one_of(
     st.text(max_size=60),
     st.text("ab,. 琴弦がギ기جيتار🎸🏽\u200d\u0301ß1", max_size=60),
@@ -33,12 +33,12 @@ def test_a_batch_is_encoded_as_its_texts_one_by_one(texts: list[str]) -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(TEXTS)
-def test_a_vector_is_of_unit_length_exactly_where_the_text_says_something(text: str) -> None:
+def test_vectors_have_unit_length_exactly_for_readable_texts(text: str) -> None:
     (vector,) = NGRAMS.encode([text])
     norm = float(np.linalg.norm(vector))
     assert norm == 0 if not vector.any() else abs(norm - 1) < 1e-6
     if text.isascii():
-        assert bool(vector.any()) == says(text)
+        assert bool(vector.any()) == is_readable(text)
 
 
 @settings(deadline=None, max_examples=50)
@@ -55,18 +55,18 @@ def test_codes_do_not_depend_on_their_neighbours_nor_on_length(texts: list[str])
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(1, 3), TEXTS), min_size=1, max_size=12), st.randoms(use_true_random=False))
 def test_the_mean_of_reviews_does_not_depend_on_their_order_nor_batches(
-    said: list[tuple[int, str]], random: Random
+    reviews: list[tuple[int, str]], random: Random
 ) -> None:
-    def mean(reviews: list[tuple[int, str]], cut: int) -> NDArray[np.float16]:
+    def mean(written: list[tuple[int, str]], cut: int) -> NDArray[np.float16]:
         content = ItemContent(ModelConfig())
-        for part in (reviews[:cut], reviews[cut:]):
+        for part in (written[:cut], written[cut:]):
             if part:
                 content.review(np.array([item for item, _ in part]), NGRAMS.encode([text for _, text in part]))
         return np.asarray(content.state()["mean"])
 
-    other = list(said)
+    other = list(reviews)
     random.shuffle(other)
-    np.testing.assert_allclose(mean(said, len(said)), mean(other, len(said) // 2), atol=2e-3)
+    np.testing.assert_allclose(mean(reviews, len(reviews)), mean(other, len(reviews) // 2), atol=2e-3)
 
 
 @settings(deadline=None, max_examples=50)

@@ -162,7 +162,7 @@ def test_a_model_without_text_keeps_none_and_hears_none(config: ModelConfig) -> 
     engine = Engine(config, items)
     found = engine.step(batch([0], [1], ["never in tune"]), memory).rows
     np.testing.assert_array_equal(found, engine.step(batch([0], [1]), memory).rows)
-    assert content(items).version == 0
+    assert content(items).refresh() == 0
 
 
 def test_what_reviews_said_rests_in_checkpoints(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:

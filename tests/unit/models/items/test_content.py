@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.errors import WeightsError
 from models.items.content import ItemContent, content_width
-from models.text.encoder_factory import encoder
+from models.text.encoder_factory import text_encoder
 
 
 @pytest.fixture
@@ -15,10 +15,10 @@ def content(config: ModelConfig) -> ItemContent:
     return ItemContent(config)
 
 
-def texts(*said: str) -> NDArray[np.float32]:
-    found = encoder(ModelConfig())
-    assert found is not None
-    return found.encode(said)
+def texts(*text: str) -> NDArray[np.float32]:
+    encoder = text_encoder(ModelConfig())
+    assert encoder is not None
+    return encoder.encode(text)
 
 
 def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -26,12 +26,13 @@ def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def row(content: ItemContent, item: int) -> NDArray[np.float32]:
-    (found,) = content.rows(np.array([item]))
-    return np.asarray(found)
+    content.refresh()
+    (vector,) = content.rows(np.array([item]))
+    return np.asarray(vector)
 
 
-def review(content: ItemContent, item: list[int], *said: str) -> None:
-    content.review(np.array(item), texts(*said))
+def review(content: ItemContent, item: list[int], *text: str) -> None:
+    content.review(np.array(item), texts(*text))
 
 
 def test_width_is_that_of_text_and_features(config: ModelConfig) -> None:
@@ -41,16 +42,28 @@ def test_width_is_that_of_text_and_features(config: ModelConfig) -> None:
     assert content_width(replace(config, text="none")) == 0
 
 
-def test_nothing_is_known_at_first_and_takes_no_memory(content: ItemContent) -> None:
-    assert content.version == 0
-    assert content.changed_since(0)[1].tolist() == []
+def changes(content: ItemContent, version: int = 0) -> tuple[int, list[int]]:
+    """Version and changed items since `version`, after a refresh."""
+    content.refresh()
+    now, items = content.changed_since(version)
+    return now, items.tolist()
+
+
+def rows(content: ItemContent, items: range) -> NDArray[np.float32]:
+    content.refresh()
+    return content.rows(np.array(items))
+
+
+def test_items_without_content_have_zero_rows_and_take_no_memory(content: ItemContent) -> None:
+    assert content.refresh() == 0
+    assert changes(content)[1] == []
     assert content.rows(np.array([0, 1, 10**9])).shape == (3, 512)
     assert not content.rows(np.array([0, 1, 10**9])).any()
     content.describe(10**8, "", ())
-    assert content.version == 0
+    assert content.refresh() == 0
 
 
-def test_description_is_replaced_and_taken_back(content: ItemContent) -> None:
+def test_description_is_replaced_and_removed(content: ItemContent) -> None:
     content.describe(3, "electric guitar", ())
     np.testing.assert_allclose(row(content, 3), texts("electric guitar")[0], atol=1e-3)
     content.describe(3, "drum kit", ())
@@ -59,13 +72,13 @@ def test_description_is_replaced_and_taken_back(content: ItemContent) -> None:
     assert not row(content, 3).any()
 
 
-def test_the_last_of_two_descriptions_counts(content: ItemContent) -> None:
+def test_the_last_of_two_descriptions_applies(content: ItemContent) -> None:
     content.describe(3, "electric guitar", ())
     content.describe(3, "", ())
     assert not row(content, 3).any()
 
 
-def test_reviews_are_a_mean_beside_the_description(content: ItemContent) -> None:
+def test_mean_of_the_reviews_is_added_to_the_description(content: ItemContent) -> None:
     content.describe(2, "guitar", ())
     review(content, [2, 5, 2], "sounds great", "broke", "never in tune")
     first, other, third = texts("sounds great", "broke", "never in tune")
@@ -75,14 +88,14 @@ def test_reviews_are_a_mean_beside_the_description(content: ItemContent) -> None
     np.testing.assert_allclose(row(content, 2), unit(texts("bass")[0] + (first + third) / 2), atol=2e-3)
 
 
-def test_mean_goes_on_from_batch_to_batch(content: ItemContent) -> None:
-    said = ["one string", "two strings", "three bows", "four hands"]
-    for each in said:
-        review(content, [1], each)
-    np.testing.assert_allclose(row(content, 1), unit(texts(*said).mean(0)), atol=2e-3)
+def test_mean_of_reviews_continues_over_batches(content: ItemContent) -> None:
+    reviews = ["one string", "two strings", "three bows", "four hands"]
+    for text in reviews:
+        review(content, [1], text)
+    np.testing.assert_allclose(row(content, 1), unit(texts(*reviews).mean(0)), atol=2e-3)
 
 
-def test_an_old_item_still_changes_its_name(content: ItemContent) -> None:
+def test_an_item_with_many_reviews_still_changes(content: ItemContent) -> None:
     for item in range(2, 60):
         content.describe(item, f"{item} other things", ())
     content.review(np.ones(50_000, np.int64), np.repeat(texts("fine"), 50_000, 0))
@@ -106,17 +119,17 @@ def test_features_need_no_text(config: ModelConfig) -> None:
     assert row(content, 1).tolist() == [1, 2]
 
 
-def test_changes_are_told_once_by_version(content: ItemContent) -> None:
+def test_changed_items_are_reported_once_per_version(content: ItemContent) -> None:
     content.describe(7, "guitar", ())
     content.describe(9, "bass", ())
-    version, changed = content.changed_since(0)
-    assert changed.tolist() == [7, 9]
-    assert content.changed_since(version)[0] == version
-    assert not len(content.changed_since(version)[1])
+    version, changed = changes(content)
+    assert changed == [7, 9]
+    assert changes(content, version)[0] == version
+    assert changes(content, version)[1] == []
     review(content, [9, 2000], "good", "bad")
-    later, changed = content.changed_since(version)
-    assert changed.tolist() == [9, 2000]
-    assert content.changed_since(0)[1].tolist() == [7, 9, 2000]
+    later, changed = changes(content, version)
+    assert changed == [9, 2000]
+    assert changes(content)[1] == [7, 9, 2000]
     assert later > version
 
 
@@ -125,7 +138,7 @@ def test_state_restores_the_reviews_and_their_weight(config: ModelConfig, conten
     review(content, [1, 1, 4], "great", "fine", "broke")
     restored = ItemContent(config)
     restored.restore(content.state())
-    assert restored.changed_since(0)[1].tolist() == [1, 4]
+    assert changes(restored)[1] == [1, 4]
     np.testing.assert_allclose(row(restored, 1), unit(texts("great", "fine").mean(0)), atol=2e-3)
     for each in (content, restored):
         review(each, [4], "works")
@@ -147,37 +160,37 @@ def test_reviews_of_another_encoder_are_refused(config: ModelConfig, content: It
         content.restore(state)
 
 
-def test_what_all_texts_have_in_common_is_taken_off(content: ItemContent) -> None:
+def test_the_mean_of_all_texts_is_subtracted(content: ItemContent) -> None:
     for item in range(1, 41):
         content.describe(item, f"electric guitar, model {1000 + item * item}", ())
-    found = content.rows(np.arange(1, 41))
+    vectors = rows(content, range(1, 41))
     plain = texts(*(f"electric guitar, model {1000 + item * item}" for item in range(1, 41)))
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
     assert (plain @ plain.T).mean() > 0.5
-    assert abs((found @ found.T).mean()) < 0.02
+    assert abs((vectors @ vectors.T).mean()) < 0.02
     expected = plain - plain.mean(0)
-    np.testing.assert_allclose(found[7], unit(expected[7]), atol=5e-3)
+    np.testing.assert_allclose(vectors[7], unit(expected[7]), atol=5e-3)
 
 
-def test_items_that_are_all_called_the_same_are_not_told_apart_by_rounding(content: ItemContent) -> None:
+def test_rounding_does_not_distinguish_items_with_the_same_text(content: ItemContent) -> None:
     for item in range(1, 41):
         content.describe(item, "electric guitar", ())
-    assert np.linalg.norm(content.rows(np.arange(1, 41)), axis=1).max() < 0.02
+    assert np.linalg.norm(rows(content, range(1, 41)), axis=1).max() < 0.02
 
 
-def test_the_common_part_changes_when_texts_have_doubled(content: ItemContent) -> None:
+def test_the_mean_is_updated_when_texts_have_doubled(content: ItemContent) -> None:
     for item in range(1, 33):
         content.describe(item, f"guitar {item}", ())
-    version, changed = content.changed_since(0)
-    assert changed.tolist() == list(range(1, 33))
+    version, changed = changes(content)
+    assert changed == list(range(1, 33))
     before = row(content, 9)
     review(content, [1] * 31, *(["loud"] * 31))
-    version, changed = content.changed_since(version)
-    assert changed.tolist() == [1]
+    version, changed = changes(content, version)
+    assert changed == [1]
     np.testing.assert_array_equal(row(content, 9), before)
     review(content, [2], "loud")  # the 64th text
-    _, changed = content.changed_since(version)
-    assert changed.tolist() == list(range(1, 33))
+    _, changed = changes(content, version)
+    assert changed == list(range(1, 33))
     assert not np.array_equal(row(content, 9), before)
 
 
@@ -185,6 +198,6 @@ def test_features_are_not_centred(config: ModelConfig) -> None:
     content = ItemContent(replace(config, features=1))
     for item in range(1, 41):
         content.describe(item, f"guitar {item}" if item % 2 else "", (5.0,))
-    found = content.rows(np.arange(1, 41))
-    assert (found[:, 512] == 5).all()
-    assert found[:, :512].any(1).tolist() == [bool(item % 2) for item in range(1, 41)]
+    vectors = rows(content, range(1, 41))
+    assert (vectors[:, 512] == 5).all()
+    assert vectors[:, :512].any(1).tolist() == [bool(item % 2) for item in range(1, 41)]

@@ -14,7 +14,7 @@ def batch(item: list[int], text: list[str] | None) -> EventBatch:
     return EventBatch(zeros, np.array(item), zeros, zeros, text=text)
 
 
-def test_codes_stand_where_somebody_wrote(config: ModelConfig) -> None:
+def test_events_with_text_get_codes(config: ModelConfig) -> None:
     content = ItemContent(config)
     reviews = Reviews.of(batch([1, 2, 0], ["good strings", "", "drums"]), content)
     assert reviews.codes is not None
@@ -24,10 +24,10 @@ def test_codes_stand_where_somebody_wrote(config: ModelConfig) -> None:
     assert reviews.codes.any(1).tolist() == [True, False, True]
 
 
-def test_items_know_of_them_once_given(config: ModelConfig) -> None:
+def test_items_get_their_reviews_when_applied(config: ModelConfig) -> None:
     content = ItemContent(config)
     reviews = Reviews.of(batch([1, 2, 0, 1], ["good strings", "", "search for drums", "bad strings"]), content)
-    assert content.version == 0
+    assert content.refresh() == 0
     reviews.apply_to_items()
     assert content.changed_since(0)[1].tolist() == [1]  # a search is about no item
     assert content.encoder is not None
@@ -35,21 +35,21 @@ def test_items_know_of_them_once_given(config: ModelConfig) -> None:
     np.testing.assert_allclose(content.state()["mean"][0], expected, atol=1e-3)
 
 
-def test_without_texts_or_reader_there_is_nothing_to_give(config: ModelConfig) -> None:
-    content, deaf = ItemContent(config), ItemContent(replace(config, text="none", features=1))
+def test_without_texts_or_encoder_nothing_is_applied(config: ModelConfig) -> None:
+    content, without_text = ItemContent(config), ItemContent(replace(config, text="none", features=1))
     given = batch([1], ["good"])
     for reviews in (
         Reviews.of(batch([1], None), content),
         Reviews.of(batch([1], [""]), content),
         Reviews.of(given, None),
-        Reviews.of(given, deaf),
+        Reviews.of(given, without_text),
     ):
         assert reviews.codes is None
         reviews.apply_to_items()
-    assert content.version == deaf.version == 0
+    assert content.refresh() == without_text.refresh() == 0
 
 
-def test_a_text_that_says_nothing_is_no_text_to_the_user(config: ModelConfig) -> None:
+def test_an_unreadable_text_counts_as_none(config: ModelConfig) -> None:
     reviews = Reviews.of(batch([1, 1], ["good", "?!"]), ItemContent(config))
     assert reviews.codes is not None
     assert reviews.codes.any(1).tolist() == [True, False]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.text.ngrams import LONGEST, WIDTH, HashedNgrams, letters_only, says
+from models.text.ngrams import MAX_CHARACTERS, WIDTH, HashedNgrams, is_readable, letters_only
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def cosines(ngrams: HashedNgrams, *texts: str) -> NDArray[np.float32]:
         "กีตาร์",
         "🎸",
         "4",
-        "x" * 3 * LONGEST,
+        "x" * 3 * MAX_CHARACTERS,
         "²",
     ],
 )
-def test_what_says_something_has_unit_length(ngrams: HashedNgrams, text: str) -> None:
+def test_readable_texts_have_unit_length(ngrams: HashedNgrams, text: str) -> None:
     (vector,) = ngrams.encode([text])
     assert vector.dtype == np.float32
     assert vector.shape == (WIDTH,)
@@ -45,9 +45,9 @@ def test_what_says_something_has_unit_length(ngrams: HashedNgrams, text: str) ->
 
 
 @pytest.mark.parametrize("text", ["", " \n", "...!?", "\u200b\u200d", "—", "。、"])
-def test_what_says_nothing_is_zero(ngrams: HashedNgrams, text: str) -> None:
+def test_unreadable_texts_are_zero(ngrams: HashedNgrams, text: str) -> None:
     assert not ngrams.encode([text]).any()
-    assert not says(text)
+    assert not is_readable(text)
 
 
 def test_no_texts_are_no_vectors(ngrams: HashedNgrams) -> None:
@@ -58,7 +58,7 @@ def test_no_texts_are_no_vectors(ngrams: HashedNgrams) -> None:
     ("text", "near", "far"),
     [
         ("electric guitar strings", "a guitar string", "microphone stand"),
-        ("the strings", "these are strings", "the of and"),  # short words say little
+        ("the strings", "these are strings", "the of and"),  # short words weigh little
         ("Gitarrensaiten", "Gitarrensaite", "Notenständer"),
         ("гитарные струны", "гитарная струна", "микрофон"),
         ("电吉他琴弦", "吉他的琴弦很好", "麦克风支架"),
@@ -78,17 +78,17 @@ def test_case_form_and_punctuation_do_not_matter(ngrams: HashedNgrams) -> None:
     np.testing.assert_allclose(cosines(ngrams, *texts), 1, atol=1e-6)
 
 
-def test_order_of_signs_matters_where_they_touch(ngrams: HashedNgrams) -> None:
+def test_order_of_neighbouring_ideographs_matters(ngrams: HashedNgrams) -> None:
     (cosine,) = cosines(ngrams, "上海人", "人海上")
     assert 0 < cosine < 0.5
 
 
-def test_beyond_the_longest_nothing_is_read(ngrams: HashedNgrams) -> None:
-    start = "strings " * (LONGEST // 8)
+def test_characters_beyond_the_limit_are_not_read(ngrams: HashedNgrams) -> None:
+    start = "strings " * (MAX_CHARACTERS // 8)
     np.testing.assert_array_equal(*ngrams.encode([start, start + "microphone"]))
 
 
-def test_half_of_a_surrogate_pair_does_no_harm(ngrams: HashedNgrams) -> None:
+def test_an_unpaired_surrogate_is_ignored(ngrams: HashedNgrams) -> None:
     vectors = ngrams.encode(["guitar \ud83c", "guitar"])
     np.testing.assert_array_equal(*vectors)
 
@@ -99,18 +99,18 @@ def test_another_process_gives_the_same_bits(ngrams: HashedNgrams) -> None:
         "sys.stdout.buffer.write(HashedNgrams().encode(['Strings, 琴弦 🎸']).tobytes())"
     )
     for seed in ("1", "2"):
-        found = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, check=True, env={"PYTHONHASHSEED": seed}
         )
-        assert found.stdout == ngrams.encode(["Strings, 琴弦 🎸"]).tobytes()
+        assert result.stdout == ngrams.encode(["Strings, 琴弦 🎸"]).tobytes()
 
 
 @pytest.mark.parametrize("width", [1, 64, 1000])
-def test_any_width_will_do(width: int) -> None:
+def test_any_width_works(width: int) -> None:
     ngrams = HashedNgrams(width)
     assert ngrams.encode(["guitar"]).shape == (1, width)
     assert str(width) in ngrams.name
 
 
-def test_letters_spell_words_and_signs_are_words() -> None:
-    assert [letters_only(each) for each in ("a", "é", "7", "弦", "あ", "🎸", ".")] == [True] * 3 + [False] * 4
+def test_letters_only_excludes_ideographs() -> None:
+    assert [letters_only(character) for character in ("a", "é", "7", "弦", "あ", "🎸", ".")] == [True] * 3 + [False] * 4

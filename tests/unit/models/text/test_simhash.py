@@ -21,13 +21,13 @@ def pair(cosine: float, width: int, count: int) -> tuple[NDArray[np.float32], ND
 @pytest.mark.parametrize("cosine", [-0.9, 0.0, 0.5, 0.9, 1.0])
 def test_cosine_of_codes_follows_the_angle(cosine: float, width: int) -> None:
     first, second = pair(cosine, width, 2000)
-    found = (unpack_signs(simhash(first)) * unpack_signs(simhash(second))).sum(1)
-    assert found.mean() == pytest.approx(1 - 2 * np.arccos(cosine) / np.pi, abs=0.01)
-    assert found.std() <= 1 / 8 + 0.01
+    cosines = (unpack_signs(simhash(first)) * unpack_signs(simhash(second))).sum(1)
+    assert cosines.mean() == pytest.approx(1 - 2 * np.arccos(cosine) / np.pi, abs=0.01)
+    assert cosines.std() <= 1 / 8 + 0.01
 
 
 def test_codes_are_those_of_the_first_release() -> None:
-    # They rest in users' rows: a change of the projections makes every stored text another one.
+    # They are stored in users' rows: a change of the projections would change every stored text.
     vectors = np.eye(3, 512, dtype=np.float32)
     assert [code.tobytes().hex() for code in simhash(vectors)] == [
         "71d73d94cc76b03b",
@@ -58,6 +58,6 @@ def test_some_text_is_never_the_zero_code() -> None:
 
 def test_vectors_have_unit_length_whatever_the_shape() -> None:
     vectors, _ = pair(0.0, 64, 6)
-    found = unpack_signs(simhash(vectors).reshape(2, 3, BYTES))
-    assert found.shape == (2, 3, BITS)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=2), 1, rtol=1e-6)
+    vectors_of_codes = unpack_signs(simhash(vectors).reshape(2, 3, BYTES))
+    assert vectors_of_codes.shape == (2, 3, BITS)
+    np.testing.assert_allclose(np.linalg.norm(vectors_of_codes, axis=2), 1, rtol=1e-6)
