@@ -1,0 +1,232 @@
+"""Runs real workers without Kafka, one micro-batch at a time, as Kafka Streams' TopologyTestDriver runs a topology.
+
+Everything is the product's own but for the edge to the broker: aiokafka's clients and Faust are replaced by stand-ins
+on an InMemoryBroker. tests/integration/test_driver.py holds the stand-ins to what a real Kafka does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from aiokafka import ConsumerRecord
+from aiokafka.structs import TopicPartition
+
+from streams.kafka.faust_transport import RecordBatch
+from streams.kafka.reader import partition_of
+from streams.kafka.topics import topic_specs
+from streams.kafka.transaction import ProducerRecord
+from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_records, fold_rows
+from streams.settings.settings import Settings, load_settings
+from streams.worker.app import Worker
+from streams.worker.partition_state import PartitionState
+from streams.worker.pipeline import Engine
+from tests.driver.broker import InMemoryBroker
+from tests.driver.clients import CallFaults, InMemoryConsumer, InMemoryProducer, InMemoryTransactionalProducer
+from tests.driver.engines import RowCopy
+from tests.driver.source import InMemorySource
+from tests.oracle import iterate, newest_values, prediction_problems
+
+Input = tuple[bytes | None, bytes | None]
+"""Key and value of an input record."""
+
+_SMALL = (
+    "model.embedding_dim=16",
+    "model.hidden_size=16",
+    "model.history_length=8",
+    "model.device=cpu",
+    "worker.cache_mb=8",
+    "predictions.per=event",
+    "topics.partitions=2",
+)
+_ROW_COPY = RowCopy()
+_DEADLINE_S = 10.0
+_MAX_STEPS = 1000
+
+
+class DrivenWorker:
+    """A worker whose micro-batches the test asks for."""
+
+    def __init__(self, worker: Worker, stack: AsyncExitStack, errors: asyncio.Queue[BaseException]) -> None:
+        self.source = cast(InMemorySource, worker._consumer)
+        self._worker = worker
+        self._stack = stack
+        self._errors = errors
+        self._ended = False
+
+    @property
+    def partitions(self) -> dict[int, PartitionState]:
+        """The open partitions."""
+        return self._worker._partitions._states
+
+    @property
+    def transactional_id(self) -> str:
+        """Of its producer."""
+        return self._worker._writer.transactional_id
+
+    async def wait_open(self) -> None:
+        """Returns once the assigned partitions are open; raises the error that ends the process."""
+        await self._run(self._keep_open())
+
+    async def _keep_open(self) -> None:
+        async with self._worker._partitions.keep_open():
+            pass
+
+    async def process(self, batches: list[RecordBatch]) -> None:
+        """One micro-batch of these fetches; raises the error that ends the process."""
+        await self._run(self._worker._step_loop.process(batches))
+
+    async def step(self) -> bool:
+        """One micro-batch of what a fetch returns; False if that is nothing."""
+        await self.wait_open()
+        batches = self.source.fetch()
+        if batches:
+            await self.process(batches)
+        return bool(batches)
+
+    async def apply_all(self) -> None:
+        """Steps until a fetch returns nothing, and whatever failed before has been repeated."""
+        for _ in range(_MAX_STEPS):
+            if not await self.step() and not await self._is_reopening():
+                return
+        raise AssertionError("there is no end of records")
+
+    async def _is_reopening(self) -> bool:
+        if self._worker._partitions._opened.is_set():
+            return False
+        await self.wait_open()
+        return True
+
+    async def revoke(self) -> None:
+        """The group revokes every partition."""
+        await self._worker._partitions.on_revoked()
+
+    async def stop(self) -> None:
+        """Stops in order, as after SIGTERM."""
+        self._ended = True
+        await self._stack.aclose()
+
+    async def kill(self) -> None:
+        """Ends as by SIGKILL: no transaction is ended, the group is not left. One that has ended stays so."""
+        if self._ended:
+            return
+        self._ended = True
+        if (opening := self._worker._partitions._opening) is not None:
+            opening.cancel()
+        self._worker._step_loop.close()
+        if self._worker._model is not None:
+            await self._worker._model.stop()
+        self._worker._table.close()
+
+    async def _run(self, action: Coroutine[Any, Any, None]) -> None:
+        task, error = asyncio.create_task(action), asyncio.create_task(self._errors.get())
+        done, _ = await asyncio.wait([task, error], timeout=_DEADLINE_S, return_when=asyncio.FIRST_COMPLETED)
+        if task in done:
+            error.cancel()
+            task.result()
+            return
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if error in done:
+            raise error.result()
+        error.cancel()
+        raise TimeoutError(f"not done after {_DEADLINE_S:.0f} s")
+
+
+class WorkerDriver:
+    """A broker in memory with the worker's topics, and the workers on it."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, overrides: Sequence[str] = ()) -> None:
+        self.settings: Settings = load_settings(None, [*_SMALL, *overrides])
+        self.topics = self.settings.topics
+        self.broker = InMemoryBroker({spec.name: spec.partitions for spec in topic_specs(self.settings)})
+        self.faults = CallFaults()
+        self._folder = folder
+        self._overrides = overrides
+        self._errors: asyncio.Queue[BaseException] = asyncio.Queue()
+        self._workers: list[DrivenWorker] = []
+        consumer, producer = partial(InMemoryConsumer, self.broker), partial(InMemoryProducer, self.broker)
+        for target, stand_in in {
+            "streams.worker.changelog.AIOKafkaConsumer": consumer,
+            "streams.worker.offset_gaps.AIOKafkaConsumer": consumer,
+            "streams.kafka.follower.AIOKafkaConsumer": consumer,
+            "streams.worker.item_index.AIOKafkaProducer": producer,
+            "streams.kafka.transaction.AIOKafkaProducer": producer,
+            "streams.kafka.transaction.FencedProducer": partial(
+                InMemoryTransactionalProducer, self.broker, self.faults
+            ),
+            "streams.worker.app.SourceConsumer": partial(InMemorySource, self.broker),
+            "streams.worker.app.exit_with_error": self._errors.put_nowait,
+            "streams.worker.app._reduce_garbage_collection": lambda: None,
+            # What waits for a busy broker need not wait here.
+            "streams.worker.step_loop._MAX_PAUSE_S": 0,
+            "streams.worker.changelog._PATIENCE_S": 0,
+            "streams.worker.changelog._POLL_S": 0,
+        }.items():
+            monkeypatch.setattr(target, stand_in)
+
+    async def start(self, name: str = "a", engine: Engine | None = _ROW_COPY) -> DrivenWorker:
+        """A worker with the data folder of this name and all partitions; None: with network and learner."""
+        settings = load_settings(None, [*_SMALL, *self._overrides, f"worker.data_dir={self.data_dir(name)}"])
+        stack = AsyncExitStack()
+        worker = Worker(settings, engine)
+        await worker.start(stack)
+        self._workers.append(DrivenWorker(worker, stack, self._errors))
+        return self._workers[-1]
+
+    async def close(self) -> None:
+        """Kills the workers that a test has left."""
+        for worker in self._workers:
+            await worker.kill()
+
+    def data_dir(self, name: str = "a") -> Path:
+        """The data folder of the worker with this name."""
+        return self._folder / f"data-{name}"
+
+    def send(self, records: Iterable[Input], transactional_id: str | None = None) -> None:
+        """Appends input records, each in the partition of its key."""
+        for key, value in records:
+            partition = partition_of(key or b"", self.topics.partitions)
+            tp = TopicPartition(self.topics.user_events, partition)
+            # The time of arrival; any will do, but dead letters repeat it.
+            record = ProducerRecord(key, value, timestamp_ms=1_731_900_000_000)
+            self.broker.append(tp, [record], transactional_id)
+
+    def committed(self, topic: str) -> list[ConsumerRecord[bytes, bytes]]:
+        """The committed records of a topic."""
+        return self.broker.committed(topic)
+
+    def expected(self) -> InputFold:
+        """What the committed input leads to."""
+        return fold_records(self.committed(self.topics.user_events), self.settings.kafka.max_record_bytes)
+
+    async def rows(self) -> dict[str, UserFold]:
+        """The rows in the committed changelog."""
+        return await fold_rows(iterate(self.committed(self.settings.changelog_topic)))
+
+    async def compare(self) -> Comparison:
+        """How the changelog's rows differ from those of the input."""
+        return compare(self.expected().users, await self.rows())
+
+    async def prediction_problems(self) -> list[str]:
+        """What is wrong with the committed predictions."""
+        return await prediction_problems(iterate(self.committed(self.topics.interest_predictions)), self.expected())
+
+    async def check(self, worker: DrivenWorker | None = None) -> dict[str, UserFold]:
+        """The rows, after they were found exact, with predictions, group offsets and, of this worker, RocksDB."""
+        comparison = await self.compare()
+        assert comparison.exact, str(comparison)
+        problems = await self.prediction_problems()
+        assert not problems, "\n".join(problems[:10])
+        if worker is not None:
+            stored = dict(row for state in worker.partitions.values() for row in state.store.rows())
+            assert stored == newest_values(self.committed(self.settings.changelog_topic))
+            for partition, state in worker.partitions.items():
+                tp = TopicPartition(self.topics.user_events, partition)
+                assert self.broker.group.offsets.get(tp, 0) == state.next_offset
+        return await self.rows()
