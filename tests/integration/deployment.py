@@ -23,9 +23,9 @@ from state.table import partition_folder
 from streams.kafka.reader import partition_of, read_topic
 from streams.kafka.topics import ensure_topics
 from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_changelog, fold_input, fold_rows
-from streams.schema import predictions
 from streams.settings.settings import Settings, load_settings
 from tests.integration.worker import Fault, Worker
+from tests.oracle import iterate, newest_values, prediction_problems
 
 Input = tuple[bytes | None, bytes | None]
 """Key and value of an input record."""
@@ -213,15 +213,14 @@ class Deployment:
         """The rows, after they were found exact, with the predictions and, of these stopped workers, RocksDB."""
         expected = await self.expected()
         records = [record async for record in self.read(self.settings.changelog_topic)]
-        rows = await fold_rows(_each(records))
+        rows = await fold_rows(iterate(records))
         comparison = compare(expected.users, rows)
         assert comparison.exact, str(comparison)
         if problems := await self.prediction_problems(expected):
             raise AssertionError("\n".join(problems[:10]))
         if stopped:
-            newest = {r.key: r.value for r in records if not r.key.startswith(b"\0")}
             stored = dict(row for name in stopped for row in self._stored(name))
-            assert stored == {key: value for key, value in newest.items() if value is not None}
+            assert stored == newest_values(records)
         return rows
 
     def _stored(self, name: str) -> Iterable[tuple[bytes, bytes]]:
@@ -229,40 +228,12 @@ class Deployment:
             yield from read_rows(partition_folder(self.data_dir(name) / "users", partition))
 
     async def prediction_problems(self, expected: InputFold) -> list[str]:
-        """What committed readers of the predictions would complain about; one prediction per accepted event."""
-        problems: list[str] = []
-        ids: set[str] = set()
-        places: set[tuple[int, int]] = set()
-        newest: dict[str, predictions.Prediction] = {}
-        async for record in self.read(self.settings.topics.interest_predictions):
-            if record.value is None:
-                newest.pop(record.key.decode(), None)
-                continue
-            found = predictions.decode(record.value)
-            place = found.source.partition, found.source.offset
-            if found.prediction_id in ids or place in places:
-                problems.append(f"{found.prediction_id} is predicted twice")
-            before = newest.get(found.user_id)
-            if before is not None and before.state_version + 1 != found.state_version:
-                problems.append(f"{found.user_id}: version {found.state_version} follows {before.state_version}")
-            ids.add(found.prediction_id)
-            places.add(place)
-            newest[found.user_id] = found
-        named = {user: (last.state_version, last.source.offset) for user, last in newest.items()}
-        for user in named.keys() | expected.users.keys():
-            row = expected.users.get(user)
-            if row is None or named.get(user) != (row.count, row.last_offset):
-                problems.append(f"{user}: the last prediction names {named.get(user)}, the input leads to {row}")
-        return problems
+        """What is wrong with the committed predictions; there must be one per accepted event."""
+        return await prediction_problems(self.read(self.settings.topics.interest_predictions), expected)
 
     def read(self, topic: str) -> AsyncIterator[Any]:
         """The committed records of a topic, those of transactions open now included once they end."""
         return read_topic(self.servers, topic, settled=True)
-
-
-async def _each(records: Sequence[Any]) -> AsyncIterator[Any]:
-    for record in records:
-        yield record
 
 
 Deploy = Callable[..., Awaitable[Deployment]]

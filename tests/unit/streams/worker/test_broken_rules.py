@@ -58,7 +58,8 @@ def store_before_commit(monkeypatch: pytest.MonkeyPatch) -> None:
         await write(self, batch, output)
 
     async def store_and_commit(self: InMemoryTransactionalProducer) -> None:
-        stores[-1]()
+        if stores:
+            stores.pop()()
         await commit(self)
 
     monkeypatch.setattr(transaction, "_send", note_end)
@@ -134,9 +135,7 @@ async def test_rocksdb_before_the_commit_loses_events(driver: WorkerDriver, monk
     driver.send(event(f"first{number}", number) for number in range(20))
     await worker.apply_all()
     driver.faults.raise_at("commit_transaction", ProcessKilled())
-    driver.send(
-        event(f"u{number}", number) for number in range(20, 40)
-    )  # each once: no later row makes up for a lost one
+    driver.send(event(f"u{number}", number) for number in range(20, 40))  # each once: no row makes up for a lost one
     with pytest.raises(ProcessKilled):
         await worker.apply_all()
     await worker.kill()
