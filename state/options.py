@@ -1,4 +1,4 @@
-"""The one place where RocksDB is configured, for rows of about 1 KB that are read and rewritten at random."""
+"""RocksDB options, for rows of about 1 KB that are read and rewritten at random."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def read_rows(folder: Path) -> Iterator[tuple[bytes, bytes]]:
 def _open_reader(folder: Path, log_dir: Path) -> Rdict:
     """A read-only database; retries, because the owner may delete a file between its listing and its opening."""
     if not (folder / "CURRENT").exists():
-        raise StoreError(f"{folder} holds no store: give the folder of a partition, such as data/partition-0")
+        raise StoreError(f"{folder} holds no store: name the folder of a partition, such as data/partition-0")
     for attempt in range(1, _READ_ATTEMPTS + 1):
         try:
             with _state_errors(folder):

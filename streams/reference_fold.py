@@ -1,6 +1,6 @@
-"""The reference fold: what every user's row must say, straight from the input, against what the changelog says.
+"""The reference fold: the exact part of every user's row, computed from the input and compared with the changelog.
 
-The oracle of the demo and the integration tests. With the worker it shares the decoder of events and the chain only.
+The oracle of the demo and the integration tests. It shares only the event decoder and the hash chain with the worker.
 """
 
 from collections.abc import AsyncIterable, Iterable, Mapping
@@ -16,7 +16,7 @@ from streams.schema.record import Record
 
 @dataclass(frozen=True, slots=True)
 class UserFold:
-    """The exact part of a user's row."""
+    """The exact fields of a user's row; the defaults are those of a user without events."""
 
     count: int = 0
     last_offset: int = -1
@@ -25,7 +25,7 @@ class UserFold:
 
 @dataclass(frozen=True, slots=True)
 class InputFold:
-    """What the input amounts to: rows by user id, and how its records divide."""
+    """The fold of the input: rows by user id, and the numbers of its accepted and rejected records."""
 
     users: dict[str, UserFold]
     events: int  # accepted user events, those of users deleted later included
@@ -34,7 +34,7 @@ class InputFold:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How the rows differ from the fold of the input; users are named in order."""
+    """Differences between the rows and the fold of the input; users in order."""
 
     lost: int = 0  # events missing from the counts
     doubled: int = 0  # events too many in the counts
@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def exact(self) -> bool:
-        """True where every row is what it must be."""
+        """Whether every row equals the fold."""
         return not (self.lost or self.doubled or self.wrong_offset or self.wrong_chain)
 
     def __str__(self) -> str:
@@ -82,12 +82,12 @@ async def fold_input(servers: str, topic: str, max_bytes: int = MAX_RECORD_BYTES
 
 
 async def fold_changelog(servers: str, topic: str) -> dict[str, UserFold]:
-    """The rows that stand in the changelog once the transactions open now have ended."""
+    """The changelog's rows, once the transactions that are open now have ended."""
     return await fold_rows(read_topic(servers, topic, settled=True))
 
 
 async def fold_rows(records: AsyncIterable[Record]) -> dict[str, UserFold]:
-    """The newest row of every user; a tombstone deletes, keys that begin with U+0000 are no users."""
+    """The newest row of every user; a tombstone deletes it, keys that begin with U+0000 are not users."""
     newest: dict[bytes, bytes] = {}
     async for record in records:
         if record.key is None or record.key.startswith(b"\0"):
@@ -109,11 +109,11 @@ def compare(expected: Mapping[str, UserFold], actual: Mapping[str, UserFold]) ->
     lost = doubled = 0
     wrong_offset, wrong_chain = [], []
     for user in sorted(expected.keys() | actual.keys()):
-        wanted, found = expected.get(user, UserFold()), actual.get(user, UserFold())
-        lost += max(0, wanted.count - found.count)
-        doubled += max(0, found.count - wanted.count)
-        if wanted.last_offset != found.last_offset:
+        reference, row = expected.get(user, UserFold()), actual.get(user, UserFold())
+        lost += max(0, reference.count - row.count)
+        doubled += max(0, row.count - reference.count)
+        if reference.last_offset != row.last_offset:
             wrong_offset.append(user)
-        if wanted.chain != found.chain:
+        if reference.chain != row.chain:
             wrong_chain.append(user)
     return Comparison(lost, doubled, wrong_offset, wrong_chain)

@@ -69,7 +69,7 @@ _library_log = logging.getLogger("faust.transport")
 
 
 class _ConsumerThread(AIOKafkaConsumerThread):
-    """The thread whose consumer is of our own making: Faust hard-codes isolation level, assignor and fetch window."""
+    """Faust's consumer thread, with consumer options that Faust hard-codes: isolation level, assignor, fetch sizes."""
 
     logger = _library_log
 

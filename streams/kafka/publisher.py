@@ -1,4 +1,4 @@
-"""Records sent to a topic: in batches, in order, each to the partition of its key."""
+"""Publishes records to a topic: in batches, each record in the partition of its key, in order per key."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ BATCH_BYTES = 256 * 1024
 
 
 class Publisher:
-    """An idempotent producer of one topic that sends whole batches; records with one key stay in order."""
+    """An idempotent producer of one topic that sends full batches; records with the same key stay in order."""
 
     def __init__(self, servers: str, topic: str):
         self.topic = topic
@@ -49,7 +49,7 @@ class Publisher:
         acknowledged = []
         batch = self._producer.create_batch()
         for key, value in records:
-            # The record's own timestamp is the time of sending: topics drop what is old by it, and logs are old.
+            # No timestamp of the event: retention deletes by the record's, and replayed logs are old.
             while batch.append(key=key, value=value, timestamp=None) is None:
                 acknowledged.append(await self._producer.send_batch(batch, self.topic, partition=partition))
                 batch = self._producer.create_batch()

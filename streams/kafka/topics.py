@@ -24,7 +24,7 @@ _DAY_MS = 86_400_000
 # A worker whose rows are older than this drops them and restores all. So long a deleted user's key stays in the log.
 CHANGELOG_DELETE_RETENTION_MS = 7 * _DAY_MS
 # A batch holds framing, key and headers beside its largest value.
-_BATCH_ROOM_BYTES = 65_536
+_BATCH_OVERHEAD_BYTES = 65_536
 _DEADLINE_S = 30.0
 _REQUEST_TIMEOUT_MS = 5_000
 _RETRY_S = 0.1
@@ -45,7 +45,7 @@ class TopicSpec:
 
     @property
     def configs(self) -> dict[str, str]:
-        """All that the topic is created with."""
+        """The configs that the topic is created with."""
         return {**self.exact, **{name: str(least) for name, least in self.at_least.items()}, **self.initial}
 
 
@@ -60,24 +60,24 @@ class TopicReport:
 
 
 def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
-    """Every topic of the application."""
+    """The specifications of all topics."""
     topics, record_bytes = settings.topics, settings.kafka.max_record_bytes
-    # A majority: what is acknowledged outlives any one broker, and one of three may be down.
+    # A majority: acknowledged records survive the loss of any one broker, and one of three may be down.
     in_sync = (topics.replication + 1) // 2
-    safe = {"min.insync.replicas": in_sync}
-    output = {**safe, "max.message.bytes": record_bytes}
-    roomy = {"max.message.bytes": str(record_bytes + _BATCH_ROOM_BYTES)}
+    in_sync_replicas = {"min.insync.replicas": in_sync}
+    output = {**in_sync_replicas, "max.message.bytes": record_bytes}
+    with_framing = {"max.message.bytes": str(record_bytes + _BATCH_OVERHEAD_BYTES)}
     # Compacted within a day even where little is written: deleted users and items are gone then, but for their keys.
     compacted = {"max.compaction.lag.ms": str(_DAY_MS)}
     events = {
-        **roomy,
+        **with_framing,
         "min.insync.replicas": str(in_sync),
         "retention.ms": str(7 * _DAY_MS),
         # By arrival: old events replayed, or a producer with a wrong clock, are kept for as long as others.
         "message.timestamp.type": "LogAppendTime",
     }
     changelog = {
-        **roomy,
+        **with_framing,
         **compacted,
         # A restore reads what is not compacted yet: 64 MiB are 32 000 rows, a few seconds. Every step rewrites rows, so
         # Kafka's default (clean when half of the log is dirty) would double the restore, and less than a fifth would
@@ -86,10 +86,10 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
         "min.cleanable.dirty.ratio": "0.2",
     }
     catalog = {**compacted, "min.insync.replicas": str(in_sync)}
-    # Each start of a worker is a key of its own: those of workers long gone go by age.
+    # Each start of a worker has its own key: records of workers that are gone are deleted by age.
     quality = {**catalog, "retention.ms": str(7 * _DAY_MS)}
-    predictions = {**roomy, **compacted, "retention.ms": str(7 * _DAY_MS)}
-    dead_letters = {**roomy, "retention.ms": str(30 * _DAY_MS)}
+    predictions = {**with_framing, **compacted, "retention.ms": str(7 * _DAY_MS)}
+    dead_letters = {**with_framing, "retention.ms": str(30 * _DAY_MS)}
     kept_for_ever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
     retained = {**output, "delete.retention.ms": CHANGELOG_DELETE_RETENTION_MS}
     delete, compact, both = ({"cleanup.policy": policy} for policy in ("delete", "compact", "compact,delete"))
@@ -101,19 +101,19 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
         ),
         TopicSpec(topics.user_events_dlq, "topics.user_events_dlq", count, True, copies, delete, output, dead_letters),
         TopicSpec(settings.changelog_topic, "kafka.group_id", count, True, copies, compact, retained, changelog),
-        TopicSpec(topics.item_index, "topics.item_index", 1, True, copies, kept_for_ever, safe, {}),
+        TopicSpec(topics.item_index, "topics.item_index", 1, True, copies, kept_for_ever, in_sync_replicas, {}),
         TopicSpec(topics.item_catalog, "topics.item_catalog", 1, False, copies, compact, {}, catalog),
         TopicSpec(topics.interest_quality, "topics.interest_quality", 1, False, copies, both, {}, quality),
     )
 
 
 async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
-    """Every topic exists and is what it must be; `TopicError` names each fault and its remedy. Alters nothing."""
+    """Creates missing topics and verifies the others; `TopicError` names each fault and its remedy. Alters no topic."""
     servers = settings.kafka.bootstrap_servers
     created: set[str] = set()
     end = time.monotonic() + _DEADLINE_S
     while True:
-        # A client of its own for each attempt: one that has met a dead controller asks that one for ever.
+        # A new client for each attempt: a client that knows a dead controller keeps asking that one.
         admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=_REQUEST_TIMEOUT_MS)
         try:
             await admin.start()
@@ -241,12 +241,12 @@ def _create_command(servers: str, spec: TopicSpec) -> str:
 
 
 async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, list[Any]]:
-    # Of all topics: a broker that creates topics by itself creates each one that it is asked for by name.
+    # Of all topics: a broker with auto.create.topics.enable would create a topic that is asked for by name.
     return {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Effective settings by topic."""
+    """Effective configs by topic."""
     answers: list[Any] = await admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     )

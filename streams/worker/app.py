@@ -60,12 +60,12 @@ async def _run(settings: Settings, engine: Engine | None) -> None:
     try:
         await _run_until(stop, settings, engine, stack)
     except Exception as error:
-        # At once: closing what works would wait for what doesn't, or hide the error behind its own.
+        # At once: closing the other parts could block, or raise an error that hides this one.
         exit_with_error(error)
     try:
         await stack.aclose()
     except (KafkaError, asyncio.CancelledError) as error:
-        # Without a broker aiokafka cannot close in order, and lets the cancellation of its own tasks out.
+        # Without a broker aiokafka cannot close in order, and raises the cancellation of its own tasks.
         log.warning("closing was incomplete: %r", error)
     log.info("stopped")
 

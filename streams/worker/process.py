@@ -36,8 +36,8 @@ def exit_process(code: int) -> NoReturn:
 
 def exit_with_error(error: BaseException) -> NoReturn:
     """Logs the error, with its traceback where it is not one of this program's, and ends the process with 70."""
-    ours = type(error).__module__.partition(".")[0] in ("streams", "state", "models")
-    log.critical("stopping: %s", error if ours else repr(error), exc_info=None if ours else error)
+    is_known = type(error).__module__.partition(".")[0] in ("streams", "state", "models")
+    log.critical("stopping: %s", error if is_known else repr(error), exc_info=None if is_known else error)
     exit_process(EX_SOFTWARE)
 
 

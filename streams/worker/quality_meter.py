@@ -50,11 +50,11 @@ class QualityMeter:
     def quality(self) -> WorkerQuality:
         """The running means now."""
         running = self._running
-        ours = _means(running.ours)
+        model = _means(running.ours)
         return WorkerQuality(
-            recall_at_10=ours.recall_at_10,
-            mrr=ours.mrr,
-            log_loss=ours.log_loss,
+            recall_at_10=model.recall_at_10,
+            mrr=model.mrr,
+            log_loss=model.log_loss,
             worker=self._worker,
             emitted_at=int(time.time() * 1000),
             model_version=f"m{self._model_version}",

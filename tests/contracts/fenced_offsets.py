@@ -1,4 +1,4 @@
-"""Source offsets sent as anybody's: what a Membership rules out is tried here."""
+"""Source offsets with any generation and member id, which ConsumerGroupMetadata rules out."""
 
 from typing import Any, NamedTuple, cast
 

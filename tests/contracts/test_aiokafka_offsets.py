@@ -45,7 +45,7 @@ async def test_the_position_passes_a_marker_that_no_reader_sees(cluster: Cluster
 async def test_end_offsets_stop_at_an_open_transaction_for_read_committed_alone(cluster: Cluster) -> None:
     """`end_offsets` is the high watermark to a read_uncommitted consumer, the last stable offset to the other.
 
-    The wait for silence compares the two. When it fails: ask with OffsetRequest and an isolation level of our own.
+    wait_for_stable_offset compares the two. When it fails: ask with OffsetRequest and an isolation level of our own.
     """
     topic = await cluster.create_topic()
     await commit(cluster, topic, b"a")

@@ -68,17 +68,17 @@ async def test_before_shutdown_the_worker_is_still_a_member(cluster: Cluster, tm
     """
     topic, app = await cluster.create_topic(), new_app(cluster, datadir=tmp_path)
     app.agent(app.topic(topic))(ignore)
-    found: list[tuple[bool, bool]] = []
+    states: list[tuple[bool, bool]] = []
 
     @app.on_before_shutdown.connect
     async def on_shutdown(*_: Any, **__: Any) -> None:
         consumer: Any = app.consumer
         current = await consumer._thread.call_thread(consumer._thread._consumer._coordinator._do_heartbeat)
-        found.append((consumer.flow_active, current))
+        states.append((consumer.flow_active, current))
 
     async with running(app):
         pass
-    assert found == [(False, True)]
+    assert states == [(False, True)]
 
 
 async def test_an_error_in_a_handler_crashes_the_app_without_raising_anywhere(cluster: Cluster, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`faust.Worker` and the `faust` command: why the worker process has a life and an end of its own."""
+"""`faust.Worker` and the `faust` command: why the worker process starts and ends by its own code."""
 
 import inspect
 import signal

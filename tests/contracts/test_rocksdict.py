@@ -16,7 +16,7 @@ def opened(folder: Path) -> Rdict:
 
 
 def test_a_bulk_read_answers_in_the_order_of_its_keys(folder: Path) -> None:
-    """`get(list)`: one value per key, None where there is none, a key that repeats twice; rows are matched by place.
+    """`get(list)`: one value per key, None where there is none, a key that repeats twice; rows are matched by index.
 
     When it fails: users get each other's rows; match by key before anything else.
     """

@@ -151,17 +151,17 @@ class Deployment:
         """The source offsets that the group has committed."""
         async with self.admin() as admin:
             try:
-                found = await admin.list_consumer_group_offsets(self.settings.kafka.group_id)
+                committed = await admin.list_consumer_group_offsets(self.settings.kafka.group_id)
             except GroupCoordinatorNotAvailableError:  # a broker that has had no group before
                 return {}
-        return {tp: at.offset for tp, at in found.items()}
+        return {tp: metadata.offset for tp, metadata in committed.items()}
 
     async def applied(self, records: int | None = None, deadline_s: float = 60.0) -> None:
         """So many of the records sent, or all, are taken into account."""
         end = time.monotonic() + deadline_s
         while True:
             progress = await self.progress()
-            if records is None and all(progress.get(tp, 0) >= at for tp, at in self._next_offset.items()):
+            if records is None and all(progress.get(tp, 0) >= end for tp, end in self._next_offset.items()):
                 return
             if records is not None and sum(progress.values()) >= records:
                 return

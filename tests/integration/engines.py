@@ -1,4 +1,4 @@
-"""Engines in the network's place."""
+"""Engines that replace the network in worker processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests break inside a worker: run in its process before it starts. The product has no hook for any of this."""
+"""Faults that tests inject into a worker process before it starts. The product has no hook for any of this."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 Fetched = Mapping[TP, list[RecordBatch]]
 
 
-def strike(method: str, number: int, which: signal.Signals, after: bool = False) -> None:
-    """The process sends itself the signal before, or after, the n-th call of "module:Class.method"."""
+def signal_at(method: str, call: int, number: signal.Signals, after: bool = False) -> None:
+    """The process sends itself the signal before, or after, the given call of "module:Class.method"."""
     path, _, name = method.rpartition(".")
     calls = 0
 
@@ -44,8 +44,8 @@ def strike(method: str, number: int, which: signal.Signals, after: bool = False)
         def count() -> None:
             nonlocal calls
             calls += 1
-            if calls == number:
-                os.kill(os.getpid(), which)
+            if calls == call:
+                os.kill(os.getpid(), number)
 
         @wraps(original)
         async def awaited(*args: Any, **options: Any) -> Any:
@@ -67,8 +67,8 @@ def strike(method: str, number: int, which: signal.Signals, after: bool = False)
 
         return awaited if inspect.iscoroutinefunction(original) else called
 
-    owner = resolve_name(path)
-    _replace(owner, name, hit(getattr(owner, name)))
+    patched_class = resolve_name(path)
+    _replace(patched_class, name, hit(getattr(patched_class, name)))
 
 
 def lose_a_fetch(number: int) -> None:
@@ -164,7 +164,7 @@ def write_quality_in_each_step() -> None:
     _replace(QualityMeter, "record_if_due", QualityMeter.pending_record)
 
 
-def name_no_generation() -> None:
+def send_no_generation() -> None:
     """Rule broken: offsets are sent as somebody who is no member, as aiokafka does."""
     send = FencedProducer.send_offsets
 
@@ -179,7 +179,7 @@ def name_no_generation() -> None:
     _replace(FencedProducer, "send_offsets", anonymous)
 
 
-def wait_for_nobody() -> None:
+def open_without_waiting() -> None:
     """Rule broken: a partition is opened while its last owner's transaction is still open."""
 
     async def at_once(*_: Any) -> None:
@@ -188,12 +188,12 @@ def wait_for_nobody() -> None:
     _replace(Changelog, "wait_for_stable_offset", at_once)
 
 
-def together(*faults: Callable[[], None]) -> None:
-    """All of them."""
+def combine(*faults: Callable[[], None]) -> None:
+    """Injects all these faults."""
     for fault in faults:
         fault()
 
 
-def _replace(owner: object, name: str, by: object) -> None:
-    assert hasattr(owner, name), f"{owner} has no {name}: nothing would be broken"
-    setattr(owner, name, by)
+def _replace(patched: object, name: str, replacement: object) -> None:
+    assert hasattr(patched, name), f"{patched} has no {name}: nothing would be broken"
+    setattr(patched, name, replacement)

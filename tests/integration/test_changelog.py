@@ -91,7 +91,7 @@ async def no_writers(writers: set[str]) -> None:
     raise AssertionError(f"nothing was left open, yet {writers} are to be ended")
 
 
-async def test_restore_gives_the_newest_committed_rows_and_the_next_offset(
+async def test_restore_applies_the_newest_committed_rows_and_the_next_offset(
     settings: KafkaSettings, topic: str, changelog: Changelog, table: UserTable
 ) -> None:
     async with Predecessor(settings, topic) as predecessor:
@@ -107,7 +107,7 @@ async def test_restore_gives_the_newest_committed_rows_and_the_next_offset(
     assert (stores[0].changelog_id, stores[1].position, stores[1].offset_row) == (b"one", None, None)
 
 
-async def test_restore_continues_where_the_store_stands(
+async def test_restore_continues_at_the_stores_position(
     settings: KafkaSettings, topic: str, changelog: Changelog, table: UserTable
 ) -> None:
     store = table.open(0)

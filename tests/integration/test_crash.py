@@ -1,4 +1,4 @@
-"""Killed workers, and what the next one makes of what they left."""
+"""Killed workers and their successors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from state.table import partition_folder
 from tests.integration.deployment import Deploy, Deployment, event
-from tests.integration.faults import strike
+from tests.integration.faults import signal_at
 
 EVENTS = 20_000
 PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
@@ -28,9 +28,11 @@ PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
         pytest.param("state.store:PartitionStore.put_many", 5, True, id="amid-rocksdb"),
     ],
 )
-async def test_killed_at_a_point_of_the_step(deploy: Deploy, method: str, number: int, after: bool) -> None:
+async def test_events_of_a_worker_killed_in_a_transaction_count_once(
+    deploy: Deploy, method: str, number: int, after: bool
+) -> None:
     site = await deploy()
-    victim = site.worker(fault=partial(strike, method, number, signal.SIGKILL, after))
+    victim = site.worker(fault=partial(signal_at, method, number, signal.SIGKILL, after))
     await victim.owns()
     sent = 0
     while victim.exit_code is None and sent < EVENTS:
@@ -42,7 +44,7 @@ async def test_killed_at_a_point_of_the_step(deploy: Deploy, method: str, number
     await site.check(stopped=["a"])
 
 
-async def test_killed_again_and_again_equals_never_killed(deploy: Deploy) -> None:
+async def test_repeated_kills_lead_to_the_rows_of_an_undisturbed_worker(deploy: Deploy) -> None:
     calm, site = await deploy(), await deploy("worker.step_max_events=1000")
     undisturbed = calm.worker()
     await calm.send(event(n) for n in range(EVENTS))
@@ -75,7 +77,7 @@ async def _feed(site: Deployment) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_rows_come_back_from_the_changelog(deploy: Deploy) -> None:
+async def test_rows_are_restored_from_the_changelog(deploy: Deploy) -> None:
     site = await deploy()
     worker = site.worker()
     await site.send(event(n) for n in range(3000))
@@ -90,7 +92,7 @@ async def test_rows_come_back_from_the_changelog(deploy: Deploy) -> None:
     assert sum(row.count for row in rows.values()) == 4000
 
 
-async def test_damaged_rows_are_set_aside_and_come_back_from_the_changelog(deploy: Deploy) -> None:
+async def test_damaged_rows_are_set_aside_and_restored_from_the_changelog(deploy: Deploy) -> None:
     site = await deploy()
     await site.send(event(n) for n in range(1000))
     await site.finish(site.worker())

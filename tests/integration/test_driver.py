@@ -22,7 +22,7 @@ from tests.driver.engines import RowCopy
 from tests.driver.inputs import delete, event, events
 from tests.driver.worker_driver import DrivenWorker, Input, WorkerDriver
 from tests.integration.deployment import Deploy, Deployment
-from tests.integration.faults import fail_a_commit, repeat_a_fetch, strike
+from tests.integration.faults import fail_a_commit, repeat_a_fetch, signal_at
 from tests.integration.worker import Fault
 from tests.oracle import newest_values
 
@@ -31,7 +31,7 @@ UPSERT = {"event_type": "item.upsert", "item_id": "i1", "title": "One", "categor
 
 @dataclass(frozen=True)
 class Chunk:
-    """Input records that are sent together; the next chunk is sent when they are applied."""
+    """Input records that are sent combine; the next chunk is sent when they are applied."""
 
     records: Sequence[Input]
     aborted: bool = False
@@ -177,13 +177,13 @@ def kill_at_second_commit(driver: WorkerDriver, *, after: bool) -> None:
         pytest.param(None, None, 1, id="undisturbed"),
         pytest.param(partial(fail_a_commit, 2), fail_second_commit, 1, id="commit-failed"),
         pytest.param(
-            partial(strike, COMMIT, 2, signal.SIGKILL, False),
+            partial(signal_at, COMMIT, 2, signal.SIGKILL, False),
             partial(kill_at_second_commit, after=False),
             1,
             id="killed-before-commit",
         ),
         pytest.param(
-            partial(strike, COMMIT, 2, signal.SIGKILL, True),
+            partial(signal_at, COMMIT, 2, signal.SIGKILL, True),
             partial(kill_at_second_commit, after=True),
             1,
             id="killed-after-commit",

@@ -1,4 +1,4 @@
-"""What is delivered is not what comes next: lost, repeated, or with holes that are really there."""
+"""Deliveries that are lost, repeated, or have offset gaps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_records_delivered_twice_count_once(deploy: Deploy) -> None:
     await site.check(stopped=["a"])
 
 
-async def test_commit_markers_and_aborted_events_are_holes(deploy: Deploy, prefix: str) -> None:
+async def test_commit_markers_and_aborted_events_are_offset_gaps(deploy: Deploy, prefix: str) -> None:
     site = await deploy()
     worker = site.worker()
     number = 0

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from tests.integration.deployment import Deploy
-from tests.integration.faults import strike
+from tests.integration.faults import signal_at
 
 PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
 
@@ -47,7 +47,7 @@ async def test_workers_join_and_leave_under_load(deploy: Deploy) -> None:
 )
 async def test_frozen_worker_wakes_up_after_its_partitions_were_taken(deploy: Deploy, method: str) -> None:
     site = await deploy()
-    sleeper = site.worker("a", fault=partial(strike, method, 4, signal.SIGSTOP))
+    sleeper = site.worker("a", fault=partial(signal_at, method, 4, signal.SIGSTOP))
     await sleeper.owns()
     async with site.load():
         await sleeper.wait_frozen()

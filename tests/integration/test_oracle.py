@@ -10,14 +10,14 @@ import pytest
 
 from tests.integration.deployment import Deploy, event, event_of
 from tests.integration.faults import (
+    combine,
     lose_a_fetch,
-    name_no_generation,
+    open_without_waiting,
     repeat_a_fetch,
+    send_no_generation,
+    signal_at,
     store_before_commit,
-    strike,
-    together,
     trust_the_delivery,
-    wait_for_nobody,
 )
 
 PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
@@ -25,7 +25,7 @@ PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
 
 async def test_trusting_the_delivery_loses_events(deploy: Deploy) -> None:
     site = await deploy("topics.partitions=1")
-    worker = site.worker(fault=partial(together, trust_the_delivery, partial(lose_a_fetch, 1)))
+    worker = site.worker(fault=partial(combine, trust_the_delivery, partial(lose_a_fetch, 1)))
     await worker.owns()
     await site.send(event(n) for n in range(300))
     await worker.wait_for("delivered 0 times")
@@ -39,7 +39,7 @@ async def test_trusting_the_delivery_loses_events(deploy: Deploy) -> None:
 
 async def test_trusting_the_delivery_counts_events_twice(deploy: Deploy) -> None:
     site = await deploy("topics.partitions=1")
-    worker = site.worker(fault=partial(together, trust_the_delivery, partial(repeat_a_fetch, 1)))
+    worker = site.worker(fault=partial(combine, trust_the_delivery, partial(repeat_a_fetch, 1)))
     await worker.owns()
     for begin in (0, 300):
         await site.send(event(n) for n in range(begin, begin + 300))
@@ -67,19 +67,19 @@ async def test_rocksdb_before_the_commit_loses_events(deploy: Deploy) -> None:
 @pytest.mark.parametrize(
     ("rule", "method"),
     [
-        pytest.param(name_no_generation, f"{PRODUCER}.begin_transaction", id="no-generation"),
-        pytest.param(wait_for_nobody, f"{PRODUCER}.commit_transaction", id="no-wait"),
+        pytest.param(send_no_generation, f"{PRODUCER}.begin_transaction", id="no-generation"),
+        pytest.param(open_without_waiting, f"{PRODUCER}.commit_transaction", id="no-wait"),
     ],
 )
 async def test_zombies_predict_twice(deploy: Deploy, rule: Callable[[], None], method: str) -> None:
     site = await deploy()
-    zombie = site.worker("a", fault=partial(together, rule, partial(strike, method, 4, signal.SIGSTOP)))
+    zombie = site.worker("a", fault=partial(combine, rule, partial(signal_at, method, 4, signal.SIGSTOP)))
     await zombie.owns()
     async with site.load():
         await zombie.wait_frozen()
     heir = site.worker("b", fault=rule)
     await heir.owns()
-    if rule is not wait_for_nobody:
+    if rule is not open_without_waiting:
         await site.applied()
     zombie.send(signal.SIGCONT)
     await zombie.wait_for("own partitions", times=2)

@@ -75,11 +75,11 @@ async def test_items_are_described_by_control_records(deploy: Deploy) -> None:
 
     number = 0
     async with asyncio.timeout(30):
-        while not (found := await _newest(site)) or found.categories != ["Drama"]:
+        while not (prediction := await _newest(site)) or prediction.categories != ["Drama"]:
             await site.send(event(n, users=5, items=3) for n in range(number, number + 50))
             number += 50
             await site.applied()
-    assert "i2" not in found.items
+    assert "i2" not in prediction.items
     await site.finish(worker)
     await site.check(stopped=["a"])
 
@@ -112,7 +112,7 @@ POISON: dict[str, tuple[Input, str]] = {
 }
 
 
-async def test_poison_goes_to_the_dead_letters_and_its_neighbours_count(deploy: Deploy) -> None:
+async def test_poison_records_are_dead_lettered_and_their_neighbours_count(deploy: Deploy) -> None:
     site = await deploy(f"kafka.max_record_bytes={MOST}")
     worker = site.worker()
     sent: list[Input] = []
@@ -132,8 +132,8 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_count(deploy: 
     assert letters.keys() == originals.keys()
     assert len(letters) == len(POISON)
     codes = dict(POISON.values())
-    for place, original in originals.items():
-        letter = letters[place]
+    for source, original in originals.items():
+        letter = letters[source]
         assert _reason(letter, "reason") == (codes[original.key, original.value],)
         assert letter.timestamp == original.timestamp
         assert letter.key == original.key

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from state.errors import RowFormatError
 from state.event_hash import advance_chain
 from state.rows import RowLayout
 from streams.reference_fold import Comparison, UserFold, compare, fold_records, fold_rows
+from tests.oracle import iterate
 from tests.unit.streams.records import click, record
 
 NEW = bytes(16)
@@ -23,14 +24,9 @@ def row(count: int, last_offset: int, chain: bytes = NEW) -> bytes:
 
 
 def changelog(*pairs: tuple[bytes | None, bytes | None]) -> AsyncIterator["ConsumerRecord[bytes, bytes]"]:
-    return _each([ConsumerRecord("c", 0, n, 0, 0, key, value, None, 0, 0, ()) for n, (key, value) in enumerate(pairs)])
-
-
-async def _each(
-    records: Sequence["ConsumerRecord[bytes, bytes]"],
-) -> AsyncIterator["ConsumerRecord[bytes, bytes]"]:
-    for each in records:
-        yield each
+    return iterate(
+        [ConsumerRecord("c", 0, n, 0, 0, key, value, None, 0, 0, ()) for n, (key, value) in enumerate(pairs)]
+    )
 
 
 def delete(offset: int, user: str) -> "ConsumerRecord[bytes, bytes]":
@@ -46,20 +42,20 @@ def test_a_user_is_count_last_offset_and_chain_of_their_events() -> None:
     assert (fold.events, fold.rejected) == (3, 0)
 
 
-def test_rejected_records_and_items_are_no_events() -> None:
+def test_rejected_records_and_item_records_are_not_events() -> None:
     upsert = record(2, {"event_type": "item.upsert", "item_id": "i"}, key=b"i")
     fold = fold_records([click(0, "a"), record(1, b"{", key=b"a"), upsert, record(3, None, key=b"a")])
     assert fold.users.keys() == {"a"}
     assert (fold.users["a"].count, fold.events, fold.rejected) == (1, 1, 2)
 
 
-def test_an_erased_user_begins_anew() -> None:
+def test_a_deleted_user_begins_anew() -> None:
     fold = fold_records([click(0, "a"), click(1, "b"), delete(2, "a"), delete(3, "b"), click(4, "a")])
     assert fold.users == {"a": UserFold(1, 4, advance_chain(NEW, [b"e4"]))}
     assert fold.events == 3
 
 
-def test_an_event_without_an_id_is_named_by_its_position() -> None:
+def test_an_event_without_an_id_gets_one_from_its_offset() -> None:
     fields = {"user_id": "a", "event_type": "click", "item_id": "i", "timestamp": 1_731_900_000_000}
     fold = fold_records([record(7, fields, partition=3)])
     assert fold.users["a"].chain == advance_chain(NEW, [b"user-events:3:7"])
@@ -69,7 +65,7 @@ def test_a_record_over_the_limit_counts_as_rejected() -> None:
     assert fold_records([click(0, "a")], max_bytes=10).rejected == 1
 
 
-async def test_the_newest_row_of_each_user_counts_and_a_tombstone_ends_it() -> None:
+async def test_only_the_newest_row_of_each_user_counts_and_a_tombstone_deletes_it() -> None:
     rows = await fold_rows(
         changelog((b"a", row(1, 0)), (b"b", row(1, 1)), (b"\0source-offset", b"?"), (b"a", row(2, 7)), (b"b", None))
     )
@@ -98,24 +94,24 @@ def test_a_fold_equals_itself(fold: dict[str, UserFold]) -> None:
 
 
 @given(FOLDS, FOLDS)
-def test_exact_means_equal_and_the_difference_is_lost_and_doubled(
+def test_exact_means_equal_and_lost_and_doubled_sum_up_to_the_difference(
     expected: dict[str, UserFold], actual: dict[str, UserFold]
 ) -> None:
-    found = compare(expected, actual)
-    assert found.exact == (expected == actual)
+    comparison = compare(expected, actual)
+    assert comparison.exact == (expected == actual)
     total = sum(fold.count for fold in actual.values()) - sum(fold.count for fold in expected.values())
-    assert found.doubled - found.lost == total
+    assert comparison.doubled - comparison.lost == total
     mirrored = compare(actual, expected)
-    assert (mirrored.lost, mirrored.doubled) == (found.doubled, found.lost)
+    assert (mirrored.lost, mirrored.doubled) == (comparison.doubled, comparison.lost)
 
 
-def test_a_loss_is_not_made_good_by_a_double() -> None:
-    found = compare({"a": UserFold(2, 3), "b": UserFold(2, 4)}, {"a": UserFold(1, 3), "b": UserFold(3, 4)})
-    assert (found.lost, found.doubled) == (1, 1)
-    assert str(found) == "1 events lost, 1 counted twice"
+def test_a_lost_event_is_not_offset_by_a_doubled_one() -> None:
+    comparison = compare({"a": UserFold(2, 3), "b": UserFold(2, 4)}, {"a": UserFold(1, 3), "b": UserFold(3, 4)})
+    assert (comparison.lost, comparison.doubled) == (1, 1)
+    assert str(comparison) == "1 events lost, 1 counted twice"
 
 
-def test_equal_counts_in_another_order_are_told_by_the_chain() -> None:
-    found = compare({"a": UserFold(2, 3, b"x" * 16)}, {"a": UserFold(2, 3, b"y" * 16)})
-    assert not found.exact
-    assert str(found) == "0 events lost, 0 counted twice; wrong chain of 1 users (a)"
+def test_equal_counts_in_another_order_differ_in_the_chain() -> None:
+    comparison = compare({"a": UserFold(2, 3, b"x" * 16)}, {"a": UserFold(2, 3, b"y" * 16)})
+    assert not comparison.exact
+    assert str(comparison) == "0 events lost, 0 counted twice; wrong chain of 1 users (a)"

@@ -1,12 +1,12 @@
 from tests.unit.streams.records import batch, click
 
 
-def test_a_batch_knows_its_offsets_holes_included() -> None:
+def test_a_batchs_next_offset_follows_its_last_record() -> None:
     fetched = batch(click(7, "u"), click(8, "u"), click(11, "u"))
     assert (fetched.first_offset, fetched.next_offset) == (7, 12)
 
 
-def test_since_drops_what_was_applied() -> None:
+def test_since_drops_records_before_the_offset() -> None:
     fetched = batch(click(7, "u"), click(8, "u"), click(11, "u"))
     assert fetched.since(3) is fetched
     assert [r.offset for r in (fetched.since(8) or fetched).records] == [8, 11]

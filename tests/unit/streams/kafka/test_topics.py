@@ -26,7 +26,7 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
 
 
 @pytest.mark.parametrize(("copies", "in_sync"), [(1, 1), (2, 1), (3, 2), (5, 3)])
-def test_an_acknowledged_record_is_on_a_majority_of_the_copies(copies: int, in_sync: int) -> None:
+def test_an_acknowledged_record_is_on_a_majority_of_the_replicas(copies: int, in_sync: int) -> None:
     for spec in topic_specs(Settings(topics=TopicSettings(replication=copies))):
         assert spec.replication == copies
         assert spec.configs["min.insync.replicas"] == str(in_sync)
@@ -44,7 +44,7 @@ def test_kafka_s_default_batch_limit_is_enough_for_default_settings() -> None:
         assert spec.at_least.get("max.message.bytes", 0) <= 1_048_588
 
 
-def test_the_item_index_is_never_cut_or_compacted() -> None:
+def test_the_item_index_is_never_truncated_or_compacted() -> None:
     index = specs(Settings())["item-index"]
     assert index.exact == {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 

@@ -44,7 +44,7 @@ def ids(items: ItemVocabulary) -> list[str]:
     return [items.id(index) for index in range(1, len(items) + 1)]
 
 
-async def test_workers_that_register_at_once_agree_on_every_index(
+async def test_workers_that_register_items_at_once_agree_on_every_index(
     registers: list[tuple[ItemIndex, ItemVocabulary]], settings: KafkaSettings, topics: tuple[str, str]
 ) -> None:
     wanted = [[f"i{(n * step) % 40}" for n in range(40)] for step in (1, 7, 11)]
@@ -63,7 +63,7 @@ async def test_workers_that_register_at_once_agree_on_every_index(
     await newcomer.stop()
 
 
-async def test_a_full_register_takes_no_more_and_says_so(
+async def test_a_full_index_registers_no_more_items_and_logs_it(
     settings: KafkaSettings, topics: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     items = ItemVocabulary(2)
@@ -98,9 +98,9 @@ async def test_the_catalog_describes_items_and_survives_bad_records(
     await producer.start()
     bad = await producer.send_and_wait(topics[1], key=b"i9", value=b"{")
     for item in (ItemUpsert(item_id="i1", title="One", categories=("x",)), ItemDelete(item_id="i2")):
-        place, record = catalog.record(item)
+        tp, record = catalog.record(item)
         sent = await producer.send_and_wait(topics[1], key=record.key, value=record.value)
-        assert sent.partition == place.partition  # where any other producer puts the key
+        assert sent.partition == tp.partition  # as any other producer chooses
     await producer.stop()
     await catalog._follower.catch_up()
     assert (items.title(1), items.categories) == ("One", ["x"])

@@ -17,15 +17,15 @@ async def topic(kafka: LocalKafka, prefix: str) -> str:
 
 
 @pytest.fixture
-async def source(kafka: LocalKafka, topic: str) -> AsyncIterator[OffsetGaps]:
-    source = OffsetGaps(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), topic)
-    await source.start()
-    yield source
-    await source.stop()
+async def gaps(kafka: LocalKafka, topic: str) -> AsyncIterator[OffsetGaps]:
+    gaps = OffsetGaps(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), topic)
+    await gaps.start()
+    yield gaps
+    await gaps.stop()
 
 
-async def test_markers_and_aborted_records_are_holes_and_records_are_not(
-    kafka: LocalKafka, topic: str, source: OffsetGaps
+async def test_markers_and_aborted_records_are_offset_gaps_and_committed_records_are_not(
+    kafka: LocalKafka, topic: str, gaps: OffsetGaps
 ) -> None:
     producer: Any = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=f"{topic}-t")
     await producer.start()
@@ -36,7 +36,7 @@ async def test_markers_and_aborted_records_are_holes_and_records_are_not(
         await outcome()
     await producer.stop()
     # 0 1 | marker 2 | aborted 3 4 | marker 5 | 6 7 | marker 8
-    assert await source.is_offset_gap(0, 2, 6)
-    assert await source.is_offset_gap(0, 4, 6)
-    assert not await source.is_offset_gap(0, 1, 6)
-    assert not await source.is_offset_gap(0, 2, 7)
+    assert await gaps.is_offset_gap(0, 2, 6)
+    assert await gaps.is_offset_gap(0, 4, 6)
+    assert not await gaps.is_offset_gap(0, 1, 6)
+    assert not await gaps.is_offset_gap(0, 2, 7)

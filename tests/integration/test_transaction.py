@@ -51,32 +51,32 @@ async def values(settings: KafkaSettings, topic: str) -> list[bytes | None]:
     return [record.value async for record in read_topic(settings.bootstrap_servers, topic, settled=True)]
 
 
-async def test_a_refused_membership_leaves_nothing_visible_and_the_next_writer_goes_on(
+async def test_a_refused_member_makes_nothing_visible_and_the_next_producer_works(
     settings: KafkaSettings, topic: str, writer: TransactionWriter, nobody: ConsumerGroupMetadata
 ) -> None:
-    place = TopicPartition(topic, 0)
-    offsets = {place: 1}
+    tp = TopicPartition(topic, 0)
+    offsets = {tp: 1}
     with pytest.raises(TransactionFailed):
-        await writer.write({place: [ProducerRecord(b"k", b"lost")]}, offsets, nobody)
+        await writer.write({tp: [ProducerRecord(b"k", b"lost")]}, offsets, nobody)
     await writer.restart()
     with pytest.raises(TransactionFailed):
-        await writer.write({place: [ProducerRecord(b"k", b"lost too")]}, offsets, nobody)
+        await writer.write({tp: [ProducerRecord(b"k", b"lost too")]}, offsets, nobody)
     await writer.restart()
     assert await values(settings, topic) == []
 
 
-async def test_records_of_any_number_arrive_in_order_and_ends_are_theirs(
+async def test_records_of_several_batches_arrive_in_order_and_the_end_offsets_are_returned(
     settings: KafkaSettings, topic: str, writer: TransactionWriter, member: ConsumerGroupMetadata
 ) -> None:
     # More than one batch of the largest size, and partitions side by side.
     big = [ProducerRecord(str(i).encode(), b"%06d" % i + bytes(200_000)) for i in range(12)]
-    places = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    tps = TopicPartition(topic, 0), TopicPartition(topic, 1)
     ends = await writer.write(
-        {places[0]: big, places[1]: [ProducerRecord(b"k", b"v", [("h", b"1")], 1234)]}, {places[0]: 5}, member
+        {tps[0]: big, tps[1]: [ProducerRecord(b"k", b"v", [("h", b"1")], 1234)]}, {tps[0]: 5}, member
     )
-    assert ends == {places[0]: 12, places[1]: 1}
-    assert await writer.write({places[0]: [ProducerRecord(b"k", None)]}, {places[0]: 6}, member) == {
-        places[0]: 14
+    assert ends == {tps[0]: 12, tps[1]: 1}
+    assert await writer.write({tps[0]: [ProducerRecord(b"k", None)]}, {tps[0]: 6}, member) == {
+        tps[0]: 14
     }  # 12 is the marker
     read = [record async for record in read_topic(settings.bootstrap_servers, topic, settled=True)]
     assert [r.value[:6] for r in read if r.partition == 0 and r.value] == [b"%06d" % i for i in range(12)]
