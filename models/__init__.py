@@ -1,4 +1,4 @@
-"""Events in, predictions out: vocabulary, user memory, network, learner.
+"""Next-item prediction: event features and user state, item vocabulary, network, experts, inference and training.
 
-Knows nothing of Kafka, RocksDB or settings files.
+Independent of Kafka, RocksDB and settings files.
 """

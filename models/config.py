@@ -1,7 +1,4 @@
-"""What an operator may turn: the network and its learning.
-
-Plain frozen dataclasses: the settings of the application are composed of them.
-"""
+"""Settings of the network and its training, as frozen dataclasses; the settings of the application contain them."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,82 +7,89 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Shape of the network and of a user's memory, and where it computes."""
+    """Architecture of the network, size of a user's stored state, and how both are computed."""
 
-    embedding_dim: int = field(default=64, metadata={"help": "numbers in an item's embedding (d)"})
-    hidden_size: int = field(default=128, metadata={"help": "numbers in the recurrent state (H)"})
+    embedding_dim: int = field(default=64, metadata={"help": "size of an item embedding (d)"})
+    hidden_size: int = field(default=128, metadata={"help": "size of the LSTM's hidden state (H)"})
     history_length: int = field(
-        default=50, metadata={"help": "last events of a user that attention sees and learning re-runs (K)"}
+        default=50, metadata={"help": "last events of a user that are stored, attended to and trained on (K)"}
     )
     allow_repeats: bool = field(
         default=True,
-        metadata={"help": "false: never predict an item that the user already had (films); true: items come back"},
+        metadata={"help": "true: predict items that the user already had, too; false: filter them out (films)"},
     )
-    num_layers: int = field(default=1, metadata={"help": "layers of the LSTM"})
-    attention: bool = field(default=True, metadata={"help": "attend to the user's last events beside the LSTM's state"})
+    num_layers: int = field(default=1, metadata={"help": "number of LSTM layers"})
+    attention: bool = field(
+        default=True, metadata={"help": "attention over the user's last events, queried by the LSTM's state"}
+    )
     fusion: Literal["linear", "gate", "scaled-gate"] = field(
         default="linear",
         metadata={
-            "help": "what becomes of state, attention and last event: a linear map; or the state alone, gated by "
-            "itself and the last text (softmax; scaled: with a mean of 1), which needs embedding_dim = hidden_size"
+            "help": "how state, attention and last event become the interest vector: 'linear' (a linear map of all), "
+            "'gate' (the state times a softmax gate of state and last text) or 'scaled-gate' (that gate scaled to a "
+            "mean of 1); gates need embedding_dim = hidden_size"
         },
     )
     long_term: bool = field(
-        default=False, metadata={"help": "add long-term interest, read from the last events as a set (convolution)"}
+        default=False,
+        metadata={"help": "add a long-term interest vector: convolution and max pooling over the last events"},
     )
     item_embeddings: bool = field(
-        default=True, metadata={"help": "a learnt vector per item; false: an item is its content and popularity alone"}
+        default=True, metadata={"help": "train an embedding per item; false: an item is its content and its bias alone"}
     )
     objective: Literal["softmax", "sigmoid", "degree"] = field(
         default="softmax",
         metadata={
-            "help": "loss: cross-entropy over all items, binary cross-entropy of each item, or squared error of the "
-            "degree of interest (1 for the item that came, 0 for the others)"
+            "help": "loss: 'softmax' (cross-entropy over all items), 'sigmoid' (binary cross-entropy per item) or "
+            "'degree' (squared error of a degree of interest: 1 for the next item, 0 for the others)"
         },
     )
     features: int = field(
-        default=0, metadata={"help": "numbers that the catalog gives for an item (`features`) and the network reads"}
+        default=0, metadata={"help": "numeric features per item in the catalog (`features`) that the network reads"}
     )
     text: str = field(
         default="hashed",
         metadata={
-            "help": "how titles and reviews become vectors: 'hashed' (n-grams, any language), 'none', or with the "
-            "extra `text` a pretrained model, 'static:NAME' (its token embeddings) or 'sentence:NAME' (all of it, some "
-            "hundred times slower); NAME is a folder, an installed package that holds a model, or a model's name"
+            "help": "text encoder of titles and reviews: 'hashed' (character n-grams, any language), 'none', or with "
+            "the extra `text` a pretrained model, 'static:NAME' (mean of its token embeddings) or 'sentence:NAME' (all "
+            "layers, some hundred times slower); NAME is a folder, an installed package with a model, or a model's name"
         },
     )
     seen_bits: int = field(
         default=4096,
         metadata={
-            "help": "bits per user that remember the items already had (allow_repeats = false): exact up to this many "
-            "items; beyond, (the user's items) / seen_bits of the other items are left out by mistake"
+            "help": "bits per user of the bitmap of items already had (allow_repeats = false): exact up to this many "
+            "items; beyond, (the user's items) / seen_bits of the other items are filtered out by mistake"
         },
     )
     experts: bool = field(
         default=True,
-        metadata={"help": "mix the network with counts of what is popular and of what followed what; false: it alone"},
+        metadata={
+            "help": "mix the network with popularity and co-occurrence counts (mixture of experts); false: network only"
+        },
     )
-    # R@10 on ml-100k's events from 40 % to 70 %, one pass from nothing: 64 .2185, 256 .2246, 1024 .2251.
+    # R@10 on ml-100k's events from 40 % to 70 %, one pass from initial weights: 64 .2185, 256 .2246, 1024 .2251.
     max_successors: int = field(
         default=256,
-        metadata={"help": "successors and predecessors kept per item, 8 bytes each; a multiple of 16 (experts)"},
+        metadata={"help": "successors and predecessors counted per item, 8 bytes each; a multiple of 16 (experts)"},
     )
-    # Of batches of 128, a quarter, half and all teach alike (.2246, .2242, .2230; log-losses from 5.434 to 5.427).
+    # Of batches of 128, a quarter, half and all train the gate alike (.2246, .2242, .2230; log-loss 5.434 to 5.427).
     sampled_events: int = field(
         default=32,
         metadata={
-            "help": "events of one step, at most, that are scored before they are learnt (interest-quality) and teach "
-            "how far each expert is believed; a quarter of them"
+            "help": "events of a micro-batch, at most a quarter of it, that are scored before they are counted: for "
+            "the quality records (interest-quality) and to train the experts' gate"
         },
     )
-    seed: int = field(default=0, metadata={"help": "seed of the initial weights; the same in every worker"})
+    seed: int = field(default=0, metadata={"help": "seed of the initial weights; must be the same in every worker"})
     device: str = field(default="auto", metadata={"help": "'auto' (cuda where available), 'cpu', 'cuda' or 'cuda:N'"})
     threads: int = field(
         default=1,
-        metadata={"help": "CPU threads of one computation; steps and learning compute side by side"},
+        metadata={"help": "CPU threads per computation; prediction and training compute at the same time"},
     )
     dtype: Literal["float32", "bfloat16"] = field(
-        default="float32", metadata={"help": "number type of the computation"}
+        default="float32",
+        metadata={"help": "number type of the computation; bfloat16 needs a CPU with AVX-512 or AMX, or CUDA"},
     )
 
     def __post_init__(self) -> None:
@@ -101,7 +105,7 @@ class ModelConfig:
         if self.fusion != "linear" and self.embedding_dim != self.hidden_size:
             raise ValueError(f"model.fusion = {self.fusion} needs model.embedding_dim = model.hidden_size")
         if not self.item_embeddings and self.text == "none" and not self.features:
-            raise ValueError("model.item_embeddings = false needs model.text or model.features to tell items apart")
+            raise ValueError("model.item_embeddings = false needs model.text or model.features to distinguish items")
         if not 0 <= self.seed < 2**31:
             raise ValueError("model.seed must be from 0 to 2147483647")
         if self.max_successors < 16 or self.max_successors % 16:
@@ -114,35 +118,39 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerConfig:
-    """How the weights follow the stream.
+    """Online training of the weights in a worker.
 
-    The defaults were chosen by recall@10 over the events from 40 % to 70 % of ml-100k, in one pass from nothing: .203.
+    The defaults were chosen by recall@10 over the events from 40 % to 70 % of ml-100k, one pass from initial weights:
+    .203.
     """
 
-    # Without dropout .184, with .2 / .2 of it .195, .2 / .5 .196; .2 / .6 to .2 / .8 are alike. Without the larger rate
-    # of the first steps (learner.py) .193. At .2 / .5: 256 events per step .193, 64 .196 at twice the cost; 4 or 16
-    # replayed windows .197 and .198 at .8 and 1.6 times the cost.
+    # Without dropout .184, with .2 / .2 of it .195, .2 / .5 .196; .2 / .6 to .2 / .8 are alike. Without the larger
+    # learning rate of the first steps (training/online.py) .193. At .2 / .5: 256 events per step .193, 64 .196 at twice
+    # the cost; 4 or 16 replayed windows .197 and .198 at .8 and 1.6 times the cost.
 
     optimizer: Literal["adam", "adagrad"] = field(
-        default="adam", metadata={"help": "'adam', or 'adagrad', whose rate wants to be ten times as large"}
+        default="adam", metadata={"help": "'adam', or 'adagrad', which needs a learning rate ten times as large"}
     )
     lr: float = field(
         default=1e-3,
-        metadata={"help": "learning rate; from nothing, the first step is 12 times as long and the 1000th twice"},
+        metadata={
+            "help": "learning rate; from initial weights, 12 times as much at the first step and twice at the 1000th"
+        },
     )
-    input_dropout: float = field(
-        default=0.2, metadata={"help": "share of each event's embedding left out while learning"}
-    )
-    dropout: float = field(default=0.6, metadata={"help": "share of state and attention left out while learning"})
-    max_grad_norm: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient"})
-    events_per_step: int = field(default=128, metadata={"help": "new events in one optimisation step, at most"})
-    replay_windows: int = field(default=8, metadata={"help": "remembered windows replayed in each step"})
-    reservoir_windows: int = field(default=4096, metadata={"help": "windows remembered for replay"})
+    input_dropout: float = field(default=0.2, metadata={"help": "dropout of each event's embedding in training"})
+    dropout: float = field(default=0.6, metadata={"help": "dropout of state and attention in training"})
+    max_grad_norm: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient (clipping)"})
+    events_per_step: int = field(default=128, metadata={"help": "new events in one optimizer step, at most"})
+    replay_windows: int = field(default=8, metadata={"help": "windows from the replay buffer in each optimizer step"})
+    reservoir_windows: int = field(default=4096, metadata={"help": "size of the replay buffer, in windows"})
     queue_events: int = field(
-        default=16384, metadata={"help": "events that may wait to be learnt; the oldest are dropped"}
+        default=16384, metadata={"help": "events that may wait for training; beyond, the oldest are dropped"}
     )
-    full_softmax_items: int = field(default=20_000, metadata={"help": "items up to which the loss sees all of them"})
-    sampled_items: int = field(default=4096, metadata={"help": "items that the loss samples beyond that"})
+    full_softmax_items: int = field(
+        default=20_000,
+        metadata={"help": "items up to which the loss covers all of them; beyond, a sample (sampled softmax)"},
+    )
+    sampled_items: int = field(default=4096, metadata={"help": "items in that sample"})
 
     def __post_init__(self) -> None:
         for name in ("events_per_step", "reservoir_windows", "queue_events", "sampled_items"):
@@ -160,34 +168,40 @@ class LearnerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How `interest-stream train` learns a log before any worker starts."""
+    """Offline training of a log with `interest-stream train`."""
 
-    epochs: int = field(default=40, metadata={"help": "passes over the log, at most; it stops where they help no more"})
+    epochs: int = field(
+        default=40,
+        metadata={
+            "help": "passes over the log, at most; training stops early when the held-out loss no longer improves"
+        },
+    )
     held_out_share: float = field(
         default=0.1,
-        metadata={"help": "last part of the log that says when to stop; it is learnt afterwards, as a stream"},
+        metadata={
+            "help": "last part of the log, held out for early stopping; it is trained on afterwards, as a stream"
+        },
     )
-    lr: float = field(default=5e-3, metadata={"help": "learning rate of Adam to begin with"})
+    lr: float = field(default=5e-3, metadata={"help": "initial learning rate of Adam"})
     lr_reductions: int = field(
-        default=2, metadata={"help": "times that the rate is made smaller, to .3 of it, before training stops"}
+        default=2, metadata={"help": "times that the learning rate is multiplied by .3 before training stops"}
     )
-    window: int = field(default=100, metadata={"help": "events of a user in one window, at most"})
+    window: int = field(default=100, metadata={"help": "events of a user in one training window, at most"})
     batch_events: int = field(
-        default=1600, metadata={"help": "events in one optimisation step, at most a thirtieth of the log's"}
+        default=1600, metadata={"help": "events in one optimizer step, at most a thirtieth of the log"}
     )
     gradient_accumulation_steps: int = field(
-        default=1, metadata={"help": "parts that a step is computed in, one after the other, to save memory"}
+        default=1, metadata={"help": "parts of an optimizer step, computed one after the other to save memory"}
     )
-    event_dropout: float = field(
-        default=0.0, metadata={"help": "share of the events of each window left out at random"}
+    event_dropout: float = field(default=0.0, metadata={"help": "share of the events of each window dropped at random"})
+    input_dropout: float = field(default=0.2, metadata={"help": "dropout of each event's embedding in training"})
+    dropout: float = field(default=0.5, metadata={"help": "dropout of state and attention in training"})
+    max_grad_norm: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient (clipping)"})
+    full_softmax_items: int = field(
+        default=20_000,
+        metadata={"help": "items up to which the loss covers all of them; beyond, a sample (sampled softmax)"},
     )
-    input_dropout: float = field(
-        default=0.2, metadata={"help": "share of each event's embedding left out while learning"}
-    )
-    dropout: float = field(default=0.5, metadata={"help": "share of state and attention left out while learning"})
-    max_grad_norm: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient"})
-    full_softmax_items: int = field(default=20_000, metadata={"help": "items up to which the loss sees all of them"})
-    sampled_items: int = field(default=4096, metadata={"help": "items that the loss samples beyond that"})
+    sampled_items: int = field(default=4096, metadata={"help": "items in that sample"})
 
     def __post_init__(self) -> None:
         for name in ("epochs", "window", "batch_events", "gradient_accumulation_steps", "sampled_items"):

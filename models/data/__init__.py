@@ -1,1 +1,1 @@
-"""Events as arrays: batches, features, logs, and what a user's row holds of them. Knows nothing of torch."""
+"""Events as numpy arrays: batches, features, logs, and users' stored rows. Imports no torch."""

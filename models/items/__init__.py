@@ -1,1 +1,1 @@
-"""Items: an index for each id, their categories, and vectors of what catalog and reviews say of them."""
+"""Items: an index for each id, categories, and content vectors from catalog and reviews."""

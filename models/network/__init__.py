@@ -1,1 +1,1 @@
-"""The torch network: its parts, the incremental and the sequence form, item embeddings and weights."""
+"""The torch network: its modules with incremental and sequence forms, item embeddings, weights."""

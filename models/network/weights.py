@@ -1,4 +1,4 @@
-"""A snapshot of everything the network has learnt."""
+"""Weights of the network at one version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Numbered copy of the network's tensors on the CPU; nothing that goes on learning changes it."""
+    """Numbered copy of the network's tensors on the CPU; later training does not change it."""
 
     version: int
     tensors: Mapping[str, Tensor]
     experts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """`Engine.experts()` where they rest together in a checkpoint; else empty"""
+    """`Engine.experts()` in a checkpoint; else empty"""
     lr_step: int = 0
     """Step of the online learner's learning-rate schedule"""
 

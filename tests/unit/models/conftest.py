@@ -93,5 +93,5 @@ def _real_log(folder: str, name: str) -> Path:
 def _log(events: Iterable[tuple[str, str, float]]) -> Log:
     users, items, seconds = zip(*events, strict=True)
     number: dict[str, int] = {}
-    user = np.array([number.setdefault(each, len(number)) for each in users])
-    return user, list(items), np.array([int(each) * 1000 for each in seconds])
+    user = np.array([number.setdefault(name, len(number)) for name in users])
+    return user, list(items), np.array([int(second) * 1000 for second in seconds])

@@ -1,4 +1,4 @@
-"""The networks of the recipes, made small, over items that a catalog describes and users who also write."""
+"""Small networks of the recipes, items with catalog entries, and events of which some have text."""
 
 from dataclasses import replace
 from typing import Literal
@@ -21,7 +21,7 @@ ITEMS = 20
 _WORDS = ["amber", "violin", "harbour", "quick", "onion", "Übung", "映画", "seven"]
 
 
-def small(recipe: str, repeats: Literal["allow", "filter"] = "filter") -> ModelConfig:
+def small_config(recipe: str, repeats: Literal["allow", "filter"] = "filter") -> ModelConfig:
     """The recipe's network with few numbers."""
     model = recipe_settings(recipe).model
     width = 12 if model.fusion != "linear" else 8
@@ -38,7 +38,7 @@ def small(recipe: str, repeats: Literal["allow", "filter"] = "filter") -> ModelC
     )
 
 
-def described(config: ModelConfig) -> ItemVocabulary:
+def catalog_items(config: ModelConfig) -> ItemVocabulary:
     """Items that each have a title and a category."""
     items = ItemVocabulary(1000, ItemContent(config))
     for number in range(ITEMS):
@@ -48,7 +48,7 @@ def described(config: ModelConfig) -> ItemVocabulary:
     return items
 
 
-def noisy(config: ModelConfig) -> Weights:
+def noisy_weights(config: ModelConfig) -> Weights:
     """Random weights in which nothing is zero but what stays so in learning."""
     weights = InterestNetwork(config).snapshot(1)
     generator = torch.Generator().manual_seed(1)
@@ -59,7 +59,7 @@ def noisy(config: ModelConfig) -> Weights:
     return Weights(1, {name: t + noise[name] for name, t in weights.tensors.items()})
 
 
-def varied(user: list[int], seed: int = 0) -> EventBatch:
+def varied_batch(user: list[int], seed: int = 0) -> EventBatch:
     """Events of all types with values; every third is a search with words, and so about no item."""
     random, count = np.random.default_rng(seed), len(user)
     searches = random.random(count) < 0.33
@@ -71,3 +71,12 @@ def varied(user: list[int], seed: int = 0) -> EventBatch:
         value=np.where(searches, np.nan, random.integers(1, 6, count)).astype(np.float32),
         text=[" ".join(random.choice(_WORDS, 3)) if search else "" for search in searches],
     )
+
+
+def single_event(batch: EventBatch, event: int) -> EventBatch:
+    """One event of such a batch."""
+    assert batch.value is not None
+    assert batch.text is not None
+    rows = slice(event, event + 1)
+    columns = (batch.user[rows], batch.item[rows], batch.type[rows], batch.time_ms[rows])
+    return EventBatch(*columns, value=batch.value[rows], text=batch.text[rows])

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from models.config import LearnerConfig, ModelConfig
+from models.config import LearnerConfig, ModelConfig, TrainingConfig
 
 
-@pytest.mark.parametrize("section", [ModelConfig, LearnerConfig])
-def test_every_field_is_explained(section: Any) -> None:
+@pytest.mark.parametrize("section", [ModelConfig, LearnerConfig, TrainingConfig])
+def test_every_field_has_a_help_text(section: Any) -> None:
     assert all(field.metadata["help"] for field in fields(section))
 
 
@@ -33,19 +33,19 @@ def test_every_field_is_explained(section: Any) -> None:
         ("text", ""),
     ],
 )
-def test_impossible_shape_is_refused_by_name(field: str, value: Any) -> None:
+def test_invalid_model_settings_are_named(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"model.{field}"):
         ModelConfig(**{field: value})
 
 
-def test_items_without_ids_need_something_that_tells_them_apart() -> None:
+def test_items_without_embeddings_need_text_or_features() -> None:
     with pytest.raises(ValueError, match=r"model\.item_embeddings = false needs"):
         ModelConfig(item_embeddings=False, text="none")
     assert ModelConfig(item_embeddings=False, text="none", features=3).features == 3
     assert ModelConfig(item_embeddings=False).text == "hashed"
 
 
-def test_what_text_may_be_is_named() -> None:
+def test_valid_text_encoders_are_named() -> None:
     for text in ("none", "hashed", "static:all-MiniLM-L6-v2", "sentence:owner/name", "static:/a folder/with: colon"):
         assert ModelConfig(text=text).text == text
     with pytest.raises(ValueError, match="'hashed', 'none', 'static:NAME' or 'sentence:NAME', not 'bert'"):
@@ -63,6 +63,6 @@ def test_what_text_may_be_is_named() -> None:
         ("queue_events", 0),
     ],
 )
-def test_impossible_learning_is_refused_by_name(field: str, value: Any) -> None:
+def test_invalid_learning_settings_are_named(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"learning.{field}"):
         LearnerConfig(**{field: value})

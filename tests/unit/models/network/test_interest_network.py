@@ -7,7 +7,7 @@ from models.data.user_state import Windows
 from models.errors import WeightsError
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
-from tests.unit.models.sequences import steps_of, tensors_of
+from tests.unit.models.sequences import features_of, tensors_of
 
 
 def test_new_rows_depend_on_seed_and_index_alone(config: ModelConfig) -> None:
@@ -98,7 +98,7 @@ def test_attention_equals_the_one_with_projected_keys_and_values(config: ModelCo
         attention.lag.copy_(torch.randn(5, generator=random))
     valid = torch.ones(3, 5, dtype=torch.bool)
     valid[1, 2:] = False
-    output = network.step(h, window, Windows(steps_of(np.ones((3, 5), np.int64)), valid.numpy()), valid)
+    output = network.step(h, window, Windows(features_of(np.ones((3, 5), np.int64)), valid.numpy()), valid)
     keys, values = attention.key(window), attention.value(window)
     score = (keys * attention.query(h).unsqueeze(1)).sum(2) / 8**0.5 + attention.lag
     expected = score.masked_fill(~valid, -torch.inf).softmax(1)

@@ -14,7 +14,7 @@ from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
 from models.training.loss import SampledCandidates, gradients
 from models.training.replay_buffer import TrainingWindows
-from tests.unit.models.sequences import steps_of
+from tests.unit.models.sequences import features_of
 
 _KNOWN = 40
 
@@ -30,7 +30,7 @@ def windows(seed: int = 0, repeats: bool = False) -> TrainingWindows:
     item[np.arange(5) >= length[:, None]] = 0
     kind = random.integers(0, 11, (3, 5))
     gap = random.integers(0, 32, (3, 5))
-    return TrainingWindows(steps_of(item, kind, gap), length, length, np.array([False, True, True]))
+    return TrainingWindows(features_of(item, kind, gap), length, length, np.array([False, True, True]))
 
 
 def active(*inactive: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

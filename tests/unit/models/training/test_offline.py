@@ -11,7 +11,7 @@ from models.errors import TrainingError
 from models.training.loss import Gradients, SampledCandidates, gradients
 from models.training.offline import EpochResult, Trainer
 from models.training.sequences import UserSequences
-from tests.unit.models.stories import circle_log, vocabulary
+from tests.unit.models.circle_log import circle_log, circle_vocabulary
 
 ITEMS = 30
 MODEL = ModelConfig(embedding_dim=16, hidden_size=16, history_length=10, allow_repeats=True, device="cpu")
@@ -20,7 +20,7 @@ LOG = circle_log(items=ITEMS)
 
 
 def trainer_on(log: EventLog = LOG, training: TrainingConfig = TRAINING, model: ModelConfig = MODEL) -> Trainer:
-    items, grouped = vocabulary(ITEMS, model), log.grouped()
+    items, grouped = circle_vocabulary(ITEMS, model), log.grouped()
     sequences = UserSequences(
         grouped.batch, grouped.order < len(log) * (1 - training.held_out_share), model, items.content
     )

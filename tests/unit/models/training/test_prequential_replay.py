@@ -6,7 +6,7 @@ import torch
 
 from models.config import LearnerConfig, ModelConfig
 from models.training.prequential_replay import PrequentialReplay
-from tests.unit.models.stories import circle_log, vocabulary
+from tests.unit.models.circle_log import circle_log, circle_vocabulary
 
 ITEMS = 30
 LOG = circle_log(items=ITEMS)
@@ -15,7 +15,9 @@ MODEL = ModelConfig(embedding_dim=16, hidden_size=16, history_length=10, device=
 
 def new_replay(repeats: str = "allow") -> PrequentialReplay:
     model = replace(MODEL, allow_repeats=repeats == "allow")
-    return PrequentialReplay(model, LearnerConfig(events_per_step=64), vocabulary(ITEMS, model), users=40, top_items=5)
+    return PrequentialReplay(
+        model, LearnerConfig(events_per_step=64), circle_vocabulary(ITEMS, model), users=40, top_items=5
+    )
 
 
 @pytest.mark.parametrize("repeats", ["allow", "filter"])

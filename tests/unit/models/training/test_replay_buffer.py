@@ -6,7 +6,7 @@ from models.data.events import EventBatch
 from models.data.timeline import Timeline
 from models.data.user_state import new_user_states
 from models.training.replay_buffer import ReplayBuffer, TrainingWindows, WindowQueue, last_windows
-from tests.unit.models.sequences import steps_of
+from tests.unit.models.sequences import features_of
 
 
 def batch_of(user: list[int], item: list[int]) -> EventBatch:
@@ -17,7 +17,9 @@ def batch_of(user: list[int], item: list[int]) -> EventBatch:
 def windows_of(*lists: list[int], new_events: int = 1, width: int = 5) -> TrainingWindows:
     item = np.array([items + [0] * (width - len(items)) for items in lists])
     length = np.array([len(items) for items in lists])
-    return TrainingWindows(steps_of(item), length, np.minimum(new_events, length), np.ones(len(lists), dtype=np.bool_))
+    return TrainingWindows(
+        features_of(item), length, np.minimum(new_events, length), np.ones(len(lists), dtype=np.bool_)
+    )
 
 
 def test_last_windows_are_the_histories_after_the_batch(config: ModelConfig) -> None:

@@ -1,4 +1,4 @@
-"""A log in which each user walks around a circle of items: what comes next can be learnt."""
+"""A log in which each user walks around a circle of items, so that the next item can be predicted."""
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from models.items.vocabulary import ItemVocabulary
 def circle_log(events: int = 3000, users: int = 40, items: int = 30, seed: int = 0) -> EventLog:
     random = np.random.default_rng(seed)
     user = random.integers(0, users, events)
-    place = random.integers(0, items, users)
+    position = random.integers(0, items, users)
     item = np.empty(events, np.int64)
-    for at, one in enumerate(user.tolist()):
-        place[one] = (place[one] + 1) % items if random.random() < 0.8 else random.integers(items)
-        item[at] = place[one] + 1
+    for event, number in enumerate(user.tolist()):
+        position[number] = (position[number] + 1) % items if random.random() < 0.8 else random.integers(items)
+        item[event] = position[number] + 1
     return EventLog(
         user=user,
         item=item,
@@ -27,8 +27,8 @@ def circle_log(events: int = 3000, users: int = 40, items: int = 30, seed: int =
     )
 
 
-def vocabulary(items: int, config: ModelConfig) -> ItemVocabulary:
-    known = ItemVocabulary(items, ItemContent(config))
+def circle_vocabulary(items: int, config: ModelConfig) -> ItemVocabulary:
+    vocabulary = ItemVocabulary(items, ItemContent(config))
     for number in range(1, items + 1):
-        known.add(f"i{number}")
-    return known
+        vocabulary.add(f"i{number}")
+    return vocabulary
