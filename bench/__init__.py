@@ -1,1 +1,1 @@
-"""Measures what `streams` runs and what `models` predict. Nothing imports it."""
+"""Benchmarks of the worker's throughput, of prediction quality, and of the model's cost. Nothing imports it."""

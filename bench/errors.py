@@ -1,15 +1,15 @@
-"""The errors of this package; each message says what whoever runs the benchmark does.
+"""The errors of this package; each message says what to do.
 
 BenchError
 ├── PeerError      a measured program failed or stalled
-└── DatasetError   a log that isn't there or can't be read
+└── DatasetError   a log that is missing or cannot be read
 """
 
 from __future__ import annotations
 
 
 class BenchError(Exception):
-    """A benchmark can't run or gave no result."""
+    """A benchmark cannot run or has no result."""
 
 
 class PeerError(BenchError):
@@ -17,4 +17,4 @@ class PeerError(BenchError):
 
 
 class DatasetError(BenchError):
-    """A log that isn't there or can't be read."""
+    """A log that is missing or cannot be read."""

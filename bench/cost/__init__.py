@@ -1,1 +1,1 @@
-"""Cost: what each part of a step takes of time, and each user and item of memory."""
+"""Cost benchmark: CPU time of each part of a micro-batch, and memory per user and item."""

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.cost.measurement import measure
-from bench.cost.report import Repeats
 from bench.cost.workload import Workload
 from bench.errors import BenchError
 from models.config import LearnerConfig
@@ -21,39 +20,39 @@ _screen = Console()
 
 def cost(
     batch: Annotated[
-        list[int] | None, typer.Option(min=1, help="Events of one step, once or more; without it 1, 32 and 1000.")
+        list[int] | None, typer.Option(min=1, help="Events of a micro-batch, once or more; default 1, 32 and 1000.")
     ] = None,
     items: Annotated[int, typer.Option(min=1024, help="Items that are scored for each prediction.")] = Workload.items,
-    users: Annotated[int, typer.Option(min=1, help="Users, each with a full ring.")] = Workload.users,
+    users: Annotated[int, typer.Option(min=1, help="Users, each with a full history.")] = Workload.users,
     repeats: Annotated[
         Literal["allow", "filter", "both"],
-        typer.Option(help="Whether items come back (allow), or what the user had is left out (filter)."),
+        typer.Option(help="Whether users have items repeatedly (allow), or items they had are excluded (filter)."),
     ] = "both",
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of which the median is told.")] = 7,
+    rounds: Annotated[int, typer.Option(min=1, help="Measured rounds; the report has their median.")] = 7,
     device: Annotated[str, typer.Option(help="'cpu', 'cuda' or 'cuda:N'.")] = Workload.device,
-    seed: Annotated[int, typer.Option(min=0, help="Of users, items and weights.")] = Workload.seed,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of users, items and weights.")] = Workload.seed,
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
 ) -> None:
-    """What each part of a step costs per event, and what users and items take of memory.
+    """CPU time of each part of a micro-batch per event, and memory per user and item.
 
-    The engine of the worker runs in this process, with default settings and on one
-    thread; its functions are timed where they stand, so the parts sum to a step.
-    Below that sum is a step that was not taken apart: by so much do the readings of
-    the clock slow it down. Users have full rings; half of the events are the
-    successor of the user's last item, the others drawn by Zipf's law. Each event of a
-    batch is of another user and gives a prediction. Weights are untrained, which
-    costs the same. What is done once in a step is shared by its events: compare the
-    columns. For the worker as a whole, Kafka included, see `throughput`.
+    The worker's engine runs in this process with default settings on one thread; a
+    clock around its functions gives the parts, which sum to a micro-batch. The line
+    below the sum is a micro-batch that was not taken apart: the difference is the
+    clock's overhead. Users have full histories; half of the events are the successor
+    of the user's last item, the others are drawn by Zipf's law. Each event of a batch
+    has a different user and gives a prediction. Weights are untrained, which costs
+    the same. Work done once per micro-batch is shared by its events: compare the
+    columns. For the whole worker with Kafka, see `throughput`.
     """
     try:
         sizes = sorted(set(batch or [1, 32, 1000]))
-        models: tuple[Repeats, ...] = ("allow", "filter") if repeats == "both" else (repeats,)
+        allow_repeats = {"allow": (True,), "filter": (False,), "both": (True, False)}[repeats]
         workload = _workload(items, users, device, seed, sizes)
         with _progress() as progress:
             task = progress.add_task("rounds", total=None)
             report = measure(
                 workload,
-                models,
+                allow_repeats,
                 sizes,
                 rounds,
                 lambda done, total: progress.update(task, completed=done, total=total),
@@ -68,13 +67,15 @@ def cost(
 
 
 def _workload(items: int, users: int, device: str, seed: int, sizes: list[int]) -> Workload:
-    least = max(*sizes, LearnerConfig().events_per_step)
-    if users < least:
-        raise BenchError(f"{least} events are of as many users, but there are {users}: give --users {least} or more")
+    least_users = max(*sizes, LearnerConfig().events_per_step)
+    if users < least_users:
+        raise BenchError(
+            f"{least_users} events need as many users, but there are {users}: give --users {least_users} or more"
+        )
     if device != "cpu" and not device.startswith("cuda"):
         raise BenchError(f"--device is cpu, cuda or cuda:N, not {device}")
     if device != "cpu" and not torch.cuda.is_available():
-        raise BenchError("no CUDA device is here: give --device cpu")
+        raise BenchError("there is no CUDA device: give --device cpu")
     return Workload(items, users, device, seed)
 
 

@@ -1,4 +1,4 @@
-"""Cost: what each part of a step takes per event, by a clock that runs along with the engine."""
+"""Measure the cost of each part of a micro-batch with a clock around the engine's functions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.cost.held_memory import held
-from bench.cost.report import CostReport, ModelCost, Repeats, StepCost
-from bench.cost.stage_clock import Clock, Stage, StageClock, clock_of
-from bench.cost.workload import Stand, Workload
-from bench.throughput.report import machine
+from bench.cost.memory_use import memory_use
+from bench.cost.report import CostReport, ModelCost, StepCost
+from bench.cost.stage_clock import Clock, Stage, StageClock, device_clock
+from bench.cost.workload import ModelUnderTest, Workload
+from bench.machine import machine_info
 from models.data.events import EventBatch
 from models.data.timeline import Timeline
 from models.experts import mixture
@@ -45,107 +45,113 @@ STAGES: Final = (
     Stage(Candidates, "categories", "top categories"),
     Stage(attribution, "shares", "explanation"),
     Stage(attribution, "heaviest", "explanation"),
-    Stage(Engine, "_sample", "sample: some events scored, mixer learns", whole=True),
+    Stage(Engine, "_sample", "sample: some events scored, mixer learns", include_nested=True),
     Stage(CountExperts, "observe", "counting"),
     Stage(engine, "mark_seen", "items had"),
 )
-"""The parts of a step; what is in none of them is a part, too: `REST`"""
+"""The parts of a micro-batch, besides `REST`: everything outside of them"""
 
 REST: Final = "everything else"
-_WHOLE: Final = "whole"
-BESIDE: Final = (
+_UNDIVIDED: Final = "undivided"
+OTHER: Final = (
     "row unpacked",
     "row packed",
     "event queued for learning",
-    "review: encoded, given to its item",
+    "review: encoded, applied to its item",
 )
 
-_LEAST_EVENTS = 256
-"""Events of a round, at least: a single step of one event is too short for the clock"""
+_MIN_EVENTS = 256
+"""Least events of a round: a single micro-batch of one event is too short for the clock"""
 
 Batches = Iterator[tuple[NDArray[np.int64], EventBatch]]
 
 
-def rounds_of(repeats: Sequence[Repeats], batches: Sequence[int], rounds: int) -> int:
+def total_rounds(allow_repeats: Sequence[bool], batches: Sequence[int], rounds: int) -> int:
     """Rounds that `measure` runs, each reported as it ends."""
-    return len(repeats) * (len(batches) + 1) * (rounds + 1)
+    return len(allow_repeats) * (len(batches) + 1) * (rounds + 1)
 
 
 def measure(
-    workload: Workload, repeats: Sequence[Repeats], batches: Sequence[int], rounds: int, on_progress: ProgressCallback
+    workload: Workload,
+    allow_repeats: Sequence[bool],
+    batches: Sequence[int],
+    rounds: int,
+    on_progress: ProgressCallback,
 ) -> CostReport:
-    """Medians over the rounds; one more, before them, warms up."""
+    """Median costs over the rounds, after one round of warm-up, for each model and batch size."""
     device = torch.device(workload.device)
-    about, clock = machine(), clock_of(device)
-    said = "CPU time of the thread"
+    machine, clock = machine_info(), device_clock(device)
+    clock_name = "CPU time of the thread"
     if device.type == "cuda":
-        said = "wall time, the device awaited after each part"
-        about["gpu"] = torch.cuda.get_device_name(device)
+        clock_name = "wall time, synchronised with the device after each part"
+        machine["gpu"] = torch.cuda.get_device_name(device)
     models = []
-    done, total = count(1), rounds_of(repeats, batches, rounds)
+    done, total = count(1), total_rounds(allow_repeats, batches, rounds)
 
     def round_done() -> None:
         on_progress(next(done), total)
 
-    for each in repeats:
-        stand = Stand(workload, workload.config(each))
-        steps = [_step_cost(stand, size, rounds, clock, round_done) for size in batches]
-        learnt, learning = _learning_cost(stand, rounds, clock, round_done)
-        models.append(ModelCost(each, steps, learnt, learning, held(stand, workload.items)))
-    return CostReport(about, asdict(workload) | {"rounds": rounds}, said, models)
+    for repeats in allow_repeats:
+        model = ModelUnderTest(workload, workload.config(repeats))
+        steps = [_step_cost(model, size, rounds, clock, round_done) for size in batches]
+        train_events, training = _training_cost(model, rounds, clock, round_done)
+        models.append(ModelCost(repeats, steps, train_events, training, memory_use(model, workload.items)))
+    return CostReport(machine, asdict(workload) | {"rounds": rounds}, clock_name, models)
 
 
-def _step_cost(stand: Stand, size: int, rounds: int, clock: Clock, round_done: Callable[[], None]) -> StepCost:
-    stages, batches, table = StageClock(clock), stand.batches(size), stand.item_table()
-    steps = -(-_LEAST_EVENTS // size)
-    taken = []
+def _step_cost(model: ModelUnderTest, size: int, rounds: int, clock: Clock, round_done: Callable[[], None]) -> StepCost:
+    stages, batches, table = StageClock(clock), model.batches(size), model.item_table()
+    steps = -(-_MIN_EVENTS // size)
+    times = []
     for _ in range(rounds + 1):
         for _ in range(steps):
-            _step(stand, stages, batches, table)
-        taken.append(stages.take())
+            _measure_step(model, stages, batches, table)
+        times.append(stages.take_times())
         round_done()
-    names = dict.fromkeys([*(stage.name for stage in STAGES), REST, _WHOLE, *BESIDE])
+    names = dict.fromkeys([*(stage.name for stage in STAGES), REST, _UNDIVIDED, *OTHER])
     per_event = 1000 * steps * size  # and µs of ns
-    cost = {name: round(median(spent.get(name, 0) for spent in taken[1:]) / per_event, 3) for name in names}
-    parts = {name: us for name, us in cost.items() if name not in (_WHOLE, *BESIDE)}
-    return StepCost(size, parts, cost[_WHOLE], {name: cost[name] for name in BESIDE})
+    cost = {name: round(median(spent.get(name, 0) for spent in times[1:]) / per_event, 3) for name in names}
+    parts = {name: us for name, us in cost.items() if name not in (_UNDIVIDED, *OTHER)}
+    return StepCost(size, parts, cost[_UNDIVIDED], {name: cost[name] for name in OTHER})
 
 
-def _step(stand: Stand, stages: StageClock, batches: Batches, table: ItemEmbeddings) -> None:
-    """One step taken apart, one that is not, and what lies beside."""
-    row, batch = next(batches)
-    memory = stand.rows[row]
-    with stages.running(STAGES), stages.during(REST):
-        step = stand.engine.step(batch, memory)
-    stand.rows[row] = step.rows
-    row, batch = next(batches)
-    memory = stand.rows[row]
-    with stages.during(_WHOLE):
-        step = stand.engine.step(batch, memory)
-    unpacked, packed, queued, reviewed = BESIDE
-    with stages.during(packed):
-        values = stand.layout.pack(step.rows)
-    with stages.during(unpacked):
-        stand.rows[row] = stand.layout.unpack(values)
-    with stages.during(queued):
-        stand.waiting.observe(batch, step.rows)
-    reviews = stand.reviews(len(batch))
-    with stages.during(reviewed):
-        Reviews.of(reviews, stand.content).apply_to_items()
+def _measure_step(model: ModelUnderTest, stages: StageClock, batches: Batches, table: ItemEmbeddings) -> None:
+    """One micro-batch taken apart, one undivided, and the other work."""
+    users, batch = next(batches)
+    rows = model.rows[users]
+    with stages.measuring(STAGES), stages.stage(REST):
+        step = model.engine.step(batch, rows)
+    model.rows[users] = step.rows
+    users, batch = next(batches)
+    rows = model.rows[users]
+    with stages.stage(_UNDIVIDED):
+        step = model.engine.step(batch, rows)
+    unpacked, packed, queued, reviewed = OTHER
+    with stages.stage(packed):
+        values = model.layout.pack(step.rows)
+    with stages.stage(unpacked):
+        model.rows[users] = model.layout.unpack(values)
+    with stages.stage(queued):
+        model.waiting.observe(batch, step.rows)
+    reviews = model.reviews(len(batch))
+    with stages.stage(reviewed):
+        Reviews.of(reviews, model.content).apply_to_items()
         table.refresh()
 
 
-def _learning_cost(stand: Stand, rounds: int, clock: Clock, round_done: Callable[[], None]) -> tuple[int, float]:
-    """Events of a learning step, and µs of it per event."""
-    events = stand.learning.events_per_step
-    batches, per_event = stand.batches(events), []
+def _training_cost(
+    model: ModelUnderTest, rounds: int, clock: Clock, round_done: Callable[[], None]
+) -> tuple[int, float]:
+    """Events of a train step, and its cost in µs per event."""
+    events = model.learning.events_per_step
+    batches, per_event = model.batches(events), []
     for _ in range(rounds + 1):
-        row, batch = next(batches)
-        step = stand.engine.step(batch, stand.rows[row])
-        stand.rows[row] = step.rows
-        stand.learner.observe(batch, step.rows)
-        began = clock()
-        stand.learner.train_step()
-        per_event.append((clock() - began) / (1000 * events))
+        users, batch = next(batches)
+        step = model.engine.step(batch, model.rows[users])
+        model.rows[users] = step.rows
+        model.learner.observe(batch, step.rows)
+        start = clock()
+        model.learner.train_step()
+        per_event.append((clock() - start) / (1000 * events))
         round_done()
     return events, round(median(per_event[1:]), 3)

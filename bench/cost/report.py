@@ -1,19 +1,17 @@
-"""Cost report: what the parts of a step cost, and what users and items take of memory, to read and as JSON."""
+"""Cost report: time of the parts of a micro-batch, and memory per user and item, as tables and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 from rich.table import Table
 
-from bench.cost.held_memory import Held
+from bench.cost.memory_use import MemoryUse
 
-Repeats = Literal["allow", "filter"]
-
-_HOLDERS: Final = {
+_OWNERS: Final = {
     "row": "a user's row",
     "experts": "count experts, per item",
     "engine": "other item tables of the engine, per item",
@@ -26,10 +24,10 @@ class StepCost(msgspec.Struct, frozen=True):
 
     batch: int
     parts: dict[str, float]
-    whole: float
-    """Of steps that were not taken apart"""
-    beside: dict[str, float]
-    """What else a worker does, per row, event or review"""
+    undivided: float
+    """The same without the clock around the parts"""
+    other: dict[str, float]
+    """Other work of a worker, per row, event or review"""
 
     @property
     def total(self) -> float:
@@ -38,18 +36,18 @@ class StepCost(msgspec.Struct, frozen=True):
 
 
 class ModelCost(msgspec.Struct, frozen=True):
-    """All figures of one model."""
+    """Figures of one model."""
 
-    repeats: Repeats
+    allow_repeats: bool
     steps: list[StepCost]
-    events_per_learning_step: int
-    learning: float
-    """µs of a learning step per learnt event"""
-    held: list[Held]
+    events_per_train_step: int
+    training: float
+    """µs of a train step per event"""
+    memory: list[MemoryUse]
 
 
 class CostReport(msgspec.Struct, frozen=True):
-    """All figures of one run on one machine."""
+    """Figures of one run on one machine."""
 
     machine: dict[str, str | int]
     workload: dict[str, str | int]
@@ -57,48 +55,52 @@ class CostReport(msgspec.Struct, frozen=True):
     models: list[ModelCost]
 
     def save(self, file: Path) -> None:
-        """The report as JSON, indented."""
+        """Write the report as indented JSON."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
 
     def tables(self) -> Iterator[Table]:
-        """The report to read."""
+        """The times of each model, then memory."""
         for model in self.models:
             yield self._times(model)
         yield self._memory()
 
     def _times(self, model: ModelCost) -> Table:
         steps, last = model.steps, model.steps[-1]
-        title = f"repeats = {model.repeats}, {self.workload['items']:,} items: µs per event, {self.clock}"
+        title = f"{_setting(model)}, {self.workload['items']:,} items: µs per event, {self.clock}"
         table = Table(title=title, title_justify="left", min_width=len(title))
-        table.add_column("part of a step")
+        table.add_column("part of a micro-batch")
         for step in steps:
             table.add_column(f"batch of {step.batch:,}", justify="right")
-        table.add_column("share of it", justify="right")
+        table.add_column("share", justify="right")
         for part, cost in last.parts.items():
             table.add_row(part, *(f"{step.parts[part]:,.1f}" for step in steps), f"{cost / last.total:.0%}")
         table.add_section()
         table.add_row("sum of the parts", *(f"{step.total:,.1f}" for step in steps), style="bold")
-        table.add_row("a step, not taken apart", *(f"{step.whole:,.1f}" for step in steps), style="bold")
+        table.add_row("not taken apart", *(f"{step.undivided:,.1f}" for step in steps), style="bold")
         table.add_section()
-        for part in last.beside:
-            table.add_row(part, *(f"{step.beside[part]:,.1f}" for step in steps))
+        for part in last.other:
+            table.add_row(part, *(f"{step.other[part]:,.1f}" for step in steps))
         table.add_section()
-        table.add_row(f"learning, {model.events_per_learning_step} events a step", f"{model.learning:,.1f}")
+        table.add_row(f"train step of {model.events_per_train_step} events", f"{model.training:,.1f}")
         return table
 
     def _memory(self) -> Table:
         title = "memory: bytes per user or item"
         table = Table(title=title, title_justify="left", min_width=len(title))
-        table.add_column("held by")
+        table.add_column("table or field")
         for model in self.models:
-            table.add_column(f"repeats = {model.repeats}", justify="right")
-        sizes = [{(each.holder, each.name): each.bytes for each in model.held} for model in self.models]
-        names = dict.fromkeys(key for each in sizes for key in each)
-        for holder, told in _HOLDERS.items():
+            table.add_column(_setting(model), justify="right")
+        models = [{(use.owner, use.name): use.bytes for use in model.memory} for model in self.models]
+        keys = dict.fromkeys(key for sizes in models for key in sizes)
+        for owner, title in _OWNERS.items():
             table.add_section()
-            sums = (sum(size for (of, _), size in each.items() if of == holder) for each in sizes)
-            table.add_row(told, *(f"{each:,.0f}" for each in sums), style="bold")
-            for key in (key for key in names if key[0] == holder):
-                table.add_row(f"  {key[1]}", *(f"{each[key]:,.0f}" if key in each else "" for each in sizes))
+            totals = (sum(size for key, size in sizes.items() if key[0] == owner) for sizes in models)
+            table.add_row(title, *(f"{total:,.0f}" for total in totals), style="bold")
+            for key in (key for key in keys if key[0] == owner):
+                table.add_row(f"  {key[1]}", *(f"{sizes[key]:,.0f}" if key in sizes else "" for sizes in models))
         return table
+
+
+def _setting(model: ModelCost) -> str:
+    return f"allow_repeats = {str(model.allow_repeats).lower()}"

@@ -1,7 +1,7 @@
-"""Stages: how much of one thread's time falls to which function, while the program runs as it is.
+"""Stage clock: time of one thread by function, measured while the program runs unchanged.
 
-Functions are replaced by timed ones for as long as the clock runs. A stage inside another is taken out of the outer
-one, so that all stages and what is in none of them sum to the whole.
+The functions are replaced by timed wrappers while the clock runs. Time of a nested stage is not counted in the outer
+stage, so all stages and the time outside of them sum to the total.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ Clock = Callable[[], int]
 """A time in ns"""
 
 OUTSIDE = ""
-"""The stage of what is in none"""
+"""Name of the time outside of all stages"""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A function whose time is to be told apart."""
+    """A function whose time is measured."""
 
     owner: Any
-    """Module or class that the program finds it in"""
+    """Module or class whose attribute the program calls"""
     function: str
     name: str
-    """Functions of one name are one stage"""
-    whole: bool = False
-    """Stages inside it are part of it"""
+    """Functions with the same name are one stage"""
+    include_nested: bool = False
+    """Whether nested stages are counted in this stage"""
 
 
 class StageClock:
-    """Time by stage since the last `take`; for one thread."""
+    """Time by stage since the last `take_times`, for one thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._spent: defaultdict[str, int] = defaultdict(int)
-        self._open = [OUTSIDE]
-        self._whole = False
-        self._since = clock()
+        self._stack = [OUTSIDE]
+        self._including_nested = False
+        self._last_ns = clock()
 
     @contextmanager
-    def running(self, stages: tuple[Stage, ...]) -> Iterator[None]:
-        """Time these, and leave the program as it was."""
+    def measuring(self, stages: tuple[Stage, ...]) -> Iterator[None]:
+        """Time these stages inside the block; the functions are restored afterwards."""
         with ExitStack() as stack:
             for stage in stages:
                 original = inspect.getattr_static(stage.owner, stage.function)
@@ -56,57 +56,57 @@ class StageClock:
                 stack.callback(setattr, stage.owner, stage.function, original)
             yield
 
-    def take(self) -> dict[str, int]:
-        """Time in ns by stage, `OUTSIDE` included; it begins anew."""
-        self._turn()
+    def take_times(self) -> dict[str, int]:
+        """Time in ns by stage since the last call, including `OUTSIDE`."""
+        self._add_elapsed()
         spent, self._spent = self._spent, defaultdict(int)
         return dict(spent)
 
     @contextmanager
-    def during(self, name: str, whole: bool = False) -> Iterator[None]:
-        """Time what is done in here as the stage of this name; `whole` as in `Stage`."""
-        if self._whole:
+    def stage(self, name: str, include_nested: bool = False) -> Iterator[None]:
+        """Time the block as a stage of this name; `include_nested` as in `Stage`."""
+        if self._including_nested:
             yield
             return
-        self._turn()
-        self._open.append(name)
-        self._whole = whole
+        self._add_elapsed()
+        self._stack.append(name)
+        self._including_nested = include_nested
         try:
             yield
         finally:
-            self._turn()
-            self._open.pop()
-            self._whole = False
+            self._add_elapsed()
+            self._stack.pop()
+            self._including_nested = False
 
     def _timed(self, original: Any, stage: Stage) -> Any:
         if inspect.isgeneratorfunction(original):
 
             def iterate(*args: Any, **kwargs: Any) -> Iterator[Any]:
                 generator = original(*args, **kwargs)
-                nothing = object()
+                end = object()
                 while True:
-                    with self.during(stage.name, stage.whole):
-                        each = next(generator, nothing)
-                    if each is nothing:
+                    with self.stage(stage.name, stage.include_nested):
+                        value = next(generator, end)
+                    if value is end:
                         return
-                    yield each
+                    yield value
 
             return iterate
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            with self.during(stage.name, stage.whole):
+            with self.stage(stage.name, stage.include_nested):
                 return original(*args, **kwargs)
 
         return call
 
-    def _turn(self) -> None:
+    def _add_elapsed(self) -> None:
         now = self._clock()
-        self._spent[self._open[-1]] += now - self._since
-        self._since = now
+        self._spent[self._stack[-1]] += now - self._last_ns
+        self._last_ns = now
 
 
-def clock_of(device: torch.device) -> Clock:
-    """CPU time of the calling thread; on CUDA wall time, where it waits for the device at each reading."""
+def device_clock(device: torch.device) -> Clock:
+    """Clock in ns: CPU time of the calling thread; for CUDA wall time, synchronised with the device at each reading."""
     if device.type != "cuda":
         return time.thread_time_ns
 

@@ -1,10 +1,9 @@
-"""Workload of `cost`: users with full rings in front of an engine that has counted what they did."""
+"""Workload of the cost benchmark: users with full histories, and an engine that has counted their events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,32 +28,32 @@ _CATEGORIES = 20
 _START_MS = 1_731_900_000_000
 _MINUTE_MS = 60_000
 _SKEW = 1.0
-_NEXT = 0.5
+_SUCCESSOR_SHARE = 0.5
 _REVIEW_WORDS = 80
 _WORDS = 20_000
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What is measured: items by Zipf's law, half of the events the successor of the user's last item."""
+    """Sizes of the workload: items by Zipf's law, half of the events the successor of the user's last item."""
 
     items: int = 10_000
     users: int = 2_000
     device: str = "cpu"
     seed: int = 0
 
-    def config(self, repeats: Literal["allow", "filter"]) -> ModelConfig:
-        """The model with its default settings, on one thread."""
-        return ModelConfig(allow_repeats=repeats == "allow", device=self.device, threads=1, seed=self.seed)
+    def config(self, allow_repeats: bool) -> ModelConfig:
+        """Default settings of the model, on one thread."""
+        return ModelConfig(allow_repeats=allow_repeats, device=self.device, threads=1, seed=self.seed)
 
 
-class Stand:
-    """Engine, learner and rows at work on one workload."""
+class ModelUnderTest:
+    """Engine, learner and user rows of one workload."""
 
     def __init__(self, workload: Workload, config: ModelConfig) -> None:
         self._random = np.random.default_rng(workload.seed)
-        self._chance = np.arange(1, workload.items + 1, dtype=np.float64) ** -_SKEW
-        self._chance /= self._chance.sum()
+        self._popularity = np.arange(1, workload.items + 1, dtype=np.float64) ** -_SKEW
+        self._popularity /= self._popularity.sum()
         set_compute_threads(config)
         self.content = ItemContent(config)
         self.items = ItemVocabulary(workload.items, self.content)
@@ -65,42 +64,42 @@ class Stand:
         self.engine = Engine(config, self.items)
         self.learning = LearnerConfig()
         self.learner = OnlineLearner(config, self.learning, self.items)
-        self.waiting = OnlineLearner(config, self.learning, self.items)  # it never learns
+        self.waiting = OnlineLearner(config, self.learning, self.items)  # never trains
         self.engine.update(self.learner.weights())
         self.layout = RowLayout(user_state_fields(config))
         self.rows = self.layout.new(workload.users)
-        self._last = self._random.integers(1, workload.items + 1, workload.users)
+        self._last_item = self._random.integers(1, workload.items + 1, workload.users)
         self._now_ms = _START_MS
-        self._live(config)
+        self._fill_histories(config)
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], EventBatch]]:
-        """For ever: rows of users, one event each, and their batch."""
+        """Endless (user indices [n], batch of one event each)."""
         while True:
-            row = np.sort(self._random.choice(len(self.rows), size, replace=False))
+            users = np.sort(self._random.choice(len(self.rows), size, replace=False))
             self._now_ms += _MINUTE_MS
-            item = self._next(row)
+            item = self._next_items(users)
             times = np.full(size, self._now_ms)
-            yield row, EventBatch(np.arange(size), item, np.full(size, type_index("click")), times)
+            yield users, EventBatch(np.arange(size), item, np.full(size, type_index("click")), times)
 
     def reviews(self, size: int) -> EventBatch:
-        """Reviews by new users, about 500 characters each."""
+        """A batch of reviews, about 500 characters each."""
         word = self._random.integers(0, _WORDS, (size, _REVIEW_WORDS)) ** 2 // _WORDS
-        text = [" ".join(f"w{number:x}rd" for number in each) for each in word.tolist()]
-        item = self._random.choice(len(self._chance), size, p=self._chance) + 1
+        text = [" ".join(f"w{number:x}rd" for number in words) for words in word.tolist()]
+        item = self._random.choice(len(self._popularity), size, p=self._popularity) + 1
         kind = np.full(size, type_index("review"))
         return EventBatch(np.arange(size), item, kind, np.full(size, self._now_ms), text=text)
 
     def item_table(self) -> ItemEmbeddings:
-        """An item table of its own, current."""
+        """A separate, current table of item embeddings."""
         network = InterestNetwork(self.engine.config, len(self.items) + 1).to(self.engine.device)
         table = ItemEmbeddings(network.requires_grad_(False), self.content)
         table.refresh()
         return table
 
-    def _live(self, config: ModelConfig) -> None:
-        """Fill the rings: counted, but not predicted, which would take minutes."""
+    def _fill_histories(self, config: ModelConfig) -> None:
+        """Fill the histories: events are counted but not predicted, which would take minutes."""
         experts, users = CountExperts(config), np.arange(len(self.rows))
-        item = np.stack([self._next(users) for _ in range(config.history_length)], 1)  # [U, K]
+        item = np.stack([self._next_items(users) for _ in range(config.history_length)], 1)  # [U, K]
         times = np.broadcast_to(_START_MS - _MINUTE_MS * np.arange(config.history_length, 0, -1), item.shape)
         kind = np.full(item.size, type_index("click"))
         batch = EventBatch(np.repeat(users, config.history_length), item.ravel(), kind, times.ravel())
@@ -113,8 +112,8 @@ class Stand:
             mark_seen(after["seen"], batch.user, batch.item)
         self.rows = self.engine.recompute_states(after)
 
-    def _next(self, row: NDArray[np.int64]) -> NDArray[np.int64]:
-        drawn = self._random.choice(len(self._chance), len(row), p=self._chance) + 1
-        follows = self._random.random(len(row)) < _NEXT
-        self._last[row] = np.where(follows, self._last[row] % len(self._chance) + 1, drawn)
-        return self._last[row]
+    def _next_items(self, users: NDArray[np.int64]) -> NDArray[np.int64]:
+        popular = self._random.choice(len(self._popularity), len(users), p=self._popularity) + 1
+        follows = self._random.random(len(users)) < _SUCCESSOR_SHARE
+        self._last_item[users] = np.where(follows, self._last_item[users] % len(self._popularity) + 1, popular)
+        return self._last_item[users]

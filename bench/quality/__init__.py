@@ -1,1 +1,1 @@
-"""Quality: how well scorers predict logs, by prequential replay."""
+"""Quality benchmark: how well scorers predict event logs, by prequential evaluation."""

@@ -1,4 +1,4 @@
-"""Bootstrap: how sure a difference between two scorers is."""
+"""Bootstrap confidence interval of the difference between two scorers, resampled by users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BLOCK_CELLS = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Mean of paired differences."""
+    """Mean of paired differences with its uncertainty."""
 
     mean: float
     error: float
@@ -24,28 +24,28 @@ class Difference:
     """97.5th percentile"""
 
 
-def paired(
+def paired_difference(
     first: NDArray[np.float64], second: NDArray[np.float64], user: NDArray[np.int64], seed: int = 0
 ) -> Difference:
-    """Mean of first less second over the same events, resampled by users: events of one user depend on each other.
+    """Mean of `first - second` [n] over the same events, resampled by users, since one user's events are dependent.
 
-    Events where either is NaN are left out.
+    Events where either value is NaN are left out.
     """
-    each = first - second
-    kept = ~np.isnan(each)
-    each = each[kept]
-    _, owner = np.unique(user[kept], return_inverse=True)
-    if not len(each):
+    difference = first - second
+    valid = ~np.isnan(difference)
+    difference = difference[valid]
+    _, user_index = np.unique(user[valid], return_inverse=True)
+    if not len(difference):
         return Difference(*[float("nan")] * 4)
-    total = np.bincount(owner, weights=each)
-    count = np.bincount(owner).astype(np.float64)
+    total = np.bincount(user_index, weights=difference)
+    count = np.bincount(user_index).astype(np.float64)
     users = len(total)
     generator = np.random.default_rng(seed)
     means = []
     block = max(1, _BLOCK_CELLS // users)
     for low in range(0, _DRAWS, block):
-        drawn = generator.integers(0, users, (min(block, _DRAWS - low), users))
-        means.append(total[drawn].sum(1) / count[drawn].sum(1))
+        sample = generator.integers(0, users, (min(block, _DRAWS - low), users))  # [draws, users]
+        means.append(total[sample].sum(1) / count[sample].sum(1))
     resampled = np.concatenate(means)
     low_mean, high_mean = np.percentile(resampled, (2.5, 97.5))
-    return Difference(float(each.mean()), float(resampled.std(ddof=1)), float(low_mean), float(high_mean))
+    return Difference(float(difference.mean()), float(resampled.std(ddof=1)), float(low_mean), float(high_mean))

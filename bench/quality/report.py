@@ -1,4 +1,4 @@
-"""Quality: how well each scorer predicts each log, as tables to read and as JSON to compare."""
+"""Quality report: metrics of each scorer on a dataset, differences from a reference, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from rich.table import Table
 
 from bench.errors import BenchError
 from bench.quality import metrics
-from bench.quality.bootstrap import Difference, paired
-from bench.quality.counters import counter_scorer
+from bench.quality.bootstrap import Difference, paired_difference
+from bench.quality.counters.counter_scorer import markov_scorer, mix_scorer, popularity_scorer
 from bench.quality.counters.rating_means import RatingMeans
 from bench.quality.datasets import Dataset
-from bench.quality.protocols import Outcome
-from bench.quality.scorer import Scorer, Scores
+from bench.quality.protocols import ScorerResult
+from bench.quality.scorer import EventScores, Scorer
 from bench.quality.worker_scorer import WorkerScorer
 from streams.settings.recipes import DEFAULT, RECIPES
 from streams.settings.settings import recipe_settings
 
 REFERENCE = "mix"
-"""The scorer that differences are taken from: the best counter"""
+"""The scorer that the others are compared with: the best count-based baseline"""
 
 DEFAULT_PROTOCOL = "prequential"
 
@@ -52,23 +52,23 @@ _TITLES = {
 
 
 @dataclass(frozen=True)
-class Effort:
+class WorkerOptions:
     """How the worker is run."""
 
     batch_events: int = 128
     seed: int = 0
     threads: int = 1
     trained: bool = False
-    """Whether it is trained on the past before, or learns from nothing in the pass that is scored"""
+    """Whether it is trained offline on the events to fit, or starts untrained"""
     overrides: tuple[str, ...] = ()
-    """Settings of the form section.key=value"""
+    """Settings, each as section.key=value"""
 
-    def name(self, kind: str) -> str:
-        """What its results are kept under: runs that differ don't replace each other."""
-        parts = [kind]
+    def result_name(self, scorer: str) -> str:
+        """Name of its results in the file, different for every combination of options."""
+        parts = [scorer]
         if self.trained:
             parts.append("trained")
-        if self.batch_events != Effort.batch_events:
+        if self.batch_events != WorkerOptions.batch_events:
             parts.append(f"batches of {self.batch_events}")
         if self.seed:
             parts.append(f"seed {self.seed}")
@@ -76,48 +76,50 @@ class Effort:
         return ", ".join(parts)
 
 
-def _worker(recipe: str, name: str, **model: Any) -> Callable[[Dataset, Effort], Scorer]:
-    def made(dataset: Dataset, effort: Effort) -> Scorer:
-        settings = recipe_settings(recipe, effort.overrides)
+def _worker(recipe: str, name: str, **model: Any) -> Callable[[Dataset, WorkerOptions], Scorer]:
+    def make(dataset: Dataset, options: WorkerOptions) -> Scorer:
+        settings = recipe_settings(recipe, options.overrides)
         config = replace(
-            settings.model, allow_repeats=dataset.repeats == "allow", seed=effort.seed, threads=effort.threads, **model
+            settings.model, allow_repeats=dataset.allow_repeats, seed=options.seed, threads=options.threads, **model
         )
-        training = settings.training if effort.trained else None
-        return WorkerScorer(dataset, config, settings.learning, training, effort.batch_events, effort.name(name))
+        training = settings.training if options.trained else None
+        return WorkerScorer(
+            dataset, config, settings.learning, training, options.batch_events, options.result_name(name)
+        )
 
-    return made
+    return make
 
 
-SCORERS: dict[str, Callable[[Dataset, Effort], Scorer]] = {
-    "popularity": lambda dataset, _: counter_scorer.popularity(dataset),
-    "markov": lambda dataset, _: counter_scorer.markov(dataset),
-    "mix": lambda dataset, _: counter_scorer.mix(dataset),
+SCORERS: dict[str, Callable[[Dataset, WorkerOptions], Scorer]] = {
+    "popularity": lambda dataset, _: popularity_scorer(dataset),
+    "markov": lambda dataset, _: markov_scorer(dataset),
+    "mix": lambda dataset, _: mix_scorer(dataset),
     "ratings": lambda dataset, _: RatingMeans(dataset),
     "network": _worker(DEFAULT, "network", experts=False),
     "worker": _worker(DEFAULT, "worker"),
     **{name: _worker(name, name) for name in RECIPES if name != DEFAULT},
 }
-"""What can be scored, by name; `network` is the worker without its count experts, the last are recipes"""
+"""Scorers by name; `network` is the worker without count experts, the last ones are recipes"""
 
 DEFAULT_SCORERS = ("popularity", "markov", "mix", "worker")
 
 
-def scorers(dataset: Dataset, names: Sequence[str], effort: Effort) -> list[Scorer]:
-    """New scorers of these names for the log. BenchError for an unknown one."""
+def make_scorers(dataset: Dataset, names: Sequence[str], options: WorkerOptions) -> list[Scorer]:
+    """New scorers of these names for the dataset. Raises BenchError for an unknown name."""
     unknown = [name for name in names if name not in SCORERS]
     if unknown:
         raise BenchError(f"no scorer is called {', '.join(unknown)}; there are {', '.join(SCORERS)}")
-    return [SCORERS[name](dataset, effort) for name in dict.fromkeys(names)]
+    return [SCORERS[name](dataset, options) for name in dict.fromkeys(names)]
 
 
-def figures(outcome: Outcome, effort: Effort, seconds: float) -> Figures:
-    """Everything that is measured of one outcome; None where the scorer doesn't say."""
-    scores = outcome.scores
+def compute_figures(result: ScorerResult, options: WorkerOptions, seconds: float) -> Figures:
+    """All metrics of one result; None where the scorer has no values."""
+    scores = result.scores
     rank = scores.rank
-    found: Figures = {
-        "protocol": outcome.plan.protocol,
+    figures: Figures = {
+        "protocol": result.split.protocol,
         "events": len(rank),
-        "seed": effort.seed,
+        "seed": options.seed,
         "recall_at_10": metrics.recall(rank, 10),
         "recall_at_20": metrics.recall(rank, 20),
         "mrr_at_20": metrics.mrr(rank, 20),
@@ -126,134 +128,141 @@ def figures(outcome: Outcome, effort: Effort, seconds: float) -> Figures:
         "precision_at_10": metrics.precision(rank, 10),
         "f1_at_10": metrics.f1(rank, 10),
         "accuracy": metrics.accuracy(scores.top1_hit),
-        "auc": metrics.auc(rank, outcome.candidates),
-        "coverage_at_10": metrics.coverage(scores.shown, outcome.items),
+        "auc": metrics.auc(rank, result.candidates),
+        "coverage_at_10": metrics.coverage(scores.top_items, result.items),
         "log_loss": metrics.log_loss(scores.log_p),
         "ece": metrics.calibration_error(scores.top1_p, scores.top1_hit),
-        "mae": metrics.mae(scores.value, outcome.events.value),
-        "rmse": metrics.rmse(scores.value, outcome.events.value),
+        "mae": metrics.mae(scores.expected_value, result.events.value),
+        "rmse": metrics.rmse(scores.expected_value, result.events.value),
         "reachable": float((rank < math.inf).mean()),
-        "us_per_event": round(1e6 * seconds / (len(outcome.plan.past) + len(rank)), 1),
+        "us_per_event": round(1e6 * seconds / (len(result.split.replayed) + len(rank)), 1),
     }
     return {
         name: (None if math.isnan(value) else round(value, 5)) if isinstance(value, float) else value
-        for name, value in found.items()
+        for name, value in figures.items()
     }
 
 
-_DIFFERENCES: dict[str, Callable[[Scores], metrics.Numbers]] = {
-    "recall_at_10": lambda scores: metrics.recall_each(scores.rank, 10),
-    "recall_at_20": lambda scores: metrics.recall_each(scores.rank, 20),
-    "mrr_at_20": lambda scores: metrics.reciprocal_each(scores.rank, 20),
-    "ndcg_at_10": lambda scores: metrics.gain_each(scores.rank, 10),
-    "log_loss": lambda scores: metrics.loss_each(scores.log_p),
+_PER_EVENT_METRICS: dict[str, Callable[[EventScores], metrics.Floats]] = {
+    "recall_at_10": lambda scores: metrics.recall_per_event(scores.rank, 10),
+    "recall_at_20": lambda scores: metrics.recall_per_event(scores.rank, 20),
+    "mrr_at_20": lambda scores: metrics.reciprocal_rank_per_event(scores.rank, 20),
+    "ndcg_at_10": lambda scores: metrics.dcg_per_event(scores.rank, 10),
+    "log_loss": lambda scores: metrics.log_loss_per_event(scores.log_p),
 }
-"""What is compared event by event"""
+"""Metrics whose differences are computed event by event"""
 
 
-def differences(first: Outcome, second: Outcome) -> dict[str, Difference]:
-    """First less second over the same events, by metric; resampled by users. Positive log-loss is worse."""
+def differences(first: ScorerResult, second: ScorerResult) -> dict[str, Difference]:
+    """First minus second over the same events, by metric, resampled by users; a positive log-loss is worse."""
     return {
-        key: paired(each(first.scores), each(second.scores), first.events.user) for key, each in _DIFFERENCES.items()
+        key: paired_difference(metric(first.scores), metric(second.scores), first.events.user)
+        for key, metric in _PER_EVENT_METRICS.items()
     }
 
 
-class LogReport:
-    """All outcomes on one log under one protocol."""
+class QualityReport:
+    """Results of all scorers on one dataset under one protocol."""
 
     def __init__(self, dataset: Dataset, protocol: str) -> None:
         self.title = f"{dataset.name}, {protocol}"
-        self.stem = dataset.name if protocol == DEFAULT_PROTOCOL else f"{dataset.name}-{protocol}"
-        """Beginning of file names"""
+        self.file_stem = dataset.name if protocol == DEFAULT_PROTOCOL else f"{dataset.name}-{protocol}"
+        """Start of file names"""
         self._log = dataset.name
         self._suffix = "" if protocol == DEFAULT_PROTOCOL else f", {protocol}"
-        self.outcomes: dict[str, Outcome] = {}
+        self.results: dict[str, ScorerResult] = {}
         self._figures: dict[str, Figures] = {}
 
-    def add(self, name: str, outcome: Outcome, figures: Figures) -> None:
-        """One scorer's outcome."""
-        self.outcomes[name] = outcome
+    def add(self, name: str, result: ScorerResult, figures: Figures) -> None:
+        """Add one scorer's result."""
+        self.results[name] = result
         self._figures[name] = figures
 
     @property
     def reference(self) -> str | None:
-        """The scorer that the others are compared with: `mix`, None where there are no others or no `mix`."""
-        return REFERENCE if REFERENCE in self.outcomes and len(self.outcomes) > 1 else None
+        """`mix` if it is among several scorers, else None."""
+        return REFERENCE if REFERENCE in self.results and len(self.results) > 1 else None
 
     def table(self) -> Table:
-        """Every figure that any scorer gives, a row each."""
-        events = max((found["events"] for found in self._figures.values()), default=0)
+        """One row per metric that any scorer has."""
+        events = max((figures["events"] for figures in self._figures.values()), default=0)
         table = self._table(f"{self.title}: {events:,} events scored")
         for key, title in _TITLES.items():
-            values = [found[key] for found in self._figures.values()]
+            values = [figures[key] for figures in self._figures.values()]
             if any(value is not None for value in values):
-                table.add_row(title, *(_shown(key, value) for value in values))
+                table.add_row(title, *(_format_figure(key, value) for value in values))
         return table
 
     def difference_table(self) -> Table | None:
-        """What each scorer adds to the reference, ± standard error; None without a reference."""
+        """Each scorer minus the reference, ± standard error; None without a reference."""
         if self.reference is None:
             return None
-        table = self._table(f"{self.title}: less {self.reference} (± standard error)", without=self.reference)
-        minus = self._minus()
-        for key in _DIFFERENCES:
-            table.add_row(_TITLES[key], *(_with_error(by_metric[key]) for by_metric in minus.values()))
+        table = self._table(f"{self.title}: minus {self.reference} (± standard error)", without=self.reference)
+        by_scorer = self._differences()
+        for key in _PER_EVENT_METRICS:
+            table.add_row(_TITLES[key], *(_format_difference(by_metric[key]) for by_metric in by_scorer.values()))
         return table
 
     def _table(self, title: str, without: str = "") -> Table:
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
         table.add_column("", no_wrap=True)
-        for name in self.outcomes:
+        for name in self.results:
             if name != without:
                 table.add_column(name, justify="right")
         return table
 
-    def results(self) -> dict[str, dict[str, Figures]]:
-        """Figures by log and scorer, with the differences from the reference."""
-        minus = self._minus()
+    def to_json(self) -> dict[str, dict[str, Figures]]:
+        """Figures by dataset and scorer, with the differences from the reference."""
+        by_scorer = self._differences()
         results = {}
-        for name, found in self._figures.items():
-            kept = dict(found)
-            if name in minus:
-                kept[f"less_{self.reference}"] = {
-                    metric: {"mean": round(each.mean, 5), "error": round(each.error, 5)}
-                    for metric, each in minus[name].items()
-                    if not math.isnan(each.mean)
+        for name, figures in self._figures.items():
+            saved = dict(figures)
+            if name in by_scorer:
+                saved[f"less_{self.reference}"] = {
+                    metric: {"mean": round(difference.mean, 5), "error": round(difference.error, 5)}
+                    for metric, difference in by_scorer[name].items()
+                    if not math.isnan(difference.mean)
                 }
-            results[name + self._suffix] = kept
+            results[name + self._suffix] = saved
         return {self._log: results}
 
-    def _minus(self) -> dict[str, dict[str, Difference]]:
+    def _differences(self) -> dict[str, dict[str, Difference]]:
         if self.reference is None:
             return {}
-        base = self.outcomes[self.reference]
-        others = {name: outcome for name, outcome in self.outcomes.items() if name != self.reference}
-        return {name: differences(outcome, base) for name, outcome in others.items()}
+        base = self.results[self.reference]
+        others = {name: result for name, result in self.results.items() if name != self.reference}
+        return {name: differences(result, base) for name, result in others.items()}
 
 
-def merge(file: Path, results: Mapping[str, Mapping[str, Figures]]) -> None:
-    """Put the results into the file beside those it holds; same log and same scorer are replaced."""
-    held: dict[str, dict[str, Figures]] = {}
+def merge_results(file: Path, results: Mapping[str, Mapping[str, Figures]]) -> None:
+    """Merge the results into the file; those of the same dataset and scorer are replaced."""
+    merged: dict[str, dict[str, Figures]] = {}
     if file.exists():
         try:
-            held = msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, Figures]])
+            merged = msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, Figures]])
         except msgspec.DecodeError as error:
-            raise BenchError(f"{file} holds no results ({error}): move it away, or write to another file") from error
+            raise BenchError(
+                f"{file} has no results of this benchmark ({error}): move it, or write to another file"
+            ) from error
     for log, by_scorer in results.items():
-        held[log] = dict(sorted((held.get(log, {}) | dict(by_scorer)).items()))
+        merged[log] = dict(sorted((merged.get(log, {}) | dict(by_scorer)).items()))
     file.parent.mkdir(parents=True, exist_ok=True)
-    encoded = msgspec.json.encode(dict(sorted(held.items())))
+    encoded = msgspec.json.encode(dict(sorted(merged.items())))
     file.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
 
 
-def _shown(key: str, value: float | None) -> str:
+def _format_figure(key: str, value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.1f}" if key == "us_per_event" else f"{value:.4f}"
 
 
-def _with_error(each: Difference) -> str:
-    if math.isnan(each.mean):
+def _format_difference(difference: Difference) -> str:
+    if math.isnan(difference.mean):
         return "-"
     # Without the leading zeros four scorers fit on a narrow screen.
-    return f"{each.mean:+.4f} ± {each.error:.4f}".replace("+0.", "+.").replace("-0.", "-.").replace(" 0.", " .")
+    return (
+        f"{difference.mean:+.4f} ± {difference.error:.4f}".replace("+0.", "+.")
+        .replace("-0.", "-.")
+        .replace(" 0.", " .")
+    )

@@ -1,4 +1,4 @@
-"""Scorer: what every predictor looks like to the evaluation, the worker's engine and the counters alike."""
+"""Scorer interface of the evaluation, implemented by the worker and the count-based baselines."""
 
 from __future__ import annotations
 
@@ -12,51 +12,53 @@ from numpy.typing import NDArray
 from models.data.event_log import EventLog
 from models.progress import ProgressCallback
 
-TOP = 10
+TOP_K = 10
 """Length of the lists whose coverage of the items is measured"""
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class EventScores:
     """How n events were predicted."""
 
     rank: NDArray[np.float64]
-    """[n] place of the event's item from 1, the mean of the places of equals; infinite where it was no candidate"""
+    """[n] rank of the event's item from 1, ties share their mean rank; infinite if it was no candidate"""
     log_p: NDArray[np.float64]
-    """[n] log-probability of the event's item; -inf where it was no candidate"""
+    """[n] log-probability of the event's item; -inf if it was no candidate"""
     top1_p: NDArray[np.float64]
-    """[n] probability of the most probable item; 0 where there was no candidate at all"""
+    """[n] probability of the most probable item; 0 without candidates"""
     top1_hit: NDArray[np.bool_]
-    """[n] whether that was the event's item"""
-    value: NDArray[np.float64]
-    """[n] rating expected of the event's user for its item; NaN where the scorer expects none"""
-    shown: NDArray[np.int64]
-    """[m, TOP] lists that users were shown meanwhile, m as the scorer makes them; 0 pads"""
+    """[n] whether the most probable item was the event's item"""
+    expected_value: NDArray[np.float64]
+    """[n] predicted rating; NaN if the scorer predicts none"""
+    top_items: NDArray[np.int64]
+    """[m, TOP_K] lists of the most probable items, as many as the scorer made; 0 is padding"""
 
     @staticmethod
-    def join(parts: Sequence[Scores]) -> Scores:
-        """The parts one after the other."""
-        return Scores(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Scores)))
+    def join(parts: Sequence[EventScores]) -> EventScores:
+        """Concatenate the parts."""
+        return EventScores(
+            *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(EventScores))
+        )
 
 
 class Scorer(Protocol):
-    """Predicts, is scored, then learns: `score` and then `step` with the same events, in stream order.
+    """Predicts events before it learns from them: `score`, then `step`, with the same events in stream order.
 
-    Candidates are the items met so far, less those that the user had where repeats are filtered.
+    Candidates are the items that have appeared, without those that the user had if the dataset has no repeats.
     """
 
     name: str
     batch_events: int
-    """Events to score at once: what users share (weights, counts) stays as it is meanwhile"""
+    """Events that are scored with the same shared state (weights, counts)"""
 
     def fit(self, events: EventLog, on_progress: ProgressCallback) -> None:
-        """Learn from the past in any number of passes, before anything else; users begin anew after it."""
+        """Learn from these events in any number of passes, before any other call; user states are reset afterwards."""
 
-    def know(self, items: int) -> None:
-        """Make the items up to this number candidates, met or not."""
+    def add_candidates(self, items: int) -> None:
+        """Make the items 1 … `items` candidates, whether they have appeared or not."""
 
-    def score(self, events: EventLog) -> Scores:
-        """Each event under its user's state right before it; changes nothing."""
+    def score(self, events: EventLog) -> EventScores:
+        """Score each event with its user's state just before it; nothing is learnt."""
 
     def step(self, events: EventLog, learn: bool) -> None:
-        """Users move on by these events; with `learn`, so does what they share."""
+        """Advance the user states by these events; with `learn`, also the shared state."""

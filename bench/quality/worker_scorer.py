@@ -1,11 +1,11 @@
-"""The worker as a scorer: its engine and its learner, in one thread, one after the other."""
+"""The worker as a scorer: its engine and its online learner, in turn in one thread."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from bench.quality.datasets import Dataset
-from bench.quality.scorer import TOP, Scores
+from bench.quality.scorer import TOP_K, EventScores
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from models.data.event_log import EventLog
 from models.device import set_compute_threads
@@ -39,17 +39,17 @@ class WorkerScorer:
         self._model = model
         self._training = training
         set_compute_threads(model)
-        self._items = self._described()
-        self._replay = PrequentialReplay(model, learner, self._items, dataset.users, TOP)
+        self._items = self._new_vocabulary()
+        self._replay = PrequentialReplay(model, learner, self._items, dataset.users, TOP_K)
         self._trained_events = 0  # how many of the next events the weights were trained on
-        self._known = 0
-        self._shown = np.zeros((0, TOP), dtype=np.int64)
+        self._appeared_items = 0
+        self._top_items = np.zeros((0, TOP_K), dtype=np.int64)
 
     def fit(self, events: EventLog, on_progress: ProgressCallback) -> None:
         """Train offline, where `training` is given."""
         if self._training is None or not len(events):
             return
-        items = self._described()
+        items = self._new_vocabulary()
         self._register(items, int(events.item.max()))
         self._trained_events = int(len(events) * (1 - self._training.held_out_share))
         grouped = events.grouped()
@@ -59,40 +59,40 @@ class WorkerScorer:
             trainer.train_epoch(on_progress)
         self._replay.restore(trainer.weights())
 
-    def know(self, items: int) -> None:
-        """Make the items up to this number candidates."""
+    def add_candidates(self, items: int) -> None:
+        """Make the items 1 … `items` candidates."""
         self._register(self._items, items)
-        self._known = max(self._known, items)
+        self._appeared_items = max(self._appeared_items, items)
 
-    def score(self, events: EventLog) -> Scores:
+    def score(self, events: EventLog) -> EventScores:
         """Each event's rank by the user state right before it and the weights before all of them."""
         self._register(self._items, int(events.item.max(initial=0)))
-        scores = self._replay.score(events, self._known)
-        return Scores(
+        scores = self._replay.score(events, self._appeared_items)
+        return EventScores(
             rank=scores.rank,
             log_p=scores.log_p,
             top1_p=scores.top1_p,
             top1_hit=scores.top1_hit > 0,
-            value=np.full(len(events), np.nan),
-            shown=self._shown,
+            expected_value=np.full(len(events), np.nan),
+            top_items=self._top_items,
         )
 
     def step(self, events: EventLog, learn: bool) -> None:
         """Process a batch as a worker does; with `learn`, then train as its learner thread does."""
         latest = int(events.item.max(initial=0))
         self._register(self._items, latest)
-        self._known = max(self._known, latest)
+        self._appeared_items = max(self._appeared_items, latest)
         trained, self._trained_events = self._trained_events, max(self._trained_events - len(events), 0)
         if trained:
             self._replay.replay(events[:trained])
         if trained < len(events):
-            self._shown = self._replay.step(events[trained:], learn).item
+            self._top_items = self._replay.step(events[trained:], learn).item
 
     def weights(self) -> Weights:
-        """Weights and counts as they are now."""
+        """The present weights and counts."""
         return self._replay.weights()
 
-    def _described(self) -> ItemVocabulary:
+    def _new_vocabulary(self) -> ItemVocabulary:
         dataset = self._dataset
         items = ItemVocabulary(max(dataset.items, 1), ItemContent(self._model))
         for item_id, title, categories in zip(dataset.item_ids, dataset.titles, dataset.categories, strict=True):

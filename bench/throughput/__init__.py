@@ -1,1 +1,1 @@
-"""Throughput: CPU time per event under a backlog, beside programs that do the work in other ways."""
+"""Throughput benchmark: CPU time per event of the worker and of other programs under a backlog."""

@@ -1,4 +1,4 @@
-"""Backlog: a topic full of user events, the same for every program that is measured on it."""
+"""Backlog: a topic filled with user events, the same for every measured program."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from models.progress import ProgressCallback
 
 ITEMS = 1000
-_ROUND = 5000
+_CHUNK = 5000  # records
 _BATCH_BYTES = 128 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Events of users drawn by Zipf's law with exponent `skew` (0: uniformly), keyed by user. A seed gives the same."""
+    """Events keyed by user, users drawn by Zipf's law with exponent `skew` (0: uniform); the same for the same seed."""
 
     events: int
     users: int
@@ -34,17 +34,17 @@ class Backlog:
     partitions: int
     seed: int = 0
 
-    def users_drawn(self) -> NDArray[np.int64]:
-        """[n] the user of each event."""
+    def draw_users(self) -> NDArray[np.int64]:
+        """User of each event [n]."""
         weight = np.arange(1, self.users + 1, dtype=np.float64) ** -self.skew
         return np.random.default_rng(self.seed).choice(self.users, self.events, p=weight / weight.sum())
 
     def records(self) -> list[tuple[int, bytes, bytes]]:
-        """Partition, key and value of each event, in order."""
+        """(partition, key, value) of each event, in order."""
         rng = np.random.default_rng(self.seed + 1)
-        drawn = zip(self.users_drawn().tolist(), rng.integers(1, ITEMS + 1, self.events).tolist(), strict=True)
+        pairs = zip(self.draw_users().tolist(), rng.integers(1, ITEMS + 1, self.events).tolist(), strict=True)
         records = []
-        for number, (user, item) in enumerate(drawn):
+        for number, (user, item) in enumerate(pairs):
             user_id = f"user-{user:06d}"
             event = {
                 "schema_version": 1,
@@ -61,7 +61,7 @@ class Backlog:
 
 
 async def create_topics(bootstrap_servers: str, partitions: int, topics: Mapping[str, str]) -> None:
-    """The topics exist, each with its cleanup policy."""
+    """Create the topics; `topics` maps names to cleanup policies."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
@@ -78,15 +78,15 @@ async def produce(bootstrap_servers: str, topic: str, backlog: Backlog, on_progr
     await producer.start()
     try:
         records = backlog.records()
-        for start in range(0, len(records), _ROUND):
-            await _produce_round(producer, topic, records[start : start + _ROUND])
-            on_progress(min(start + _ROUND, len(records)), len(records))
+        for start in range(0, len(records), _CHUNK):
+            await _produce_chunk(producer, topic, records[start : start + _CHUNK])
+            on_progress(min(start + _CHUNK, len(records)), len(records))
     finally:
         await producer.stop()
 
 
 async def count_records(bootstrap_servers: str, topic: str, partitions: int) -> int:
-    """Offsets used in all partitions of the topic: its records and, where there are transactions, their markers."""
+    """Sum of the end offsets of all partitions: the records and, with transactions, their markers."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers)
     await consumer.start()
     try:
@@ -96,7 +96,7 @@ async def count_records(bootstrap_servers: str, topic: str, partitions: int) -> 
         await consumer.stop()
 
 
-async def _produce_round(producer: AIOKafkaProducer, topic: str, records: list[tuple[int, bytes, bytes]]) -> None:
+async def _produce_chunk(producer: AIOKafkaProducer, topic: str, records: list[tuple[int, bytes, bytes]]) -> None:
     now_ms = int(time.time() * 1000)
     batches: defaultdict[int, BatchBuilder] = defaultdict(producer.create_batch)
     sent = []

@@ -1,4 +1,4 @@
-"""Throughput: what an event costs under a backlog, in the worker and in programs that do its work in other ways."""
+"""Measure the worker and other programs that do its work, one after the other, on the same backlog."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from bench.errors import BenchError
+from bench.machine import machine_info
 from bench.throughput.backlog import Backlog, count_records, create_topics, produce
 from bench.throughput.peer_process import run_peer
 from bench.throughput.peers.job import Job
-from bench.throughput.report import Report, Result, machine, ratios
+from bench.throughput.report import ProgramResult, ThroughputReport, cost_ratios
 from models.progress import ProgressCallback
 
-_WARMUP = 0.1
+_WARMUP_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
-    """A program to be measured."""
+class Program:
+    """A program to measure."""
 
     name: str
     module: str
     about: str
     share: float = 1.0
-    """Part of the backlog that it applies: the slow ones need less of it to be measured well."""
+    """Share of the backlog that it applies; slow programs need fewer events."""
     variant: str = ""
     creates_topics: bool = False
-    """Makes the topics that it writes itself."""
+    """Whether it creates the topics that it writes."""
 
 
-CONTENDERS = (
-    Contender(
+PROGRAMS = (
+    Program(
         "idiomatic_faust",
         "bench.throughput.peers.idiomatic_faust",
         "Faust as its tutorial writes it, one event at a time",
         0.1,
     ),
-    Contender("floor", "bench.throughput.peers.floor", "aiokafka and rocksdict in batches, no Faust, no transaction"),
-    Contender(
+    Program("floor", "bench.throughput.peers.floor", "aiokafka and rocksdict in batches, no Faust, no transaction"),
+    Program(
         "batch_path",
         "bench.throughput.peers.batch_path",
         "the worker, its model replaced by a copy of the row",
         variant="copy",
         creates_topics=True,
     ),
-    Contender(
+    Program(
         "worker",
         "bench.throughput.peers.batch_path",
         "the worker with its model, learning",
@@ -56,7 +57,7 @@ CONTENDERS = (
         creates_topics=True,
     ),
 )
-PAIRS = (
+RATIO_PAIRS = (
     ("idiomatic_faust", "batch_path"),
     ("idiomatic_faust", "worker"),
     ("batch_path", "floor"),
@@ -64,51 +65,48 @@ PAIRS = (
 )
 
 
-def choose(names: Sequence[str]) -> list[Contender]:
-    """The contenders of these names; all where there are none. Raises BenchError for an unknown name."""
-    known = {contender.name: contender for contender in CONTENDERS}
+def choose_programs(names: Sequence[str]) -> list[Program]:
+    """The programs of these names; all programs without names. Raises BenchError for an unknown name."""
+    known = {program.name: program for program in PROGRAMS}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise BenchError(f"no program is called {', '.join(unknown)}; there are {', '.join(known)}")
-    return [contender for contender in CONTENDERS if not names or contender.name in names]
+    return [program for program in PROGRAMS if not names or program.name in names]
 
 
 def compare(
     bootstrap_servers: str,
-    contenders: Sequence[Contender],
+    programs: Sequence[Program],
     backlog: Backlog,
     row_bytes: int,
     progress_of: Callable[[str], ProgressCallback],
-) -> Report:
-    """Each contender's cost on the same topic, one after the other.
-
-    `progress_of` makes the callback of each part by its name.
-    """
+) -> ThroughputReport:
+    """Measure each program on the same topic; `progress_of` makes the progress callback of a program by its name."""
     run = f"bench-{uuid4().hex[:8]}"
     source = f"{run}-user-events"
 
-    def job(contender: Contender, folder: str) -> Job:
-        events = int(backlog.events * contender.share)
+    def job(program: Program, folder: str) -> Job:
+        events = int(backlog.events * program.share)
         return Job(
             bootstrap_servers=bootstrap_servers,
             source=source,
-            run=f"{run}-{contender.name}",
+            run=f"{run}-{program.name}",
             partitions=backlog.partitions,
             events=events,
-            warmup_events=int(events * _WARMUP),
+            warmup_events=int(events * _WARMUP_SHARE),
             folder=folder,
             row_bytes=row_bytes,
-            variant=contender.variant,
+            variant=program.variant,
         )
 
     topics = {source: "delete"}
-    for asked in (job(contender, "") for contender in contenders if not contender.creates_topics):
-        topics |= {asked.predictions: "delete", asked.changelog: "compact"}
+    for planned in (job(program, "") for program in programs if not program.creates_topics):
+        topics |= {planned.predictions: "delete", planned.changelog: "compact"}
     asyncio.run(_prepare(bootstrap_servers, source, topics, backlog, progress_of("backlog")))
     results = []
-    for contender in contenders:
+    for program in programs:
         with tempfile.TemporaryDirectory(prefix="interest-bench-") as folder:
-            results.append(_measure(contender, job(contender, folder), progress_of(contender.name)))
+            results.append(_measure(program, job(program, folder), progress_of(program.name)))
     workload: dict[str, str | int | float] = {
         "events": backlog.events,
         "users": backlog.users,
@@ -116,7 +114,7 @@ def compare(
         "partitions": backlog.partitions,
         "row_bytes": row_bytes,
     }
-    return Report(machine(), workload, results, ratios(results, PAIRS))
+    return ThroughputReport(machine_info(), workload, results, cost_ratios(results, RATIO_PAIRS))
 
 
 async def _prepare(
@@ -126,9 +124,9 @@ async def _prepare(
     await produce(bootstrap_servers, source, backlog, on_progress)
 
 
-def _measure(contender: Contender, job: Job, on_progress: ProgressCallback) -> Result:
+def _measure(program: Program, job: Job, on_progress: ProgressCallback) -> ProgramResult:
     on_progress(0, job.events)
-    measurement = run_peer(contender.module, job, on_progress)
+    measurement = run_peer(program.module, job, on_progress)
     on_progress(job.events, job.events)
-    written = asyncio.run(count_records(job.bootstrap_servers, job.predictions, job.partitions))
-    return Result.of(contender.name, contender.about, measurement, written / measurement.applied)
+    output_records = asyncio.run(count_records(job.bootstrap_servers, job.predictions, job.partitions))
+    return ProgramResult.of(program.name, program.about, measurement, output_records / measurement.applied)

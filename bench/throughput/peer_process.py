@@ -1,4 +1,4 @@
-"""A peer program as a process: started with a job, listened to, and gone when this returns."""
+"""Run a measured program as a child process and read its progress and measurement."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from models.progress import ProgressCallback
 from streams.worker.launcher import python_environment, python_module
 
 _TAIL_LINES = 15
-_STOP_S = 5.0
+_STOP_TIMEOUT_S = 5.0
 
 
 def run_peer(module: str, job: Job, on_progress: ProgressCallback, stall_s: float = 60.0) -> Measurement:
-    """What the job cost the program; progress is in applied events.
+    """Run the job to its end and return its cost; progress is in applied events.
 
-    Raises PeerError, with the end of what it wrote to standard error, if it ends too early or says nothing for
-    `stall_s`.
+    Raises PeerError, with the end of the program's standard error, if it ends early or makes no progress for `stall_s`.
     """
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
@@ -38,7 +37,7 @@ def run_peer(module: str, job: Job, on_progress: ProgressCallback, stall_s: floa
         reader = threading.Thread(target=_forward, args=(process.stdout, lines), daemon=True)
         reader.start()
         try:
-            return _listen(process, lines, job.events, on_progress, stall_s)
+            return _read_messages(process, lines, job.events, on_progress, stall_s)
         except PeerError as error:
             errors.seek(0)
             tail = "".join(errors.readlines()[-_TAIL_LINES:]).strip()
@@ -48,7 +47,7 @@ def run_peer(module: str, job: Job, on_progress: ProgressCallback, stall_s: floa
             reader.join()
 
 
-def _listen(
+def _read_messages(
     process: subprocess.Popen[bytes],
     lines: queue.SimpleQueue[bytes],
     events: int,
@@ -66,7 +65,7 @@ def _listen(
         try:
             message = decode(line)
         except msgspec.DecodeError:
-            continue  # a library's own words on standard output
+            continue  # output of a library
         if isinstance(message, Measurement):
             return message
         on_progress(message.applied, events)
@@ -82,7 +81,7 @@ def _forward(source: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(_STOP_S)
+        process.wait(_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -1,23 +1,19 @@
-"""Report: what was measured, as a table to read and as JSON to compare."""
+"""Throughput report: cost per event of each program, as tables and as JSON."""
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import msgspec
 from rich.table import Table
 
 from bench.throughput.peers.meter import Measurement
 
-_LIBRARIES = ("faust-streaming", "aiokafka", "rocksdict", "numpy", "torch", "msgspec")
 
-
-class Result(msgspec.Struct, frozen=True):
-    """One program's cost."""
+class ProgramResult(msgspec.Struct, frozen=True):
+    """Cost per event of one program."""
 
     name: str
     about: str
@@ -25,12 +21,12 @@ class Result(msgspec.Struct, frozen=True):
     cpu_us_per_event: float
     events_per_s: float
     predictions_per_event: float
-    """Records in its output topic by input event, transaction markers included."""
+    """Records of its output topic per input event, transaction markers included."""
     stage_share: dict[str, float]
-    """Part of the wall time of all stages that fell to each; empty where the program doesn't tell."""
+    """Share of each stage in the wall time of all; empty if the program does not measure stages."""
 
     @classmethod
-    def of(cls, name: str, about: str, measurement: Measurement, predictions_per_event: float) -> Result:
+    def of(cls, name: str, about: str, measurement: Measurement, predictions_per_event: float) -> Self:
         """The measurement, per event."""
         total_s = sum(measurement.stage_s.values())
         return cls(
@@ -44,22 +40,22 @@ class Result(msgspec.Struct, frozen=True):
         )
 
 
-class Report(msgspec.Struct, frozen=True):
-    """The results of one run on one machine."""
+class ThroughputReport(msgspec.Struct, frozen=True):
+    """Results of one run on one machine."""
 
     machine: dict[str, str | int]
     workload: dict[str, str | int | float]
-    results: list[Result]
+    results: list[ProgramResult]
     ratios: dict[str, float]
-    """CPU per event of the first program over that of the second, by "first / second"."""
+    """CPU time per event of the first program divided by the second's, by "first / second"."""
 
     def save(self, file: Path) -> None:
-        """The report as JSON, indented."""
+        """Write the report as indented JSON."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
 
     def table(self) -> Table:
-        """The report to read."""
+        """The results as a table."""
         table = Table(title="CPU of the worker process per event", title_justify="left")
         table.add_column("program")
         for column in ("CPU µs/event", "events/s", "predictions/event", "events"):
@@ -75,41 +71,20 @@ class Report(msgspec.Struct, frozen=True):
         return table
 
     def lines(self) -> list[str]:
-        """What the table doesn't hold: what the programs are, where their time went, and the ratios."""
+        """Text below the table: what the programs are, their time by stage, and the ratios."""
         lines = []
         for result in self.results:
             shares = sorted(result.stage_share.items(), key=lambda share: -share[1])
-            spent = ", ".join(f"{stage} {share:.0%}" for stage, share in shares)
-            lines.append(f"{result.name}: {result.about}" + (f" ({spent})" if spent else ""))
+            stages = ", ".join(f"{stage} {share:.0%}" for stage, share in shares)
+            lines.append(f"{result.name}: {result.about}" + (f" ({stages})" if stages else ""))
         return lines + [f"{pair}: {ratio:.2f} x" for pair, ratio in self.ratios.items()]
 
 
-def machine() -> dict[str, str | int]:
-    """What the figures of this run depend on: hardware and versions."""
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,
-        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        **{library: version(library) for library in _LIBRARIES},
-    }
-
-
-def ratios(results: Sequence[Result], pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
-    """CPU per event of each pair's first over its second, for the pairs that were both measured."""
+def cost_ratios(results: Sequence[ProgramResult], pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """CPU time per event of each pair's first program divided by its second's, if both were measured."""
     cost = {result.name: result.cpu_us_per_event for result in results}
     return {
         f"{first} / {second}": round(cost[first] / cost[second], 3)
         for first, second in pairs
         if first in cost and second in cost and cost[second]
     }
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

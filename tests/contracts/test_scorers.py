@@ -1,4 +1,4 @@
-"""What every scorer promises: predict, score, then learn; never the future; equals share their places."""
+"""Contract of every scorer: it scores before it learns, never sees the future, and ties share their mean rank."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.quality.datasets import Dataset
-from bench.quality.report import SCORERS, Effort
-from bench.quality.scorer import TOP, Scorer, Scores
+from bench.quality.report import SCORERS, WorkerOptions
+from bench.quality.scorer import TOP_K, EventScores, Scorer
 from models.data.event_log import EventLog
 from models.data.event_types import type_index
 from streams.settings.recipes import RECIPES
@@ -18,40 +18,40 @@ USERS, ITEMS, EVENTS, BATCH = 12, 20, 300, 16
 WORDS = ["loud", "clear", "warm", "cheap"]
 
 
-def dataset(repeats: str, seed: int = 0) -> Dataset:
-    """A random log; items are numbered by first appearance, and twice as likely from where the user just was."""
+def dataset(allow_repeats: bool, seed: int = 0) -> Dataset:
+    """A random log; items are indexed by first appearance."""
     random = np.random.default_rng(seed)
     user = random.integers(0, USERS, EVENTS)
     raw = np.empty(EVENTS, dtype=np.int64)
     had: dict[int, set[int]] = {}
-    for at, one in enumerate(user.tolist()):
-        mine = had.setdefault(one, set())
-        left = [item for item in range(3 * ITEMS) if item not in mine] if repeats == "filter" else range(3 * ITEMS)
-        raw[at] = random.choice(np.array(left))
-        mine.add(int(raw[at]))
-    number: dict[int, int] = {}
-    item = np.array([number.setdefault(one, len(number) + 1) for one in raw.tolist()])
+    for index, user_index in enumerate(user.tolist()):
+        user_items = had.setdefault(user_index, set())
+        choices = [item for item in range(3 * ITEMS) if allow_repeats or item not in user_items]
+        raw[index] = random.choice(np.array(choices))
+        user_items.add(int(raw[index]))
+    item_index: dict[int, int] = {}
+    item = np.array([item_index.setdefault(raw_item, len(item_index) + 1) for raw_item in raw.tolist()])
     events = EventLog(
         user=user,
         item=item,
         time_ms=np.cumsum(random.integers(1, 100_000, EVENTS)),
         type=np.full(EVENTS, type_index("rating")),
         value=random.integers(1, 6, EVENTS).astype(np.float64),
-        text=np.array([f"{WORDS[at % 4]} {WORDS[at % 3]}" if at % 3 else "" for at in range(EVENTS)], dtype=np.object_),
+        text=np.array([f"{WORDS[n % 4]} {WORDS[n % 3]}" if n % 3 else "" for n in range(EVENTS)], dtype=np.object_),
     )
     return Dataset(
         name="random",
         events=events,
         users=USERS,
-        item_ids=["", *(f"i{one}" for one in range(1, 3 * ITEMS + 1))],
-        titles=["", *(f"{WORDS[one % 4]} {one}" for one in range(1, 3 * ITEMS + 1))],
+        item_ids=["", *(f"i{index}" for index in range(1, 3 * ITEMS + 1))],
+        titles=["", *(f"{WORDS[index % 4]} {index}" for index in range(1, 3 * ITEMS + 1))],
         categories=[()] * (3 * ITEMS + 1),
-        repeats="filter" if repeats == "filter" else "allow",
-        whole=np.ones(USERS, dtype=np.bool_),
+        allow_repeats=allow_repeats,
+        complete_users=np.ones(USERS, dtype=np.bool_),
     )
 
 
-# What filters the items that a user had is the same in all networks; where they come back there are more parts.
+# Excluding a user's items is the same code in all networks; with repeats they have more parts.
 CASES = [
     (kind, repeats) for kind in SCORERS for repeats in ("allow", "filter") if kind not in RECIPES or repeats == "allow"
 ]
@@ -70,19 +70,19 @@ def kind(case: tuple[str, str]) -> str:
 
 @pytest.fixture
 def log(case: tuple[str, str]) -> Dataset:
-    return dataset(case[1])
+    return dataset(case[1] == "allow")
 
 
-def made(kind: str, log: Dataset) -> Scorer:
-    return SCORERS[kind](log, Effort(batch_events=BATCH, trained=True, overrides=("training.epochs=1",)))
+def make_scorer(kind: str, log: Dataset) -> Scorer:
+    return SCORERS[kind](log, WorkerOptions(batch_events=BATCH, trained=True, overrides=("training.epochs=1",)))
 
 
-def run(scorer: Scorer, events: EventLog) -> Scores:
+def run(scorer: Scorer, events: EventLog) -> EventScores:
     parts = []
     for batch in batches(scorer, events):
         parts.append(scorer.score(batch))
         scorer.step(batch, learn=True)
-    return Scores.join(parts)
+    return EventScores.join(parts)
 
 
 def batches(scorer: Scorer, events: EventLog) -> Iterator[EventLog]:
@@ -90,114 +90,116 @@ def batches(scorer: Scorer, events: EventLog) -> Iterator[EventLog]:
         yield events[low : low + scorer.batch_events]
 
 
-def changed(events: EventLog, at: int, item: int) -> EventLog:
-    """The events with another item at this place."""
+def with_item(events: EventLog, index: int, item: int) -> EventLog:
+    """The events with another item at this index."""
     items = events.item.copy()
-    items[at] = item
+    items[index] = item
     return replace(events, item=items)
 
 
-def assert_equal(first: Scores, second: Scores, rows: slice) -> None:
-    for name in ("rank", "log_p", "top1_p", "top1_hit", "value"):
+def assert_equal(first: EventScores, second: EventScores, rows: slice) -> None:
+    for name in ("rank", "log_p", "top1_p", "top1_hit", "expected_value"):
         np.testing.assert_array_equal(getattr(first, name)[rows], getattr(second, name)[rows], err_msg=name)
 
 
-def met_before(events: EventLog) -> NDArray[np.bool_]:
-    """[n] whether the item was met in an earlier event."""
+def appeared_before(events: EventLog) -> NDArray[np.bool_]:
+    """[n] whether the item has an earlier event."""
     return events.item <= np.concatenate([[0], np.maximum.accumulate(events.item)[:-1]])
 
 
-def test_scoring_changes_nothing(kind: str, log: Dataset) -> None:
-    scorer = made(kind, log)
+def test_scoring_has_no_effect(kind: str, log: Dataset) -> None:
+    scorer = make_scorer(kind, log)
     for batch in batches(scorer, log.events):
         first, second = scorer.score(batch), scorer.score(batch)
         assert_equal(first, second, slice(None))
         scorer.step(batch, learn=True)
-    once = made(kind, log)
-    assert_equal(run(made(kind, log), log.events), run(once, log.events), slice(None))
+    once = make_scorer(kind, log)
+    assert_equal(run(make_scorer(kind, log), log.events), run(once, log.events), slice(None))
 
 
 def test_the_future_is_never_seen(kind: str, log: Dataset) -> None:
-    # The change is the last event of a batch: those before it in the same batch must not feel it either.
-    at = 12 * BATCH - 1
-    known = int(log.events.item[: at + 1].max())
-    whole = run(made(kind, log), log.events)
-    for item in (1, known):
-        other = run(made(kind, log), changed(log.events, at, item))
-        assert_equal(whole, other, slice(0, at))
+    # The change is the last event of a batch: those before it in the same batch must not change either.
+    index = 12 * BATCH - 1
+    last_item = int(log.events.item[: index + 1].max())
+    unchanged = run(make_scorer(kind, log), log.events)
+    for item in (1, last_item):
+        other = run(make_scorer(kind, log), with_item(log.events, index, item))
+        assert_equal(unchanged, other, slice(0, index))
 
 
-def test_the_item_itself_does_not_tell_of_itself(kind: str, log: Dataset) -> None:
-    at = 200
-    known = int(log.events.item[:at].max())
-    one, other = (run(made(kind, log), changed(log.events, at, item)[: at + 1]) for item in (1, known))
-    np.testing.assert_array_equal(one.top1_p[at], other.top1_p[at])
+def test_the_prediction_does_not_depend_on_the_item(kind: str, log: Dataset) -> None:
+    index = 200
+    last_item = int(log.events.item[:index].max())
+    one, other = (
+        run(make_scorer(kind, log), with_item(log.events, index, item)[: index + 1]) for item in (1, last_item)
+    )
+    np.testing.assert_array_equal(one.top1_p[index], other.top1_p[index])
 
 
 def test_learning_changes_what_comes_after(kind: str, log: Dataset) -> None:
-    scorer, still = made(kind, log), made(kind, log)
+    scorer, unlearned = make_scorer(kind, log), make_scorer(kind, log)
     half = log.events[: EVENTS // 2]
     run(scorer, half)
-    for batch in batches(still, half):
-        still.step(batch, learn=False)
+    for batch in batches(unlearned, half):
+        unlearned.step(batch, learn=False)
     rest = log.events[EVENTS // 2 :]
-    ours, theirs = run(scorer, rest), run(still, rest)
-    assert not np.array_equal(ours.rank, theirs.rank)
+    learnt, frozen = run(scorer, rest), run(unlearned, rest)
+    assert not np.array_equal(learnt.rank, frozen.rank)
 
 
-def test_equals_share_the_mean_of_their_places(kind: str, log: Dataset) -> None:
-    scorer = made(kind, log)
-    scorer.know(9)
+def test_ties_share_their_mean_rank(kind: str, log: Dataset) -> None:
+    scorer = make_scorer(kind, log)
+    scorer.add_candidates(9)
     for item in (1, 5, 9):
-        assert scorer.score(changed(log.events[:1], 0, item)).rank.tolist() == [5.0]
+        assert scorer.score(with_item(log.events[:1], 0, item)).rank.tolist() == [5.0]
 
 
-def test_an_item_never_met_is_a_miss_and_one_met_is_not(kind: str, log: Dataset) -> None:
-    scorer = made(kind, log)
-    found = run(scorer, log.events)
-    # Within a batch the vocabulary of what users share stands still.
+def test_an_item_is_a_miss_until_it_has_appeared(kind: str, log: Dataset) -> None:
+    scorer = make_scorer(kind, log)
+    scores = run(scorer, log.events)
+    # Within a batch the shared vocabulary does not change.
     size = scorer.batch_events
-    before = np.arange(EVENTS) // size * size
-    known = np.concatenate([[0], np.maximum.accumulate(log.events.item)])[before]
-    met = log.events.item <= known
-    np.testing.assert_array_equal(np.isfinite(found.rank), met)
-    assert not found.top1_hit[~met].any()
-    assert (np.isneginf(found.log_p) | np.isnan(found.log_p))[~met].all()
-    assert not np.isneginf(found.log_p[met]).any()
-    assert met_before(log.events)[met].all()
+    batch_start = np.arange(EVENTS) // size * size
+    known = np.concatenate([[0], np.maximum.accumulate(log.events.item)])[batch_start]
+    appeared = log.events.item <= known
+    np.testing.assert_array_equal(np.isfinite(scores.rank), appeared)
+    assert not scores.top1_hit[~appeared].any()
+    assert (np.isneginf(scores.log_p) | np.isnan(scores.log_p))[~appeared].all()
+    assert not np.isneginf(scores.log_p[appeared]).any()
+    assert appeared_before(log.events)[appeared].all()
 
 
-def test_an_item_the_user_had_is_a_candidate_only_where_items_come_back(kind: str, log: Dataset) -> None:
-    scorer = made(kind, log)
+def test_an_item_the_user_had_is_a_candidate_only_with_repeats(kind: str, log: Dataset) -> None:
+    scorer = make_scorer(kind, log)
     run(scorer, log.events)
     again = scorer.score(log.events[:1])
-    assert np.isfinite(again.rank[0]) == (log.repeats == "allow")
+    assert np.isfinite(again.rank[0]) == (log.allow_repeats)
 
 
-def test_places_are_among_the_candidates(kind: str, log: Dataset) -> None:
-    found = run(made(kind, log), log.events)
-    reached = np.isfinite(found.rank)
+def test_ranks_are_among_the_candidates(kind: str, log: Dataset) -> None:
+    scores = run(make_scorer(kind, log), log.events)
+    reached = np.isfinite(scores.rank)
     known = np.maximum.accumulate(log.events.item)
-    assert (found.rank[reached] >= 1).all()
-    assert (found.rank[reached] <= known[reached]).all()
-    assert found.shown.shape[1] == TOP
-    assert found.shown.max() <= known[-1]
-    for shown in found.shown:
-        items = shown[shown > 0].tolist()
+    assert (scores.rank[reached] >= 1).all()
+    assert (scores.rank[reached] <= known[reached]).all()
+    assert scores.top_items.shape[1] == TOP_K
+    assert scores.top_items.max() <= known[-1]
+    for top_items in scores.top_items:
+        items = top_items[top_items > 0].tolist()
         assert len(items) == len(set(items))
 
 
-def test_probabilities_are_some(kind: str, log: Dataset) -> None:
-    found = run(made(kind, log), log.events)
-    told = ~np.isnan(found.top1_p)
-    assert ((found.top1_p[told] >= 0) & (found.top1_p[told] <= 1 + 1e-6)).all()
-    sure = told & np.isfinite(found.log_p)
-    assert (np.exp(found.log_p[sure]) <= found.top1_p[sure] + 1e-6).all()
-    hits = sure & found.top1_hit
-    np.testing.assert_allclose(np.exp(found.log_p[hits]), found.top1_p[hits], rtol=1e-5)
+def test_probabilities_are_consistent(kind: str, log: Dataset) -> None:
+    scores = run(make_scorer(kind, log), log.events)
+    given = ~np.isnan(scores.top1_p)
+    assert ((scores.top1_p[given] >= 0) & (scores.top1_p[given] <= 1 + 1e-6)).all()
+    both = given & np.isfinite(scores.log_p)
+    assert (np.exp(scores.log_p[both]) <= scores.top1_p[both] + 1e-6).all()
+    hits = both & scores.top1_hit
+    np.testing.assert_allclose(np.exp(scores.log_p[hits]), scores.top1_p[hits], rtol=1e-5)
 
 
-def test_users_begin_anew_after_fitting(kind: str, log: Dataset) -> None:
-    scorer = made(kind, log)
+def test_user_states_are_reset_after_fit(kind: str, log: Dataset) -> None:
+    scorer = make_scorer(kind, log)
     scorer.fit(log.events[: EVENTS // 2], lambda done, total: None)
     assert np.isinf(scorer.score(log.events[:1]).rank).all()

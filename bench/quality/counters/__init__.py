@@ -1,1 +1,1 @@
-"""Counters: the baselines that recommender teams already count."""
+"""Count-based baselines as scorers: popularity, Markov chain, mix, rating means."""

@@ -1,4 +1,4 @@
-"""Successors: how often each item followed each other one, for any number of items."""
+"""Successor counts: how often each item followed each other item, as sparse rows."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from numpy.typing import NDArray
 _FIRST_CELLS = 4
 
 
-class Successors:
-    """Counts of items by the item before them; one `lag` events before counts 1 / lag."""
+class SuccessorCounts:
+    """Counts of item pairs (earlier, later) of one user, `lag` ≤ `window` events apart; a pair counts 1 / lag."""
 
     def __init__(self, window: int) -> None:
         self._window = window
-        # Only pairs that were met are kept: 60 000 items have more pairs than fit in memory.
+        # Only pairs that occur are kept: all pairs of 60 000 items would not fit into memory.
         self._items: dict[int, NDArray[np.int64]] = {}
         self._counts: dict[int, NDArray[np.float64]] = {}
         self._used: dict[int, int] = {}
         self._total: dict[int, float] = {}
 
-    def observe(self, before: Sequence[int], item: int) -> None:
-        """The item came after `before`, oldest first."""
-        for lag, earlier in enumerate(reversed(before[-self._window :]), 1):
+    def observe(self, history: Sequence[int], item: int) -> None:
+        """Count an event of a user with this history, oldest item first."""
+        for lag, earlier in enumerate(reversed(history[-self._window :]), 1):
             self._add(earlier, item, 1 / lag)
 
     def add_row(self, out: NDArray[np.float64], item: int, scale: float, power: float) -> None:
-        """Add the successors of the item to `out`: their counts times scale, over the row's total to this power."""
+        """Add to `out` the item's successor counts times `scale / total ** power`, `total` being their sum."""
         used = self._used.get(item, 0)
         if used:
-            # An item is in a row once, so a plain indexed sum is right.
+            # An item is in a row once, so indexed addition is correct.
             out[self._items[item][:used]] += self._counts[item][:used] * (scale / self._total[item] ** power)
 
     def _add(self, row: int, item: int, count: float) -> None:
@@ -40,14 +40,14 @@ class Successors:
             self._counts[row] = np.zeros(_FIRST_CELLS)
             self._total[row] = 0.0
         items, counts = self._items[row], self._counts[row]
-        at = int(items[:used].searchsorted(item))
-        if at == used or items[at] != item:
+        position = int(items[:used].searchsorted(item))
+        if position == used or items[position] != item:
             if used == len(items):
                 self._items[row] = items = np.concatenate([items, np.zeros_like(items)])
                 self._counts[row] = counts = np.concatenate([counts, np.zeros_like(counts)])
-            items[at + 1 : used + 1] = items[at:used]
-            counts[at + 1 : used + 1] = counts[at:used]
-            items[at], counts[at] = item, 0.0
+            items[position + 1 : used + 1] = items[position:used]
+            counts[position + 1 : used + 1] = counts[position:used]
+            items[position], counts[position] = item, 0.0
             self._used[row] = used + 1
-        counts[at] += count
+        counts[position] += count
         self._total[row] += count

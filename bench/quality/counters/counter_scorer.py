@@ -1,4 +1,4 @@
-"""A counter as a scorer: its settings, and its users' items."""
+"""Scorer of a count-based baseline: chooses its settings, and keeps its users' histories."""
 
 from __future__ import annotations
 
@@ -7,109 +7,122 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bench.quality import metrics
-from bench.quality.counters.counters import DEFAULTS, Counter, Markov, Mix, Popularity, Settings, grid
-from bench.quality.counters.ranking import Ranking, scores
+from bench.quality.counters.counters import (
+    Counter,
+    CounterSettings,
+    MarkovChain,
+    Popularity,
+    SkipMarkovMix,
+    default_settings,
+    settings_grid,
+)
+from bench.quality.counters.ranking import ItemRanking, event_scores
 from bench.quality.datasets import Dataset
-from bench.quality.scorer import Scores
+from bench.quality.scorer import EventScores
 from models.data.event_log import EventLog
 from models.progress import ProgressCallback
 
-_CHOOSE_FROM = 2 / 3
-"""Part of the past that is only counted; on events of the rest settings are compared"""
-_CHOOSE_EVENTS = 2000
+_COUNTED_SHARE = 2 / 3
+"""Part of the events to fit that is only counted; settings are compared on events of the rest"""
+_COMPARED_EVENTS = 2000
 
 
 class CounterScorer:
-    """Counts; the settings are the best of several over the past, the first of them without a past."""
+    """Uses the best of several settings on the events to fit; the first of them without such events."""
 
     batch_events = 1
 
     def __init__(
         self,
         name: str,
-        counter: Callable[[Sequence[Settings]], Counter],
+        counter: Callable[[Sequence[CounterSettings]], Counter],
         dataset: Dataset,
-        variants: Sequence[Settings] | None = None,
+        candidates: Sequence[CounterSettings] | None = None,
     ) -> None:
         self.name = name
-        self._make = counter
-        self._filter = dataset.repeats == "filter"
-        self._variants = variants or [DEFAULTS[dataset.repeats], *grid(dataset.repeats)]
-        self._settings = self._variants[0]
-        self._known = 0
-        self._begin(self._variants)
+        self._make_counter = counter
+        self._allow_repeats = dataset.allow_repeats
+        self._candidates = candidates or [
+            default_settings(dataset.allow_repeats),
+            *settings_grid(dataset.allow_repeats),
+        ]
+        self._settings = self._candidates[0]
+        self._items = 0  # candidates are the items 1 … this
+        self._reset(self._candidates)
 
     def fit(self, events: EventLog, on_progress: ProgressCallback) -> None:
         """Choose the settings with the best recall@10 + MRR@20 on events from the last third of these."""
-        if len(self._variants) == 1 or not len(events):
+        if len(self._candidates) == 1 or not len(events):
             return
-        first = int(len(events) * _CHOOSE_FROM)
-        compared = set(np.linspace(first, len(events) - 1, _CHOOSE_EVENTS, dtype=np.int64).tolist())
-        found: list[list[float]] = []
-        for at, (user, item) in enumerate(zip(events.user.tolist(), events.item.tolist(), strict=True)):
-            had = self._had.setdefault(user, [])
-            if at in compared:
-                found.append([self._rank(had, item, settings).rank for settings in self._variants])
-            self._count(had, item)
-        ranks = np.array(found)  # [events, variants]
-        gains = metrics.recall_each(ranks, 10) + metrics.reciprocal_each(ranks, 20)
-        self._settings = self._variants[int(np.argmax(gains.mean(0)))]
-        self._begin([self._settings])
+        first = int(len(events) * _COUNTED_SHARE)
+        compared = set(np.linspace(first, len(events) - 1, _COMPARED_EVENTS, dtype=np.int64).tolist())
+        rows: list[list[float]] = []
+        for index, (user, item) in enumerate(zip(events.user.tolist(), events.item.tolist(), strict=True)):
+            history = self._histories.setdefault(user, [])
+            if index in compared:
+                rows.append([self._rank(history, item, settings).rank for settings in self._candidates])
+            self._count(history, item)
+        ranks = np.array(rows)  # [events, settings]
+        gains = metrics.recall_per_event(ranks, 10) + metrics.reciprocal_rank_per_event(ranks, 20)
+        self._settings = self._candidates[int(np.argmax(gains.mean(0)))]
+        self._reset([self._settings])
 
-    def know(self, items: int) -> None:
-        """Make the items up to this number candidates."""
-        self._known = max(self._known, items)
+    def add_candidates(self, items: int) -> None:
+        """Make the items 1 … `items` candidates."""
+        self._items = max(self._items, items)
 
-    def score(self, events: EventLog) -> Scores:
-        """Each event's place among the weights of its user."""
+    def score(self, events: EventLog) -> EventScores:
+        """Rank each event's item by the counter's weights for its user."""
         rankings = []
-        moved: dict[int, list[int]] = {}
+        batch_histories: dict[int, list[int]] = {}  # of users with an earlier event in the batch
         for user, item in zip(events.user.tolist(), events.item.tolist(), strict=True):
-            had = moved.get(user) or self._had.get(user, [])
-            rankings.append(self._rank(had, item, self._settings))
-            # An item that is first met in this batch has no count yet: it tells of nothing.
-            if len(events) > 1 and item <= self._known:
-                moved[user] = [*had, item]
-        return scores(rankings)
+            history = batch_histories.get(user) or self._histories.get(user, [])
+            rankings.append(self._rank(history, item, self._settings))
+            # An item that first appears in this batch has no counts yet, so it predicts nothing.
+            if len(events) > 1 and item <= self._items:
+                batch_histories[user] = [*history, item]
+        return event_scores(rankings)
 
     def step(self, events: EventLog, learn: bool) -> None:
-        """Append to the users' items; with `learn`, count."""
+        """Append to the users' histories; with `learn`, count."""
         for user, item in zip(events.user.tolist(), events.item.tolist(), strict=True):
-            had = self._had.setdefault(user, [])
+            history = self._histories.setdefault(user, [])
             if learn:
-                self._count(had, item)
+                self._count(history, item)
             else:
-                had.append(item)
-                self._known = max(self._known, item)
+                history.append(item)
+                self._items = max(self._items, item)
 
-    def _begin(self, variants: Sequence[Settings]) -> None:
-        self._counter = self._make(variants)
-        self._known = 0
-        self._had: dict[int, list[int]] = {}
+    def _reset(self, settings: Sequence[CounterSettings]) -> None:
+        self._counter = self._make_counter(settings)
+        self._items = 0
+        self._histories: dict[int, list[int]] = {}
 
-    def _rank(self, had: list[int], item: int, settings: Settings) -> Ranking:
-        return Ranking.of(self._counter.weights(had, self._known, settings), had if self._filter else (), item)
+    def _rank(self, history: list[int], item: int, settings: CounterSettings) -> ItemRanking:
+        weight = self._counter.weights(history, self._items, settings)
+        return ItemRanking.by_weight(weight, () if self._allow_repeats else history, item)
 
-    def _count(self, had: list[int], item: int) -> None:
-        self._counter.observe(had, item)
-        had.append(item)
-        self._known = max(self._known, item)
+    def _count(self, history: list[int], item: int) -> None:
+        self._counter.observe(history, item)
+        history.append(item)
+        self._items = max(self._items, item)
 
 
-def popularity(dataset: Dataset, variants: Sequence[Settings] | None = None) -> CounterScorer:
+def popularity_scorer(dataset: Dataset, candidates: Sequence[CounterSettings] | None = None) -> CounterScorer:
     """Decayed popularity."""
-    return CounterScorer("popularity", Popularity, dataset, variants or _half_lives(dataset))
+    return CounterScorer("popularity", Popularity, dataset, candidates or _half_lives(dataset))
 
 
-def markov(dataset: Dataset, variants: Sequence[Settings] | None = None) -> CounterScorer:
-    """Markov chain of order 1 with back-off."""
-    return CounterScorer("markov", Markov, dataset, variants or _half_lives(dataset))
+def markov_scorer(dataset: Dataset, candidates: Sequence[CounterSettings] | None = None) -> CounterScorer:
+    """Markov chain of order 1 with back-off to popularity."""
+    return CounterScorer("markov", MarkovChain, dataset, candidates or _half_lives(dataset))
 
 
-def mix(dataset: Dataset, variants: Sequence[Settings] | None = None) -> CounterScorer:
-    """Recency, skip-Markov and popularity."""
-    return CounterScorer("mix", Mix, dataset, variants)
+def mix_scorer(dataset: Dataset, candidates: Sequence[CounterSettings] | None = None) -> CounterScorer:
+    """Skip-Markov, recency and popularity."""
+    return CounterScorer("mix", SkipMarkovMix, dataset, candidates)
 
 
-def _half_lives(dataset: Dataset) -> list[Settings]:
-    return [DEFAULTS[dataset.repeats], *(Settings(each) for each in (50, 1_000, 20_000, 100_000))]
+def _half_lives(dataset: Dataset) -> list[CounterSettings]:
+    half_lives = (50, 1_000, 20_000, 100_000)
+    return [default_settings(dataset.allow_repeats), *(CounterSettings(half_life) for half_life in half_lives)]

@@ -1,6 +1,6 @@
-"""Counters: what a recommender team already counts, one event at a time.
+"""Count-based baselines: decayed popularity, a Markov chain, and a mix of both with recency.
 
-Knows nothing of scoring. Every counter takes its settings with the question, so that one count serves many of them.
+They count one event at a time. Settings are passed with each query, so that one set of counts serves many settings.
 """
 
 from __future__ import annotations
@@ -8,81 +8,81 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.quality.counters.cooccurrence import Successors
+from bench.quality.counters.cooccurrence import SuccessorCounts
 
-Repeats = Literal["allow", "filter"]
-
-_LARGEST = 1e100
-_LAST = 20
-"""Items of the user that the mix looks at"""
+_MAX_WEIGHT = 1e100
+"""Weight of a new event above which all counts are rescaled"""
+_MIX_HISTORY = 20
+"""Last items of the user that the mix uses"""
 _WINDOW = 10
-"""Events between two items that still count as following"""
+"""Largest distance in events at which an item counts as a successor"""
 _RECENCY_DECAY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What can be turned; a counter uses those that it has."""
+class CounterSettings:
+    """Hyperparameters; a counter ignores those that it does not have."""
 
     half_life: float
-    """Events after which popularity is worth half"""
+    """Events after which a count has half its weight"""
     popularity: float = 0.02
-    """Weight of popularity beside that of what follows"""
+    """Weight of popularity, relative to successors"""
     skip_decay: float = 0.85
-    """Weight of an earlier item's successors over that of the next later item's"""
+    """Weight of an item's successors, relative to those of the item after it"""
     recency: float = 0.0
     """Weight of the user's last items themselves"""
 
 
-DEFAULTS = {"filter": Settings(100_000), "allow": Settings(50, recency=1.0)}
-"""Settings to begin with, by whether users come back to items"""
+def default_settings(allow_repeats: bool) -> CounterSettings:
+    """Settings without a past to choose them on."""
+    return CounterSettings(50, recency=1.0) if allow_repeats else CounterSettings(100_000)
 
 
-def grid(repeats: Repeats) -> list[Settings]:
-    """Settings to choose from."""
+def settings_grid(allow_repeats: bool) -> list[CounterSettings]:
+    """Settings of the grid search."""
     half_lives = (50.0, 1_000.0, 100_000.0)
-    recencies = (0.0, 0.1, 1.0) if repeats == "allow" else (0.0,)
-    return [Settings(*each) for each in product(half_lives, (0.02, 0.3), (0.5, 0.7, 0.85), recencies)]
+    recencies = (0.0, 0.1, 1.0) if allow_repeats else (0.0,)
+    return [CounterSettings(*values) for values in product(half_lives, (0.02, 0.3), (0.5, 0.7, 0.85), recencies)]
 
 
 class Counter(Protocol):
-    """What users share."""
+    """Counts that all users share."""
 
-    def weights(self, before: Sequence[int], known: int, settings: Settings) -> NDArray[np.float64]:
-        """[known + 1] weight of each item for a user with these items, oldest first; new, not negative."""
+    def weights(self, history: Sequence[int], items: int, settings: CounterSettings) -> NDArray[np.float64]:
+        """New array [items + 1] of non-negative item weights for a user with this history, oldest item first."""
 
-    def observe(self, before: Sequence[int], item: int) -> None:
-        """The item came after `before`."""
+    def observe(self, history: Sequence[int], item: int) -> None:
+        """Count an event of a user with this history."""
 
 
-class _Decayed:
-    """Counts of items at one half-life."""
+class _DecayedCounts:
+    """Item counts with one half-life."""
 
     def __init__(self, half_life: float) -> None:
         self._growth = 2.0 ** (1.0 / half_life)
-        # Each new event weighs more, instead of all old ones less: the number of items does not matter.
-        self._next = 1.0
+        # New events get more weight instead of old ones less, so that an event costs the same for any number of items.
+        self._event_weight = 1.0
         self._total = 0.0
         self._counts = np.zeros(1024)
 
-    def shares(self, known: int) -> NDArray[np.float64]:
-        self._grow(known)
-        return self._counts[: known + 1] / max(self._total, 1.0)
+    def shares(self, items: int) -> NDArray[np.float64]:
+        self._grow(items)
+        return self._counts[: items + 1] / max(self._total, 1.0)
 
     def observe(self, item: int) -> None:
         self._grow(item)
-        self._counts[item] += self._next
-        self._total += self._next
-        self._next *= self._growth
-        if self._next > _LARGEST:
-            self._counts /= self._next
-            self._total /= self._next
-            self._next = 1.0
+        self._counts[item] += self._event_weight
+        self._total += self._event_weight
+        self._event_weight *= self._growth
+        if self._event_weight > _MAX_WEIGHT:
+            self._counts /= self._event_weight
+            self._total /= self._event_weight
+            self._event_weight = 1.0
 
     def _grow(self, item: int) -> None:
         if item >= len(self._counts):
@@ -90,52 +90,52 @@ class _Decayed:
 
 
 class Popularity:
-    """Counts of items, decayed."""
+    """Decayed item counts."""
 
-    def __init__(self, variants: Sequence[Settings]) -> None:
-        self._decayed = {each.half_life: _Decayed(each.half_life) for each in variants}
+    def __init__(self, settings: Sequence[CounterSettings]) -> None:
+        self._counts_by_half_life = {setting.half_life: _DecayedCounts(setting.half_life) for setting in settings}
 
-    def weights(self, before: Sequence[int], known: int, settings: Settings) -> NDArray[np.float64]:
-        """Shares of all events, whoever the user."""
-        return self._decayed[settings.half_life].shares(known)
+    def weights(self, history: Sequence[int], items: int, settings: CounterSettings) -> NDArray[np.float64]:
+        """Share of all events, the same for all users."""
+        return self._counts_by_half_life[settings.half_life].shares(items)
 
-    def observe(self, before: Sequence[int], item: int) -> None:
+    def observe(self, history: Sequence[int], item: int) -> None:
         """Count the item."""
-        for each in self._decayed.values():
-            each.observe(item)
+        for counts in self._counts_by_half_life.values():
+            counts.observe(item)
 
 
-class Markov:
-    """What followed the user's last item, backed off to popularity."""
+class MarkovChain:
+    """Successors of the user's last item, backed off to popularity."""
 
-    def __init__(self, variants: Sequence[Settings]) -> None:
-        self._popularity = Popularity(variants)
-        self._successors = Successors(window=1)
+    def __init__(self, settings: Sequence[CounterSettings]) -> None:
+        self._popularity = Popularity(settings)
+        self._successors = SuccessorCounts(window=1)
 
-    def weights(self, before: Sequence[int], known: int, settings: Settings) -> NDArray[np.float64]:
-        """Shares of the last item's successors, and a little popularity."""
-        weight = self._popularity.weights(before, known, settings) * settings.popularity
-        if before:
-            self._successors.add_row(weight, before[-1], 1.0, 1.0)
+    def weights(self, history: Sequence[int], items: int, settings: CounterSettings) -> NDArray[np.float64]:
+        """Share among the last item's successors, plus weighted popularity."""
+        weight = self._popularity.weights(history, items, settings) * settings.popularity
+        if history:
+            self._successors.add_row(weight, history[-1], 1.0, 1.0)
         return weight
 
-    def observe(self, before: Sequence[int], item: int) -> None:
-        """Count the item, by itself and after the one before it."""
-        self._popularity.observe(before, item)
-        self._successors.observe(before, item)
+    def observe(self, history: Sequence[int], item: int) -> None:
+        """Count the item, by itself and as a successor of the last item."""
+        self._popularity.observe(history, item)
+        self._successors.observe(history, item)
 
 
-class Mix:
-    """What followed the user's last 20 items (skip-Markov), these items themselves (recency), and popularity."""
+class SkipMarkovMix:
+    """Successors of the user's last 20 items (skip-Markov), these items themselves (recency), and popularity."""
 
-    def __init__(self, variants: Sequence[Settings]) -> None:
-        self._popularity = Popularity(variants)
-        self._successors = Successors(_WINDOW)
+    def __init__(self, settings: Sequence[CounterSettings]) -> None:
+        self._popularity = Popularity(settings)
+        self._successors = SuccessorCounts(_WINDOW)
 
-    def weights(self, before: Sequence[int], known: int, settings: Settings) -> NDArray[np.float64]:
-        """Skip-Markov at weight 1, the others at theirs; each part sums to its weight."""
-        weight = np.zeros(known + 1)
-        last = before[: -_LAST - 1 : -1]
+    def weights(self, history: Sequence[int], items: int, settings: CounterSettings) -> NDArray[np.float64]:
+        """Sum of skip-Markov with weight 1, recency and popularity with theirs; each part sums to its weight."""
+        weight = np.zeros(items + 1)
+        last = history[: -_MIX_HISTORY - 1 : -1]
         for lag, item in enumerate(last):
             self._successors.add_row(weight, item, settings.skip_decay**lag, 0.5)
         total = weight.sum()
@@ -144,10 +144,10 @@ class Mix:
         if settings.recency and last:
             recency = _RECENCY_DECAY ** np.arange(len(last))
             np.add.at(weight, last, settings.recency * recency / recency.sum())
-        weight += self._popularity.weights(before, known, settings) * settings.popularity
+        weight += self._popularity.weights(history, items, settings) * settings.popularity
         return weight
 
-    def observe(self, before: Sequence[int], item: int) -> None:
-        """Count the item, by itself and after the ten before it."""
-        self._popularity.observe(before, item)
-        self._successors.observe(before, item)
+    def observe(self, history: Sequence[int], item: int) -> None:
+        """Count the item, by itself and as a successor of the last ten items."""
+        self._popularity.observe(history, item)
+        self._successors.observe(history, item)

@@ -1,4 +1,4 @@
-"""Ranking: where an item stands among the candidates of a counter."""
+"""Rank and probability of an event's item among the candidates of a count-based scorer."""
 
 from __future__ import annotations
 
@@ -8,60 +8,63 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.quality.scorer import TOP, Scores
+from bench.quality.scorer import TOP_K, EventScores
 
 _FLOOR = 1e-6
-"""Share of the probability that is spread evenly: a candidate that was never counted has some too"""
+"""Probability spread evenly over the candidates, so that none has probability 0"""
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
-    """One event's place."""
+class ItemRanking:
+    """How one event's item was ranked; fields as in `EventScores`."""
 
     rank: float
     log_p: float
     top1_p: float
     top1_hit: bool
-    value: float
-    shown: NDArray[np.int64]
-    """[TOP]"""
+    expected_value: float
+    top_items: NDArray[np.int64]
+    """[TOP_K]"""
 
     @classmethod
-    def of(cls, weight: NDArray[np.float64], had: Sequence[int], item: int, value: float = np.nan) -> Ranking:
-        """The item's place among all by weight [known + 1], which is not negative, less those that the user had.
+    def by_weight(
+        cls, weight: NDArray[np.float64], excluded: Sequence[int], item: int, expected_value: float = np.nan
+    ) -> ItemRanking:
+        """Rank `item` among all items by non-negative weight [items + 1], except those `excluded`.
 
-        Probabilities are shares of the weight. Overwrites the weights of what is no candidate.
+        Probabilities are shares of the weight. Overwrites the weights of excluded items.
         """
         weight[0] = -1.0
-        if len(had):
-            weight[had] = -1.0
+        if len(excluded):
+            weight[excluded] = -1.0
         candidates = int(np.count_nonzero(weight >= 0))
-        shown = np.zeros(TOP, dtype=np.int64)
+        top_items = np.zeros(TOP_K, dtype=np.int64)
         if not candidates:
-            return cls(np.inf, -np.inf, 0.0, False, value, shown)
+            return cls(np.inf, -np.inf, 0.0, False, expected_value, top_items)
         top = int(np.argmax(weight))
         total = float(weight.sum()) + (len(weight) - candidates)
-        count = min(TOP, candidates)
-        shown[:count] = np.argpartition(-weight, count - 1)[:count]
+        count = min(TOP_K, candidates)
+        top_items[:count] = np.argpartition(-weight, count - 1)[:count]
 
-        def share(at: int) -> float:
-            counted = weight[at] / total if total > 0 else 1 / candidates
-            return float((1 - _FLOOR) * counted + _FLOOR / candidates)
+        def probability(candidate: int) -> float:
+            share = weight[candidate] / total if total > 0 else 1 / candidates
+            return float((1 - _FLOOR) * share + _FLOOR / candidates)
 
         if item >= len(weight) or weight[item] < 0:
-            return cls(np.inf, -np.inf, share(top), False, value, shown)
-        own = weight[item]
-        above, equal = int(np.count_nonzero(weight > own)), int(np.count_nonzero(weight == own))
-        return cls(above + (equal + 1) / 2, float(np.log(share(item))), share(top), top == item, value, shown)
+            return cls(np.inf, -np.inf, probability(top), False, expected_value, top_items)
+        above = int(np.count_nonzero(weight > weight[item]))
+        equal = int(np.count_nonzero(weight == weight[item]))
+        rank, log_p = above + (equal + 1) / 2, float(np.log(probability(item)))
+        return cls(rank, log_p, probability(top), top == item, expected_value, top_items)
 
 
-def scores(rankings: Sequence[Ranking]) -> Scores:
-    """The rankings of one event after the other."""
-    return Scores(
-        rank=np.array([one.rank for one in rankings], dtype=np.float64),
-        log_p=np.array([one.log_p for one in rankings], dtype=np.float64),
-        top1_p=np.array([one.top1_p for one in rankings], dtype=np.float64),
-        top1_hit=np.array([one.top1_hit for one in rankings], dtype=np.bool_),
-        value=np.array([one.value for one in rankings], dtype=np.float64),
-        shown=np.array([one.shown for one in rankings], dtype=np.int64).reshape(-1, TOP),
+def event_scores(rankings: Sequence[ItemRanking]) -> EventScores:
+    """The rankings of consecutive events as arrays."""
+    return EventScores(
+        rank=np.array([ranking.rank for ranking in rankings], dtype=np.float64),
+        log_p=np.array([ranking.log_p for ranking in rankings], dtype=np.float64),
+        top1_p=np.array([ranking.top1_p for ranking in rankings], dtype=np.float64),
+        top1_hit=np.array([ranking.top1_hit for ranking in rankings], dtype=np.bool_),
+        expected_value=np.array([ranking.expected_value for ranking in rankings], dtype=np.float64),
+        top_items=np.array([ranking.top_items for ranking in rankings], dtype=np.int64).reshape(-1, TOP_K),
     )

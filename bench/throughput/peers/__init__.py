@@ -1,4 +1,4 @@
-"""Programs that do the worker's work in other ways. Each consumes the same backlog as a process of its own.
+"""Programs that do the worker's work in other ways, each a process that consumes the same backlog.
 
-Only `Job` and `Meter` are shared between them; none knows how it is compared.
+They share only `Job` and `Meter`, and do not know what they are compared with.
 """

@@ -1,6 +1,6 @@
-"""The project's own worker, complete; variant "copy" replaces its model by a copy of the row, "model" doesn't.
+"""The complete worker, with its model (variant "model") or with a copy of the user's row instead (variant "copy").
 
-Both write one prediction per event: the work is that of the other programs.
+Both write one prediction per event, as the other programs do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bench.throughput.backlog import ITEMS
 from bench.throughput.peers.job import Job
-from bench.throughput.peers.meter import Meter, leave
+from bench.throughput.peers.meter import Meter, exit_now
 from models.data.events import EventBatch
 from models.inference.engine import StepResult
 from models.inference.predictions import CARRIERS, Predictions
@@ -26,17 +26,17 @@ from streams.settings.sections import KafkaSettings, PredictionSettings, TopicSe
 from streams.settings.settings import Settings
 from streams.worker.app import Worker
 
-_LOOK_S = 0.005
+_POLL_S = 0.005
 _CATEGORIES = 20
 
 
 class RowCopy:
-    """In the network's place: rows as they were, and distributions of the usual size that cost nothing."""
+    """Replaces the model: unchanged rows, and constant predictions of the usual size."""
 
     _TOP_ITEMS, _TOP_CATEGORIES, _TOP_BECAUSE = 10, 5, 3
 
-    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
-        """A copy of the rows, and for each event the same probabilities of its own item."""
+    def step(self, batch: EventBatch, rows: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
+        """A copy of the rows, and for each event a constant prediction of its item."""
         item = batch.item[:, None]  # [n, 1]
         n = len(batch.item)
         predictions = Predictions(
@@ -51,7 +51,7 @@ class RowCopy:
             carried_by=np.full((n, len(CARRIERS)), 0.25, np.float32),
             model_version=1,
         )
-        return StepResult(memory.copy(), predictions, np.zeros(0, np.int64))
+        return StepResult(rows.copy(), predictions, np.zeros(0, np.int64))
 
 
 def _settings(job: Job) -> Settings:
@@ -72,7 +72,7 @@ def _settings(job: Job) -> Settings:
 
 
 async def _describe_items(settings: Settings) -> None:
-    """Every item has a title and three categories: predictions name categories."""
+    """Write a title and three categories of every item to the catalog, since predictions contain categories."""
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
     await producer.start()
     try:
@@ -92,10 +92,10 @@ async def _run(job: Job) -> None:
         worker = Worker(settings, RowCopy() if job.variant == "copy" else None)
         await worker.start(stack)
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
             counts, stage_s = worker.pipeline.take_counts()
-            if meter.apply(counts["events"], stage_s):
-                leave()
+            if meter.add_events(counts["events"], stage_s):
+                exit_now()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The least that the work can cost in Python: whole fetches with aiokafka and rocksdict, no Faust, no transaction.
+"""Lower bound of the cost in Python: batches with aiokafka and rocksdict, without Faust and transactions.
 
-Decodes, reads and copies the users' rows, writes rows, changelog and one prediction per event, all in batches. At least
-once; nothing is checked, nothing is restored.
+Decodes events, reads and copies the users' rows, writes rows, changelog and one prediction per event, all in batches.
+At-least-once; input is not validated, state is not restored.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from aiokafka.structs import TopicPartition
 from rocksdict import Options, Rdict, WriteBatch
 
 from bench.throughput.peers.job import Job
-from bench.throughput.peers.meter import Meter, leave
+from bench.throughput.peers.meter import Meter, exit_now
 
-_MOST_RECORDS = 5000
+_MAX_RECORDS = 5000
 _BATCH_BYTES = 1 << 20
 
 
 class UserEvent(msgspec.Struct):
-    """What a user did."""
+    """An input event."""
 
     event_id: str
     event_type: str
@@ -35,7 +35,7 @@ class UserEvent(msgspec.Struct):
 
 
 class Prediction(msgspec.Struct):
-    """What the user wants now."""
+    """An output prediction."""
 
     prediction_id: str
     user_id: str
@@ -53,7 +53,7 @@ class Prediction(msgspec.Struct):
 
 
 class Partition:
-    """One partition's rows and where they and its predictions are written."""
+    """State rows of one partition, and the partitions of its changelog and predictions."""
 
     def __init__(self, job: Job, number: int) -> None:
         options = Options(raw_mode=True)
@@ -61,22 +61,22 @@ class Partition:
         self.rows = Rdict(str(job.data_dir / f"partition-{number}"), options)
         self.changelog = TopicPartition(job.changelog, number)
         self.predictions = TopicPartition(job.predictions, number)
-        self._blank = bytes(job.row_bytes)
+        self._empty_row = bytes(job.row_bytes)
         self._row_bytes = job.row_bytes
 
     def step(
         self, records: Sequence[ConsumerRecord[bytes, bytes]]
     ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
-        """The users' new rows, which are stored, and the predictions."""
+        """Store the users' new rows; return (changelog records, prediction records)."""
         decode = msgspec.json.Decoder(UserEvent).decode
         events = [decode(record.value or b"") for record in records]
         users = [event.user_id.encode() for event in events]
-        touched = list(dict.fromkeys(users))
-        found = cast(list[bytes | None], self.rows.get(list(touched)))
-        stored = [self._blank if row is None else row for row in found]
+        distinct = list(dict.fromkeys(users))
+        values = cast(list[bytes | None], self.rows.get(list(distinct)))
+        stored = [self._empty_row if row is None else row for row in values]
         rows = np.frombuffer(b"".join(stored), np.uint8).reshape(-1, self._row_bytes).copy()  # [U, bytes]
         packed, size = rows.tobytes(), self._row_bytes
-        changed = [(user, packed[i * size : (i + 1) * size]) for i, user in enumerate(touched)]
+        changed = [(user, packed[i * size : (i + 1) * size]) for i, user in enumerate(distinct)]
         batch = WriteBatch(raw_mode=True)
         for user, row in changed:
             batch[user] = row
@@ -129,7 +129,7 @@ async def _run(job: Job) -> None:
     partitions = {number: Partition(job, number) for number in range(job.partitions)}
     done = False
     while not done:
-        fetched = await consumer.getmany(timeout_ms=1000, max_records=_MOST_RECORDS)
+        fetched = await consumer.getmany(timeout_ms=1000, max_records=_MAX_RECORDS)
         sending = []
         for tp, records in fetched.items():
             partition = partitions[tp.partition]
@@ -141,8 +141,8 @@ async def _run(job: Job) -> None:
         if sending:
             await asyncio.gather(*sending)
             await consumer.commit()
-            done = meter.apply(sum(map(len, fetched.values())))
-    leave()
+            done = meter.add_events(sum(map(len, fetched.values())))
+    exit_now()
 
 
 if __name__ == "__main__":

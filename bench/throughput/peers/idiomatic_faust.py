@@ -1,6 +1,6 @@
-"""The program that Faust's tutorial leads to: an agent, a table, one event at a time.
+"""Faust as in its tutorial: an agent and a table, one event at a time.
 
-Default settings; `app.Table` in RocksDB. The model is replaced by a copy of the user's row.
+Default settings, `app.Table` in RocksDB; a copy of the user's row replaces the model.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import faust
 
 from bench.throughput.peers.job import Job
-from bench.throughput.peers.meter import Meter, leave
+from bench.throughput.peers.meter import Meter, exit_now
 
 job = Job.from_argv()
 meter = Meter(job)
@@ -26,7 +26,7 @@ app = faust.App(
 
 
 class UserEvent(faust.Record, serializer="json"):
-    """What a user did."""
+    """An input event."""
 
     event_id: str
     event_type: str
@@ -36,7 +36,7 @@ class UserEvent(faust.Record, serializer="json"):
 
 
 class Prediction(faust.Record, serializer="json"):
-    """What the user wants now."""
+    """An output prediction."""
 
     prediction_id: str
     user_id: str
@@ -55,15 +55,15 @@ class Prediction(faust.Record, serializer="json"):
 
 user_events = app.topic(job.source, key_type=str, value_type=UserEvent)
 predictions = app.topic(job.predictions, key_type=str, value_type=Prediction)
-memory = app.Table("memory", key_type=str, value_type=bytes, default=lambda: bytes(job.row_bytes))
+user_rows = app.Table("user_rows", key_type=str, value_type=bytes, default=lambda: bytes(job.row_bytes))
 
 
 @app.agent(user_events)
 async def predict(events: faust.StreamT[UserEvent]) -> None:
-    """Steps each event's user and sends what they want."""
+    """Copy the user's row and send a prediction for each event."""
     async for event in events:
-        row = memory[event.user_id]
-        memory[event.user_id] = bytes(bytearray(row))
+        row = user_rows[event.user_id]
+        user_rows[event.user_id] = bytes(bytearray(row))
         prediction = Prediction(
             prediction_id=f"{event.event_id}:m1",
             user_id=event.user_id,
@@ -78,8 +78,8 @@ async def predict(events: faust.StreamT[UserEvent]) -> None:
             because_weight=[0.3] * 3,
         )
         await predictions.send(key=event.user_id, value=prediction)
-        if meter.apply(1):
-            leave()
+        if meter.add_events(1):
+            exit_now()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Job: what a peer program is asked to do, as JSON in its only argument."""
+"""Job of a measured program, passed as JSON in its only argument."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class Job(msgspec.Struct, frozen=True):
     bootstrap_servers: str
     source: str
     run: str
-    """Prefix of everything that belongs to this run alone: consumer group, changelog, predictions."""
+    """Prefix of the names of this run's consumer group, changelog and predictions."""
     partitions: int
     events: int
     warmup_events: int
-    """Events before the measurement begins."""
+    """Events before the measurement starts."""
     folder: str
-    """An empty folder of its own for local state."""
+    """Empty folder for local state."""
     row_bytes: int
     """Size of a user's state row."""
     variant: str = ""
-    """Which form of itself the program shall run; programs with one form ignore it."""
+    """Variant of the program to run; programs with one variant ignore it."""
 
     @property
     def changelog(self) -> str:
@@ -47,5 +47,5 @@ class Job(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_argv(cls) -> Job:
-        """The job of this process."""
+        """The job in this process's arguments."""
         return msgspec.json.decode(sys.argv[1], type=cls)

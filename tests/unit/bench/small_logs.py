@@ -27,8 +27,8 @@ def make_log(user: Sequence[int], item: Sequence[int], value: Sequence[float] = 
         item_ids=["", *(f"i{number}" for number in range(1, items + 1))],
         titles=[""] * (items + 1),
         categories=[()] * (items + 1),
-        repeats="filter" if len(set(zip(user, item, strict=True))) == count else "allow",
-        whole=np.ones(users, dtype=np.bool_),
+        allow_repeats=len(set(zip(user, item, strict=True))) < count,
+        complete_users=np.ones(users, dtype=np.bool_),
     )
 
 
@@ -38,10 +38,10 @@ def random_log(events: int = 2000, users: int = 60, items: int = 40, seed: int =
     user = random.integers(0, users, events)
     last = random.integers(0, items, users)
     raw = []
-    for one in user.tolist():
+    for user_index in user.tolist():
         jumps = random.random() < 0.4
-        last[one] = random.integers(0, items) if jumps else (last[one] + 1) % items
-        raw.append(int(last[one]))
-    number: dict[int, int] = {}
-    item = [number.setdefault(one, len(number) + 1) for one in raw]
+        last[user_index] = random.integers(0, items) if jumps else (last[user_index] + 1) % items
+        raw.append(int(last[user_index]))
+    item_index: dict[int, int] = {}
+    item = [item_index.setdefault(raw_item, len(item_index) + 1) for raw_item in raw]
     return make_log(user.tolist(), item, random.integers(1, 6, events).tolist())

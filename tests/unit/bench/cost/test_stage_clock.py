@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from bench.cost.stage_clock import OUTSIDE, Stage, StageClock, clock_of
+from bench.cost.stage_clock import OUTSIDE, Stage, StageClock, device_clock
 
 
 class Program:
@@ -43,64 +43,64 @@ def test_a_stage_inside_another_is_not_counted_twice() -> None:
     program = Program()
     stages = StageClock(program.clock)
     program.now += 2
-    with stages.running(STAGES):
+    with stages.measuring(STAGES):
         assert program.work() == "done"
     program.now += 4
-    assert stages.take() == {OUTSIDE: 6, "work": 16, "inner": 5, "parts": 102}
-    assert sum(stages.take().values()) == 0
+    assert stages.take_times() == {OUTSIDE: 6, "work": 16, "inner": 5, "parts": 102}
+    assert sum(stages.take_times().values()) == 0
 
 
-def test_a_whole_stage_keeps_what_is_inside() -> None:
+def test_a_stage_with_include_nested_counts_nested_stages() -> None:
     program = Program()
     stages = StageClock(program.clock)
-    with stages.running((Stage(Program, "work", "work", whole=True), *STAGES[1:])):
+    with stages.measuring((Stage(Program, "work", "work", include_nested=True), *STAGES[1:])):
         program.work()
         program.inner()
-    assert stages.take() == {OUTSIDE: 0, "work": 123, "inner": 5}
+    assert stages.take_times() == {OUTSIDE: 0, "work": 123, "inner": 5}
 
 
-def test_a_part_of_the_program_may_be_named_without_a_function() -> None:
+def test_a_block_is_a_stage_too() -> None:
     program = Program()
     stages = StageClock(program.clock)
-    with stages.running(STAGES), stages.during("rest"):
+    with stages.measuring(STAGES), stages.stage("rest"):
         program.now += 1
         program.inner()
         program.now += 2
-    assert stages.take() == {OUTSIDE: 0, "rest": 3, "inner": 5}
+    assert stages.take_times() == {OUTSIDE: 0, "rest": 3, "inner": 5}
 
 
-def test_the_program_is_as_before_even_after_an_error() -> None:
+def test_the_functions_are_restored_after_an_error() -> None:
     program, before = Program(), dict(vars(Program))
     stages = StageClock(program.clock)
-    with pytest.raises(KeyError), stages.running((*STAGES, Stage(Program, "fail", "fail"))):
+    with pytest.raises(KeyError), stages.measuring((*STAGES, Stage(Program, "fail", "fail"))):
         program.fail()
     assert dict(vars(Program)) == before
     program.now += 1
-    assert stages.take() == {"fail": 7, OUTSIDE: 1}
+    assert stages.take_times() == {"fail": 7, OUTSIDE: 1}
 
 
-def test_a_function_that_is_not_there_is_an_error() -> None:
+def test_a_missing_function_is_an_error() -> None:
     with (
         pytest.raises(AttributeError, match="gone"),
-        StageClock(Program().clock).running((STAGES[0], Stage(Program, "gone", "gone"))),
+        StageClock(Program().clock).measuring((STAGES[0], Stage(Program, "gone", "gone"))),
     ):
         pass
     assert Program().work() == "done"
 
 
-def test_the_cpu_clock_stands_still_while_the_thread_sleeps() -> None:
-    clock = clock_of(torch.device("cpu"))
-    began = clock()
+def test_the_cpu_clock_advances_with_work() -> None:
+    clock = device_clock(torch.device("cpu"))
+    start = clock()
     assert sum(range(100_000))
-    assert clock() > began
+    assert clock() > start
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_the_clock_of_a_device_waits_for_it() -> None:
+def test_the_device_clock_a_device_waits_for_it() -> None:
     device = torch.device("cuda")
-    clock, large = clock_of(device), torch.rand(4096, 4096, device=device)
+    clock, large = device_clock(device), torch.rand(4096, 4096, device=device)
     clock()
-    began = clock()
+    start = clock()
     for _ in range(20):
         large = large @ large / 4096
-    assert clock() - began > 1_000_000
+    assert clock() - start > 1_000_000

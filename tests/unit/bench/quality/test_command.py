@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bench.__main__ import app
+from bench.cli import app
 from tests.unit.bench.small_logs import random_log
 
 
@@ -25,15 +25,15 @@ def test_a_log_is_scored_printed_saved_and_drawn(file: Path, tmp_path: Path) -> 
     )
     assert shown.exit_code == 0, shown.output
     assert "log.csv, prequential: 300 events scored" in shown.output
-    found = json.loads(results.read_text())["log.csv"]
-    assert set(found) == {"mix", "ratings", "worker, trained, training.epochs=1"}
-    assert all(each["events"] == 300 for each in found.values())
-    assert found["ratings"]["rmse"] > found["ratings"]["mae"] > 0
+    figures = json.loads(results.read_text())["log.csv"]
+    assert set(figures) == {"mix", "ratings", "worker, trained, training.epochs=1"}
+    assert all(scorer["events"] == 300 for scorer in figures.values())
+    assert figures["ratings"]["rmse"] > figures["ratings"]["mae"] > 0
     assert {picture.name for picture in pictures.iterdir()} >= {"log.csv-recall.png", "log.csv-gain.png"}
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--data", "ml-10k"], "neither a file nor a known log"),
         (["--data", "ml-100k", "--logs", "/nowhere"], "name yours with --logs"),
@@ -42,8 +42,8 @@ def test_a_log_is_scored_printed_saved_and_drawn(file: Path, tmp_path: Path) -> 
         (["--set", "model.depth=3"], "unknown key model.depth"),
     ],
 )
-def test_what_cannot_be_scored_is_an_error_that_says_what_there_is(options: list[str], said: str, file: Path) -> None:
+def test_an_unknown_name_is_an_error_with_the_known_names(options: list[str], message: str, file: Path) -> None:
     data = [] if "--data" in options else ["--data", str(file)]
     shown = CliRunner().invoke(app, ["quality", *data, *options])
     assert shown.exit_code == 1
-    assert said in " ".join(shown.output.split())
+    assert message in " ".join(shown.output.split())

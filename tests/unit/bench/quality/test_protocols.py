@@ -5,52 +5,54 @@ import pytest
 
 from bench.errors import BenchError
 from bench.quality.datasets import Dataset
-from bench.quality.protocols import Outcome, plan, replay
-from bench.quality.scorer import TOP, Scores
+from bench.quality.protocols import ScorerResult, evaluate, split_events
+from bench.quality.scorer import TOP_K, EventScores
 from models.data.event_log import EventLog
 from models.progress import ProgressCallback
 from tests.unit.bench.small_logs import make_log
 
 
-class Witness:
-    """Notes what it is given, and ranks everything first."""
+class RecordingScorer:
+    """Records its calls, and ranks every item first."""
 
-    name = "witness"
+    name = "recording"
 
     def __init__(self, batch_events: int) -> None:
         self.batch_events = batch_events
-        self.seen: list[tuple[str, list[int]]] = []
+        self.calls: list[tuple[str, list[int]]] = []
 
-    def _note(self, what: str, events: EventLog) -> None:
-        self.seen.append((what, (events.time_ms // 60_000).tolist()))
+    def _record(self, call: str, events: EventLog) -> None:
+        self.calls.append((call, (events.time_ms // 60_000).tolist()))
 
     def fit(self, events: EventLog, on_progress: ProgressCallback) -> None:
-        self._note("fit", events)
+        self._record("fit", events)
 
-    def know(self, items: int) -> None:
-        self.seen.append(("know", [items]))
+    def add_candidates(self, items: int) -> None:
+        self.calls.append(("add_candidates", [items]))
 
-    def score(self, events: EventLog) -> Scores:
-        self._note("score", events)
+    def score(self, events: EventLog) -> EventScores:
+        self._record("score", events)
         one = np.ones(len(events))
-        return Scores(one, one * 0, one, one > 0, one * np.nan, np.zeros((0, TOP), np.int64))
+        return EventScores(one, one * 0, one, one > 0, one * np.nan, np.zeros((0, TOP_K), np.int64))
 
     def step(self, events: EventLog, learn: bool) -> None:
-        self._note("learn" if learn else "step", events)
+        self._record("learn" if learn else "step", events)
 
 
 LOG = make_log([0, 1, 0, 1, 0, 2, 1, 2, 2, 0], [1, 1, 2, 3, 3, 1, 2, 4, 2, 4])
 
 
-def watched(log: Dataset, protocol: str, batch_events: int = 2) -> tuple[Witness, Outcome, list[tuple[int, int]]]:
-    witness, heard = Witness(batch_events), list[tuple[int, int]]()
-    outcome = replay(log, plan(log, protocol), witness, lambda done, total: heard.append((done, total)))
-    return witness, outcome, heard
+def evaluate_recorded(
+    log: Dataset, protocol: str, batch_events: int = 2
+) -> tuple[RecordingScorer, ScorerResult, list[tuple[int, int]]]:
+    scorer, progress = RecordingScorer(batch_events), list[tuple[int, int]]()
+    result = evaluate(log, split_events(log, protocol), scorer, lambda done, total: progress.append((done, total)))
+    return scorer, result, progress
 
 
 def test_prequential_scores_the_last_30_percent_and_then_learns_it() -> None:
-    witness, outcome, heard = watched(LOG, "prequential")
-    assert witness.seen == [
+    scorer, result, progress = evaluate_recorded(LOG, "prequential")
+    assert scorer.calls == [
         ("fit", [0, 1, 2, 3, 4, 5]),
         ("learn", [0, 1]),
         ("learn", [2, 3]),
@@ -61,51 +63,51 @@ def test_prequential_scores_the_last_30_percent_and_then_learns_it() -> None:
         ("score", [9]),
         ("learn", [9]),
     ]
-    assert len(outcome.scores.rank) == 3
-    assert heard[-1] == (10, 10)
+    assert len(result.scores.rank) == 3
+    assert progress[-1] == (10, 10)
 
 
 def test_jodie_scores_the_last_10_percent() -> None:
-    witness, _, _ = watched(LOG, "jodie", batch_events=1)
-    assert [what for what in witness.seen if what[0] == "score"] == [("score", [9])]
-    assert witness.seen[-1] == ("learn", [9])
+    scorer, _, _ = evaluate_recorded(LOG, "jodie", batch_events=1)
+    assert [call for call in scorer.calls if call[0] == "score"] == [("score", [9])]
+    assert scorer.calls[-1] == ("learn", [9])
 
 
 def test_a_split_learns_nothing_of_what_it_scores() -> None:
-    witness, _, _ = watched(LOG, "split")
-    assert witness.seen[0] == ("fit", [0, 1, 2, 3, 4, 5, 6])
-    assert [what for what, _ in witness.seen].count("learn") == 4
-    assert witness.seen[-4:] == [("score", [7, 8]), ("step", [7, 8]), ("score", [9]), ("step", [9])]
+    scorer, _, _ = evaluate_recorded(LOG, "split")
+    assert scorer.calls[0] == ("fit", [0, 1, 2, 3, 4, 5, 6])
+    assert [call for call, _ in scorer.calls].count("learn") == 4
+    assert scorer.calls[-4:] == [("score", [7, 8]), ("step", [7, 8]), ("score", [9]), ("step", [9])]
 
 
-def test_leave_one_out_scores_the_last_event_of_every_user_whose_events_are_whole() -> None:
-    log = replace(LOG, whole=np.array([True, True, False]))
-    witness, outcome, _ = watched(log, "leave-one-out", batch_events=10)
-    assert witness.seen == [
+def test_leave_one_out_scores_the_last_event_of_every_complete_user() -> None:
+    log = replace(LOG, complete_users=np.array([True, True, False]))
+    scorer, result, _ = evaluate_recorded(log, "leave-one-out", batch_events=10)
+    assert scorer.calls == [
         ("fit", [0, 1, 2, 5, 7, 8]),
-        ("know", [4]),
+        ("add_candidates", [4]),
         ("learn", [0, 1, 2, 5, 7, 8, 3, 4]),
         ("score", [6, 9]),
         ("step", [6, 9]),
     ]
-    assert outcome.events.user.tolist() == [1, 0]
-    assert outcome.history.tolist() == [2, 3]
-    assert outcome.candidates.tolist() == [4 - 2, 4 - 3]
+    assert result.events.user.tolist() == [1, 0]
+    assert result.user_events.tolist() == [2, 3]
+    assert result.candidates.tolist() == [4 - 2, 4 - 3]
 
 
-def test_an_outcome_knows_what_came_before_each_event() -> None:
-    _, outcome, _ = watched(LOG, "prequential")
-    assert outcome.history.tolist() == [1, 2, 3]
-    assert outcome.popularity.tolist() == [0, 2, 1]
-    assert outcome.candidates.tolist() == [3 - 1, 4 - 2, 4 - 3]
+def test_a_result_has_the_earlier_events_of_user_and_item() -> None:
+    _, result, _ = evaluate_recorded(LOG, "prequential")
+    assert result.user_events.tolist() == [1, 2, 3]
+    assert result.item_events.tolist() == [0, 2, 1]
+    assert result.candidates.tolist() == [3 - 1, 4 - 2, 4 - 3]
     allowed = make_log([0, 0, 0, 1, 0], [1, 1, 2, 1, 3])
-    assert watched(allowed, "prequential")[1].candidates.tolist() == [2, 2]
+    assert evaluate_recorded(allowed, "prequential")[1].candidates.tolist() == [2, 2]
 
 
 def test_an_unknown_protocol_and_a_log_too_small_are_errors() -> None:
     with pytest.raises(BenchError, match="there are prequential, jodie"):
-        plan(LOG, "random")
+        split_events(LOG, "random")
     with pytest.raises(BenchError, match="too few"):
-        plan(make_log([0], [1]), "jodie")
+        split_events(make_log([0], [1]), "jodie")
     with pytest.raises(BenchError, match="too few"):
-        plan(make_log([0, 1, 2], [1, 1, 1]), "leave-one-out")
+        split_events(make_log([0, 1, 2], [1, 1, 1]), "leave-one-out")

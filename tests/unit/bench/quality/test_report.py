@@ -5,14 +5,22 @@ import pytest
 from rich.console import Console
 
 from bench.errors import BenchError
-from bench.quality.counters.counter_scorer import markov, mix
-from bench.quality.protocols import plan, replay
-from bench.quality.report import SCORERS, Effort, LogReport, differences, figures, merge, scorers
+from bench.quality.counters.counter_scorer import markov_scorer, mix_scorer
+from bench.quality.protocols import evaluate, split_events
+from bench.quality.report import (
+    SCORERS,
+    QualityReport,
+    WorkerOptions,
+    compute_figures,
+    differences,
+    make_scorers,
+    merge_results,
+)
 from streams.settings.recipes import RECIPES
 from tests.unit.bench.small_logs import random_log
 
 LOG = random_log()
-PROMISED = {
+DOCUMENTED_KEYS = {
     "protocol",
     "recall_at_10",
     "recall_at_20",
@@ -26,46 +34,46 @@ PROMISED = {
 
 
 @pytest.fixture(scope="module")
-def report() -> LogReport:
-    made = LogReport(LOG, "prequential")
-    for scorer in (markov(LOG), mix(LOG)):
-        outcome = replay(LOG, plan(LOG, "prequential"), scorer, lambda done, total: None)
-        made.add(scorer.name, outcome, figures(outcome, Effort(seed=3), seconds=1.0))
-    return made
+def report() -> QualityReport:
+    report = QualityReport(LOG, "prequential")
+    for scorer in (markov_scorer(LOG), mix_scorer(LOG)):
+        result = evaluate(LOG, split_events(LOG, "prequential"), scorer, lambda done, total: None)
+        report.add(scorer.name, result, compute_figures(result, WorkerOptions(seed=3), seconds=1.0))
+    return report
 
 
-def test_results_have_the_promised_keys(report: LogReport) -> None:
-    results = report.results()["small"]
+def test_results_have_the_documented_keys(report: QualityReport) -> None:
+    results = report.to_json()["small"]
     assert set(results) == {"markov", "mix"}
-    for found in results.values():
-        assert set(found) >= PROMISED
-        assert (found["protocol"], found["events"], found["seed"]) == ("prequential", 600, 3)
-        assert found["mae"] is None
-        assert found["us_per_event"] == 500
+    for figures in results.values():
+        assert set(figures) >= DOCUMENTED_KEYS
+        assert (figures["protocol"], figures["events"], figures["seed"]) == ("prequential", 600, 3)
+        assert figures["mae"] is None
+        assert figures["us_per_event"] == 500
     assert results["markov"]["less_mix"]["recall_at_10"]["error"] > 0
     assert "less_mix" not in results["mix"]
 
 
-def test_differences_are_those_of_the_means(report: LogReport) -> None:
-    found = differences(report.outcomes["markov"], report.outcomes["mix"])
-    results = report.results()["small"]
-    for key, each in found.items():
-        assert each.mean == pytest.approx(results["markov"][key] - results["mix"][key], abs=2e-5)
+def test_differences_are_those_of_the_means(report: QualityReport) -> None:
+    by_metric = differences(report.results["markov"], report.results["mix"])
+    results = report.to_json()["small"]
+    for key, difference in by_metric.items():
+        assert difference.mean == pytest.approx(results["markov"][key] - results["mix"][key], abs=2e-5)
 
 
-def test_other_protocols_and_efforts_have_names_of_their_own() -> None:
-    other = LogReport(LOG, "split")
-    outcome = replay(LOG, plan(LOG, "split"), mix(LOG), lambda done, total: None)
-    other.add("mix", outcome, figures(outcome, Effort(), 1.0))
-    assert set(other.results()["small"]) == {"mix, split"}
-    assert other.stem == "small-split"
+def test_other_protocols_and_options_have_other_names() -> None:
+    other = QualityReport(LOG, "split")
+    result = evaluate(LOG, split_events(LOG, "split"), mix_scorer(LOG), lambda done, total: None)
+    other.add("mix", result, compute_figures(result, WorkerOptions(), 1.0))
+    assert set(other.to_json()["small"]) == {"mix, split"}
+    assert other.file_stem == "small-split"
     assert other.difference_table() is None
-    assert Effort().name("worker") == "worker"
-    effort = Effort(batch_events=32, seed=1, trained=True, overrides=("model.history_length=9",))
-    assert effort.name("network") == "network, trained, batches of 32, seed 1, model.history_length=9"
+    assert WorkerOptions().result_name("worker") == "worker"
+    options = WorkerOptions(batch_events=32, seed=1, trained=True, overrides=("model.history_length=9",))
+    assert options.result_name("network") == "network, trained, batches of 32, seed 1, model.history_length=9"
 
 
-def test_tables_fit_a_narrow_screen(report: LogReport) -> None:
+def test_tables_fit_a_narrow_screen(report: QualityReport) -> None:
     console = Console(width=80, record=True)
     console.print(report.table())
     console.print(report.difference_table())
@@ -79,8 +87,8 @@ def test_tables_fit_a_narrow_screen(report: LogReport) -> None:
 
 def test_results_are_merged_into_those_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "results" / "quality.json"
-    merge(file, {"b": {"x": {"events": 1}, "y": {"events": 2}}})
-    merge(file, {"b": {"x": {"events": 3}}, "a": {"x": {"events": 4}}})
+    merge_results(file, {"b": {"x": {"events": 1}, "y": {"events": 2}}})
+    merge_results(file, {"b": {"x": {"events": 3}}, "a": {"x": {"events": 4}}})
     assert json.loads(file.read_text()) == {
         "a": {"x": {"events": 4}},
         "b": {"x": {"events": 3}, "y": {"events": 2}},
@@ -88,22 +96,22 @@ def test_results_are_merged_into_those_of_the_file(tmp_path: Path) -> None:
     assert list(json.loads(file.read_text())) == ["a", "b"]
 
 
-def test_a_file_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
+def test_another_file_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "quality.json"
     file.write_text("[1, 2]")
-    with pytest.raises(BenchError, match="holds no results"):
-        merge(file, {"a": {"x": {"events": 4}}})
+    with pytest.raises(BenchError, match="has no results"):
+        merge_results(file, {"a": {"x": {"events": 4}}})
     assert file.read_text() == "[1, 2]"
 
 
 def test_scorers_are_made_once_each_by_name() -> None:
-    made = scorers(LOG, ["mix", "ratings", "mix"], Effort())
-    assert [scorer.name for scorer in made] == ["mix", "ratings"]
+    scorers = make_scorers(LOG, ["mix", "ratings", "mix"], WorkerOptions())
+    assert [scorer.name for scorer in scorers] == ["mix", "ratings"]
     with pytest.raises(BenchError, match="there are popularity, markov"):
-        scorers(LOG, ["luck"], Effort())
+        make_scorers(LOG, ["luck"], WorkerOptions())
 
 
 def test_every_recipe_is_a_scorer_by_its_name() -> None:
-    made = scorers(LOG, ["fusion", "horizon"], Effort(batch_events=32))
-    assert [scorer.name for scorer in made] == ["fusion, batches of 32", "horizon, batches of 32"]
+    scorers = make_scorers(LOG, ["fusion", "horizon"], WorkerOptions(batch_events=32))
+    assert [scorer.name for scorer in scorers] == ["fusion, batches of 32", "horizon, batches of 32"]
     assert set(RECIPES) - set(SCORERS) == {"default"}  # which is the worker

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 
 from bench.quality import metrics
-from bench.quality.counters.counter_scorer import popularity
-from bench.quality.protocols import plan, replay
+from bench.quality.counters.counter_scorer import popularity_scorer
+from bench.quality.protocols import evaluate, split_events
 from bench.quality.worker_scorer import WorkerScorer
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from models.data.events import TYPE_WEIGHT
@@ -21,36 +21,38 @@ TRAINING = TrainingConfig(epochs=6, batch_events=200, window=20, lr=0.01)
 
 def recall(training: TrainingConfig | None) -> float:
     scorer = WorkerScorer(LOG, MODEL, LearnerConfig(events_per_step=64), training, batch_events=64)
-    outcome = replay(LOG, plan(LOG, "prequential"), scorer, lambda done, total: None)
-    assert outcome.scores.shown.max() <= LOG.items
-    return metrics.recall(outcome.scores.rank, 10)
+    result = evaluate(LOG, split_events(LOG, "prequential"), scorer, lambda done, total: None)
+    assert result.scores.top_items.max() <= LOG.items
+    return metrics.recall(result.scores.rank, 10)
 
 
-def test_learning_in_the_replay_beats_popularity_and_training_before_it_helps() -> None:
-    popular = replay(LOG, plan(LOG, "prequential"), popularity(LOG), lambda done, total: None).scores.rank
+def test_online_learning_beats_popularity_and_offline_training_helps() -> None:
+    popular = evaluate(
+        LOG, split_events(LOG, "prequential"), popularity_scorer(LOG), lambda done, total: None
+    ).scores.rank
     online, trained = recall(None), recall(TRAINING)
     assert online > 1.3 * metrics.recall(popular, 10)
     assert trained > online
 
 
-def test_a_fit_leaves_weights_and_nothing_else() -> None:
+def test_fit_changes_the_weights_only() -> None:
     scorer, fresh = (WorkerScorer(LOG, MODEL, LearnerConfig(), training) for training in (TRAINING, None))
-    for each in (scorer, fresh):
-        each.fit(LOG.events[:1000], lambda done, total: None)
-        each.know(LOG.items)
+    for unused in (scorer, fresh):
+        unused.fit(LOG.events[:1000], lambda done, total: None)
+        unused.add_candidates(LOG.items)
     first = LOG.events[np.flatnonzero(np.r_[True, np.diff(LOG.events.user) != 0])][:50]
-    fitted, untaught = scorer.score(first), fresh.score(first)
-    assert not np.array_equal(fitted.rank, untaught.rank)
-    # Nobody has done anything yet: all users get the same ranking, each item its one place.
-    for found in (fitted, untaught):
-        at_first = {user: at for at, user in reversed(list(enumerate(first.user.tolist())))}
-        places: dict[int, set[float]] = {}
-        for at in at_first.values():
-            places.setdefault(int(first.item[at]), set()).add(float(found.rank[at]))
-        assert all(len(ranks) == 1 for ranks in places.values())
+    fitted, untrained = scorer.score(first), fresh.score(first)
+    assert not np.array_equal(fitted.rank, untrained.rank)
+    # No user has events yet: all users get the same ranking, so each item has one rank.
+    for scores in (fitted, untrained):
+        first_index = {user: index for index, user in reversed(list(enumerate(first.user.tolist())))}
+        ranks_by_item: dict[int, set[float]] = {}
+        for index in first_index.values():
+            ranks_by_item.setdefault(int(first.item[index]), set()).add(float(scores.rank[index]))
+        assert all(len(ranks) == 1 for ranks in ranks_by_item.values())
 
 
-def test_what_was_trained_on_is_counted_and_teaches_nothing_again() -> None:
+def test_events_of_the_offline_training_are_counted_and_not_learnt_again() -> None:
     scorer = WorkerScorer(LOG, replace(MODEL, experts=True), LearnerConfig(events_per_step=8), TRAINING, 64)
     scorer.fit(LOG.events[:1000], lambda done, total: None)
     trained = scorer.weights().version

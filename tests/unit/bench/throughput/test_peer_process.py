@@ -14,9 +14,9 @@ from bench.throughput.peers.meter import Meter
 job = Job.from_argv()
 assert (job.variant, job.changelog) == ("copy", "run-user-state-changelog"), job
 meter = Meter(job)
-print("a library talks", flush=True)
-meter.apply(30)
-assert meter.apply(70)
+print("output of a library", flush=True)
+meter.add_events(30)
+assert meter.add_events(70)
 """
 BAD = "raise SystemExit('no such broker')"
 SILENT = "import signal, sys; print('loading', file=sys.stderr, flush=True); signal.pause()"

@@ -2,16 +2,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.quality.counters.cooccurrence import Successors
+from bench.quality.counters.cooccurrence import SuccessorCounts
 
 
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=60), st.integers(1, 12))
 def test_rows_are_those_of_a_dense_table(items: list[int], window: int) -> None:
-    sparse, dense = Successors(window), np.zeros((10, 10))
-    for at, item in enumerate(items):
-        sparse.observe(items[:at], item)
-        for lag in range(1, min(window, at) + 1):
-            dense[items[at - lag], item] += 1 / lag
+    sparse, dense = SuccessorCounts(window), np.zeros((10, 10))
+    for index, item in enumerate(items):
+        sparse.observe(items[:index], item)
+        for lag in range(1, min(window, index) + 1):
+            dense[items[index - lag], item] += 1 / lag
     for item in range(10):
         row = np.zeros(10)
         sparse.add_row(row, item, 3.0, 0.0)
@@ -19,7 +19,7 @@ def test_rows_are_those_of_a_dense_table(items: list[int], window: int) -> None:
 
 
 def test_a_row_is_scaled_by_its_total_to_a_power() -> None:
-    successors = Successors(window=1)
+    successors = SuccessorCounts(window=1)
     for item in (2, 2, 2, 3):
         successors.observe([1], item)
     row = np.ones(5)

@@ -15,12 +15,12 @@ def measured(capfd: pytest.CaptureFixture[str]) -> Measurement:
     return msgspec.json.decode(last, type=Measurement)
 
 
-def test_what_ends_the_warmup_is_not_measured(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_events_that_end_the_warmup_are_not_measured(capfd: pytest.CaptureFixture[str]) -> None:
     meter = Meter(job())
-    assert not meter.apply(9, {"model": 5.0})
-    assert not meter.apply(6, {"model": 5.0})
-    assert not meter.apply(80, {"model": 1.0, "store": 0.5})
-    assert meter.apply(7, {"model": 1.0})
+    assert not meter.add_events(9, {"model": 5.0})
+    assert not meter.add_events(6, {"model": 5.0})
+    assert not meter.add_events(80, {"model": 1.0, "store": 0.5})
+    assert meter.add_events(7, {"model": 1.0})
     measurement = measured(capfd)
     assert (measurement.applied, measurement.events) == (102, 87)
     assert measurement.stage_s == {"model": 2.0, "store": 0.5}
@@ -29,26 +29,26 @@ def test_what_ends_the_warmup_is_not_measured(capfd: pytest.CaptureFixture[str])
 def test_cpu_is_counted_after_the_warmup_and_sleep_is_not_cpu(capfd: pytest.CaptureFixture[str]) -> None:
     meter = Meter(job())
     sum(range(3_000_000))
-    meter.apply(10)
+    meter.add_events(10)
     sum(range(300_000))
-    assert meter.apply(90)
+    assert meter.add_events(90)
     measurement = measured(capfd)
-    whole = Meter(job())
-    whole.apply(10)
+    longer = Meter(job())
+    longer.add_events(10)
     sum(range(3_000_000))
-    whole.apply(90)
+    longer.add_events(90)
     assert 0 < measurement.cpu_s < measured(capfd).cpu_s
     assert measurement.wall_s > 0
 
 
-def test_progress_is_told_when_events_are_applied_and_not_otherwise(capfd: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_sent_when_events_are_applied(capfd: pytest.CaptureFixture[str]) -> None:
     meter = Meter(job())
-    meter.apply(0)
+    meter.add_events(0)
     assert capfd.readouterr().out == ""
-    meter.apply(3)
+    meter.add_events(3)
     assert msgspec.json.decode(capfd.readouterr().out, type=Progress) == Progress(3)
 
 
-def test_a_job_done_within_the_warmup_gives_no_figure() -> None:
+def test_a_job_that_ends_in_the_warmup_is_an_error() -> None:
     with pytest.raises(PeerError, match="--events"):
-        Meter(job()).apply(100)
+        Meter(job()).add_events(100)
