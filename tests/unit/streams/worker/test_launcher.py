@@ -27,7 +27,7 @@ def test_a_worker_that_was_never_started_is_nothing_to_stop(worker: WorkerProces
 async def test_a_worker_that_ends_says_why(worker: WorkerProcess) -> None:
     worker.start()
     with pytest.raises(WorkerEndedError, match=r"(?s)ended with code 1.*unknown key worker\.nothing"):
-        await worker.wait_ready(deadline_s=30.0)
+        await worker.wait_ready(deadline_s=120.0)
     assert worker.stop() == 1
 
 
@@ -37,7 +37,7 @@ async def test_a_worker_takes_file_and_recipe(tmp_path: Path) -> None:
     with pytest.raises(
         WorkerEndedError, match=r"(?s)--recipe luck: there is no such recipe.*none\.toml: can't be read"
     ):
-        await worker.wait_ready(deadline_s=30.0)
+        await worker.wait_ready(deadline_s=120.0)
     assert worker.stop() == 1
 
 
@@ -83,4 +83,4 @@ def test_the_process_ends_with_its_standard_input() -> None:
     time.sleep(0.5)
     assert process.poll() is None
     process.stdin.close()
-    assert process.wait(10) == 1
+    assert process.wait(60) == 1

@@ -55,7 +55,7 @@ def recorder() -> Recorder:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)  # polled: the thread has nothing else to wait on

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from textwrap import indent
 
 import pytest
@@ -45,7 +44,7 @@ def output(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     with process.stdout as stream:
         text = stream.read()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     return text
 
 
@@ -58,12 +57,10 @@ def test_a_signal_asks_for_the_end() -> None:
 
 
 def test_a_stuck_event_loop_is_left_at_the_deadline() -> None:
-    began = time.monotonic()
-    process = started("await stop.wait(); time.sleep(60)", deadline=0.3)
+    process = started("await stop.wait(); time.sleep(3600)", deadline=0.3)
     os.kill(process.pid, signal.SIGTERM)
     out = output(process)
     assert process.returncode == 0
-    assert time.monotonic() - began < 10
     assert "exiting at once" in out
 
 
