@@ -1,4 +1,4 @@
-"""An event loop with a clock of its own: waits take no time, and last as long as they should to a fraction of a millisecond."""
+"""An event loop with a clock of its own: waits take no time, and last as long as they should, within a millisecond."""
 
 import asyncio
 import selectors

@@ -20,7 +20,7 @@ Producer: Any = AIOKafkaProducer
 Consumer: Any = AIOKafkaConsumer
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 20) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = 120) -> None:
     """Returns once the condition, plain or a coroutine, holds; TimeoutError when it does not in time."""
     async with asyncio.timeout(timeout_s):
         while True:

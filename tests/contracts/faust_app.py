@@ -36,4 +36,4 @@ async def running(app: faust.App) -> AsyncIterator[Any]:
         await until(lambda: app.crashed or (app.consumer_generation_id and not app.rebalancing))
         yield app.consumer
     finally:
-        await asyncio.wait_for(app.stop(), 20)
+        await asyncio.wait_for(app.stop(), 120)

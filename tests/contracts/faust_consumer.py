@@ -49,7 +49,7 @@ async def drained(consumer: Any) -> AsyncIterator[None]:
         yield
     finally:
         fetcher._stopped.set()
-        await asyncio.wait_for(loop, 20)
+        await asyncio.wait_for(loop, 120)
 
 
 def partition(topic: str, number: int = 0) -> TP:

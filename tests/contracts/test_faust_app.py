@@ -43,13 +43,13 @@ async def test_the_signals_bring_the_partitions_and_are_waited_for(cluster: Clus
         note("revoked", *sent)
         if sent[1]:
             revoking.set()
-            await asyncio.wait_for(let_go.wait(), 20)
+            await asyncio.wait_for(let_go.wait(), 120)
 
     async with running(app) as consumer:
         assigned = len(consumer.assignment())
         async with cluster.consumer(group_id=app.conf.id) as newcomer:
             newcomer.subscribe([topic])
-            await asyncio.wait_for(revoking.wait(), 20)
+            await asyncio.wait_for(revoking.wait(), 120)
             await asyncio.sleep(0.3)
             assert not newcomer.assignment()
             let_go.set()
@@ -142,12 +142,12 @@ async def test_a_message_without_acknowledgement_keeps_the_stop_waiting(cluster:
     app.agent(app.topic(topic, value_type=str))(look)
     async with running(app) as consumer:
         await cluster.send(topic, [b'"x"'])
-        await asyncio.wait_for(seen.wait(), 20)
+        await asyncio.wait_for(seen.wait(), 120)
         stopping = asyncio.ensure_future(app.stop())
         await asyncio.wait([stopping], timeout=2)
         assert not stopping.done()
         consumer._unacked_messages.clear()
-        await asyncio.wait_for(stopping, 20)
+        await asyncio.wait_for(stopping, 120)
 
 
 async def test_a_transport_that_is_set_makes_the_consumer(cluster: Cluster, tmp_path: Path) -> None:

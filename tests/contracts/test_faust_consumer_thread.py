@@ -171,7 +171,7 @@ async def test_the_join_waits_for_the_revoked_handler(cluster: Cluster) -> None:
     async with faust_consumer(app, topic, CommittedConsumer, **handlers) as consumer:
         async with cluster.consumer(group_id=app.conf.id) as newcomer:
             newcomer.subscribe([topic])
-            await asyncio.wait_for(revoking.wait(), 20)
+            await asyncio.wait_for(revoking.wait(), 120)
             await asyncio.sleep(0.5)
             assert not newcomer.assignment()
             let_go.set()

@@ -136,7 +136,7 @@ async def test_the_old_generation_holds_until_the_revoked_handler_returns(cluste
         member.subscribe([topic], listener=listener)
         generation, member_id = await joined(member)
         newcomer.subscribe([topic])
-        await asyncio.wait_for(listener.revoking.wait(), 20)
+        await asyncio.wait_for(listener.revoking.wait(), 120)
 
         await commit_row(cluster, topic, group, generation, member_id)
         await asyncio.sleep(0.5)

@@ -29,12 +29,12 @@ class WorkerProcess:
     def values(self, name: str) -> list[Any]:
         return [value for said_by, value in self.said if said_by == name]
 
-    async def hears(self, name: str, value: object, timeout_s: float = 30) -> None:
+    async def hears(self, name: str, value: object, timeout_s: float = 120) -> None:
         """Returns once the program has said `value` under `name`; fails at once when the program has ended."""
         await until(lambda: (name, value) in self.said or self.process.returncode is not None, timeout_s)
         assert (name, value) in self.said, f"ended with {self.process.returncode}:\n{self.log[-3000:]}"
 
-    async def end(self, timeout_s: float = 30) -> int:
+    async def end(self, timeout_s: float = 120) -> int:
         """Exit code, negative for the signal that ended it; TimeoutError when it lives on."""
         return await asyncio.wait_for(self.process.wait(), timeout_s)
 

@@ -24,7 +24,7 @@ from streams.kafka.reader import partition_of, read_topic
 from streams.kafka.topics import ensure_topics
 from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_changelog, fold_input, fold_rows
 from streams.settings.settings import Settings, load_settings
-from tests.integration.worker import Fault, Worker
+from tests.integration.worker import DEADLINE_S, Fault, Worker
 from tests.oracle import iterate, newest_values, prediction_problems
 
 Input = tuple[bytes | None, bytes | None]
@@ -156,7 +156,7 @@ class Deployment:
                 return {}
         return {tp: metadata.offset for tp, metadata in committed.items()}
 
-    async def applied(self, records: int | None = None, deadline_s: float = 60.0) -> None:
+    async def applied(self, records: int | None = None, deadline_s: float = DEADLINE_S) -> None:
         """So many of the records sent, or all, are taken into account."""
         end = time.monotonic() + deadline_s
         while True:

@@ -22,6 +22,7 @@ from streams.kafka import transaction
 from streams.kafka.faust_transport import BatchConsumer, RecordBatch
 from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
 from streams.kafka.transaction import ProducerRecord
+from streams.worker import process
 from streams.worker.batch import MicroBatch
 from streams.worker.changelog import Changelog
 from streams.worker.output import StepOutput
@@ -116,6 +117,11 @@ def trust_the_delivery() -> None:
 
     _replace(SourceReader, "_admit", admit)
     _replace(RowLayout, "unpack", forgetful)
+
+
+def stop_after(deadline_s: float) -> None:
+    """No harm: a worker that cannot stop in order exits so long after the signal."""
+    _replace(process, "STOP_DEADLINE_S", deadline_s)
 
 
 def store_before_commit(number: int) -> None:

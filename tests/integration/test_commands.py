@@ -42,7 +42,7 @@ def run(overrides: list[str], tmp_path: Path) -> SequenceOutput:
     def command(*words: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
         settings = [f"--set={override}" for override in overrides]
         program = [sys.executable, "-m", "streams.cli", *words, *settings]
-        done = subprocess.run(program, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+        done = subprocess.run(program, capture_output=True, text=True, timeout=240, cwd=ROOT, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done

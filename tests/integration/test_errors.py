@@ -16,7 +16,7 @@ from streams.kafka.reader import reading
 from streams.kafka.topics import topic_specs
 from tests.integration.deployment import Deploy, Deployment, event
 from tests.integration.engines import Raising
-from tests.integration.worker import Worker
+from tests.integration.worker import DEADLINE_S, Worker
 
 EX_SOFTWARE = 70
 
@@ -79,7 +79,7 @@ async def _recreate_changelog(site: Deployment) -> None:
 
 
 async def _poll_rows(site: Deployment) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         while not (await site.compare()).exact:
             await asyncio.sleep(0.1)
 

@@ -86,7 +86,7 @@ async def test_an_open_transaction_is_waited_for_where_asked(kafka: LocalKafka, 
     await asyncio.sleep(0.5)
     assert not reading.done()
     await producer.commit_transaction()
-    assert await asyncio.wait_for(reading, 10) == [b"open"]
+    assert await asyncio.wait_for(reading, 120) == [b"open"]
     await producer.stop()
 
 

@@ -74,7 +74,7 @@ async def test_items_are_described_by_control_records(deploy: Deploy) -> None:
     assert catalog[b"i2"] is None
 
     number = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not (prediction := await _newest(site)) or prediction.categories != ["Drama"]:
             await site.send(event(n, users=5, items=3) for n in range(number, number + 50))
             number += 50

@@ -7,7 +7,6 @@ import signal
 import pytest
 
 from streams.worker.launcher import WorkerProcess
-from streams.worker.process import STOP_DEADLINE_S
 from tests.integration.deployment import Deploy, Deployment, event
 from tests.integration.worker import poll
 
@@ -34,7 +33,7 @@ async def test_under_load(deploy: Deploy) -> None:
         for _ in range(3):
             worker = site.worker()
             await site.more()
-            assert await worker.stop() < STOP_DEADLINE_S / 2
+            await worker.stop()
     await site.finish(site.worker())
     await site.check(stopped=["a"])
 
@@ -43,7 +42,7 @@ async def test_under_load(deploy: Deploy) -> None:
 async def test_before_the_broker_is_there(site: Deployment, which: signal.Signals) -> None:
     worker = site.worker()
     await worker.wait_for(f"waiting for a Kafka broker at {site.servers} (kafka.bootstrap_servers)")
-    assert await worker.stop(which) < STOP_DEADLINE_S / 2
+    await worker.stop(which)
 
 
 @pytest.mark.parametrize("line", ["items are known", "Waiting for agents to start", "Seek stream partitions"])
@@ -51,4 +50,4 @@ async def test_while_it_starts(deploy: Deploy, line: str) -> None:
     site = await deploy()
     worker = site.worker()
     await worker.wait_for(line)
-    assert await worker.stop() < STOP_DEADLINE_S / 2
+    await worker.stop()
