@@ -63,7 +63,7 @@ class Deployment:
             *_SMALL,
             f"kafka.bootstrap_servers={servers}",
             f"kafka.group_id={prefix}",
-            "kafka.session_timeout_s=1.5",
+            "kafka.session_timeout_s=3",
             "topics.partitions=3",
             f"worker.trained_dir={folder / 'trained'}",
             *(

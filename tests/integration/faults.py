@@ -186,11 +186,15 @@ def send_no_generation() -> None:
 
 
 def open_without_waiting() -> None:
-    """Rule broken: a partition is opened while its last owner's transaction is still open."""
+    """Rule broken: a partition is opened while its last owner's transaction is still open.
+
+    The transaction stays open for as long as a test may take: what Kafka aborts meanwhile cannot be committed late.
+    """
 
     async def at_once(*_: Any) -> None:
         return None
 
+    _replace(transaction, "_TRANSACTION_TIMEOUT_MS", 300_000)
     _replace(Changelog, "wait_for_stable_offset", at_once)
 
 
