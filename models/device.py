@@ -35,7 +35,7 @@ def require_dtype(config: ModelConfig) -> None:
 
 @cache
 def _bfloat16_fault(device: torch.device) -> str | None:
-    """Why an LSTM cannot be computed in bfloat16, None where it can: tried, as no list of processors tells."""
+    """Why an LSTM cannot be computed in bfloat16, None where it can; found by trying a small one."""
     try:
         x = torch.zeros(1, 2, 8, device=device)  # [B, T, D]
         with torch.inference_mode():

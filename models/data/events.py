@@ -1,4 +1,4 @@
-"""A batch of events as columns, as engine and learner take it, and the weight of each event type in the loss.
+"""A batch of events in columns, the input of engine and learner, and the weight of each event type in the loss.
 
 Knows nothing of records, topics or JSON.
 """

@@ -86,7 +86,7 @@ class Timeline:
         clock = np.where(known, np.maximum(time_ms, self.rows["last_time_ms"][user]), time_ms)
         if not bool(((clock[1:] < clock[:-1]) & (self.position[1:] > 0)).any()):
             return clock
-        # A running maximum that starts anew with each user: compare ranks, shifted apart from user to user.
+        # A running maximum that restarts with each user: compare ranks, shifted apart from user to user.
         times, rank = np.unique(clock, return_inverse=True)
         shift = user * len(times)
         return times[np.maximum.accumulate(rank + shift) - shift]

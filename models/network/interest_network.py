@@ -3,7 +3,7 @@
     x_t = E'[item] + T[event type] + G[gap] + V[value] + W_y text          (h_t, c_t) = LSTM(x_t, h_{t-1}, c_{t-1})
     E' = E + W_t content                                                   u = W_u [h_t; v; x_t], scores = E' u + b
 
-v is the output of the attention (attention.py), content the vector of what catalog and reviews say of an item
+v is the output of the attention (attention.py), content the vector of an item's catalog text, reviews and features
 (items/content.py). Parts that the configuration switches: layers of the LSTM, attention, the fusion of u (fusion.py),
 long-term interest, which is added to u (long_term.py), E. Where repeats are allowed, the copy path (copying.py) adds to
 the softmax over all items one over the user's last K.

@@ -169,8 +169,8 @@ def _token_weights(tokenizer: "Tokenizer", size: int) -> NDArray[np.float32]:
     weighted = np.array([is_readable(word) and not _RESERVED.fullmatch(word) for word in words])
     alphabet = np.array([len(word) == 1 for word in words])
     rank = np.cumsum(weighted & ~alphabet).clip(min=1).astype(np.float64)
-    # The alphabet is listed by code point: a letter is as common as the commonest word, a sign, a word of its own, as
-    # the middle one.
+    # The alphabet is listed by code point, not by frequency: a letter counts like the most frequent word, an ideograph,
+    # which is a word, like the middle one.
     last = rank[-1]
     letter = np.array([letters_only(word) for word in words])
     rank[alphabet] = np.where(letter, 1.0, max(last / 2, 1.0))[alphabet]
