@@ -139,6 +139,10 @@ class CallFaults:
         """The `call`-th call of the method from now on raises the error, before or after it takes effect."""
         self._faults[method, self._calls[method] + call, after] = error
 
+    def clear(self) -> None:
+        """Forgets the errors that no call has reached."""
+        self._faults.clear()
+
     def pause_at(self, method: str, *, call: int = 1) -> Pause:
         """The `call`-th call of the method from now on waits before it takes effect: its worker is frozen."""
         return self._pauses.setdefault((method, self._calls[method] + call), Pause())
