@@ -107,7 +107,7 @@ class DemoRun:
             sampling.cancel()
             self._dashboard.phase = "checking rows against the input"
             if code := await asyncio.to_thread(self._worker.stop):
-                raise StreamError(f"the worker ended with code {code} when told to stop.\n{self._worker.log_tail()}")
+                raise StreamError(f"the worker ended with code {code} after SIGTERM.\n{self._worker.log_tail()}")
             async for record in read_topic(self._servers, topics.interest_quality):
                 if record.value is not None:  # the last one is written when the worker stops
                     quality = decode_quality(record.value)
