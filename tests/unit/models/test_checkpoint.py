@@ -133,7 +133,7 @@ def test_what_a_crash_left_behind_is_ignored_and_removed(
 
 def test_another_network_is_refused_by_what_differs(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     save(tmp_path, weights(config, 1), config, items)
-    with pytest.raises(CheckpointError, match="hidden 12 there, 16 here"):
+    with pytest.raises(CheckpointError, match="hidden_size 12 there, 16 here"):
         load(tmp_path, replace(config, hidden_size=16), items)
     with pytest.raises(CheckpointError, match="copying False there, True here"):
         load(tmp_path, replace(config, allow_repeats=True), items)
