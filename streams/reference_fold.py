@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from state.event_hash import CHAIN_BYTES, advance_chain
 from state.rows import RowLayout
-from streams.errors import Rejected
 from streams.kafka.reader import read_topic
-from streams.schema.events import MAX_RECORD_BYTES, UserDelete, UserEvent, decode
+from streams.schema.decoder import BUILT_IN_RULES, MAX_RECORD_BYTES, SchemaRules, decode
+from streams.schema.events import UserDelete, UserEvent
 from streams.schema.record import Record
 
 
@@ -29,7 +29,7 @@ class InputFold:
 
     users: dict[str, UserFold]
     events: int  # accepted user events, those of users deleted later included
-    rejected: int
+    rejected: int  # records of which some event, or all, cannot be used
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +56,31 @@ class Comparison:
         return "; ".join(parts)
 
 
-def fold_records(records: Iterable[Record], max_bytes: int = MAX_RECORD_BYTES) -> InputFold:
+def fold_records(
+    records: Iterable[Record], max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules = BUILT_IN_RULES
+) -> InputFold:
     """The rows that these records of `user-events` must lead to, each partition's in order of offset."""
     users: dict[str, UserFold] = {}
     events = rejected = 0
     for record in records:
-        try:
-            event = decode(record, max_bytes)
-        except Rejected:
-            rejected += 1
-            continue
-        if isinstance(event, UserDelete):
-            users.pop(event.user_id, None)
-        elif isinstance(event, UserEvent):
-            events += 1
-            before = users.get(event.user_id, UserFold())
-            chain = advance_chain(before.chain, [event.event_id.encode()])
-            users[event.user_id] = UserFold(before.count + 1, record.offset, chain)
+        decoded, reason = decode(record, max_bytes, rules)
+        rejected += reason is not None
+        for event in decoded:
+            if isinstance(event, UserDelete):
+                users.pop(event.user_id, None)
+            elif isinstance(event, UserEvent):
+                events += 1
+                before = users.get(event.user_id, UserFold())
+                chain = advance_chain(before.chain, [event.event_id.encode()])
+                users[event.user_id] = UserFold(before.count + 1, record.offset, chain)
     return InputFold(users, events, rejected)
 
 
-async def fold_input(servers: str, topic: str, max_bytes: int = MAX_RECORD_BYTES) -> InputFold:
+async def fold_input(
+    servers: str, topic: str, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules = BUILT_IN_RULES
+) -> InputFold:
     """`fold_records` of the whole topic."""
-    return fold_records([record async for record in read_topic(servers, topic)], max_bytes)
+    return fold_records([record async for record in read_topic(servers, topic)], max_bytes, rules)
 
 
 async def fold_changelog(servers: str, topic: str) -> dict[str, UserFold]:

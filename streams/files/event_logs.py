@@ -12,7 +12,7 @@ import orjson
 
 from streams.errors import Rejected
 from streams.files.delimited import JSON_SUFFIXES, LogError, open_text, read_delimited, suffix_of
-from streams.schema import adapters
+from streams.schema.times import SECONDS_BELOW, time_ms
 
 COLUMN_ALIASES = {  # role → column names that mean it, in lower case
     "user": ("user_id", "user", "userid", "uid", "customer_id", "reviewerid", "visitorid"),
@@ -54,7 +54,7 @@ class LoggedEvent:
     def encode(self) -> bytes:
         """The `user-events` record value."""
         # Times near the epoch would be read as seconds, so they are written as seconds.
-        as_seconds = self.time_ms < adapters.SECONDS_BELOW
+        as_seconds = self.time_ms < SECONDS_BELOW
         record: dict[str, object] = {
             "schema_version": 1,
             **(self.extra_fields or {}),
@@ -118,13 +118,12 @@ def read_events(path: Path, columns: Mapping[str, str] | None = None, skip_bad: 
 def parse_time_ms(text: str) -> int:
     """Epoch milliseconds of a time in any form that `user-events` accepts. Raises ValueError."""
     try:
-        time: float | str = float(text)
-    except ValueError:
-        time = text
-    try:
-        return adapters.time_ms(time)
+        time = time_ms(text)
     except Rejected as error:
         raise ValueError(error.message) from None
+    if time is None:
+        raise ValueError(f"the time {text!r} means that none was set")
+    return time
 
 
 def _delimited_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:

@@ -6,8 +6,16 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.schema.adapters import CONTROL_TYPES
-from streams.schema.events import ITEM_EVENTS, CatalogItem, ItemDelete, ItemUpsert, UserDelete, UserEvent
+from streams.schema.event_types import CONTROL_TYPES
+from streams.schema.events import (
+    ITEM_EVENTS,
+    MAX_ID_LENGTH,
+    CatalogItem,
+    ItemDelete,
+    ItemUpsert,
+    UserDelete,
+    UserEvent,
+)
 from streams.schema.predictions import Prediction
 from streams.schema.quality import WorkerQuality
 
@@ -39,12 +47,13 @@ def _one_of(title: str, *types: type[msgspec.Struct]) -> Schema:
         definition.pop("additionalProperties", None)
         for field in definition["properties"].values():
             field.pop("default", None)  # a default of our types, not of the wire format
+            _accept_numbers_as_ids(field)
         if timestamp := definition["properties"].get("timestamp"):
             timestamp["type"] = ["number", "string"]  # msgspec describes what it decodes: epoch ms
     if event := definitions.get("UserEvent"):
         event["properties"]["event_type"]["not"] = {"enum": sorted(CONTROL_TYPES)}
         event["if"] = {"properties": {"event_type": {"enum": sorted(ITEM_EVENTS)}}}
-        event["then"] = {"required": ["item_id"], "properties": {"item_id": {"type": "string"}}}
+        event["then"] = {"required": ["item_id"], "properties": {"item_id": {"type": ["string", "integer"]}}}
     for name in ("ItemUpsert", "ItemDelete"):
         if name in definitions:
             definitions[name]["required"].append("event_type")  # only records of the catalog may lack it
@@ -55,6 +64,14 @@ def _one_of(title: str, *types: type[msgspec.Struct]) -> Schema:
         **(roots[0] if len(roots) == 1 else {"oneOf": roots}),
         "$defs": definitions,
     }
+
+
+def _accept_numbers_as_ids(schema: Schema) -> None:
+    if schema.get("type") == "string" and schema.get("maxLength") == MAX_ID_LENGTH:
+        schema["type"] = ["string", "integer"]  # msgspec describes what it decodes: strings
+    for inner in (schema.get("items"), *schema.get("anyOf", ())):
+        if isinstance(inner, dict):
+            _accept_numbers_as_ids(inner)
 
 
 if __name__ == "__main__":

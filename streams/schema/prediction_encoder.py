@@ -28,6 +28,8 @@ class EventOrigins:
     event: Sequence[UserEvent]
     partition: Sequence[int]
     offset: Sequence[int]
+    record_index: Sequence[int]
+    """Index of the event in a record that holds several, else -1"""
     state_version: Sequence[int]
     """Each user's count of applied events after the event"""
 
@@ -65,11 +67,13 @@ def encode(predictions: Predictions, origins: EventOrigins, items: ItemVocabular
         strict=True,
     ):
         event, partition, offset = origins.event[index], origins.partition[index], origins.offset[index]
+        record_index = origins.record_index[index]
+        suffix = version if record_index < 0 else f"{record_index}:{version}"
         values.append(
             orjson.dumps(
                 {
                     "schema_version": SCHEMA_VERSION,
-                    "prediction_id": f"{topic}:{partition}:{offset}:{version}",
+                    "prediction_id": f"{topic}:{partition}:{offset}:{suffix}",
                     "user_id": event.user_id,
                     "caused_by": event.event_id,
                     "event_time": event.time_ms,

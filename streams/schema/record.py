@@ -1,5 +1,6 @@
 """The Kafka record that decoders and dead letters read, whatever client fetched it."""
 
+import json
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -34,3 +35,25 @@ class Record(Protocol):
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]:
         """Headers in their order; names may repeat."""
+
+
+def position(record: Record) -> str:
+    """The record's position, as ids name it."""
+    return f"{record.topic}:{record.partition}:{record.offset}"
+
+
+def key_id(key: bytes) -> str:
+    """The id that a key holds: its text, or that of the JSON string or Connect envelope that a JsonConverter wrote.
+
+    Bytes that are no UTF-8 are replaced, so that such a key equals no id.
+    """
+    text = key.decode(errors="replace")
+    if text[:1] not in ('"', "{"):
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if isinstance(value, dict) and "payload" in value and value.keys() <= {"schema", "payload"}:
+        value = value["payload"]
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else text

@@ -1,16 +1,40 @@
 """Settings sections of `streams`: Kafka, topics, worker, items, predictions."""
 
 import dataclasses
+import difflib
 import re
+import tomllib
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
+
+from models.data.event_types import EVENT_TYPES
 
 CHANGELOG_SUFFIX = "-user-state-changelog"
 TOPIC_NAME_MAX = 249  # Kafka's own limit
+
+EVENT_ROLES = {
+    "user": "user_id",
+    "item": "item_id",
+    "type": "event_type",
+    "time": "timestamp",
+    "value": "value",
+    "text": "text",
+    "event_id": "event_id",
+    "session": "session_id",
+    "lang": "lang",
+    "prediction_id": "prediction_id",
+    "impression": "impression",
+    "title": "title",
+    "categories": "categories",
+    "features": "features",
+}
+"""Role of `[events.map]` → field of an event; the last three are of `item.upsert`."""
+IGNORED_TYPE = "ignore"
+"""Type of `[events.types]` whose events are left out."""
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -28,6 +52,35 @@ def _servers(servers: str) -> str:
     if not re.fullmatch(r"[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*", servers):
         raise ValueError("must be host:port, several with commas between")
     return servers
+
+
+def _inline_table(value: object) -> object:
+    """The table that the text of an environment variable or of --set holds."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tomllib.loads(f"table = {value}")["table"]
+    except tomllib.TOMLDecodeError:
+        raise ValueError('must be an inline table: { name = "value" }') from None
+
+
+def _known_roles(paths: dict[str, str]) -> dict[str, str]:
+    for role, path in paths.items():
+        if role not in EVENT_ROLES:
+            near = difflib.get_close_matches(role, EVENT_ROLES, n=1)
+            hint = f", did you mean {near[0]}?" if near else ""
+            raise ValueError(f"unknown role {role!r}{hint} (roles: {', '.join(EVENT_ROLES)})")
+        if not path.strip("."):
+            raise ValueError(f"{role} needs a path such as properties.user.id")
+    return paths
+
+
+def _known_types(types: dict[str, str]) -> dict[str, str]:
+    allowed = (*EVENT_TYPES, IGNORED_TYPE)
+    for name, event_type in types.items():
+        if event_type not in allowed:
+            raise ValueError(f"{name!r} cannot be {event_type!r} (types: {', '.join(allowed)})")
+    return types
 
 
 TopicName = Annotated[str, _kafka_name(TOPIC_NAME_MAX)]
@@ -90,6 +143,18 @@ class TopicSettings:
         names = [value for value in dataclasses.astuple(self) if isinstance(value, str)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"each topic needs a different name, but two or more are called {twice[0]!r}")
+
+
+@dataclass(frozen=True, config=STRICT)
+class EventSettings:
+    """How records in a schema of one's own are read."""
+
+    map: Annotated[dict[str, str], AfterValidator(_known_roles), BeforeValidator(_inline_table)] = field(
+        default_factory=dict, metadata={"help": "role → path in the record: user, item, type, time, value, text, …"}
+    )
+    types: Annotated[dict[str, str], AfterValidator(_known_types), BeforeValidator(_inline_table)] = field(
+        default_factory=dict, metadata={"help": "name of an event type → ours; ignore leaves its events out"}
+    )
 
 
 @dataclass(frozen=True, config=STRICT)

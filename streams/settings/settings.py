@@ -23,6 +23,7 @@ from streams.settings.recipes import RECIPES, recipe_file
 from streams.settings.sections import (
     CHANGELOG_SUFFIX,
     STRICT,
+    EventSettings,
     ItemSettings,
     KafkaSettings,
     PredictionSettings,
@@ -49,6 +50,7 @@ class Settings:
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     topics: TopicSettings = field(default_factory=TopicSettings)
+    events: EventSettings = field(default_factory=EventSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     items: ItemSettings = field(default_factory=ItemSettings)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -71,7 +73,7 @@ class Settings:
         return [
             SettingRow(
                 key := f"{section}.{option.name}",
-                getattr(getattr(self, section), option.name),
+                _shown(getattr(getattr(self, section), option.name)),
                 self.sources.get(key, "default"),
                 option.metadata.get("help", ""),
             )
@@ -235,7 +237,20 @@ def _messages(error: ValidationError) -> list[str]:
     ]
 
 
+class _InlineTable(str):
+    """A setting that is a table, as TOML writes it in one line."""
+
+
+def _shown(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    entries = ", ".join(f"{_toml_value(name)} = {_toml_value(entry)}" for name, entry in value.items())
+    return _InlineTable(f"{{ {entries} }}" if entries else "{}")
+
+
 def _toml_value(value: object) -> str:
+    if isinstance(value, _InlineTable):
+        return value
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

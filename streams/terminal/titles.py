@@ -6,7 +6,8 @@ from typing import Self
 
 from streams.errors import Rejected
 from streams.kafka.reader import TopicReader, read_to_end, reading
-from streams.schema.events import ItemUpsert, decode_item
+from streams.schema.decoder import decode_item
+from streams.schema.events import ItemUpsert
 
 
 class ItemTitles:

@@ -20,7 +20,8 @@ from state.event_hash import advance_chain
 from state.rows import RowLayout
 from streams.errors import Rejected
 from streams.kafka.faust_transport import RecordBatch
-from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent, decode
+from streams.schema.decoder import SchemaRules, decode
+from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.schema.prediction_encoder import EventOrigins
 from streams.worker.partition_state import PartitionState
 
@@ -33,6 +34,7 @@ class PartitionBatch:
     next_offset: int
     events: list[UserEvent] = field(default_factory=list)  # [n]
     records: list[ConsumerRecord[bytes, bytes]] = field(default_factory=list)  # [n] of the events
+    record_index: list[int] = field(default_factory=list)  # [n] index in a record of several events, else -1
     users: dict[str, int] = field(default_factory=dict)  # [U] user id → index, deleted users included
     event_user: list[int] = field(default_factory=list)  # [n] user index of each event
     items: list[ItemUpsert | ItemDelete] = field(default_factory=list)
@@ -48,6 +50,7 @@ class MicroBatch:
     parts: list[PartitionBatch]
     event_batch: EventBatch
     records: list[ConsumerRecord[bytes, bytes]]  # [n]
+    record_index: list[int]  # [n] index in a record of several events, else -1
     events: list[UserEvent]  # [n]
     offset: NDArray[np.int64]  # [n]
     users: list[bytes]  # [U]
@@ -64,6 +67,7 @@ class MicroBatch:
             self.events,
             [record.partition for record in self.records],
             self.offset.tolist(),
+            self.record_index,
             (counts + np.arange(len(counts)) - first + 1).tolist(),
         )
 
@@ -73,26 +77,32 @@ class MicroBatch:
         return np.flatnonzero(np.diff(self.event_batch.user, append=len(self.users)))
 
 
-def decode_partition(state: PartitionState, batches: Sequence[RecordBatch], max_record_bytes: int) -> PartitionBatch:
-    """Decodes the records of a partition; a record that cannot be used is rejected, its neighbours are not affected."""
+def decode_partition(
+    state: PartitionState, batches: Sequence[RecordBatch], max_record_bytes: int, rules: SchemaRules
+) -> PartitionBatch:
+    """Decodes the records of a partition.
+
+    A record of which an event cannot be used is rejected; its other events and its neighbours are not affected.
+    """
     part = PartitionBatch(state, batches[-1].next_offset)
     users, event_user = part.users, part.event_user
     for batch in batches:
         for record in batch.records:
-            try:
-                event = decode(record, max_record_bytes)
-            except Rejected as error:
-                part.rejected.append((record, error))
-                continue
-            if isinstance(event, UserEvent):
-                part.events.append(event)
-                part.records.append(record)
-                event_user.append(users.setdefault(event.user_id, len(users)))
-            elif isinstance(event, UserDelete):
-                users.setdefault(event.user_id, len(users))
-                part.deleted[event.user_id] = len(part.events)
-            else:
-                part.items.append(event)
+            events, rejected = decode(record, max_record_bytes, rules)
+            if rejected is not None:
+                part.rejected.append((record, rejected))
+            several = len(events) > 1
+            for index, event in enumerate(events):
+                if isinstance(event, UserEvent):
+                    part.events.append(event)
+                    part.records.append(record)
+                    part.record_index.append(index if several else -1)
+                    event_user.append(users.setdefault(event.user_id, len(users)))
+                elif isinstance(event, UserDelete):
+                    users.setdefault(event.user_id, len(users))
+                    part.deleted[event.user_id] = len(part.events)
+                elif event is not None:
+                    part.items.append(event)
     return part
 
 
@@ -112,6 +122,7 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
     partition_columns: list[NDArray[np.int64]] = []
     events: list[UserEvent] = []
     records: list[ConsumerRecord[bytes, bytes]] = []
+    record_index: list[int] = []
     for part in parts:
         keys = [user.encode() for user in part.users]
         stored = part.state.store.get_many(keys)
@@ -125,6 +136,7 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
         values += stored
         events += part.events
         records += part.records
+        record_index += part.record_index
     rows = layout.unpack(values)
     columns = np.concatenate(partition_columns, axis=1)  # [6, n]
     keep = (columns[_ITEM] != _LEFT_OUT) & (columns[_OFFSET] > rows["last_offset"][columns[_USER]])
@@ -146,6 +158,7 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
             text=[event.text or "" for event in kept] if any(event.text for event in kept) else None,
         ),
         records=[records[i] for i in event_index],
+        record_index=[record_index[i] for i in event_index],
         events=kept,
         offset=columns[_OFFSET],
         users=[users[i] for i in user_index.tolist()],
@@ -170,8 +183,7 @@ def _columns(part: PartitionBatch, items: ItemVocabulary) -> NDArray[np.int64]:
     index = items.index
     item = [0 if event.item_id is None else index(event.item_id) for event in part.events]
     if None in item:
-        full = Rejected("item_capacity", f"the register is full: it holds {len(items)} items (items.capacity)")
-        part.rejected += [(record, full) for record, i in zip(part.records, item, strict=True) if i is None]
+        _reject_items(part, item, f"the register is full: it holds {len(items)} items (items.capacity)")
     columns = np.array(
         [
             part.event_user,
@@ -187,6 +199,16 @@ def _columns(part: PartitionBatch, items: ItemVocabulary) -> NDArray[np.int64]:
         earlier = columns[:, :events_before]
         earlier[_ITEM, earlier[_USER] == part.users[user]] = _LEFT_OUT
     return columns
+
+
+def _reject_items(part: PartitionBatch, item: Sequence[int | None], message: str) -> None:
+    """Rejects the records of events without an item index, each once."""
+    rejected = {record.offset for record, _ in part.rejected}
+    for record, index, item_index in zip(part.records, part.record_index, item, strict=True):
+        if item_index is None and record.offset not in rejected:
+            rejected.add(record.offset)
+            which = f"event {index}: " if index >= 0 else ""
+            part.rejected.append((record, Rejected("item_capacity", which + message)))
 
 
 def count_events(batch: MicroBatch, rows: NDArray[np.void]) -> NDArray[np.void]:

@@ -12,7 +12,8 @@ from models.items.vocabulary import ItemVocabulary
 from streams.errors import Rejected
 from streams.kafka.follower import TopicFollower
 from streams.kafka.transaction import ProducerRecord
-from streams.schema.events import ItemDelete, ItemUpsert, decode_item
+from streams.schema.decoder import decode_item
+from streams.schema.events import ItemDelete, ItemUpsert
 from streams.settings.sections import KafkaSettings
 
 log = logging.getLogger(__name__)

@@ -96,9 +96,9 @@ class OutputEncoder:
             self._add_partition(part, records)
         values = prediction_encoder.encode(result.predictions, batch.origins, self._items.vocabulary, now_ms)
         for event, value in zip(result.predictions.event.tolist(), values, strict=True):
-            source = batch.records[event]
-            tp = TopicPartition(self._topics.interest_predictions, source.partition)
-            records[tp].append(ProducerRecord(source.key, value))
+            tp = TopicPartition(self._topics.interest_predictions, batch.records[event].partition)
+            # Not the source's key, in which Kafka Connect may have put the id in quotes.
+            records[tp].append(ProducerRecord(batch.events[event].user_id.encode(), value))
         if (quality := self._quality.record_if_due()) is not None:
             records[self._quality.topic_partition].append(quality)
         return records

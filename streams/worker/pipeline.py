@@ -24,11 +24,13 @@ from models.inference.engine import StepResult
 from state.rows import RowLayout
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.transaction import TransactionWriter
+from streams.schema.decoder import SchemaRules
 from streams.settings.settings import Settings
 from streams.worker.batch import MicroBatch, build_batch, count_events, decode_partition, item_ids
 from streams.worker.item_topics import ItemTopics
 from streams.worker.output import OutputEncoder, RowChanges, StepOutput
 from streams.worker.source_reader import SourceReader
+from streams.worker.unknown_types import UnknownTypes
 
 
 class Engine(Protocol):
@@ -58,6 +60,8 @@ class Pipeline:
         self._encoder = encoder
         self._writer = writer
         self._layout = RowLayout(user_state_fields(settings.model))
+        self._rules = SchemaRules.of(settings.events)
+        self._unknown_types = UnknownTypes()
         self._counts: Counter[str] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -68,11 +72,16 @@ class Pipeline:
             return None
         with self._timed("decode"):
             max_bytes = self._settings.kafka.max_record_bytes
-            parts = [decode_partition(state, partition_batches, max_bytes) for state, partition_batches in admitted]
+            parts = [
+                decode_partition(state, partition_batches, max_bytes, self._rules)
+                for state, partition_batches in admitted
+            ]
         with self._timed("items"):
             await self._items.update(item_ids(parts))
         with self._timed("load"):
-            return build_batch(self._settings.topics.user_events, parts, self._items.vocabulary, self._layout)
+            batch = build_batch(self._settings.topics.user_events, parts, self._items.vocabulary, self._layout)
+        self._unknown_types.log_once(batch)
+        return batch
 
     def step(self, batch: MicroBatch) -> StepOutput:
         """Everything that the micro-batch writes. Pure computing: no I/O, no awaiting."""

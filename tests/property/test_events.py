@@ -10,9 +10,16 @@ from hypothesis import strategies as st
 
 from models.data.event_types import EVENT_TYPES
 from streams.errors import Rejected
-from streams.schema.adapters import ALIASES, SECONDS_BELOW, TIME_LIMIT_MS
-from streams.schema.events import UserEvent, decode, decode_item
+from streams.schema.adapters.adapter import Adapter
+from streams.schema.adapters.canonical import ALIASES
+from streams.schema.adapters.registry import ADAPTERS, canonical_events
+from streams.schema.adapters.snowplow import from_tsv
+from streams.schema.decoder import SchemaRules, decode, decode_item
+from streams.schema.events import UserEvent
+from streams.schema.field_map import FieldMap
+from streams.schema.json_text import parse
 from streams.schema.record import Record
+from streams.schema.times import FIRST_MS, MS_BELOW, SECONDS_BELOW
 
 NOW = 1_731_900_000_500
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(lambda text: text[0] != "\0")
@@ -53,15 +60,25 @@ def record(value: bytes | None, key: bytes | None, headers: tuple[tuple[str, byt
 
 
 def decoded(fields: dict[str, Any], user_id: str, headers: tuple[tuple[str, bytes], ...] = ()) -> UserEvent:
-    event = decode(record(json.dumps(fields).encode(), user_id.encode(), headers))
+    (event,), rejected = decode(record(json.dumps(fields).encode(), user_id.encode(), headers))
+    assert rejected is None
     assert isinstance(event, UserEvent)
     return event
 
 
+RULES = SchemaRules(FieldMap({"user": "who.id", "item": "items[0]", "time": "properties.time", "value": "a.0"}))
+
+
 def assert_only_rejected(source: Record) -> None:
-    for read in (decode, decode_item):
-        with contextlib.suppress(Rejected):
-            msgspec.json.encode(read(source)).decode()  # whatever is let in can be written again
+    for rules in (SchemaRules(), RULES):
+        events, rejected = decode(source, rules=rules)
+        assert rejected is None or len(str(rejected)) < 2000
+        for event in filter(None, events):
+            msgspec.json.encode(event).decode()  # whatever is let in can be written again
+            if isinstance(event, UserEvent):
+                datetime.fromtimestamp(event.time_ms / 1000, UTC)
+    with contextlib.suppress(Rejected):
+        msgspec.json.encode(decode_item(source)).decode()
 
 
 @given(
@@ -89,6 +106,58 @@ def test_any_json_gives_an_event_or_a_rejection(given: tuple[str, dict[str, Any]
     if control is not None:
         fields = fields | {"event_type": control}
     assert_only_rejected(record(json.dumps(fields).encode(), user_id.encode()))
+
+
+NAMES = """
+    event_type eventType user_id userId item_id timestamp type event userId anonymousId messageId properties context
+    product_id products path url name query event_name event_timestamp user_pseudo_id event_params items key value
+    int_value string_value distinct_id batch api_key $current_url eventList sentAt FeedbackType UserId Timestamp fields
+    item user session id specversion source data data_base64 time partitionkey schema payload collector_tstamp
+    event_id derived_tstamp contexts_com_snowplowanalytics_snowplow_ecommerce_product_1 price who op sku impression
+    unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1
+""".split()  # noqa: SIM905
+WORDS = """
+    track page screen identify interaction ranking item user page_view purchase $pageview item.upsert user.delete 1.0
+    transaction page_ping u1 https://x.example/a?b https://[ {} [] 17 0001-01-01 2024-11-18T03:20:00Z pv
+""".split()  # noqa: SIM905
+FORMATS = st.recursive(
+    st.sampled_from(WORDS) | PLAIN | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
+    max_leaves=8,
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(NAMES), FORMATS, min_size=1, max_size=8), min_size=1, max_size=3),
+    st.sampled_from([b"u1", b"17", b'"u1"', b"\xff", None]),
+)
+def test_any_json_in_the_names_of_the_formats_gives_events_or_rejections(
+    values: list[dict[str, Any]], key: bytes | None
+) -> None:
+    for value in (values, values[0]):
+        assert_only_rejected(record(json.dumps(value).encode(), key))
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), FORMATS, max_size=10), st.sampled_from(ADAPTERS))
+def test_each_adapter_is_total(fields: dict[str, Any], adapter: Adapter) -> None:
+    source = record(b"", b"u1")
+    try:
+        parsed = parse(json.dumps(fields).encode())
+    except Rejected:
+        return
+    assert isinstance(parsed, dict)
+    with contextlib.suppress(Rejected):
+        if adapter.matches(parsed, source.headers):
+            assert all(isinstance(event, dict) for event in adapter.events(parsed, source))
+    for event in canonical_events(parsed, source):
+        assert isinstance(event, dict | Rejected)
+
+
+@given(st.dictionaries(st.integers(0, 130), st.sampled_from([*WORDS, '{"data": [{"schema": 1, "data": 5}]}', "\r"])))
+def test_any_line_of_131_columns_gives_an_event_or_a_rejection(cells: dict[int, str]) -> None:
+    value = "\t".join(cells.get(column, "") for column in range(131)).encode()
+    from_tsv(value)
+    assert_only_rejected(record(value, b"u1"))
 
 
 @given(EVENTS)
@@ -127,7 +196,7 @@ def test_every_form_of_time_gives_the_same_event(fields: dict[str, Any], offset_
     assert decoded(data, fields["user_id"], headers) == expected
 
 
-@given(EVENTS, st.integers(1 - TIME_LIMIT_MS, TIME_LIMIT_MS - 1) | st.integers(-SECONDS_BELOW, SECONDS_BELOW))
+@given(EVENTS, st.integers(FIRST_MS, MS_BELOW - 1) | st.integers(-SECONDS_BELOW, SECONDS_BELOW))
 def test_a_time_never_lies_far_ahead_of_its_record(fields: dict[str, Any], time: int) -> None:
     event = decoded(fields | {"timestamp": time}, fields["user_id"])
     assert event.time_ms <= NOW + 24 * 3600 * 1000

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-import pytest
 from aiokafka import ConsumerRecord
 
 from streams.errors import Rejected
-from streams.schema.events import UserEvent, decode
+from streams.schema.decoder import BUILT_IN_RULES, SchemaRules, decode
+from streams.schema.events import Event, UserEvent
 from streams.schema.record import Record
 
 NOW = 1_731_900_000_500
@@ -15,23 +15,39 @@ CLICK = {"event_id": "e1", "event_type": "click", "user_id": "u1", "item_id": "i
 
 
 def record(
-    value: dict[str, Any] | bytes | None,
+    value: dict[str, Any] | list[Any] | bytes | None,
     key: bytes | None = b"u1",
     headers: tuple[tuple[str, bytes], ...] = (),
     timestamp: int = NOW,
 ) -> Record:
-    if isinstance(value, dict):
+    if isinstance(value, dict | list):
         value = json.dumps(value).encode()
     return ConsumerRecord("user-events", 3, 991, timestamp, 0, key, value, None, 0, 0, headers)
 
 
+def events_of(
+    value: dict[str, Any] | list[Any] | bytes, rules: SchemaRules = BUILT_IN_RULES, **parts: Any
+) -> list[Event]:
+    """The events of a record of which every event can be used; without those that are left out."""
+    events, rejected = decode(record(value, **parts), rules=rules)
+    assert rejected is None, rejected
+    return [event for event in events if event is not None]
+
+
+def user_events(value: dict[str, Any] | list[Any] | bytes, **parts: Any) -> list[UserEvent]:
+    events = events_of(value, **parts)
+    assert all(isinstance(event, UserEvent) for event in events)
+    return [event for event in events if isinstance(event, UserEvent)]
+
+
 def user_event(value: dict[str, Any] | bytes, **parts: Any) -> UserEvent:
-    event = decode(record(value, **parts))
-    assert isinstance(event, UserEvent)
+    (event,) = user_events(value, **parts)
     return event
 
 
-def rejection(value: dict[str, Any] | bytes | None, **parts: Any) -> Rejected:
-    with pytest.raises(Rejected) as error:
-        decode(record(value, **parts))
-    return error.value
+def rejection(value: dict[str, Any] | list[Any] | bytes | None, **parts: Any) -> Rejected:
+    """Why no event of a record can be used."""
+    events, rejected = decode(record(value, **parts))
+    assert rejected is not None
+    assert not any(events)
+    return rejected

@@ -5,7 +5,8 @@ from aiokafka import ConsumerRecord
 
 from streams.files.delimited import LogError
 from streams.files.item_files import FileItem, read_items, split_categories
-from streams.schema.events import ItemUpsert, decode_item
+from streams.schema.decoder import decode_item
+from streams.schema.events import ItemUpsert
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 from models.inference.predictions import Predictions
 from models.items.vocabulary import ItemVocabulary
 from streams.errors import Rejected
-from streams.schema.events import Event, ItemDelete, ItemUpsert, UserDelete, UserEvent, decode, decode_item
+from streams.schema.decoder import decode, decode_item
+from streams.schema.events import Event, ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.schema.json_schema import FOLDER, schemas, text
 from streams.schema.prediction_encoder import EventOrigins, encode
 
@@ -41,21 +42,19 @@ USER_EVENT_RECORDS: list[dict[str, Any]] = [
     {"event_type": "user.delete", "user_id": "u1"},
     {"event_type": "item.upsert", "item_id": "i9"} | ITEM,
     {"event_type": "item.delete", "item_id": "i9"},
+    {"event_type": "click", "user_id": 17, "item_id": 4711, "timestamp": 1_731_900_000_123_456},
+    CLICK | {"timestamp": 1_731_900_000_123_456_789},
+    CLICK | {"timestamp": "1731900000123"},
 ]
 WRONG_FIELDS: list[dict[str, Any]] = [
     {"user_id": ""},
-    {"user_id": 1},
+    {"user_id": 1.5},
+    {"user_id": ["u1"]},
+    {"item_id": {"id": 9}},
     {"event_type": "user.delete", "user_id": None},
     {"item_id": None},
     {"timestamp": None},
-    {"timestamp": 10**15},
     {"timestamp": True},
-    {"event_id": ""},
-    {"value": 1e13},
-    {"value": "4"},
-    {"text": "x" * 40_000},
-    {"impression": [""]},
-    {"properties": []},
     {"schema_version": 2},
 ]
 REFUSED_USER_EVENT_RECORDS: list[Any] = [
@@ -67,7 +66,7 @@ REFUSED_USER_EVENT_RECORDS: list[Any] = [
     *(CLICK | wrong for wrong in WRONG_FIELDS),
 ]
 CATALOG_RECORDS: list[dict[str, Any]] = [{}, ITEM, {"title": "T", "year": 1999}]
-REFUSED_CATALOG_RECORDS: list[Any] = [[], {"title": 1}, {"categories": "a"}, {"features": ["x"]}, {"schema_version": 2}]
+REFUSED_CATALOG_RECORDS: list[Any] = [[], {"schema_version": 2}]
 
 
 def valid(name: str, value: object) -> bool:
@@ -75,9 +74,8 @@ def valid(name: str, value: object) -> bool:
 
 
 def record(value: object) -> "ConsumerRecord[bytes, bytes]":
-    return ConsumerRecord(
-        "user-events", 3, 991, 1_731_900_000_500, 0, b"u1", json.dumps(value).encode(), None, 0, 0, ()
-    )
+    key = str(value.get("user_id")).encode() if isinstance(value, dict) else b"u1"
+    return ConsumerRecord("user-events", 3, 991, 1_731_900_000_500, 0, key, json.dumps(value).encode(), None, 0, 0, ())
 
 
 def test_the_files_are_current() -> None:
@@ -92,14 +90,15 @@ def test_each_schema_is_one(name: str) -> None:
 
 @pytest.mark.parametrize("value", USER_EVENT_RECORDS)
 def test_an_event_that_is_decoded_is_valid(value: dict[str, Any]) -> None:
-    decode(record(value))
+    _, rejected = decode(record(value))
+    assert rejected is None
     Draft202012Validator(schemas()["user-event"]).validate(value)
 
 
 @pytest.mark.parametrize("value", REFUSED_USER_EVENT_RECORDS)
 def test_an_event_that_is_refused_is_not_valid(value: object) -> None:
-    with pytest.raises(Rejected):
-        decode(record(value))
+    _, rejected = decode(record(value))
+    assert rejected is not None
     assert not valid("user-event", value)
 
 

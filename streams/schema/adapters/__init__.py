@@ -1,0 +1,1 @@
+"""Adapters: one file per format in which events arrive, each to canonical fields. `registry` picks the adapter."""

@@ -1,0 +1,162 @@
+"""Decoder of `user-events` and `item-catalog`: the events that a record holds, and why the rest of it is none.
+
+A canonical record is decoded in one call. Every other accepted form goes one way: JSON → adapter → canonical fields →
+typed events.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from streams.errors import Rejected
+from streams.schema.adapters import canonical
+from streams.schema.adapters.registry import canonical_events, type_name
+from streams.schema.adapters.snowplow import from_tsv
+from streams.schema.event_types import BUILT_IN_NAMES, CONTROL_TYPES, EventTypeNames
+from streams.schema.events import ITEM_EVENTS, Event, ItemDelete, ItemUpsert, UserEvent
+from streams.schema.field_map import FieldMap
+from streams.schema.json_text import check_text, parse
+from streams.schema.record import Record, key_id, position
+from streams.schema.times import MS_BELOW, SECONDS_BELOW
+from streams.schema.typed_events import MAX_FUTURE_MS, item_upsert, typed_event
+from streams.settings.sections import IGNORED_TYPE, EventSettings
+
+MAX_RECORD_BYTES: Final = 2**20
+_MOST_FAULTS_NAMED: Final = 3
+_SPECIAL: Final = CONTROL_TYPES | {IGNORED_TYPE}
+_USER_EVENT: Final = msgspec.json.Decoder(UserEvent).decode
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaRules:
+    """What the settings say of records: `[events]`."""
+
+    field_map: FieldMap | None = None
+    type_names: EventTypeNames = field(default_factory=lambda: BUILT_IN_NAMES)
+
+    @classmethod
+    def of(cls, settings: EventSettings) -> "SchemaRules":
+        """The rules that the section gives."""
+        return cls(
+            FieldMap(settings.map) if settings.map else None,
+            EventTypeNames(settings.types) if settings.types else BUILT_IN_NAMES,
+        )
+
+
+BUILT_IN_RULES: Final = SchemaRules()
+
+Decoded = tuple[list[Event | None], Rejected | None]
+"""One entry for each event of the record, None where it is left out or cannot be used; and why, if any cannot."""
+
+
+def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules = BUILT_IN_RULES) -> Decoded:
+    """The events that a record of `user-events` holds. Total: raises nothing, whatever the bytes."""
+    value, key = record.value, record.key
+    if value is not None and len(value) <= max_bytes and rules.field_map is None:
+        try:
+            event = _USER_EVENT(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            event_type = rules.type_names[event.event_type]
+            if (
+                key is not None
+                and key == event.user_id.encode()
+                and SECONDS_BELOW <= event.time_ms < MS_BELOW
+                and (event.time_ms <= record.timestamp + MAX_FUTURE_MS or record.timestamp <= 0)
+                and event_type not in _SPECIAL
+                and (event.item_id is not None or event_type not in ITEM_EVENTS)
+                and (event.event_id or not record.headers)
+                and key[0] != 0
+                and (event.properties is UNSET or _is_clean_object(bytes(event.properties)))
+            ):
+                event.event_type = event_type
+                if not event.event_id:
+                    event.event_id = position(record)
+                return [event], None
+    try:
+        return _decode_any(record, _checked_size(value, max_bytes), rules)
+    except Rejected as error:
+        return [], error
+
+
+def decode_item(record: Record, max_bytes: int = MAX_RECORD_BYTES) -> ItemUpsert | ItemDelete:
+    """The description or deletion (a null value) of the item that is the key. Raises Rejected, and nothing else."""
+    if not record.key:
+        raise Rejected("missing_key", "records of the catalog are keyed by item_id")
+    check_text(record.key)
+    item_id = key_id(record.key)
+    if record.value is None:
+        return ItemDelete(item_upsert({"item_id": item_id}).item_id)
+    source = parse(_checked_size(record.value, max_bytes))
+    if not isinstance(source, dict):
+        raise Rejected("not_an_object", f"an item is a JSON object, not {type_name(source)}")
+    (fields,) = canonical.events(source, record)
+    item = item_upsert({"item_id": item_id} | {name: value for name, value in fields.items() if value is not None})
+    if item.item_id not in (item_id, record.key.decode()):
+        raise Rejected("key_mismatch", f"the key is {record.key[:40]!r}, but item_id is {item.item_id[:40]!r}")
+    return item
+
+
+def _checked_size(value: bytes | None, max_bytes: int) -> bytes:
+    if value is None:
+        raise Rejected("null_value", "a null value is no event; send user.delete to erase a user")
+    if len(value) > max_bytes:
+        raise Rejected("record_too_large", f"{len(value)} bytes; at most {max_bytes} are read (kafka.max_record_bytes)")
+    return value
+
+
+def _is_clean_object(raw: bytes) -> bool:
+    """Whether the only part that the decoder has skipped over is an object and can be kept as it came."""
+    try:
+        check_text(raw)
+    except Rejected:
+        return False
+    return raw.startswith(b"{")
+
+
+def _decode_any(record: Record, value: bytes, rules: SchemaRules) -> Decoded:
+    found = canonical_events(from_tsv(value) or parse(value), record, rules.field_map)
+    several = len(found) > 1
+    shared_ids = _shared_ids(found) if several else frozenset()
+    events: list[Event | None] = []
+    faults: list[tuple[int, Rejected]] = []
+    for index, fields in enumerate(found):
+        event = None
+        try:
+            if isinstance(fields, Rejected):
+                raise fields
+            event = typed_event(fields, record, event_position(record, index, several), rules.type_names)
+            if shared_ids and isinstance(event, UserEvent) and event.event_id in shared_ids:
+                event.event_id = f"{event.event_id}:{index}"
+        except Rejected as error:
+            faults.append((index, error))
+        events.append(event)
+    return events, _summary(faults, len(found))
+
+
+def event_position(record: Record, index: int, several: bool) -> str:
+    """`topic:partition:offset` of an event, with `:index` where its record holds several."""
+    return f"{position(record)}:{index}" if several else position(record)
+
+
+def _shared_ids(found: Sequence[Mapping[str, object] | Rejected]) -> frozenset[str]:
+    """Ids that several events of a record have: those of the message that named several items."""
+    ids = Counter(str(fields.get("event_id")) for fields in found if not isinstance(fields, Rejected))
+    return frozenset(event_id for event_id, count in ids.items() if count > 1)
+
+
+def _summary(faults: list[tuple[int, Rejected]], events: int) -> Rejected | None:
+    """One reason for the record, with the index of each event that cannot be used."""
+    if not faults:
+        return None
+    if events == 1:
+        return faults[0][1]
+    named = [f"event {index} of {events}: {error}" for index, error in faults[:_MOST_FAULTS_NAMED]]
+    if len(faults) > _MOST_FAULTS_NAMED:
+        named.append(f"and {len(faults) - _MOST_FAULTS_NAMED} more")
+    return Rejected(faults[0][1].code, "; ".join(named))

@@ -1,0 +1,93 @@
+"""Names that producers give to event types, and our type for each.
+
+Names are compared without case, spaces, underscores, hyphens and a leading `$`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from models.data.event_types import EVENT_TYPES
+
+CONTROL_TYPES: Final = frozenset({"user.delete", "item.upsert", "item.delete"})
+
+SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
+    "view": (
+        *("pv", "read", "visit", "watch", "play", "listen", "open", "viewed", "stream"),
+        *("page", "page view", "pageview", "screen", "screen view", "view content", "content view"),
+        *("Product Viewed", "product view", "view product", "detail", "view_item", "item view", "view detail"),
+    ),
+    "click": (
+        *("clicks", "clicked", "tap", "select", "select_item", "select_content", "item click", "click_item"),
+        *("Product Clicked", "product click", "list_click"),
+    ),
+    "search": (
+        *("Products Searched", "query", "searched", "site search", "view_search_results", "search_submit"),
+        "Product List Searched",
+    ),
+    "add_to_cart": (
+        *("cart", "carts", "basket", "add_to_basket", "add to bag", "cart_add", "added to cart"),
+        "Product Added",
+    ),
+    "purchase": (
+        *("buy", "bought", "order", "orders", "ordered", "transaction", "transactions", "checkout_complete"),
+        *("Order Completed", "order placed", "purchased", "ecommerce_purchase", "in_app_purchase", "transaction_item"),
+    ),
+    "rating": ("rate", "rated", "stars", "Product Rated"),
+    "review": ("comment", "reviewed", "Product Reviewed"),
+    "like": (
+        *("fav", "favorite", "favourite", "favorites", "liked", "star", "upvote", "save", "bookmark", "wishlist"),
+        *("add_to_wishlist", "Product Added to Wishlist", "add_to_favorites", "collect", "thumbs_up"),
+    ),
+    "share": ("shared", "Product Shared", "forward", "retweet"),
+    "impression": (
+        *("impressions", "shown", "exposure", "view_item_list", "list_view", "Product List Viewed", "ranking"),
+        "item impression",
+    ),
+}
+"""Type → names of the public data sets and platforms: Retailrocket, Taobao, OTTO, Segment, GA4, Snowplow, Gorse."""
+
+_MOST_CACHED: Final = 10_000
+_DROP: Final = str.maketrans("", "", " _-\t")
+
+
+def normalized(name: str) -> str:
+    """The name as it is compared."""
+    return name.removeprefix("$").casefold().translate(_DROP)
+
+
+_BUILT_IN: Final = {
+    normalized(name): event_type
+    for event_type, names in (dict[str, tuple[str, ...]].fromkeys(EVENT_TYPES, ()) | SYNONYMS).items()
+    for name in (event_type, *names)
+}
+
+
+class EventTypeNames(dict[str, str]):
+    """A producer's name of an event type → our type, or the name itself where it is unknown: `names[name]`.
+
+    `custom` goes before the built-in synonyms. Names are looked up once and kept, up to a bound.
+    """
+
+    def __init__(self, custom: Mapping[str, str] | None = None) -> None:
+        self._custom = {normalized(name): event_type for name, event_type in (custom or {}).items()}
+        super().__init__((name, self._custom.get(normalized(name), name)) for name in EVENT_TYPES)
+        self.update((name, name) for name in CONTROL_TYPES)
+
+    def __missing__(self, name: str) -> str:
+        key = normalized(name)
+        event_type = self._custom.get(key) or _BUILT_IN.get(key, name)
+        if len(self) < _MOST_CACHED:
+            self[name] = event_type
+        return event_type
+
+
+BUILT_IN_NAMES: Final = EventTypeNames()
+
+
+def unqualified(event_type: str) -> str:
+    """The end of a qualified name (`com.example.click`) where that is a known type, else the name."""
+    parts = event_type.rsplit(".", 2)
+    for end in (".".join(parts[-2:]), parts[-1]):
+        if BUILT_IN_NAMES[end] in CONTROL_TYPES or normalized(end) in _BUILT_IN:
+            return end
+    return event_type

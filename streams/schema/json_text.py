@@ -1,0 +1,74 @@
+"""JSON text as producers send it: checked for UTF-8 and depth, parsed with the faults that serializers really make."""
+
+import json
+import re
+from itertools import accumulate
+from typing import Final
+
+import msgspec
+
+from streams.errors import Rejected
+
+MAX_DEPTH: Final = 64
+
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NO_BRACKET: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_PARSE: Final = msgspec.json.Decoder().decode
+_INTEGER_DIGITS: Final = 400  # a float holds no more, and Python refuses to read 4 301
+# A pair of surrogates, a surrogate alone, or any other escape (so that an escaped backslash hides what follows it).
+_ESCAPE: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
+
+
+def parse(value: bytes) -> object:
+    """The value as Python objects. Raises Rejected.
+
+    A surrogate without its pair becomes U+FFFD; NaN and the infinities, which Python's and Java's serializers write,
+    become null.
+    """
+    check_text(value)
+    try:
+        return _PARSE(value)
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    try:
+        return _LENIENT.decode(_ESCAPE.sub(_replace_lone_surrogate, value).decode())
+    except json.JSONDecodeError as error:
+        hint = "; it begins like Confluent's wire format, and only JSON is read here" if value[:1] == b"\0" else ""
+        raise Rejected("not_json", f"{error}{hint}") from None
+    except (ValueError, RecursionError) as error:
+        raise Rejected("not_json", str(error)) from None
+
+
+def check_text(value: bytes) -> None:
+    """Refuse bytes that are not UTF-8, or that nest deeper than MAX_DEPTH (whatever the depth of our own stack)."""
+    try:
+        _ = value.isascii() or value.decode()
+    except UnicodeDecodeError as error:
+        raise Rejected("not_utf8", str(error)) from None
+    if value.count(b"[") + value.count(b"{") > MAX_DEPTH:
+        brackets = _STRING.sub(b"", value).translate(None, _NO_BRACKET)
+        if max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0) > MAX_DEPTH:
+            raise Rejected("nesting_too_deep", f"nested deeper than {MAX_DEPTH} levels")
+
+
+def parse_nested(value: object) -> object:
+    """The value that a JSON string holds (objects are often sent as such); any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value.encode())
+    except Rejected:
+        return value
+
+
+def _replace_lone_surrogate(escape: re.Match[bytes]) -> bytes:
+    return escape[0] if escape[1] is None else rb"\ufffd"
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) <= _INTEGER_DIGITS else float(digits)
+
+
+_LENIENT: Final = json.JSONDecoder(parse_constant=lambda _: None, parse_int=_integer)

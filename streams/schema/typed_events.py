@@ -1,0 +1,195 @@
+"""Canonical fields to typed events, by one set of rules for every format.
+
+A field that an event needs is checked and its fault named; an optional one that cannot be used is dropped, for it
+must not cost the event. Ids may be whole numbers.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from streams.errors import Rejected
+from streams.schema.event_types import EventTypeNames
+from streams.schema.events import (
+    ITEM_EVENTS,
+    MAX_CATEGORIES,
+    MAX_FEATURES,
+    MAX_ID_LENGTH,
+    MAX_IMPRESSION,
+    MAX_NAME_LENGTH,
+    MAX_NUMBER,
+    MAX_TEXT_LENGTH,
+    MAX_TITLE_LENGTH,
+    Event,
+    ItemDelete,
+    ItemUpsert,
+    UserDelete,
+    UserEvent,
+)
+from streams.schema.record import Record, key_id
+from streams.schema.times import time_ms
+from streams.settings.sections import IGNORED_TYPE
+
+MAX_FUTURE_MS: Final = 24 * 3600 * 1000
+_SUPPORTED: Final = re.compile(r"1(\.\d+)*", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
+_MAX_INTEGER_ID: Final = 10**40
+_ROLES: Final = {"user_id": "user", "item_id": "item", "event_type": "type", "timestamp": "time"}  # of [events.map]
+
+
+def typed_event(fields: Mapping[str, Any], record: Record, event_position: str, names: EventTypeNames) -> Event | None:
+    """The event that canonical fields describe; None where `[events.types]` leaves it out. Raises Rejected.
+
+    `event_position` stands in for an event_id that is not given.
+    """
+    _check_version(fields)
+    event_type = names[_identifier(fields, "event_type", MAX_NAME_LENGTH)]
+    if event_type == IGNORED_TYPE:
+        return None
+    if event_type == "item.upsert":
+        return item_upsert(fields)
+    if event_type == "item.delete":
+        return ItemDelete(_identifier(fields, "item_id"))
+    user_id = _identifier(fields, "user_id")
+    event_id = _optional_id(fields.get("event_id")) or event_position
+    if event_type == "user.delete":
+        _check_key(user_id, record)
+        return UserDelete(user_id, "user.delete", _erasure_time_ms(fields, record), event_id)
+    item_id = fields.get("item_id")
+    if item_id is not None and (item_id != "" or event_type in ITEM_EVENTS):
+        item_id = _identifier(fields, "item_id")
+    elif event_type in ITEM_EVENTS:
+        raise Rejected("missing_field", f"a {event_type} needs an item_id{_mapping_hint('item_id')}")
+    event = UserEvent(
+        user_id,
+        event_type,
+        _event_time_ms(fields, record),
+        item_id or None,
+        event_id=event_id,
+        value=_number(fields.get("value")),
+        text=_text(fields.get("text"), MAX_TEXT_LENGTH),
+        session_id=_optional_id(fields.get("session_id")),
+        lang=_short(fields.get("lang")),
+        prediction_id=_optional_id(fields.get("prediction_id")),
+        impression=_ids(fields.get("impression"), MAX_IMPRESSION),
+        properties=_object(fields.get("properties")),
+    )
+    _check_key(user_id, record)
+    return event
+
+
+def item_upsert(fields: Mapping[str, Any]) -> ItemUpsert:
+    """The description of an item."""
+    _check_version(fields)
+    categories = fields.get("categories")
+    return ItemUpsert(
+        item_id=_identifier(fields, "item_id"),
+        title=_text(fields.get("title"), MAX_TITLE_LENGTH) or "",
+        text=_text(fields.get("text"), MAX_TEXT_LENGTH) or "",
+        categories=_ids([categories] if isinstance(categories, str) else categories, MAX_CATEGORIES),
+        features=_numbers(fields.get("features")),
+    )
+
+
+def _check_version(fields: Mapping[str, Any]) -> None:
+    version = fields.get("schema_version")
+    if version is not None and not _SUPPORTED.fullmatch(str(version)[:40]):
+        raise Rejected(
+            "unknown_schema_version", f"schema_version {str(version)[:40]} is not known here, only 1 and 1.x are"
+        )
+
+
+def _check_key(user_id: str, record: Record) -> None:
+    key = record.key
+    if key is None:
+        raise Rejected(
+            "missing_key", "events are keyed by user_id, so that all of a user's events lie in one partition"
+        )
+    if user_id.encode() != key and key_id(key) != user_id:
+        raise Rejected("key_mismatch", f"the key is {key[:40]!r}, but user_id is {user_id[:40]!r}")
+    if user_id[0] == "\0":
+        raise Rejected("reserved_id", "a user_id must not begin with U+0000")
+
+
+def _identifier(fields: Mapping[str, Any], name: str, most: int = MAX_ID_LENGTH) -> str:
+    value = fields.get(name)
+    if value is None:
+        raise Rejected("missing_field", f"{name} is missing{_mapping_hint(name)}")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MAX_INTEGER_ID:
+        return str(value)
+    if not isinstance(value, str):
+        kind = "an object or array" if isinstance(value, dict | list) else repr(value)[:40]
+        raise Rejected("wrong_type", f"{name}: must be a string or a whole number, not {kind}")
+    if not value:
+        raise Rejected("empty_field", f"{name}: is empty")
+    if len(value) > most:
+        raise Rejected("field_too_large", f"{name}: {len(value)} characters; at most {most} are accepted")
+    return value
+
+
+def _mapping_hint(name: str) -> str:
+    role = _ROLES[name]
+    return f'; if it has another name, give its path in interest.toml: [events.map] {role} = "path.to.it"'
+
+
+def _event_time_ms(fields: Mapping[str, Any], record: Record) -> int:
+    given = fields.get("timestamp")
+    if given is None:
+        raise Rejected("missing_field", f"timestamp is missing{_mapping_hint('timestamp')}")
+    time = time_ms(given)
+    if record.timestamp <= 0:
+        if time is None:
+            raise Rejected("bad_timestamp", "timestamp: 0001-01-01 means that none was set, and the record has none")
+        return time
+    # The record's own time, not the clock's: a replay must give the same event.
+    return record.timestamp if time is None or time > record.timestamp + MAX_FUTURE_MS else time
+
+
+def _erasure_time_ms(fields: Mapping[str, Any], record: Record) -> int:
+    try:
+        return _event_time_ms(fields, record)
+    except Rejected:  # an erasure must not fail for want of a time
+        return record.timestamp
+
+
+def _optional_id(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MAX_INTEGER_ID:
+        return str(value)
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH else None
+
+
+def _ids(values: object, most: int) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        return ()
+    return tuple(text for value in values if (text := _optional_id(value)) is not None)[:most]
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_NUMBER <= value <= MAX_NUMBER:
+        return None
+    return float(value)
+
+
+def _numbers(values: object) -> tuple[float, ...]:
+    """All of them or none: a vector lacks its meaning without one of its numbers."""
+    if not isinstance(values, list) or len(values) > MAX_FEATURES:
+        return ()
+    numbers = [_number(value) for value in values]
+    return () if None in numbers else tuple(number for number in numbers if number is not None)
+
+
+def _text(value: object, most: int) -> str | None:
+    return value[:most] if isinstance(value, str) else None
+
+
+def _short(value: object) -> str | None:
+    return value if isinstance(value, str) and len(value) <= MAX_NAME_LENGTH else None
+
+
+def _object(value: object) -> Any:
+    return Raw(msgspec.json.encode(value)) if isinstance(value, dict) and value else UNSET

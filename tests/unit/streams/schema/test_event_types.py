@@ -1,0 +1,62 @@
+import pytest
+
+from models.data.event_types import EVENT_TYPES
+from streams.schema.decoder import SchemaRules
+from streams.schema.event_types import BUILT_IN_NAMES, CONTROL_TYPES, SYNONYMS, EventTypeNames, normalized
+from streams.settings.sections import EventSettings
+from tests.unit.streams.wire import CLICK, events_of, user_event
+
+
+@pytest.mark.parametrize(
+    ("name", "event_type"),
+    [
+        ("pv", "view"), ("buy", "purchase"), ("cart", "add_to_cart"), ("fav", "like"),  # Taobao
+        ("addtocart", "add_to_cart"), ("transaction", "purchase"),  # Retailrocket
+        ("clicks", "click"), ("carts", "add_to_cart"), ("orders", "purchase"),  # OTTO
+        ("read", "view"), ("star", "like"),  # Gorse
+        ("Product Viewed", "view"), ("Product Added", "add_to_cart"), ("Order Completed", "purchase"),
+        ("Product Clicked", "click"), ("Products Searched", "search"), ("Product List Viewed", "impression"),
+        ("view_item", "view"), ("select_item", "click"), ("page_view", "view"), ("view_item_list", "impression"),
+        ("$pageview", "view"), ("$screen", "view"), ("product_view", "view"), ("list_click", "click"),
+        ("Click", "click"), ("ADD TO CART", "add_to_cart"), ("add-to-cart", "add_to_cart"),
+        ("AddToCart", "add_to_cart"),
+    ],
+)  # fmt: skip
+def test_the_names_of_the_field_are_known(name: str, event_type: str) -> None:
+    assert BUILT_IN_NAMES[name] == event_type
+    assert user_event(CLICK | {"event_type": name}).event_type == event_type
+
+
+def test_every_synonym_has_one_type_and_hides_no_type() -> None:
+    names = [normalized(name) for synonyms in SYNONYMS.values() for name in {normalized(name) for name in synonyms}]
+    assert len(names) == len(set(names))
+    assert set(names).isdisjoint(normalized(name) for name in EVENT_TYPES)
+    assert SYNONYMS.keys() <= set(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("name", [*EVENT_TYPES, *CONTROL_TYPES, "hover", "$autocapture", "remove_from_cart", ""])
+def test_every_other_name_stays_as_it_is(name: str) -> None:
+    assert BUILT_IN_NAMES[name] == name
+
+
+def test_names_of_ones_own_go_first() -> None:
+    settings = EventSettings(types={"Watch Trailer": "view", "pv": "click", "1": "purchase", "view": "share"})
+    rules = SchemaRules.of(settings)
+    given = ["watch_trailer", "PV", 1, "view", "buy"]
+    types = [user_event(CLICK | {"event_type": name}, rules=rules).event_type for name in given]
+    assert types == ["view", "click", "purchase", "share", "purchase"]
+    assert user_event(CLICK | {"event_type": "pv"}).event_type == "view"
+
+
+def test_events_of_an_ignored_name_are_left_out() -> None:
+    rules = SchemaRules.of(EventSettings(types={"scroll": "ignore"}))
+    assert events_of(CLICK | {"event_type": "Scroll"}, rules=rules) == []
+    two = events_of([CLICK | {"event_type": "scroll", "item_id": None, "event_id": "e0"}, CLICK], rules=rules)
+    assert two == [user_event(CLICK)]
+
+
+def test_the_names_that_are_kept_are_bounded() -> None:
+    names = EventTypeNames()
+    for number in range(20_000):
+        assert names[f"name {number}"] == f"name {number}"
+    assert len(names) <= 10_000
