@@ -28,7 +28,7 @@ async def prediction_problems(records: AsyncIterable[Record], expected: InputFol
     """What is wrong with the committed predictions; there must be one per accepted event, in each user's order."""
     problems: list[str] = []
     ids: set[str] = set()
-    sources: set[tuple[int, int]] = set()
+    sources: set[str] = set()
     newest: dict[str, predictions.Prediction] = {}
     async for record in records:
         assert record.key is not None
@@ -36,7 +36,7 @@ async def prediction_problems(records: AsyncIterable[Record], expected: InputFol
             newest.pop(record.key.decode(), None)
             continue
         prediction = predictions.decode(record.value)
-        source = prediction.source.partition, prediction.source.offset
+        source = prediction.prediction_id.rpartition(":")[0]  # without the model version
         if prediction.prediction_id in ids or source in sources:
             problems.append(f"{prediction.prediction_id} is predicted twice")
         before = newest.get(prediction.user_id)

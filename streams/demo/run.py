@@ -22,6 +22,7 @@ from streams.kafka.reader import TopicReader, read_topic, reading
 from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka
 from streams.reference_fold import fold_changelog, fold_input
+from streams.schema.decoder import SchemaRules
 from streams.schema.quality import WorkerQuality, decode_quality
 from streams.settings.settings import Settings, load_settings
 from streams.settings.source import CommandLine
@@ -111,7 +112,7 @@ class DemoRun:
             async for record in read_topic(self._servers, topics.interest_quality):
                 if record.value is not None:  # the last one is written when the worker stops
                     quality = decode_quality(record.value)
-            expected = await fold_input(self._servers, topics.user_events)
+            expected = await fold_input(self._servers, topics.user_events, rules=SchemaRules.of(self._settings.events))
             actual = await fold_changelog(self._servers, self._settings.changelog_topic)
             self._dashboard.phase = "done"
         finally:

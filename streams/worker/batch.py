@@ -20,7 +20,7 @@ from state.event_hash import advance_chain
 from state.rows import RowLayout
 from streams.errors import Rejected
 from streams.kafka.faust_transport import RecordBatch
-from streams.schema.decoder import SchemaRules, decode
+from streams.schema.decoder import BUILT_IN_RULES, SchemaRules, decode
 from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.schema.prediction_encoder import EventOrigins
 from streams.worker.partition_state import PartitionState
@@ -78,7 +78,7 @@ class MicroBatch:
 
 
 def decode_partition(
-    state: PartitionState, batches: Sequence[RecordBatch], max_record_bytes: int, rules: SchemaRules
+    state: PartitionState, batches: Sequence[RecordBatch], max_record_bytes: int, rules: SchemaRules = BUILT_IN_RULES
 ) -> PartitionBatch:
     """Decodes the records of a partition.
 

@@ -29,7 +29,7 @@ class UnknownTypes:
                 continue
             self._logged.add(name)
             log.warning(
-                "event type %r is unknown and counts as 'other'; name ours in interest.toml: [events.types] %r = 'view'",
+                "event type %r is not known and counts as 'other'; map it in interest.toml: [events.types] %r = 'view'",
                 name,
                 name,
             )

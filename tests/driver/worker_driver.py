@@ -22,6 +22,7 @@ from streams.kafka.reader import partition_of
 from streams.kafka.topics import topic_specs
 from streams.kafka.transaction import ProducerRecord
 from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_records, fold_rows
+from streams.schema.decoder import SchemaRules
 from streams.settings.settings import Settings, load_settings
 from streams.worker.app import Worker
 from streams.worker.partition_state import PartitionState
@@ -203,7 +204,8 @@ class WorkerDriver:
 
     def expected(self) -> InputFold:
         """What the committed input leads to."""
-        return fold_records(self.committed(self.topics.user_events), self.settings.kafka.max_record_bytes)
+        records, max_bytes = self.committed(self.topics.user_events), self.settings.kafka.max_record_bytes
+        return fold_records(records, max_bytes, SchemaRules.of(self.settings.events))
 
     async def rows(self) -> dict[str, UserFold]:
         """The rows in the committed changelog."""

@@ -23,6 +23,7 @@ from state.table import partition_folder
 from streams.kafka.reader import partition_of, read_topic
 from streams.kafka.topics import ensure_topics
 from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_changelog, fold_input, fold_rows
+from streams.schema.decoder import SchemaRules
 from streams.settings.settings import Settings, load_settings
 from tests.integration.worker import DEADLINE_S, Fault, Worker
 from tests.oracle import iterate, newest_values, prediction_problems
@@ -202,7 +203,10 @@ class Deployment:
         await worker.stop()
 
     async def expected(self) -> InputFold:
-        return await fold_input(self.servers, self.settings.topics.user_events, self.settings.kafka.max_record_bytes)
+        rules = SchemaRules.of(self.settings.events)
+        return await fold_input(
+            self.servers, self.settings.topics.user_events, self.settings.kafka.max_record_bytes, rules
+        )
 
     async def compare(self) -> Comparison:
         """How the changelog's rows differ from those of the input."""

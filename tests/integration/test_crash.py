@@ -8,10 +8,11 @@ import shutil
 import signal
 from functools import partial
 
+import orjson
 import pytest
 
 from state.table import partition_folder
-from tests.integration.deployment import Deploy, Deployment, event
+from tests.integration.deployment import Deploy, Deployment, Input, event
 from tests.integration.faults import signal_at
 
 EVENTS = 20_000
@@ -42,6 +43,39 @@ async def test_events_of_a_worker_killed_in_a_transaction_count_once(
     successor = site.worker()
     await site.finish(successor)
     await site.check(stopped=["a"])
+
+
+@pytest.mark.parametrize(
+    ("method", "after"),
+    [
+        pytest.param(f"{PRODUCER}.send_offsets", False, id="records-sent"),
+        pytest.param(f"{PRODUCER}.commit_transaction", True, id="committed"),
+    ],
+)
+async def test_a_record_of_several_events_counts_once_after_a_kill(deploy: Deploy, method: str, after: bool) -> None:
+    def several(number: int) -> Input:
+        """Three events of a user; of every tenth record the second one cannot be used."""
+        user = f"u{number % 31}"
+        clicks = [
+            {"user_id": user, "event_type": "click", "item_id": f"i{item}", "timestamp": 1731900000000 + number}
+            for item in range(3)
+        ]
+        if number % 10 == 0:
+            del clicks[1]["item_id"]
+        return user.encode(), orjson.dumps(clicks)
+
+    site = await deploy()
+    victim = site.worker(fault=partial(signal_at, method, 2, signal.SIGKILL, after))
+    await victim.owns()
+    sent = 0
+    while victim.exit_code is None and sent < EVENTS:
+        await site.send(several(number) for number in range(sent, sent + 50))
+        sent += 50
+    assert await victim.ended() == -signal.SIGKILL
+    await site.finish(site.worker())
+    rows = await site.check(stopped=["a"])
+    assert sum(row.count for row in rows.values()) == sent * 3 - sent // 10
+    assert len([record async for record in site.read(site.settings.topics.user_events_dlq)]) == sent // 10
 
 
 async def test_repeated_kills_lead_to_the_rows_of_an_undisturbed_worker(deploy: Deploy) -> None:

@@ -86,7 +86,7 @@ def test_all_shares_together_are_one(config: ModelConfig, batches: list[list[Eve
         assert (weight <= there - carried_by[:, -1] + 1e-6).all()
         user = UserEvent("u", "click", 0, "i", event_id="e")
         size = len(batch)
-        origins = EventOrigins("t", [user] * size, [0] * size, [0] * size, [1] * size)
+        origins = EventOrigins("t", [user] * size, [0] * size, [0] * size, [-1] * size, [1] * size)
         for value, item in zip(encode(predictions, origins, _ITEMS, 0), there, strict=True):
             record: dict[str, Any] = json.loads(value, parse_float=Decimal)
             told = record["carried_by"]

@@ -7,8 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.config import LearnerConfig, ModelConfig
+from models.data.event_types import EVENT_TYPES
 from streams.settings.sections import (
+    EVENT_ROLES,
+    IGNORED_TYPE,
     TOPIC_NAME_MAX,
+    EventSettings,
     ItemSettings,
     KafkaSettings,
     PredictionSettings,
@@ -55,6 +59,11 @@ SETTINGS = st.builds(
         max_record_bytes=st.integers(1024, 2**30),
     ),
     topics=topics(),
+    events=st.builds(
+        EventSettings,
+        map=st.dictionaries(st.sampled_from(sorted(EVENT_ROLES)), TEXT.filter(lambda path: path.strip("."))),
+        types=st.dictionaries(TEXT, st.sampled_from([*EVENT_TYPES, IGNORED_TYPE])),
+    ),
     worker=st.builds(
         WorkerSettings,
         data_dir=TEXT.map(Path),

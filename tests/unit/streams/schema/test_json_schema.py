@@ -138,7 +138,7 @@ def test_a_prediction_that_is_encoded_is_valid() -> None:
         np.array([[0.5, 0, 0, 0.5]], np.float32), 3,
     )  # fmt: skip
     event = UserEvent("u1", "click", 1_731_900_000_123, "i1", event_id="e")
-    (value,) = encode(padded, EventOrigins("user-events", [event], [3], [991], [1]), items, 1_731_900_000_150)
+    (value,) = encode(padded, EventOrigins("user-events", [event], [3], [991], [-1], [1]), items, 1_731_900_000_150)
     prediction = json.loads(value)
     Draft202012Validator(schemas()["interest-prediction"]).validate(prediction)
     for field in prediction:

@@ -31,7 +31,7 @@ def items() -> ItemVocabulary:
 @pytest.fixture
 def origins() -> EventOrigins:
     events = [UserEvent(f"u{n}", "click", 1_731_900_000_000 + n, "i1", event_id=f"e{n}") for n in range(3)]
-    return EventOrigins("user-events", events, [3, 3, 4], [991, 992, 7], [118, 1, 2])
+    return EventOrigins("user-events", events, [3, 3, 4], [991, 992, 7], [-1, -1, -1], [118, 1, 2])
 
 
 def predictions(
@@ -169,7 +169,7 @@ def test_with_other_p_the_probabilities_sum_to_one(weights: np.ndarray[tuple[int
     p = -np.sort(-weights / total, axis=1)
     event = UserEvent("u", "click", 0, "i", event_id="e")
     batch = predictions([0] * 4, [list(range(1, 11))] * 4, p.tolist())
-    values = encode(batch, EventOrigins("t", [event], [0], [0], [1]), items, 0)
+    values = encode(batch, EventOrigins("t", [event], [0], [0], [-1], [1]), items, 0)
     for prediction, exact in zip(map(decode, values), p, strict=True):
         assert abs(sum(prediction.item_p) + prediction.other_p - 1) < 1e-6
         assert prediction.item_p == sorted(prediction.item_p, reverse=True)
@@ -197,7 +197,7 @@ def test_shares_as_decimals_sum_to_exactly_one(parts: list[float]) -> None:
     batch = predictions(
         [0], [[4]], [[1.0]], because=[[1, 2, 3]], because_weight=[shown.tolist()], carried_by=[carriers.tolist()]
     )
-    (value,) = encode(batch, EventOrigins("t", [event], [0], [0], [1]), items, 0)
+    (value,) = encode(batch, EventOrigins("t", [event], [0], [0], [-1], [1]), items, 0)
     record = json.loads(value, parse_float=Decimal)
     carried_by = record["carried_by"]
     assert sum(record["because_weight"]) + record["because_other"] + carried_by["popularity"] == 1

@@ -199,3 +199,44 @@ def test_settings_are_frozen() -> None:
 
 def test_the_changelog_belongs_to_the_group() -> None:
     assert Settings(kafka=KafkaSettings(group_id="shop")).changelog_topic == "shop-user-state-changelog"
+
+
+EVENTS = """
+[events.map]
+user = "properties.user.id"
+item = "lines[0].sku"
+[events.types]
+"Watch Trailer" = "view"
+scroll = "ignore"
+"""
+
+
+def test_a_schema_of_ones_own_is_described_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(EVENTS)
+    settings = load_settings(file)
+    assert settings.events.map == {"user": "properties.user.id", "item": "lines[0].sku"}
+    assert settings.events.types == {"Watch Trailer": "view", "scroll": "ignore"}
+    shown = {row.key: row for row in settings.explain()}
+    assert shown["events.map"].value == '{ "user" = "properties.user.id", "item" = "lines[0].sku" }'
+    assert shown["events.map"].source == str(file)
+
+
+def test_a_map_may_be_an_inline_table_of_another_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEREST_EVENTS__TYPES", '{ scroll = "ignore" }')
+    settings = load_settings(None, ['events.map={ user = "uid" }'])
+    assert (settings.events.map, settings.events.types) == ({"user": "uid"}, {"scroll": "ignore"})
+    (fault,) = faults(None, "events.map=uid")
+    assert fault.endswith('must be an inline table: { name = "value" }')
+
+
+def test_unknown_roles_and_types_are_faults_that_name_those_allowed(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[events.map]\nusre = "a"\n[events.types]\nscroll = "veiw"\n')
+    of_map, of_types = faults(file)
+    assert of_map.startswith(f"{file}: events.map = ")
+    assert "unknown role 'usre', did you mean user? (roles: user, item, type, time, value, text, event_id, " in of_map
+    assert "'scroll' cannot be 'veiw' (types: other, view, click, " in of_types
+    assert of_types.endswith("impression, ignore)")
+    file.write_text('[events.map]\nuser = "."\nitem = 5\n')
+    assert "must be a valid string" in faults(file)[0]

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from aiokafka import ConsumerRecord
 
@@ -117,6 +118,56 @@ def test_events_of_items_beyond_the_capacity_are_rejected(state: PartitionState)
     micro_batch = built([part], capacity=1)
     assert micro_batch.offset.tolist() == [0, 2]
     assert [(r.offset, error.code) for r, error in part.rejected] == [(1, "item_capacity")]
+
+
+def several(offset: int, user: str, *items: str | None) -> "ConsumerRecord[bytes, bytes]":
+    """A record with a click on each item; None makes one that cannot be used."""
+    clicks = [{"user_id": user, "event_type": "click", "item_id": item, "timestamp": 1_731_900_000} for item in items]
+    return record(offset, orjson.dumps(clicks), user.encode())
+
+
+def test_events_of_one_record_keep_their_order_and_index(state: PartitionState) -> None:
+    fetched = batch(click(0, "b"), several(1, "a", "i1", "i2"), click(2, "a", "i3"), several(3, "a", "i4"))
+    micro_batch = built([decode_partition(state, [fetched], MOST)])
+    assert micro_batch.users == [b"b", b"a"]
+    assert micro_batch.offset.tolist() == [0, 1, 1, 2, 3]
+    assert micro_batch.record_index == [-1, 0, 1, -1, -1]
+    positions = ["e0", "user-events:0:1:0", "user-events:0:1:1", "e2", "user-events:0:3"]
+    assert [event.event_id for event in micro_batch.events] == positions
+    assert list(micro_batch.origins.state_version) == [1, 1, 2, 3, 4]
+    rows = count_events(micro_batch, micro_batch.rows)
+    assert (rows["count"].tolist(), rows["last_offset"].tolist()) == ([1, 4], [0, 3])
+
+
+def test_a_record_that_the_row_has_applied_is_left_out_with_all_its_events(state: PartitionState) -> None:
+    stored(state, b"a", count=2, last_offset=1)
+    micro_batch = built([decode_partition(state, [batch(several(1, "a", "i1", "i2"), click(2, "a"))], MOST)])
+    assert micro_batch.offset.tolist() == [2]
+
+
+def test_a_record_with_unusable_events_is_rejected_once_and_its_others_count(state: PartitionState) -> None:
+    part = decode_partition(state, [batch(several(0, "a", "i1", None, "i2", None))], MOST)
+    micro_batch = built([part])
+    assert micro_batch.record_index == [0, 2]
+    ((rejected, error),) = part.rejected
+    assert rejected.offset == 0
+    assert error.message.startswith("event 1 of 4: ")
+    assert "; event 3 of 4: " in error.message
+
+
+def test_a_record_with_several_items_beyond_the_capacity_is_rejected_once(state: PartitionState) -> None:
+    part = decode_partition(state, [batch(several(0, "a", "i1", "i2", "i3"), several(1, "a", "i4", None))], MOST)
+    micro_batch = built([part], capacity=1)
+    assert micro_batch.offset.tolist() == [0]
+    assert [(r.offset, error.code) for r, error in part.rejected] == [(1, "missing_field"), (0, "item_capacity")]
+    assert part.rejected[1][1].message.startswith("event 1: the register is full")
+
+
+def test_a_deletion_among_the_events_of_a_record_drops_those_before_it(state: PartitionState) -> None:
+    fields = {"user_id": "a", "event_type": "click", "item_id": "i1", "timestamp": 1_731_900_000}
+    value = orjson.dumps([fields, DELETE | {"user_id": "a"}, fields])
+    micro_batch = built([decode_partition(state, [batch(record(0, value, b"a"))], MOST)])
+    assert micro_batch.record_index == [2]
 
 
 def test_a_batch_of_rejected_records_alone_has_no_users(state: PartitionState) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from streams.schema import predictions
 from streams.schema.quality import decode_quality
+from streams.worker.unknown_types import MOST_NAMES
 from tests.driver.inputs import delete, event, events
 from tests.driver.worker_driver import Input, WorkerDriver
 
@@ -77,6 +78,69 @@ async def test_a_poison_record_is_dead_lettered_and_its_neighbours_are_applied(
     (letter,) = driver.committed(driver.topics.user_events_dlq)
     assert letter.key == poison[0]
     assert dict(letter.headers)["interest.error.reason"] == code.encode()
+    await worker.stop()
+
+
+def several(user: str, number: int, *items: str | None) -> Input:
+    """A record with a click on each item; None makes one that cannot be used."""
+    fields = {"user_id": user, "event_type": "click", "timestamp": 1_731_900_000_000 + number}
+    return user.encode(), orjson.dumps([fields | {"item_id": item} for item in items])
+
+
+async def test_each_event_of_a_record_is_applied_and_predicted_once(driver: WorkerDriver) -> None:
+    worker = await driver.start()
+    driver.send([several("u1", 0, "i1", "i2"), event("u1", 1), several("u1", 2, "i3", None, "i4")])
+    await worker.apply_all()
+    rows = await driver.check(worker)
+    assert {user: row.count for user, row in rows.items()} == {"u1": 5}
+    ids = [predictions.decode(r.value or b"").prediction_id for r in driver.committed("interest-predictions")]
+    partition = ids[0].split(":")[1]
+    positions = ["0:0", "0:1", "1", "2:0", "2:2"]
+    assert [i.rpartition(":")[0] for i in ids] == [f"user-events:{partition}:{position}" for position in positions]
+    (letter,) = driver.committed(driver.topics.user_events_dlq)
+    assert (letter.key, letter.value) == several("u1", 2, "i3", None, "i4")
+    assert dict(letter.headers)["interest.error.message"].startswith(b"event 1 of 3: missing_field: ")
+    await worker.stop()
+
+
+async def test_predictions_are_keyed_by_the_user_whatever_kafka_connect_made_of_the_key(driver: WorkerDriver) -> None:
+    worker = await driver.start()
+    driver.send([(b'"u1"', event("u1", 0)[1])])
+    await worker.apply_all()
+    assert (await driver.check(worker)).keys() == {"u1"}
+    assert [record.key for record in driver.committed(driver.topics.interest_predictions)] == [b"u1"]
+    await worker.stop()
+
+
+async def test_records_in_a_schema_of_ones_own_are_read_by_the_map(make_driver: Callable[..., WorkerDriver]) -> None:
+    table = '{ user = "who", item = "what.id", type = "what.kind", time = "at" }'
+    driver = make_driver(f"events.map={table}", 'events.types={ "Trailer Watched" = "view" }')
+    worker = await driver.start()
+    value = {"who": "u1", "what": {"id": 7, "kind": "trailer_watched"}, "at": 1_731_900_000}
+    driver.send([(b"u1", orjson.dumps(value)), event("u1", 1)])
+    await worker.apply_all()
+    rows = await driver.check(worker)
+    assert {user: row.count for user, row in rows.items()} == {"u1": 2}
+    assert driver.committed(driver.topics.user_events_dlq) == []
+    assert driver.committed(driver.topics.item_index)[0].key == b"7"
+    await worker.stop()
+
+
+async def test_an_unknown_event_type_is_logged_once(driver: WorkerDriver, caplog: pytest.LogCaptureFixture) -> None:
+    worker = await driver.start()
+    hover = {"user_id": "u1", "event_type": "hover\x1b[31m", "timestamp": 1_731_900_000}
+    for _ in range(2):
+        driver.send([(b"u1", orjson.dumps(hover))] * 2 + [(b"u1", orjson.dumps(hover | {"event_type": "other"}))])
+        await worker.apply_all()
+    driver.send([(b"u1", orjson.dumps(hover | {"event_type": f"kind {number}"})) for number in range(200)])
+    await worker.apply_all()
+    await driver.check(worker)
+    messages = [record.getMessage() for record in caplog.records if record.name == "streams.worker.unknown_types"]
+    assert len(messages) == MOST_NAMES + 1
+    assert messages[0].startswith(
+        "event type 'hover\\x1b[31m' is not known and counts as 'other'; map it in interest.toml"
+    )
+    assert messages[-1] == "100 unknown event types: no more of them are logged"
     await worker.stop()
 
 
