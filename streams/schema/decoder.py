@@ -16,18 +16,18 @@ from streams.errors import Rejected
 from streams.schema.adapters import canonical
 from streams.schema.adapters.registry import canonical_events, type_name
 from streams.schema.adapters.snowplow import from_tsv
-from streams.schema.event_types import BUILT_IN_NAMES, CONTROL_TYPES, EventTypeNames
+from streams.schema.event_types import BUILT_IN_NAMES, EventTypeNames
 from streams.schema.events import ITEM_EVENTS, Event, ItemDelete, ItemUpsert, UserEvent
 from streams.schema.field_map import FieldMap
 from streams.schema.json_text import check_text, parse
 from streams.schema.record import Record, key_id, position
 from streams.schema.times import MS_BELOW, SECONDS_BELOW
 from streams.schema.typed_events import MAX_FUTURE_MS, item_upsert, typed_event
-from streams.settings.sections import IGNORED_TYPE, EventSettings
+from streams.settings.sections import EventSettings
 
 MAX_RECORD_BYTES: Final = 2**20
 _MOST_FAULTS_NAMED: Final = 3
-_SPECIAL: Final = CONTROL_TYPES | {IGNORED_TYPE}
+_UNKNOWN: Final = ""
 _USER_EVENT: Final = msgspec.json.Decoder(UserEvent).decode
 
 
@@ -49,7 +49,7 @@ class SchemaRules:
 
 BUILT_IN_RULES: Final = SchemaRules()
 
-Decoded = tuple[list[Event | None], Rejected | None]
+Decoded = tuple[Sequence[Event | None], Rejected | None]
 """One entry for each event of the record, None where it is left out or cannot be used; and why, if any cannot."""
 
 
@@ -62,26 +62,27 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass
         else:
-            event_type = rules.type_names[event.event_type]
+            time, record_time = event.time_ms, record.timestamp
+            renamed = rules.type_names.renamed.get(event.event_type, _UNKNOWN)
             if (
-                key is not None
-                and key == event.user_id.encode()
-                and SECONDS_BELOW <= event.time_ms < MS_BELOW
-                and (event.time_ms <= record.timestamp + MAX_FUTURE_MS or record.timestamp <= 0)
-                and event_type not in _SPECIAL
-                and (event.item_id is not None or event_type not in ITEM_EVENTS)
+                key == event.user_id.encode()
+                and SECONDS_BELOW <= time < MS_BELOW
+                and (time <= record_time + MAX_FUTURE_MS or record_time <= 0)
+                and renamed is not _UNKNOWN
+                and (event.item_id is not None or (renamed or event.event_type) not in ITEM_EVENTS)
                 and (event.event_id or not record.headers)
-                and key[0] != 0
+                and event.user_id[0] != "\0"
                 and (event.properties is UNSET or _is_clean_object(bytes(event.properties)))
             ):
-                event.event_type = event_type
+                if renamed is not None:
+                    event.event_type = renamed
                 if not event.event_id:
                     event.event_id = position(record)
-                return [event], None
+                return (event,), None
     try:
         return _decode_any(record, _checked_size(value, max_bytes), rules)
     except Rejected as error:
-        return [], error
+        return (), error
 
 
 def decode_item(record: Record, max_bytes: int = MAX_RECORD_BYTES) -> ItemUpsert | ItemDelete:

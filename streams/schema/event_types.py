@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from models.data.event_types import EVENT_TYPES
+from streams.settings.sections import IGNORED_TYPE
 
 CONTROL_TYPES: Final = frozenset({"user.delete", "item.upsert", "item.delete"})
 
@@ -68,16 +69,23 @@ class EventTypeNames(dict[str, str]):
     `custom` goes before the built-in synonyms. Names are looked up once and kept, up to a bound.
     """
 
+    renamed: dict[str, str | None]
+    """For the decoder's fast path: the names of users' events that were looked up, and our type where it differs."""
+
     def __init__(self, custom: Mapping[str, str] | None = None) -> None:
         self._custom = {normalized(name): event_type for name, event_type in (custom or {}).items()}
-        super().__init__((name, self._custom.get(normalized(name), name)) for name in EVENT_TYPES)
-        self.update((name, name) for name in CONTROL_TYPES)
+        super().__init__((name, name) for name in CONTROL_TYPES)
+        self.renamed = {}
+        for name in EVENT_TYPES:
+            _ = self[name]
 
     def __missing__(self, name: str) -> str:
         key = normalized(name)
         event_type = self._custom.get(key) or _BUILT_IN.get(key, name)
         if len(self) < _MOST_CACHED:
             self[name] = event_type
+            if event_type != IGNORED_TYPE:
+                self.renamed[name] = None if event_type == name else event_type
         return event_type
 
 
