@@ -135,7 +135,7 @@ def test_another_network_is_refused_by_what_differs(tmp_path: Path, config: Mode
     save(tmp_path, weights(config, 1), config, items)
     with pytest.raises(CheckpointError, match="hidden_size 12 there, 16 here"):
         load(tmp_path, replace(config, hidden_size=16), items)
-    with pytest.raises(CheckpointError, match="copying False there, True here"):
+    with pytest.raises(CheckpointError, match="allow_repeats False there, True here"):
         load(tmp_path, replace(config, allow_repeats=True), items)
     assert load(tmp_path, replace(config, dtype="bfloat16", seed=99), items) is not None
 
