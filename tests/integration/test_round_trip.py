@@ -96,10 +96,10 @@ POISON: dict[str, tuple[Input, str]] = {
     "bad UTF-8": ((b"u1", b'{"user_id": "u1", "event_type": "\xff"}'), "not_utf8"),
     "null": ((b"u1", None), "null_value"),
     "an array": ((b"u1", b"[1, 2]"), "not_an_object"),
-    "wrong type": ((b"u1", b'{"user_id": 1, "event_type": "click", "item_id": "i1", "timestamp": 1}'), "wrong_type"),
+    "wrong type": ((b"u1", b'{"user_id": 1.5, "event_type": "click", "item_id": "i1", "timestamp": 1}'), "wrong_type"),
     "not a number": (
-        (b"u1", b'{"user_id": "u1", "event_type": "rating", "item_id": "i1", "timestamp": 1, "value": NaN}'),
-        "not_json",
+        (b"u1", b'{"user_id": "u1", "event_type": "rating", "item_id": "i1", "timestamp": NaN}'),
+        "missing_field",
     ),
     "too deep": ((b"u1", DEEP), "nesting_too_deep"),
     "another's key": ((b"u2", event_of("u1", 1)[1]), "key_mismatch"),
