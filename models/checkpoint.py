@@ -25,13 +25,13 @@ from models.config import ModelConfig
 from models.data.event_types import EVENT_TYPES
 from models.data.user_state import GAP_BUCKETS
 from models.errors import CheckpointError
-from models.experts.count_experts import counted
+from models.experts.count_experts import largest_counted_item
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES
 from models.network.weights import Weights
 from models.text.encoder_factory import text_encoder
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 _PREFIX = "weights-"
 _STAGING = ".saving-"
@@ -60,7 +60,7 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: ItemVocabul
     if not weights.finite():
         raise CheckpointError(f"weights {weights.version} are not finite and were not saved; keep the last checkpoint")
     count = min(len(items), len(weights.tensors["item"]) - 1)
-    count = max(count, counted(weights.experts))
+    count = max(count, largest_counted_item(weights.experts))
     tensors = {
         name: tensor[: count + 1].contiguous() if name in ITEM_TABLES else tensor.contiguous()
         for name, tensor in weights.tensors.items()

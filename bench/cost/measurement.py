@@ -24,28 +24,29 @@ from models.experts.candidates import Candidates
 from models.experts.count_experts import CountExperts
 from models.inference import attribution, engine
 from models.inference.engine import Engine
+from models.inference.served_model import ServedModel
 from models.items.reviews import Reviews
 from models.network.interest_network import InterestNetwork
 from models.network.item_embeddings import ItemEmbeddings
 from models.progress import ProgressCallback
 
 STAGES: Final = (
-    Stage(Engine, "_catch_up", "follow weights, vocabulary, texts"),
+    Stage(Engine, "_refresh", "follow weights, vocabulary, texts"),
     Stage(Timeline, "__init__", "place each event"),
     Stage(Timeline, "advance", "place each event"),
     Stage(InterestNetwork, "embed", "embedding"),
     Stage(engine, "repair_nonfinite_states", "recurrent step"),
     Stage(engine, "lstm_step", "recurrent step"),
-    Stage(Engine, "_contexts", "ring: gather"),
+    Stage(ServedModel, "contexts_after", "ring: gather"),
     Stage(Timeline, "windows", "ring: gather"),
     Stage(InterestNetwork, "step", "ring: attention, copying, fusion"),
     Stage(Candidates, "scores", "network's scores"),
-    Stage(mixture, "blocks", "mixture of the experts"),
+    Stage(mixture, "predict_blocks", "mixture of the experts"),
     Stage(Engine, "_predict", "top items"),
     Stage(Candidates, "categories", "top categories"),
-    Stage(attribution, "shares", "explanation"),
-    Stage(attribution, "heaviest", "explanation"),
-    Stage(Engine, "_sample", "sample: some events scored, mixer learns", include_nested=True),
+    Stage(attribution, "attribute", "attribution"),
+    Stage(attribution, "top_items", "attribution"),
+    Stage(Engine, "_score_sample", "sample: some events scored, gate learns", include_nested=True),
     Stage(CountExperts, "observe", "counting"),
     Stage(engine, "mark_seen", "items had"),
 )

@@ -15,7 +15,7 @@ from models.data.seen_items import mark_seen
 from models.data.timeline import Timeline
 from models.data.user_state import user_state_fields
 from models.device import set_compute_threads
-from models.experts.count_experts import CountExperts
+from models.experts.mixture_state import MixtureState
 from models.inference.engine import Engine
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
@@ -98,7 +98,7 @@ class ModelUnderTest:
 
     def _fill_histories(self, config: ModelConfig) -> None:
         """Fill the histories: events are counted but not predicted, which would take minutes."""
-        experts, users = CountExperts(config), np.arange(len(self.rows))
+        experts, users = MixtureState(config), np.arange(len(self.rows))
         item = np.stack([self._next_items(users) for _ in range(config.history_length)], 1)  # [U, K]
         times = np.broadcast_to(_START_MS - _MINUTE_MS * np.arange(config.history_length, 0, -1), item.shape)
         kind = np.full(item.size, type_index("click"))

@@ -1,12 +1,11 @@
-"""What counting alone says about a user's next item: what is popular, and what came before and after their last items.
+"""Experts that count: which items are popular, what came after and before a user's last items, what the user repeats.
 
-Counts change a batch at a time; what a batch adds is seen by the next one. Knows nothing of the network.
+Counts change by whole batches: what a batch adds is seen by the next one. Knows nothing of the network.
 """
 
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -16,232 +15,232 @@ from torch import Tensor
 from models.config import ModelConfig
 from models.data.events import TYPE_WEIGHT
 from models.data.timeline import Timeline
-from models.errors import WeightsError
-from models.experts.cooccurrence import SuccessorTable
-from models.experts.gate import ExpertGate, GateExamples
+from models.experts.cooccurrence import SuccessorTable, sparse_rows
 from models.experts.popularity_counts import HALF_LIVES, PopularityCounts
 from models.experts.sparse_columns import SparseColumns
 
-POPULAR: Final = tuple(f"popular{half_life:g}" for half_life in HALF_LIVES)
-FOLLOWING: Final = ("skip5", "skip20", "back20", "skip1")
-RECENCY: Final = "recency"
 
-_REACH = 10
-"""Steps between two events that still count as a pair, each 1 / steps"""
+@dataclass(frozen=True, slots=True)
+class TransitionExpert:
+    """Scores an item by how often it came after (or before) the user's last J items: Σ_j decay^j · count / norm."""
 
-_DECAYS: Final = {
-    "skip5": 0.5 ** np.arange(5),
-    "skip20": 0.85 ** np.arange(20),
-    "back20": 0.85 ** np.arange(20),
-    "skip1": np.ones(1),
-}
-"""What a user's last items count, newest first"""
+    name: str
+    last_items: int
+    """J"""
+    decay: float
+    norm: Literal["total", "root"]
+    """Counts are divided by the last item's total, or by its root, so that frequent items count more"""
+    table: Literal["successors", "predecessors"] = "successors"
 
-_EXACT: Final = ("skip5", "skip1")
-"""Whose rows are normalised by their sum; those of the others by its root, so that often met items count more"""
 
-_RECENCY_DECAY = 0.7
-_WEIGHTS = {"network": 0.5, "skip5": 0.2, "skip20": 0.2, "back20": 0.2, "skip1": 0.0}
-_OTHER_WEIGHT = 0.1
-_SHARES = {"skip1": -2.0}
-"""Of skip1 as little as can be to begin with: where few events come, it is the one that is often wrong"""
+TRANSITIONS: Final = (
+    TransitionExpert("next_5", 5, 0.5, "total"),
+    TransitionExpert("next_20", 20, 0.85, "root"),
+    TransitionExpert("prev_20", 20, 0.85, "root", "predecessors"),
+    TransitionExpert("next_1", 1, 1.0, "total"),
+)
+"""The first one's certainty is a feature of the gate"""
 
-_SPARSE_FROM = 2
-"""Items per successor of a user's last items from which it pays to compute for those successors alone"""
+REPEAT: Final = "repeat"
+"""Expert of the user's last items themselves, where items may come back"""
+
+POPULAR: Final = tuple(f"popular_{half_life:g}" for half_life in HALF_LIVES)
+
+_REPEAT_DECAY = 0.7
+_MAX_LAST_ITEMS = max(expert.last_items for expert in TRANSITIONS)
+_PAIR_DISTANCE = 10
+"""Events between two items that still count as a pair, each with weight 1 / distance"""
+
+_HAS_MKL: Final[bool] = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]  # torch has no types for it
+"""Without MKL, torch does not multiply two sparse matrices into a dense one"""
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
-    """How much items follow from the last ones; of any sum."""
+class HistoryScores:
+    """How much items follow from the last ones, by each of F experts; not normalised."""
 
-    places: SparseColumns
-    """The M items that may follow"""
-    each: Tensor
+    columns: SparseColumns
+    """The M items that may have a score"""
+    values: Tensor
     """[F, P, M]"""
     total: Tensor
     """[F, P, 1] sum over all items"""
 
 
 class CountExperts:
-    """The counts and the mixer's weights. One thread at a time may use it; any thread may ask for its `state`."""
+    """Counts of items and of pairs of items. For one thread."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, sparse_from: float = 2, sparse_products: bool = _HAS_MKL) -> None:
+        """`sparse_from`: items per cell of a user's last items from which scores are computed for those cells alone.
+
+        `sparse_products`: scores of all items are products of sparse matrices, which need MKL, instead of sums by
+        `scatter_add`. These take 45 instead of 17 µs per prediction of 1,700 items, 60 instead of 37 of 10,000.
+        """
         self.repeats = config.allow_repeats
-        self.following = (*FOLLOWING, RECENCY) if self.repeats else FOLLOWING
-        """Experts that each of the user's last items has a part in"""
-        self.names = ("network", *POPULAR, *self.following)
-        """All experts in the mixer's order"""
-        self.mixer = ExpertGate(
-            np.array([_WEIGHTS.get(name, _OTHER_WEIGHT) for name in self.names]),
-            np.array([_SHARES.get(name, 0.0) for name in self.names]),
-        )
+        self.history_names = (*(expert.name for expert in TRANSITIONS), *([REPEAT] if self.repeats else []))
+        """The F experts that score items by the user's last ones"""
         self.known = 0
         """Largest item index that was ever counted"""
+        self._sparse_from = sparse_from
+        self._sparse_products = sparse_products
         self._popularity = PopularityCounts()
-        self._after = SuccessorTable(config.max_successors)
-        self._before = SuccessorTable(config.max_successors)
-        self._lock = threading.Lock()
+        self._tables = {
+            "successors": SuccessorTable(config.max_successors),
+            "predecessors": SuccessorTable(config.max_successors),
+        }
 
     def grow(self, rows: int) -> None:
         """Make room for item indices below `rows`."""
-        with self._lock:
-            self._grow(rows)
-
-    def learn(self, gate_examples: GateExamples) -> None:
-        """Teach the mixer."""
-        with self._lock:
-            self.mixer.learn(gate_examples)
+        self._popularity.grow(rows)
+        for table in self._tables.values():
+            table.grow(rows)
 
     def observe(self, timeline: Timeline) -> None:
         """Count the events of a batch."""
         batch = timeline.batch
         if not len(batch):
             return
-        # The batch is grouped by user; what is popular now is a matter of time.
-        order = np.argsort(batch.time_ms, kind="stable")
         weight = TYPE_WEIGHT[batch.type]
-        before = timeline.recent_items(batch.user, timeline.event_number - 1, _REACH)  # [n, lags]
-        worth = weight[:, None] / np.arange(1, before.shape[1] + 1)  # [n, lags]
-        former, latter, count = _distinct(before, batch.item, worth)
-        with self._lock:
-            self.known = max(self.known, int(batch.item.max()))
-            self._grow(self.known + 1)
-            self._popularity.add(batch.item[order], weight[order])
-            self._after.add(former, latter, count)
-            self._before.add(latter, former, count)
+        earlier = timeline.recent_items(batch.user, timeline.event_number - 1, _PAIR_DISTANCE)  # [n, lags]
+        pair_weight = weight[:, None] / np.arange(1, earlier.shape[1] + 1)  # [n, lags]
+        first, second, count = _distinct_pairs(earlier, batch.item, pair_weight)
+        self.known = max(self.known, int(batch.item.max()))
+        self.grow(self.known + 1)
+        # The batch is grouped by user; popularity decays in the order of time.
+        order = np.argsort(batch.time_ms, kind="stable")
+        self._popularity.add(batch.item[order], weight[order])
+        self._tables["successors"].add(first, second, count)
+        self._tables["predecessors"].add(second, first, count)
 
-    def popular(self, rows: int) -> NDArray[np.float32]:
+    def popularity(self, rows: int) -> NDArray[np.float32]:
         """[4, rows] popularity of the items below `rows` at each half-life; each row sums to one."""
         return self._popularity.probabilities(rows)
 
-    def follow(self, recent: NDArray[np.int64], open_: Tensor) -> Following:
-        """How much each item follows from the last items [P, K], newest first; 0 where `open_` [P or 1, rows] is 0."""
-        rows = open_.shape[1]
-        reach = max(map(len, _DECAYS.values()))
-        leads = 2 * self._after.cells * reach + self.repeats * recent.shape[1]
-        if rows < _SPARSE_FROM * leads:
-            return self._follow_all(recent, rows, open_)
-        return self._follow_leads(recent, recent[:, :reach], rows, open_)
+    def history_scores(self, last_items: NDArray[np.int64], candidate_mask: Tensor) -> HistoryScores:
+        """Scores of items after the last items [P, K], newest first; 0 where `candidate_mask` [P or 1, N + 1] is 0."""
+        size = candidate_mask.shape[1]
+        cells = 2 * self._tables["successors"].cells * _MAX_LAST_ITEMS + self.repeats * last_items.shape[1]
+        if size >= self._sparse_from * cells:
+            return self._sparse_scores(last_items, candidate_mask)
+        dense = self._dense_by_products if self._sparse_products else self._dense_by_scattering
+        values = dense(last_items, size, candidate_mask.device).mul_(candidate_mask)
+        return HistoryScores(SparseColumns(None), values, values.sum(2, keepdim=True))
 
-    def _follow_all(self, recent: NDArray[np.int64], rows: int, open_: Tensor) -> Following:
-        size = max(rows, self.known + 1, int(recent.max(initial=0)) + 1)
-        out = torch.empty(len(self.following), len(recent), size)
-        for part, name in zip(out, FOLLOWING, strict=False):
-            self._table(name).weighted(*self._weights(name, recent), part)
+    def history_shares(self, last_items: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[F, P, K] share of each of the last items in the score of `item` [P]; sums to 1, or is 0 without a score."""
+        shares = np.zeros((len(self.history_names), *last_items.shape), dtype=np.float32)
+        nearest = last_items[:, :_MAX_LAST_ITEMS]
+        target = np.broadcast_to(item[:, None], nearest.shape)
+        counts = {name: table.counts(nearest, target) for name, table in self._tables.items()}
+        for share, expert in zip(shares, TRANSITIONS, strict=False):
+            weight = self._transition_weights(expert, last_items)  # [P, J]
+            width = weight.shape[1]
+            share[:, :width] = weight * counts[expert.table][:, :width]
         if self.repeats:
-            out[-1].zero_().scatter_add_(1, torch.from_numpy(recent), torch.from_numpy(_recency(recent)))
-        each = out[:, :, :rows].to(open_.device).mul_(open_)
-        return Following(SparseColumns(None), each, each.sum(2, keepdim=True))
-
-    def _follow_leads(self, recent: NDArray[np.int64], far: NDArray[np.int64], rows: int, open_: Tensor) -> Following:
-        found, device = {table: table.successors(far) for table in (self._after, self._before)}, open_.device
-        start, items, spans, worths = 0, [], {}, []
-        for table, (item, _) in found.items():  # [P, J, cells]
-            items.append(item.flatten(1))
-            spans[table] = start
-            start += items[-1].shape[1]
-        if self.repeats:
-            items.append(torch.from_numpy(recent))
-        at = torch.cat(items, 1).long().to(device)  # [P, M]
-        at.mul_(at < rows)
-        places = SparseColumns(at)
-        allowed = places.pick(open_)  # [P, M]
-        for name in FOLLOWING:
-            table = self._table(name)
-            last, weight = self._weights(name, recent)
-            count = found[table][1][:, : last.shape[1]] * torch.from_numpy(weight).unsqueeze(2)  # [P, J, cells]
-            worths.append((spans[table], count.flatten(1)))
-        if self.repeats:
-            worths.append((start, torch.from_numpy(_recency(recent))))
-        whole = torch.empty(len(at), rows, device=device)
-        each, total = torch.empty(len(worths), *at.shape, device=device), []
-        for out, (low, worth) in zip(each, worths, strict=True):
-            part = slice(low, low + worth.shape[1])
-            counted = worth.to(device).mul_(allowed[:, part])  # [P, m]
-            total.append(counted.sum(1, keepdim=True))
-            torch.gather(whole.zero_().scatter_add_(1, at[:, part], counted), 1, at, out=out)
-        return Following(places, each, torch.stack(total))
-
-    def shares(self, recent: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
-        """[F, P, K] the share that each of the last items has in what `follow` says of `item` [P]; sums to 1 or 0."""
-        shares = np.zeros((len(self.following), *recent.shape), dtype=np.float32)
-        far = recent[:, : max(map(len, _DECAYS.values()))]
-        target = np.broadcast_to(item[:, None], far.shape)
-        counts = {table: table.counts(far, target) for table in (self._after, self._before)}
-        for row, name in zip(shares, FOLLOWING, strict=False):
-            last, weight = self._weights(name, recent)
-            width = last.shape[1]
-            row[:, :width] = weight * counts[self._table(name)][:, :width]
-        if self.repeats:
-            again = (recent == item[:, None]) & (recent > 0)
-            shares[-1] = again * _RECENCY_DECAY ** np.arange(recent.shape[1])
+            repeated = (last_items == item[:, None]) & (last_items > 0)
+            shares[-1] = repeated * _REPEAT_DECAY ** np.arange(last_items.shape[1])
         total = shares.sum(2, keepdims=True)
         np.divide(shares, total, out=shares, where=total > 0)
         return shares
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copy of counts and mixer, 4 KB per item by default; a batch that is to be counted waits for it."""
-        with self._lock:
-            rows = self.known + 1
-            parts: dict[str, Mapping[str, NDArray[Any]]] = {
-                "popularity": {"counts": self._popularity.state(rows)},
-                "after": self._after.state(rows),
-                "before": self._before.state(rows),
-                "mixer": self.mixer.state(),
-            }
-        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        """Copy of the counts, 4 KB per item by default."""
+        rows = self.known + 1
+        tables = {
+            f"{name}.{key}": array for name, table in self._tables.items() for key, array in table.state(rows).items()
+        }
+        return {"popularity.counts": self._popularity.state(rows), **tables}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from `state`. WeightsError where it was made with other experts or another `successors`."""
+        """Go on from `state`. ValueError where it was made with another number of successors."""
+        for name, table in self._tables.items():
+            table.restore({key: state[f"{name}.{key}"] for key in ("items", "counts", "totals")})
+        self._popularity.restore(state["popularity.counts"])
+        self.known = largest_counted_item(state)
 
-        def part(name: str) -> dict[str, NDArray[Any]]:
-            return {key.removeprefix(f"{name}."): each for key, each in state.items() if key.startswith(f"{name}.")}
+    def _dense_by_products(self, last_items: NDArray[np.int64], size: int, device: torch.device) -> Tensor:
+        """[F, P, size] scores of all items below `size`, whether they are candidates or not."""
+        rows = max(size, self.known + 1, int(last_items.max(initial=0)) + 1)
+        values = torch.empty(len(self.history_names), len(last_items), rows)
+        matrices = {name: table.matrix(rows) for name, table in self._tables.items()}
+        for expert_values, expert in zip(values, TRANSITIONS, strict=False):
+            weight = self._transition_weights(expert, last_items)  # [P, J]
+            weights = sparse_rows(last_items[:, : weight.shape[1]].astype(np.int32), weight, rows)
+            torch.addmm(expert_values, weights, matrices[expert.table], beta=0, out=expert_values)
+        if self.repeats:
+            repeat_weights = torch.from_numpy(_repeat_weights(last_items))
+            values[-1].zero_().scatter_add_(1, torch.from_numpy(last_items), repeat_weights)
+        return values[:, :, :size].to(device)
 
-        with self._lock:
-            try:
-                self._after.restore(part("after"))
-                self._before.restore(part("before"))
-                self.mixer.restore(part("mixer"))
-            except ValueError as error:
-                raise WeightsError(
-                    f"the counts were made with another model.max_successors or model.allow_repeats ({error}): "
-                    "set these back or begin anew"
-                ) from error
-            self._popularity.restore(state["popularity.counts"])
-            self.known = counted(state)
+    def _dense_by_scattering(self, last_items: NDArray[np.int64], size: int, device: torch.device) -> Tensor:
+        """The same without MKL."""
+        values = torch.zeros(len(self.history_names), len(last_items), size, device=device)
+        for expert_values, (index, term) in zip(values, self._terms(last_items, size), strict=True):
+            expert_values.scatter_add_(1, index.to(device), term.to(device))
+        return values
 
-    def _grow(self, rows: int) -> None:
-        # All three at once and under the lock: reading them never grows one while another thread copies it.
-        for counts in (self._popularity, self._after, self._before):
-            counts.grow(rows)
+    def _sparse_scores(self, last_items: NDArray[np.int64], candidate_mask: Tensor) -> HistoryScores:
+        """The same scores for the successors of the last items alone."""
+        size, device = candidate_mask.shape[1], candidate_mask.device
+        terms = [(index.to(device), term.to(device)) for index, term in self._terms(last_items, size)]
+        # The experts of fewer last items read a part of the same cells.
+        widest = (expert.last_items == _MAX_LAST_ITEMS for expert in TRANSITIONS)
+        indices = [index for (index, _), wide in zip(terms, (*widest, self.repeats), strict=False) if wide]
+        column = torch.cat(indices, 1)  # [P, M]
+        dense = torch.empty(len(last_items), size, device=device)
+        values, totals = torch.empty(len(terms), *column.shape, device=device), []
+        for expert_values, (index, term) in zip(values, terms, strict=True):
+            masked = term * candidate_mask.expand_as(dense).gather(1, index)  # [P, m]
+            totals.append(masked.sum(1, keepdim=True))
+            torch.gather(dense.zero_().scatter_add_(1, index, masked), 1, column, out=expert_values)
+        return HistoryScores(SparseColumns(column), values, torch.stack(totals))
 
-    def _table(self, name: str) -> SuccessorTable:
-        return self._before if name == "back20" else self._after
+    def _terms(self, last_items: NDArray[np.int64], size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each expert, the terms [P, m] that its scores are sums of, and the items [P, m] that they belong to.
 
-    def _weights(self, name: str, recent: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The last items that the expert looks at, and what each of their counts weighs: [P, J] both."""
-        decay = _DECAYS[name][: recent.shape[1]]
-        item = recent[:, : len(decay)]
-        total = self._table(name).totals(item)
-        by = total if name in _EXACT else np.sqrt(total)
-        weight = np.divide(decay.astype(np.float32), by, out=np.zeros(item.shape, np.float32), where=total > 0)
-        return item, weight
+        Terms of items from `size` on belong to item 0, "no item".
+        """
+        nearest = last_items[:, :_MAX_LAST_ITEMS]
+        cells = {}
+        for name, table in self._tables.items():
+            items, counts = table.successors(nearest)  # [P, J, cells] both
+            cells[name] = _clip(items.long(), size, self.known), counts
+        for expert in TRANSITIONS:
+            weight = torch.from_numpy(self._transition_weights(expert, last_items)).unsqueeze(2)  # [P, J, 1]
+            items, counts = (array[:, : weight.shape[1]] for array in cells[expert.table])
+            yield items.flatten(1), (counts * weight).flatten(1)
+        if self.repeats:
+            index = _clip(torch.from_numpy(last_items), size, int(last_items.max(initial=0)))
+            yield index, torch.from_numpy(_repeat_weights(last_items))
+
+    def _transition_weights(self, expert: TransitionExpert, last_items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[P, J] what a count of a pair with each of the last items weighs."""
+        items = last_items[:, : expert.last_items]
+        decay = (expert.decay ** np.arange(items.shape[1])).astype(np.float32)
+        total = self._tables[expert.table].totals(items)
+        norm = total if expert.norm == "total" else np.sqrt(total)
+        return np.divide(decay, norm, out=np.zeros(items.shape, np.float32), where=total > 0)
 
 
-def _recency(recent: NDArray[np.int64]) -> NDArray[np.float32]:
-    """[P, K] what each of the last items is worth to `recency`."""
-    return np.where(recent > 0, _RECENCY_DECAY ** np.arange(recent.shape[1]), 0).astype(np.float32)
+def _clip(item: Tensor, size: int, largest: int) -> Tensor:
+    """The items, none beyond `largest`, with 0 for those from `size` on."""
+    return item if largest < size else item * (item < size)
 
 
-def _distinct(
-    before: NDArray[np.int64], item: NDArray[np.int64], worth: NDArray[np.float64]
+def _repeat_weights(last_items: NDArray[np.int64]) -> NDArray[np.float32]:
+    """[P, K] what each of the last items weighs for `repeat`."""
+    return np.where(last_items > 0, _REPEAT_DECAY ** np.arange(last_items.shape[1]), 0).astype(np.float32)
+
+
+def _distinct_pairs(
+    earlier: NDArray[np.int64], item: NDArray[np.int64], weight: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Pairs (former, latter) of items before [n, lags] and item [n], each once, and the sum of its worth."""
-    real = (before > 0) & (item > 0)[:, None]
-    pair, inverse = np.unique((before << 32 | item[:, None])[real], return_inverse=True)
-    return pair >> 32, pair & 0xFFFFFFFF, np.bincount(inverse, worth[real], len(pair)).astype(np.float32)
+    """Pairs (earlier, item) of earlier items [n, lags] and items [n], each once, and the sums of their weights."""
+    valid = (earlier > 0) & (item > 0)[:, None]
+    pair, inverse = np.unique((earlier << 32 | item[:, None])[valid], return_inverse=True)
+    return pair >> 32, pair & 0xFFFFFFFF, np.bincount(inverse, weight[valid], len(pair)).astype(np.float32)
 
 
-def counted(state: Mapping[str, NDArray[Any]]) -> int:
-    """Largest item index that this `CountExperts.state()` knows; 0 where it is none."""
+def largest_counted_item(state: Mapping[str, NDArray[Any]]) -> int:
+    """Largest item index in `CountExperts.state()`; 0 where it is none."""
     return int(state["popularity.counts"].shape[1]) - 1 if "popularity.counts" in state else 0

@@ -1,7 +1,7 @@
-"""One distribution over all items out of what the network and the experts say.
+"""The mixture: one distribution over all items from those of the network and of the count experts.
 
-The equations are those of mixer.py; each expert is first confined to the items that may be predicted, so that the
-mixture sums to one over these. It is exact over all items, computed in blocks of moments so that memory stays bounded.
+The equations are those of gate.py. Each expert's distribution is confined to the candidates, so the mixture sums to one
+over these. It is exact over all items, computed in blocks of predictions so that memory stays bounded.
 """
 
 import math
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.data.user_state import Windows
-from models.experts.candidates import FORBIDDEN, Candidates
-from models.experts.count_experts import CountExperts
+from models.experts.candidates import MASKED, Candidates
+from models.experts.count_experts import HistoryScores
 from models.experts.gate import log_confidence
-from models.experts.outputs import LEAST, ExpertOutputs, Popularity
+from models.experts.mixture_state import MixtureState
+from models.experts.outputs import MIN_P, ExpertOutputs, Popularity
 from models.experts.popularity_counts import SMOOTHING
 from models.network.interest_network import InterestNetwork
 from models.network.outputs import NetworkOutput
@@ -25,129 +26,160 @@ from models.network.outputs import NetworkOutput
 
 @dataclass(frozen=True, slots=True)
 class PredictionContexts:
-    """P moments in users' lives: all that a prediction comes from."""
+    """P points in users' histories, each right after an event: all that a prediction is made from."""
 
-    reading: NetworkOutput
+    network_output: NetworkOutput
     windows: Windows
-    """Newest step first"""
-    steps: NDArray[np.int64]
+    """Newest event first"""
+    event_counts: NDArray[np.int64]
     """[P] events of the user so far"""
     seen: NDArray[np.uint8] | None
     """[P, bytes] bitmap of the items that the user had; None where they may come back"""
 
     def __getitem__(self, rows: slice) -> "PredictionContexts":
         windows = Windows(self.windows.features[rows], self.windows.valid[rows])
-        return PredictionContexts(
-            self.reading[rows], windows, self.steps[rows], None if self.seen is None else self.seen[rows]
-        )
+        seen = None if self.seen is None else self.seen[rows]
+        return PredictionContexts(self.network_output[rows], windows, self.event_counts[rows], seen)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """The distributions of some of the moments."""
+class MixtureBlock:
+    """The distributions of some of the P predictions."""
 
     rows: slice
     """Which of the P"""
     p: Tensor
-    """[p, N + 1] sums to one; all zero where nothing may be predicted"""
-    closed: Tensor
-    """[p or 1, N + 1] 1 where an item may not be predicted, else 0"""
-    voices: ExpertOutputs | None
-    """None where the network speaks alone"""
+    """[p, N + 1] sums to one; all zero where there is no candidate"""
+    candidate_mask: Tensor
+    """[p or 1, N + 1] 1 where an item may be predicted, else 0"""
+    outputs: ExpertOutputs | None
+    """None where the network predicts alone"""
 
     @property
-    def allowed(self) -> Tensor:
-        """[p, N + 1] what may be predicted."""
-        return (self.closed == 0).expand_as(self.p)
+    def is_candidate(self) -> Tensor:
+        """[p, N + 1] the mask as bool, for each prediction."""
+        return (self.candidate_mask > 0).expand_as(self.p)
 
 
-def blocks(
+def predict_blocks(
     network: InterestNetwork,
     table: Tensor,
     candidates: Candidates,
-    experts: CountExperts | None,
+    state: MixtureState | None,
     contexts: PredictionContexts,
     known: int,
-) -> Iterator[Block]:
-    """Distributions over the items up to `known`, block by block."""
-    window = torch.from_numpy(contexts.windows.item).to(candidates.device)  # [P, K]
+) -> Iterator[MixtureBlock]:
+    """Distributions over the items up to `known`, block by block; without `state`, those of the network alone."""
+    last_items = torch.from_numpy(contexts.windows.item).to(candidates.device)  # [P, K]
     popularity = None
-    if experts is not None:
-        popularity = Popularity.of(experts.popular(known + 1), candidates.device)
-    for rows, scores, closed in candidates.scores(network, table, contexts.reading.interest, contexts.seen, known):
-        p = scores.softmax(1)  # [p, N + 1]
-        # What the logarithm of p is more than the score: a softmax is 1 / Σ exp where the score is largest.
-        level = p.amax(1, keepdim=True).log_() - scores.amax(1, keepdim=True)  # [p, 1]
-        copies = None
+    if state is not None:
+        popularity = Popularity.of(state.counts.popularity(known + 1), candidates.device)
+    interest = contexts.network_output.interest
+    for rows, scores, mask in candidates.scores(network, table, interest, contexts.seen, known):
+        copied = copied_item = None
         if network.copying is not None:
-            copied, at = contexts.reading.copied[rows].float(), window[rows].clamp(max=known)  # [p, K] both
-            rest = (1 - copied.sum(1, keepdim=True)).clamp_min_(0)
-            p.mul_(rest).scatter_add_(1, at, copied)
-            level += rest.log()
-            copies = at
-        if experts is None or popularity is None:
-            # All would be left open where nothing is.
-            yield Block(rows, p.mul_(1 - closed), closed, None)
-            continue
-        scores.add_(level).clamp_min_(math.log(LEAST))
-        if copies is not None:
-            scores.scatter_(1, copies, p.gather(1, copies).clamp_min_(LEAST).log_())
-        yield _mixed(rows, p, scores, closed, popularity, experts, contexts)
+            copied = contexts.network_output.copied[rows].float()  # [p, K]
+            copied_item = last_items[rows].clamp(max=known)  # [p, K]
+        network_p, log_offset = _network_distribution(scores, copied, copied_item)
+        if state is None or popularity is None:
+            # A softmax over masked items alone is uniform, not zero.
+            yield MixtureBlock(rows, network_p * mask, mask, None)
+        else:
+            log_network_p = (scores + log_offset).clamp_min_(math.log(MIN_P))  # [p, N + 1]
+            if copied_item is not None:
+                log_network_p.scatter_(1, copied_item, network_p.gather(1, copied_item).clamp_min(MIN_P).log())
+            yield _mix(rows, network_p, log_network_p, mask, popularity, state, contexts[rows])
 
 
-def _mixed(
+def _network_distribution(scores: Tensor, copied: Tensor | None, copied_item: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The network's p [p, N + 1]: softmax of the scores, mixed with the copy distribution; and log p - score [p, 1].
+
+    `copied` [p, K] is the probability that the next event repeats the items `copied_item` [p, K], which the second
+    result does not hold for.
+    """
+    p = scores.softmax(1)
+    # A softmax is 1 / Σ exp where the score is largest.
+    log_offset = p.amax(1, keepdim=True).log() - scores.amax(1, keepdim=True)  # [p, 1]
+    if copied is None or copied_item is None:
+        return p, log_offset
+    not_copied = (1 - copied.sum(1, keepdim=True)).clamp_min(0)  # [p, 1]
+    return (p * not_copied).scatter_add_(1, copied_item, copied), log_offset + not_copied.log()
+
+
+def _mix(
     rows: slice,
-    network: Tensor,
-    log_network: Tensor,
-    closed: Tensor,
+    network_p: Tensor,
+    log_network_p: Tensor,
+    mask: Tensor,
     popularity: Popularity,
-    experts: CountExperts,
+    state: MixtureState,
     contexts: PredictionContexts,
-) -> Block:
-    open_ = 1 - closed  # [p or 1, N + 1]
-    popular_sum = (open_ @ popularity.p.T).clamp_min_(LEAST)  # [p or 1, 4]
-    ever_sum = popular_sum[:, -1:]
-    following = experts.follow(contexts.windows.item[rows], open_)
-    places, each, total = following.places, following.each, following.total  # [F, p, M], [F, p, 1]
-    silent = total <= 0
-    gain = ((1 - SMOOTHING) / total).masked_fill_(silent, 0)
-    smoothing = torch.full_like(total, SMOOTHING).masked_fill_(silent, 1)
-    base = open_ * popularity.p[-1]  # [p or 1, N + 1]
-    of_base = smoothing[0] / ever_sum  # [p, 1]
-    skip5 = (places.pick(base) * of_base).addcmul_(each[0], gain[0]).amax(1)  # [p]
-    # Where nothing follows, it is most where popularity is.
-    skip5 = torch.maximum(skip5, base.amax(1) * of_base.squeeze(1))
-    largest = torch.stack([network.amax(1), skip5]).double().cpu().numpy()  # [2, p]
-    steps = contexts.steps[rows]
-    features = np.column_stack([np.ones(len(steps)), np.log1p(steps) / 5, steps == 0, *log_confidence(largest)])
-    weight, share = (
-        torch.from_numpy(each).to(network.device, torch.float32) for each in experts.mixer.weights(features)
+) -> MixtureBlock:
+    history = state.counts.history_scores(contexts.windows.item, mask)
+    columns, total = history.columns, history.total  # [F, p, 1]
+    popularity_mass = (mask @ popularity.p.T).clamp_min(MIN_P)  # [p or 1, 4]
+    base_mass = popularity_mass[:, -1:]
+    # A history expert's distribution is scale · scores + smoothing · (undecayed popularity) / base_mass.
+    scale = ((1 - SMOOTHING) / total).masked_fill(total <= 0, 0)  # [F, p, 1]
+    smoothing = torch.full_like(total, SMOOTHING).masked_fill(total <= 0, 1)  # [F, p, 1]
+
+    features = _gate_features(network_p, history, mask * popularity.p[-1], smoothing / base_mass, scale, contexts)
+    product_weight, mixture_weight = (
+        torch.from_numpy(weights).to(network_p.device, torch.float32) for weights in state.gate.weights(features)
     )
     last = 1 + len(popularity.p)
-    of_popular, of_following = share[:, 1:last] / popular_sum, share[:, last:-1].T.unsqueeze(2)  # [p, 4], [F, p, 1]
-    of_popular[:, -1:] += (smoothing * of_following).sum(0) / ever_sum
-    p = of_popular @ popularity.p  # [p, N + 1]
-    p.addcmul_(share[:, :1], network)
-    places.add(p, each, gain * of_following)
-    # log(s q + g f) = log(s q) + log(1 + g f / s q), and what is alike for all items leaves the product as it is.
-    lift = each.mul_(places.pick(popularity.rarity)).mul_(gain / smoothing * ever_sum).log1p_()  # [F, p, M]
-    of_popular, of_following = weight[:, 1:last].clone(), weight[:, last:].T.unsqueeze(2)  # [p, 4], [F, p, 1]
-    of_popular[:, -1:] += of_following.sum(0)
-    score = log_network.mul_(weight[:, :1]).addmm_(of_popular, popularity.log)  # [p, N + 1]
-    places.add(score, lift, of_following)
-    product = score.sub_(closed, alpha=FORBIDDEN).softmax(1)  # [p, N + 1]
-    p.addcmul_(share[:, -1:], product).mul_(open_)
-    voices = ExpertOutputs(
-        network,
-        popularity,
-        popular_sum,
-        smoothing.squeeze(2),
-        places,
-        lift,
-        open_,
-        features,
-        weight,
-        share,
-        product,
+
+    popular_share = mixture_weight[:, 1:last] / popularity_mass  # [p, 4]
+    history_share = mixture_weight[:, last:-1].T.unsqueeze(2)  # [F, p, 1]
+    popular_share[:, -1:] += (smoothing * history_share).sum(0) / base_mass
+    p = (popular_share @ popularity.p).addcmul_(mixture_weight[:, :1], network_p)  # [p, N + 1]
+    columns.add_to(p, history.values, scale * history_share)
+
+    log_boost = _into_log_boost(history, popularity, scale / smoothing * base_mass)
+    popular_weight = product_weight[:, 1:last].clone()  # [p, 4]
+    history_weight = product_weight[:, last:].T.unsqueeze(2)  # [F, p, 1]
+    popular_weight[:, -1:] += history_weight.sum(0)
+    logits = (log_network_p * product_weight[:, :1]).addmm_(popular_weight, popularity.log_p)  # [p, N + 1]
+    columns.add_to(logits, log_boost, history_weight)
+    product_p = logits.sub_(1 - mask, alpha=MASKED).softmax(1)  # [p, N + 1]
+
+    p = p.addcmul_(mixture_weight[:, -1:], product_p) * mask
+    outputs = ExpertOutputs(
+        network_p=network_p,
+        popularity=popularity,
+        popularity_mass=popularity_mass,
+        smoothing=smoothing.squeeze(2),
+        columns=columns,
+        log_boost=log_boost,
+        candidate_mask=mask,
+        features=features,
+        product_weight=product_weight,
+        mixture_weight=mixture_weight,
+        product_p=product_p,
     )
-    return Block(rows, p, closed, voices)
+    return MixtureBlock(rows, p, mask, outputs)
+
+
+def _into_log_boost(history: HistoryScores, popularity: Popularity, scale: Tensor) -> Tensor:
+    """[F, p, M] log(1 + scale · scores / popularity): log of an expert's probability over its share of popularity.
+
+    Computed in place, so that the scores are lost: this is the largest tensor of a prediction.
+    """
+    return history.values.mul_(history.columns.gather(popularity.inverse)).mul_(scale).log1p_()
+
+
+def _gate_features(
+    network_p: Tensor,
+    history: HistoryScores,
+    base: Tensor,
+    base_scale: Tensor,
+    scale: Tensor,
+    contexts: PredictionContexts,
+) -> NDArray[np.float64]:
+    """[p, FEATURES] of the gate; an expert's distribution is scale · scores + base_scale · base."""
+    # The first history expert's largest probability: of an item with a score, or of the most popular one.
+    next_5 = (history.columns.gather(base) * base_scale[0]).addcmul_(history.values[0], scale[0]).amax(1)  # [p]
+    next_5 = torch.maximum(next_5, base.amax(1) * base_scale[0].squeeze(1))
+    largest_p = torch.stack([network_p.amax(1), next_5]).double().cpu().numpy()  # [2, p]
+    count = contexts.event_counts
+    return np.column_stack([np.ones(len(count)), np.log1p(count) / 5, count == 0, *log_confidence(largest_p)])

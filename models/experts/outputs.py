@@ -1,8 +1,4 @@
-"""What each expert says of the items, and what it said of those that came.
-
-All that is asked of an expert but its share in the mixture: the probability of one item, and how far its logarithm lies
-above its mean under the product.
-"""
+"""Outputs of the experts for a block of predictions, as the gate's learning and the attribution need them."""
 
 from dataclasses import dataclass
 
@@ -14,70 +10,79 @@ from torch import Tensor
 from models.experts.gate import GateExamples
 from models.experts.sparse_columns import SparseColumns
 
-LEAST = 1e-30
+MIN_P = 1e-30
 """The network's probability of an item is taken to be at least this, so that its logarithm exists"""
 
 
 @dataclass(frozen=True, slots=True)
 class Popularity:
-    """What is popular, for everybody alike."""
+    """Distributions of popularity over all items, whether they are candidates or not; the same for all users."""
 
     p: Tensor
-    """[4, N + 1] by half-life, the last for ever; over all items, whoever may not be told of them"""
-    log: Tensor
-    rarity: Tensor
-    """[N + 1] 1 / (popularity for ever)"""
+    """[4, N + 1] by half-life, the undecayed one last"""
+    log_p: Tensor
+    """[4, N + 1]"""
+    inverse: Tensor
+    """[N + 1] 1 / undecayed popularity"""
 
     @classmethod
     def of(cls, p: NDArray[np.float32], device: torch.device) -> "Popularity":
-        """Popularity [4, N + 1] with what is made of it once for many moments."""
-        positive = np.maximum(p, LEAST, dtype=np.float32)
-        return cls(*(torch.from_numpy(each).to(device) for each in (p, np.log(positive), 1 / positive[-1])))
+        """Distributions [4, N + 1], with their logarithms, which serve many predictions."""
+        positive = np.maximum(p, MIN_P, dtype=np.float32)
+        return cls(*(torch.from_numpy(array).to(device) for array in (p, np.log(positive), 1 / positive[-1])))
 
 
 @dataclass(frozen=True, slots=True)
 class ExpertOutputs:
-    """What each expert says in a block, all confined to what may be predicted."""
+    """Distributions of all E experts for p predictions, all of them over the candidates alone.
 
-    network: Tensor
+    An expert of the user's history (F of them) predicts smoothing · popularity · exp(log_boost), popularity being the
+    undecayed one over the candidates.
+    """
+
+    network_p: Tensor
     """[p, N + 1]"""
     popularity: Popularity
-    popular_sum: Tensor
-    """[p or 1, 4] what of the popularity may be predicted"""
+    popularity_mass: Tensor
+    """[p or 1, 4] sum of each popularity over the candidates"""
     smoothing: Tensor
-    """[F, p] share of popularity in what follows"""
-    places: SparseColumns
-    """The M items that may follow"""
-    lift: Tensor
-    """[F, p, M] log of what follows over its share of popularity; 0 where nothing says that the item follows"""
-    open: Tensor
+    """[F, p] share of popularity in the distributions of the history experts"""
+    columns: SparseColumns
+    """The M items that the history experts may have scores for"""
+    log_boost: Tensor
+    """[F, p, M] log of a history expert's probability over its share of popularity; 0 for an item without a score"""
+    candidate_mask: Tensor
     """[p or 1, N + 1] 1 where an item may be predicted, else 0"""
     features: NDArray[np.float64]
-    """[p, FEATURES]"""
-    weight: Tensor
+    """[p, FEATURES] of the gate"""
+    product_weight: Tensor
     """[p, E] w(f)"""
-    share: Tensor
+    mixture_weight: Tensor
     """[p, E + 1] π(f)"""
-    product: Tensor
+    product_p: Tensor
     """[p, N + 1] z"""
 
-    def of(self, item: Tensor) -> tuple[Tensor, Tensor]:
-        """[p, E] probability of one item [p] by each expert, and z's [p]; popularity's as if the item were open."""
-        at = item.unsqueeze(1)  # [p, 1]
-        open_ = self.open.expand_as(self.product).gather(1, at)  # [p, 1]
-        popular = self.popularity.p[:, item].T / self.popular_sum  # [p, 4]
-        following = (self.smoothing * self.places.of(self.lift, item).exp()).T * (popular[:, -1:] * open_)  # [p, F]
-        own = torch.cat([self.network.gather(1, at) * open_, popular, following], 1)  # [p, E]
-        return own, (self.product.gather(1, at) * open_).squeeze(1)
+    def item_p(self, item: Tensor) -> tuple[Tensor, Tensor]:
+        """[p, E] probability of one item [p] by each expert, and by the product [p].
 
-    def gate_examples(self, item: Tensor, weight: NDArray[np.float32]) -> GateExamples:
-        """What was said of the items [p] that came."""
-        own, product = self.of(item)
-        z = self.product
-        log = self.network.clamp_min(LEAST).log_()  # [p, N + 1]
-        log_network = log.gather(1, item.unsqueeze(1)) - log.mul_(z).sum(1, keepdim=True)  # [p, 1]
-        popular = self.popularity.log[:, item].T - z @ self.popularity.log.T  # [p, 4]
-        lift = (self.places.of(self.lift, item) - self.places.mean(self.lift, z)).T  # [p, F]
-        raised = torch.cat([log_network, popular, popular[:, -1:] + lift], 1)  # [p, E]
-        columns = (each.double().cpu().numpy() for each in (own, product, raised))
-        return GateExamples(self.features, weight.astype(np.float64), *columns)
+        Popularity is not masked here: for an item that is no candidate it is positive.
+        """
+        index = item.unsqueeze(1)  # [p, 1]
+        candidate = self.candidate_mask.expand_as(self.product_p).gather(1, index)  # [p, 1]
+        popular = self.popularity.p[:, item].T / self.popularity_mass  # [p, 4]
+        boost = self.columns.lookup(self.log_boost, item).exp()  # [F, p]
+        history = (self.smoothing * boost).T * (popular[:, -1:] * candidate)  # [p, F]
+        expert_p = torch.cat([self.network_p.gather(1, index) * candidate, popular, history], 1)  # [p, E]
+        return expert_p, (self.product_p.gather(1, index) * candidate).squeeze(1)
+
+    def gate_examples(self, item: Tensor, event_weight: NDArray[np.float32]) -> GateExamples:
+        """What the gate learns from the items [p] that came."""
+        expert_p, product_p = self.item_p(item)
+        z = self.product_p
+        log_network = self.network_p.clamp_min(MIN_P).log_()  # [p, N + 1]
+        network = log_network.gather(1, item.unsqueeze(1)) - (log_network * z).sum(1, keepdim=True)  # [p, 1]
+        popular = self.popularity.log_p[:, item].T - z @ self.popularity.log_p.T  # [p, 4]
+        boost = (self.columns.lookup(self.log_boost, item) - self.columns.mean(self.log_boost, z)).T  # [p, F]
+        advantage = torch.cat([network, popular, popular[:, -1:] + boost], 1)  # [p, E]
+        arrays = (tensor.double().cpu().numpy() for tensor in (expert_p, product_p, advantage))
+        return GateExamples(self.features, event_weight.astype(np.float64), *arrays)

@@ -1,4 +1,4 @@
-"""Numbers for some of the items of each row: those that a user's last items lead to, or for all items."""
+"""Values for some of the columns (items) of each row, as index and value tensors, or for all columns."""
 
 from dataclasses import dataclass
 
@@ -8,33 +8,35 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class SparseColumns:
-    """Which M items of each of p rows [p, N + 1] are meant; one may come twice, as long as it says the same."""
+    """The M columns of each of p rows [p, N + 1] that have values; a column may come twice, with the same value."""
 
-    at: Tensor | None
-    """[p, M] items; None: all of them, and M is N + 1"""
+    index: Tensor | None
+    """[p, M] columns; None: all of them in order, and M is N + 1"""
 
-    def pick(self, each: Tensor) -> Tensor:
-        """[p, M] what rows [p, N + 1] hold there, or one row that is alike for all."""
-        if self.at is None:
-            return each
-        return each.expand(len(self.at), -1).gather(1, self.at)
+    def gather(self, dense: Tensor) -> Tensor:
+        """[p, M] these columns of `dense` [p, N + 1], or of one row [1, N + 1] or [N + 1] for all."""
+        if self.index is None:
+            return dense
+        return dense.expand(len(self.index), -1).gather(1, self.index)
 
-    def add(self, rows: Tensor, number: Tensor, weight: Tensor) -> None:
-        """Add Σ_f weight [F, p, 1] · number [F, p, M] to the rows [p, N + 1]."""
-        here = self.pick(rows)
-        for each, part in zip(number, weight, strict=True):
-            here.addcmul_(each, part)
-        if self.at is not None:
-            rows.scatter_(1, self.at, here)
+    def add_to(self, dense: Tensor, values: Tensor, weight: Tensor) -> None:
+        """Add Σ_f weight [F, p, 1] · values [F, p, M] to `dense` [p, N + 1] in place."""
+        columns = self.gather(dense)  # [p, M]; `dense` itself where it is all columns
+        for expert_values, expert_weight in zip(values, weight, strict=True):
+            columns.addcmul_(expert_values, expert_weight)
+        if self.index is not None:
+            dense.scatter_(1, self.index, columns)
 
-    def of(self, number: Tensor, item: Tensor) -> Tensor:
-        """[F, p] the numbers [F, p, M], none negative, of one item [p]; 0 where it is not meant."""
-        if self.at is None:
-            return number.gather(2, item.expand(len(number), -1).unsqueeze(2)).squeeze(2)
-        return (number * (self.at == item.unsqueeze(1))).amax(2)
+    def lookup(self, values: Tensor, item: Tensor) -> Tensor:
+        """[F, p] the values [F, p, M], none negative, of one item [p]; 0 where it is not among the columns."""
+        if self.index is None:
+            return values.gather(2, item.expand(len(values), -1).unsqueeze(2)).squeeze(2)
+        return (values * (self.index == item.unsqueeze(1))).amax(2)
 
-    def mean(self, number: Tensor, p: Tensor) -> Tensor:
-        """[F, p] means of the numbers [F, p, M] under distributions [p, N + 1]; they are 0 elsewhere."""
-        if self.at is None:
-            return torch.einsum("pn,fpn->fp", p, number)
-        return torch.stack([torch.zeros_like(p).scatter_(1, self.at, each).mul_(p).sum(1) for each in number])
+    def mean(self, values: Tensor, p: Tensor) -> Tensor:
+        """[F, p] means of the values [F, p, M] under distributions [p, N + 1]; other columns are 0."""
+        if self.index is None:
+            return torch.einsum("pn,fpn->fp", p, values)
+        return torch.stack(
+            [(torch.zeros_like(p).scatter_(1, self.index, expert_values) * p).sum(1) for expert_values in values]
+        )

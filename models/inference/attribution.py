@@ -1,8 +1,9 @@
-"""Which of a user's past events carried the most probable item, and by whose word.
+"""Attribution: which of a user's past events, and which experts, the most probable item's probability comes from.
 
-The item's probability is split among the experts by the mixture: its linear part by what each gives, its product by how
-far each raises the item above its popularity. Each expert's share goes to the steps that it looks at: the network's by
-attention and copying, the successors' by count. What popularity gives belongs to no event, and nothing is left over.
+The probability is split among the experts: its linear part π_i p_i by what each adds, the product's part π_z z by how
+far each expert raises the item above its popularity. An expert's share is split among the past events that it reads:
+the network's by attention and copying, a history expert's by counts. Popularity's share belongs to no event. The
+shares sum to one.
 """
 
 from dataclasses import dataclass
@@ -11,95 +12,103 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.experts.count_experts import RECENCY, CountExperts
-from models.experts.mixture import Block, PredictionContexts
+from models.experts.count_experts import REPEAT, CountExperts
+from models.experts.mixture import MixtureBlock, PredictionContexts
 from models.experts.outputs import ExpertOutputs
 from models.experts.popularity_counts import SMOOTHING
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
-    """Parts of one item's probability at p moments; all 0 where there is no item."""
+class Attribution:
+    """Shares in one item's probability for p predictions; all 0 where there is no item."""
 
-    step: NDArray[np.float64]
-    """[p, K] each step's; without attention, what the LSTM's state gives is no single step's"""
+    event: NDArray[np.float64]
+    """[p, K] of each of the user's last events; without attention, the LSTM's share belongs to none of them"""
     carrier: NDArray[np.float64]
-    """[p, 4] each carrier's, by prediction.CARRIERS; sum to one"""
+    """[p, 4] of each of predictions.CARRIERS; sum to one"""
 
 
-def shares(block: Block, contexts: PredictionContexts, experts: CountExperts | None, item: Tensor) -> Shares:
-    """Who has which share in the block's items [p], 0 = none."""
+def attribute(
+    block: MixtureBlock, contexts: PredictionContexts, counts: CountExperts | None, item: Tensor
+) -> Attribution:
+    """Shares in the probability of the block's items [p], 0 = none; `counts` are those of the mixture."""
     rows, windows = block.rows, contexts.windows
     target = item.cpu().numpy()
-    attention = contexts.reading.attention[rows].double().cpu().numpy()  # [p, K]
-    copied = contexts.reading.copied[rows].double().cpu().numpy()  # [p, K]
-    if block.voices is None or experts is None:
-        own = block.p.gather(1, item.unsqueeze(1)).double().cpu().numpy()  # [p, 1]
-        part, following = np.ones_like(own), {}
+    attention = contexts.network_output.attention[rows].double().cpu().numpy()  # [p, K]
+    copied = contexts.network_output.copied[rows].double().cpu().numpy()  # [p, K]
+    if block.outputs is None or counts is None:
+        expert_p = block.p.gather(1, item.unsqueeze(1)).double().cpu().numpy()  # [p, 1]
+        expert_share, history_shares = np.ones_like(expert_p), {}
     else:
-        by_step = experts.shares(windows.item[rows], target)  # [F, p, K]
-        following = dict(zip(experts.following, by_step, strict=True))
-        own, part = _split(block.voices, item, len(following))  # [p, E] both
-    again = _ratio(copied * (windows.item[rows] == target[:, None]), own[:, :1])  # [p, K]
-    again /= np.maximum(again.sum(1, keepdims=True), 1)
-    copying = part[:, 0] * again.sum(1)  # [p]
-    read = part[:, 0] - copying  # [p]
-    followed = np.zeros_like(read)  # [p]
-    step = part[:, :1] * again + read[:, None] * attention  # [p, K]
-    last = own.shape[1] - len(following)
-    for number, (name, each) in enumerate(following.items(), last):
-        popular = _ratio(SMOOTHING * own[:, last - 1], own[:, number])  # [p]
-        given = (part[:, number] * np.clip(1 - popular, 0, 1))[:, None] * each  # [p, K]
-        step += given
-        if name == RECENCY:
-            copying += given.sum(1)
+        by_event = counts.history_shares(windows.item[rows], target)  # [F, p, K]
+        history_shares = dict(zip(counts.history_names, by_event, strict=True))
+        expert_p, expert_share = _expert_shares(block.outputs, item, len(history_shares))  # [p, E] both
+    copy_share = _ratio(copied * (windows.item[rows] == target[:, None]), expert_p[:, :1])  # [p, K]
+    copy_share /= np.maximum(copy_share.sum(1, keepdims=True), 1)
+    copying = expert_share[:, 0] * copy_share.sum(1)  # [p]
+    attended = expert_share[:, 0] - copying  # [p]
+    following = np.zeros_like(attended)  # [p]
+    event = expert_share[:, :1] * copy_share + attended[:, None] * attention  # [p, K]
+    first = expert_p.shape[1] - len(history_shares)
+    for expert, (name, share_by_event) in enumerate(history_shares.items(), first):
+        from_popularity = _ratio(SMOOTHING * expert_p[:, first - 1], expert_p[:, expert])  # [p]
+        from_counts = expert_share[:, expert] * np.clip(1 - from_popularity, 0, 1)  # [p]
+        event_share = from_counts[:, None] * share_by_event  # [p, K]
+        event += event_share
+        if name == REPEAT:
+            copying += event_share.sum(1)
         else:
-            followed += given.sum(1)
-    carrier = np.stack([read, copying, followed, 1 - read - copying - followed], 1).clip(min=0)  # [p, 4]
-    said = target[:, None] > 0
-    return Shares(step * said, carrier * said)
+            following += event_share.sum(1)
+    popular = 1 - attended - copying - following
+    carrier = np.stack([attended, copying, following, popular], 1).clip(min=0)  # [p, 4]
+    has_item = target[:, None] > 0
+    return Attribution(event * has_item, carrier * has_item)
 
 
-def heaviest(
+def top_items(
     item: NDArray[np.int64], weight: NDArray[np.float64], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Items [P, b] with the largest summed weight in each row [P, K], 0 where there are fewer, and those sums."""
     rows = np.arange(len(item))[:, None]
     order = np.argsort(item, axis=1)  # [P, K]
     item, weight = item[rows, order], weight[rows, order]
-    total = np.cumsum(weight, axis=1, dtype=np.float64)
-    ends = np.ones(item.shape, dtype=np.bool_)
-    ends[:, :-1] = item[:, 1:] != item[:, :-1]
-    # The sum of a run of equal items: the running total at its end less the one at the end of the run before.
-    before = np.maximum.accumulate(np.where(ends, total, 0), axis=1)
-    share = total.copy()
-    share[:, 1:] -= before[:, :-1]
-    share = np.where(ends & (item > 0), share, 0)
-    best = np.argsort(-share, axis=1, kind="stable")[:, :count]  # [P, b]
-    largest: NDArray[np.float32] = share[rows, best].astype(np.float32)
-    chosen: NDArray[np.int64] = np.where(largest > 0, item[rows, best], 0)
-    return chosen, largest
+    running = np.cumsum(weight, axis=1, dtype=np.float64)
+    last_of_item = np.ones(item.shape, dtype=np.bool_)
+    last_of_item[:, :-1] = item[:, 1:] != item[:, :-1]
+    # The sum of a run of equal items: the running sum at its end less the one at the end of the run before.
+    run_end = np.maximum.accumulate(np.where(last_of_item, running, 0), axis=1)
+    total = running.copy()
+    total[:, 1:] -= run_end[:, :-1]
+    total = np.where(last_of_item & (item > 0), total, 0)
+    top = np.argsort(-total, axis=1, kind="stable")[:, :count]  # [P, b]
+    top_total: NDArray[np.float32] = total[rows, top].astype(np.float32)
+    top_item: NDArray[np.int64] = np.where(top_total > 0, item[rows, top], 0)
+    return top_item, top_total
 
 
-def _split(voices: ExpertOutputs, item: Tensor, following: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """[p, E] each expert's probability of the items [p], and its part in the mixture's; the rest is popularity's."""
-    own, product = (each.double().cpu().numpy() for each in voices.of(item))  # [p, E], [p]
-    weight, share = (each.double().cpu().numpy() for each in (voices.weight, voices.share))
-    last = own.shape[1] - following
-    popular = own[:, last - 1 : last]  # [p, 1], for ever
+def _expert_shares(
+    outputs: ExpertOutputs, item: Tensor, history_experts: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """[p, E] each expert's probability of the items [p], and its share in the mixture's; the rest is popularity's."""
+    expert_p, product_p = (tensor.double().cpu().numpy() for tensor in outputs.item_p(item))  # [p, E], [p]
+    product_weight = outputs.product_weight.double().cpu().numpy()  # [p, E]
+    mixture_weight = outputs.mixture_weight.double().cpu().numpy()  # [p, E + 1]
+    first = expert_p.shape[1] - history_experts
+    popular = expert_p[:, first - 1 : first]  # [p, 1], the undecayed one
     with np.errstate(divide="ignore", invalid="ignore"):
-        lift = np.maximum(weight * np.log(own / popular), 0)  # [p, E]
-    lift[:, 1:last] = 0
-    lift = np.nan_to_num(lift, nan=0.0, posinf=0.0)
-    raised = lift.sum(1, keepdims=True)
-    linear, mixed = share[:, :-1] * own, (share[:, -1] * product)[:, None]
-    part = linear + _ratio(lift, raised) * (1 - np.exp(-raised)) * mixed  # [p, E]
-    return own, _ratio(part, linear.sum(1, keepdims=True) + mixed)
+        log_boost = np.maximum(product_weight * np.log(expert_p / popular), 0)  # [p, E]
+    log_boost[:, 1:first] = 0
+    log_boost = np.nan_to_num(log_boost, nan=0.0, posinf=0.0)
+    total_boost = log_boost.sum(1, keepdims=True)  # [p, 1]
+    linear = mixture_weight[:, :-1] * expert_p  # [p, E]
+    product = (mixture_weight[:, -1] * product_p)[:, None]  # [p, 1]
+    share = linear + _ratio(log_boost, total_boost) * (1 - np.exp(-total_boost)) * product  # [p, E]
+    return expert_p, _ratio(share, linear.sum(1, keepdims=True) + product)
 
 
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quotient, and 0 where the whole is 0."""
-    whole = np.broadcast_to(whole, part.shape)
-    out: NDArray[np.float64] = np.zeros_like(part)
-    np.divide(part, whole, out=out, where=whole > 0)
-    return out
+def _ratio(part: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The quotient, and 0 where the total is 0."""
+    total = np.broadcast_to(total, part.shape)
+    quotient: NDArray[np.float64] = np.zeros_like(part)
+    np.divide(part, total, out=quotient, where=total > 0)
+    return quotient

@@ -1,4 +1,4 @@
-"""What is said of distributions over all items: the most probable ones, their categories, and why."""
+"""Top-k of the predicted distributions: the most probable items, their categories, and what they come from."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,46 +8,47 @@ from numpy.typing import NDArray
 
 from models.experts.candidates import Candidates, largest
 from models.experts.count_experts import CountExperts
-from models.experts.mixture import Block, PredictionContexts
+from models.experts.mixture import MixtureBlock, PredictionContexts
 from models.inference import attribution
 from models.inference.predictions import CARRIERS, InterestParts, Predictions
 from models.network.outputs import NetworkOutput
 
 
 @dataclass(frozen=True, slots=True)
-class Top:
-    """How much is said."""
+class TopSizes:
+    """How many of each a prediction lists."""
 
     items: int
     categories: int
     because: int
+    """Items of the user's past events"""
 
 
-def read_out(
+def top_predictions(
     event: NDArray[np.int64],
     contexts: PredictionContexts,
-    blocks: Iterable[Block],
+    blocks: Iterable[MixtureBlock],
     candidates: Candidates,
-    experts: CountExperts | None,
-    top: Top,
+    counts: CountExperts | None,
+    sizes: TopSizes,
     version: int,
 ) -> Predictions:
-    """Predictions at P moments, each right after its event [P], from the blocks of their distributions."""
-    size, count = len(event), min(top.items, candidates.known)
-    item, item_p = np.zeros((size, top.items), np.int64), np.zeros((size, top.items), np.float32)
-    category, category_p = np.zeros((size, top.categories), np.int64), np.zeros((size, top.categories), np.float32)
-    step, carrier = np.zeros(contexts.windows.item.shape), np.zeros((size, len(CARRIERS)), np.float32)
+    """P predictions, each right after its event [P], from the blocks of their distributions."""
+    rows, count = len(event), min(sizes.items, candidates.known)
+    item, item_p = np.zeros((rows, sizes.items), np.int64), np.zeros((rows, sizes.items), np.float32)
+    category, category_p = np.zeros((rows, sizes.categories), np.int64), np.zeros((rows, sizes.categories), np.float32)
+    event_share, carrier = np.zeros(contexts.windows.item.shape), np.zeros((rows, len(CARRIERS)), np.float32)
     for block in blocks:
-        best_p, best = largest(block.p, count)  # [p, k]
-        best = best * (best_p > 0)
-        item[block.rows, :count], item_p[block.rows, :count] = best.cpu().numpy(), best_p.cpu().numpy()
-        best_category, best_category_p = candidates.categories(block.p, top.categories)
-        category[block.rows] = best_category.cpu().numpy()
-        category_p[block.rows] = best_category_p.cpu().numpy()
+        top_p, top = largest(block.p, count)  # [p, k]
+        top = top * (top_p > 0)
+        item[block.rows, :count], item_p[block.rows, :count] = top.cpu().numpy(), top_p.cpu().numpy()
+        top_category, top_category_p = candidates.categories(block.p, sizes.categories)
+        category[block.rows] = top_category.cpu().numpy()
+        category_p[block.rows] = top_category_p.cpu().numpy()
         if count:
-            shares = attribution.shares(block, contexts, experts, best[:, 0])
-            step[block.rows], carrier[block.rows] = shares.step, shares.carrier
-    because, weight = attribution.heaviest(contexts.windows.item, step, top.because)
+            shares = attribution.attribute(block, contexts, counts, top[:, 0])
+            event_share[block.rows], carrier[block.rows] = shares.event, shares.carrier
+    because, because_weight = attribution.top_items(contexts.windows.item, event_share, sizes.because)
     return Predictions(
         event=event,
         item=item,
@@ -56,18 +57,18 @@ def read_out(
         category=category,
         category_p=category_p,
         because=because,
-        because_weight=weight,
+        because_weight=because_weight,
         carried_by=carrier,
         model_version=version,
-        parts=_parts(contexts.reading),
+        parts=_interest_parts(contexts.network_output),
     )
 
 
-def _parts(reading: NetworkOutput) -> InterestParts | None:
-    if reading.long_term is None:
+def _interest_parts(output: NetworkOutput) -> InterestParts | None:
+    if output.long_term is None:
         return None
-    short, long = (
-        each.float().nan_to_num(nan=0.0).cpu().numpy()
-        for each in (reading.interest - reading.long_term, reading.long_term)
+    short_term, long_term = (
+        part.float().nan_to_num(nan=0.0).cpu().numpy()
+        for part in (output.interest - output.long_term, output.long_term)
     )
-    return InterestParts(short, long)
+    return InterestParts(short_term, long_term)

@@ -1,6 +1,6 @@
-"""Some of a batch's events: what was said of them before anything was learnt from the batch.
+"""Prequential sample: some events of a batch, scored before anything is learnt from the batch.
 
-Decayed popularity is asked the same, of the same events, before it counts them, and among the same items.
+Decayed popularity is scored on the same events, before it counts them, and among the same candidates.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ _STRIDE = 4
 """At most one of so many events: scoring an event costs as much as predicting a user's next"""
 
 _GOLDEN = 0x9E3779B97F4A7C15
-"""2^64 over the golden ratio, which spreads whatever it multiplies"""
+"""2^64 / golden ratio: Fibonacci hashing, which spreads consecutive numbers evenly"""
 
 
 @dataclass(frozen=True, slots=True)
 class PrequentialSample:
-    """The places of n events' items. An item that was never met before could not be predicted."""
+    """Ranks and log-probabilities of n events' items. An item that never came before could not be predicted."""
 
     event: NDArray[np.int64]
     """[n] index in the batch"""
@@ -28,24 +28,24 @@ class PrequentialSample:
     log_p: NDArray[np.float64]
     """[n] logarithm of the item's probability; -inf where it could not be predicted"""
     popular_rank: NDArray[np.float64]
-    """[n] by decayed popularity"""
+    """[n] rank by decayed popularity"""
     popular_log_p: NDArray[np.float64]
-    """[n] by decayed popularity"""
+    """[n] log-probability by decayed popularity"""
 
     @classmethod
     def all_missed(cls, event: NDArray[np.int64]) -> "PrequentialSample":
-        """As if none of the items could be predicted, to be filled with the others."""
+        """A sample in which no item could be predicted; the caller fills in those that could."""
         rank, log_p = np.full(len(event), np.inf), np.full(len(event), -np.inf)
         return cls(event, rank, log_p, rank.copy(), log_p.copy())
 
 
-def draw_events(batch: EventBatch, most: int) -> NDArray[np.int64]:
-    """Indices of a quarter of the batch, at most `most`, spread over the events that have an item.
+def draw_events(batch: EventBatch, limit: int) -> NDArray[np.int64]:
+    """Indices of a quarter of the batch, at most `limit`, spread evenly over the events that have an item.
 
-    Each of these is as likely as any other, whoever's and whatever it is; a batch that comes again is drawn alike.
+    Each of these is as likely as any other, whatever its user and item; the same batch always gives the same ones.
     """
     event = np.flatnonzero(batch.item > 0)
-    count = min(most, -(-len(batch) // _STRIDE), len(event))
+    count = min(limit, -(-len(batch) // _STRIDE), len(event))
     if not count:
         return event[:0]
     start = ((int(batch.time_ms.sum()) * _GOLDEN % 2**64) * len(event)) >> 64

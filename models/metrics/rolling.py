@@ -1,4 +1,4 @@
-"""Running means over the events that were scored last."""
+"""Rolling quality: means of recall, MRR and log-loss over the events that were scored last."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ TOP = 10
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How well some events were foreseen. NaN where there are none."""
+    """How well some events were predicted. NaN where there are none."""
 
     recall_at_10: float
     """Share of events whose item was among the first ten"""
@@ -29,28 +29,28 @@ class Quality:
 
 
 class RunningQuality:
-    """Quality of the predictions and of decayed popularity over the last events that were scored."""
+    """Quality of the predictions, and of decayed popularity beside them, over the last scored events."""
 
     def __init__(self, window: int = WINDOW) -> None:
         self.scored = 0
         """Events scored since the beginning"""
         self._window = window
-        self._last = np.zeros((4, 0))  # ranks and log-probabilities, then popularity's
+        self._last = np.zeros((4, 0))  # rank and log p of the predictions, then of popularity
 
     def add(self, sample: PrequentialSample) -> None:
-        """These events were scored now."""
+        """Append newly scored events."""
         new = np.stack([sample.rank, sample.log_p, sample.popular_rank, sample.popular_log_p])  # [4, n]
         self._last = np.concatenate([self._last, new], axis=1)[:, -self._window :]
         self.scored += len(sample.event)
 
     @property
     def window(self) -> int:
-        """Events that the means are over: the last so many."""
+        """Number of events that the means are over."""
         return self._last.shape[1]
 
     @property
     def possible(self) -> int:
-        """Those of them whose item could be predicted."""
+        """Number of those whose item could be predicted."""
         return int(np.isfinite(self._last[0]).sum())
 
     @property

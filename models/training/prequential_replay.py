@@ -11,7 +11,7 @@ from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from models.inference.predictions import Predictions
 from models.items.vocabulary import ItemVocabulary
-from models.metrics.ranking import Scores
+from models.metrics.ranking import TargetScores
 from models.network.weights import Weights
 from models.training.online import OnlineLearner
 
@@ -38,13 +38,13 @@ class PrequentialReplay:
         grouped = events.grouped()
         self._user_rows[grouped.users] = self._engine.replay(grouped.batch, self._user_rows[grouped.users])
 
-    def score(self, events: EventLog, known_items: int) -> Scores:
+    def score(self, events: EventLog, known_items: int) -> TargetScores:
         """Scores [n] of each event by its user's state right before it, among items 1 to `known_items`; no effect."""
         grouped = events.grouped()
         scores = self._engine.score(grouped.batch, self._user_rows[grouped.users], known_items)
         log_order = np.argsort(grouped.order)
         columns: tuple[NDArray[np.float64], ...] = (scores.rank, scores.log_p, scores.top1_p, scores.top1_hit)
-        return Scores(*(column[log_order] for column in columns))
+        return TargetScores(*(column[log_order] for column in columns))
 
     def step(self, events: EventLog, learn: bool) -> Predictions:
         """Process a batch as a worker does; with `learn`, then take optimizer steps while enough events wait."""

@@ -120,39 +120,37 @@ def test_successors_are_those_of_a_table_by_hand(batches: list[dict[tuple[int, i
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert ((found > 0).sum(1) <= cells).all()
     np.testing.assert_allclose(table.totals(np.arange(4)), [total[item] for item in range(4)], rtol=1e-5)
-    recent = np.array([[1, 2, 3, 0], [3, 3, 0, 0]])
-    worth = np.array([[1, 0.5, 2, 9], [1, 1, 0, 0]], dtype=np.float32)
-    summed = torch.full((2, 71), 9.0)
-    table.weighted(recent, worth, summed)
-    np.testing.assert_allclose(summed[0], expected[1] + 0.5 * expected[2] + 2 * expected[3], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(summed[1], 2 * expected[3], rtol=1e-5)
-    wider = torch.full((2, 3000), 9.0)
-    table.weighted(recent, worth, wider)
-    np.testing.assert_allclose(wider[:, :71], summed, rtol=1e-6)
-    assert not wider[:, 71:].any()
+    successors, counts = table.successors(np.array([[1, 2], [3, 5000]]))
+    for row, column, item in ((0, 0, 1), (0, 1, 2), (1, 0, 3), (1, 1, 0)):
+        dense = np.zeros(71, dtype=np.float32)
+        np.add.at(dense, successors[row, column].numpy(), counts[row, column].numpy())
+        np.testing.assert_allclose(dense, expected[item], rtol=1e-6)
 
 
-@given(_batches, st.lists(st.integers(0, _KNOWN), min_size=6, max_size=6))
+@given(_batches, st.lists(st.integers(0, _KNOWN), min_size=6, max_size=6), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_following_is_that_of_all_pairs_by_hand(batches: list[list[Event]], last: list[int]) -> None:
-    """Pairs up to 10 steps apart, each 1 / steps and by the weight of the later event, whatever the batches."""
+def test_history_scores_are_those_of_all_pairs_by_hand(
+    batches: list[list[Event]], last: list[int], sparse_products: bool
+) -> None:
+    """Pairs up to 10 events apart, each 1 / distance and by the weight of the later event, whatever the batches."""
     config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=12, device="cpu")
-    experts, memory = CountExperts(config), new_user_states(config, 4)
+    sparse_products = sparse_products and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    experts, rows = CountExperts(config, sparse_products=sparse_products), new_user_states(config, 4)
     experts.grow(_KNOWN + 1)
     pairs = np.zeros((_KNOWN + 1, _KNOWN + 1))
-    lives: dict[int, list[int]] = defaultdict(list)
+    histories: dict[int, list[int]] = defaultdict(list)
     for number, events in enumerate(batches):
-        timeline = Timeline(batch_of(events, 1000 * number), memory)
+        timeline = Timeline(batch_of(events, 1000 * number), rows)
         experts.observe(timeline)
-        after = memory.copy()
+        after = rows.copy()
         timeline.advance(after)
-        memory = after
+        rows = after
         for user, item, kind in events:
-            for lag, before in enumerate(reversed(lives[user][-10:]), 1):
+            for lag, before in enumerate(reversed(histories[user][-10:]), 1):
                 pairs[before, item] += TYPE_WEIGHT[kind] / lag
-            lives[user].append(item)
+            histories[user].append(item)
     pairs[0], pairs[:, 0] = 0, 0
-    recent = np.array([last])
+    last_items = np.array([last])
     by_hand = np.zeros((5, _KNOWN + 1))
     for lag, item in enumerate(last):
         forward, backward = pairs[item], pairs[:, item]
@@ -165,10 +163,10 @@ def test_following_is_that_of_all_pairs_by_hand(batches: list[list[Event]], last
         if lag == 0 and forward.sum() > 0:
             by_hand[3] = forward / forward.sum()
         by_hand[4, item] += 0.7**lag if item else 0
-    following = experts.follow(recent, torch.ones(1, _KNOWN + 1))
-    np.testing.assert_allclose(following.each[:, 0], by_hand, rtol=1e-4, atol=1e-6)
+    scores = experts.history_scores(last_items, torch.ones(1, _KNOWN + 1))
+    np.testing.assert_allclose(scores.values[:, 0], by_hand, rtol=1e-4, atol=1e-6)
     for target in (last[0] or 1, 7):
-        share = experts.shares(recent, np.array([target]))[:, 0]
+        share = experts.history_shares(last_items, np.array([target]))[:, 0]
         for row, whole in zip(share, by_hand[:, target], strict=True):
             assert row.sum() == pytest.approx(1 if whole > 0 else 0, abs=1e-5)
 
@@ -196,12 +194,12 @@ def engine_of(repeats: Literal["allow", "filter"], experts: bool) -> Engine:
 @settings(max_examples=40, deadline=None)
 def test_every_mixture_is_a_distribution(batches: list[list[Event]], repeats: Literal["allow", "filter"]) -> None:
     engine = engine_of(repeats, True)
-    memory = new_user_states(engine.config, 4)
+    rows = new_user_states(engine.config, 4)
     for number, events in enumerate(batches):
         batch = batch_of(events, 1000 * number)
-        scores = engine.score(batch, memory)
-        step = engine.step(batch, memory, "event")
-        predictions, memory = step.predictions, step.rows
+        scores = engine.score(batch, rows)
+        step = engine.step(batch, rows, "event")
+        predictions, rows = step.predictions, step.rows
         np.testing.assert_allclose(predictions.item_p.sum(1) + predictions.other_p, 1, atol=1e-5)
         assert (predictions.item_p >= 0).all()
         assert (np.diff(predictions.item_p, axis=1) <= 0).all()
@@ -223,8 +221,8 @@ def test_every_mixture_is_a_distribution(batches: list[list[Event]], repeats: Li
 @settings(max_examples=30, deadline=None)
 def test_rows_do_not_depend_on_the_experts(batches: list[list[Event]]) -> None:
     alone, mixed = engine_of("filter", False), engine_of("filter", True)
-    memory = {engine: new_user_states(engine.config, 4) for engine in (alone, mixed)}
+    rows = {engine: new_user_states(engine.config, 4) for engine in (alone, mixed)}
     for number, events in enumerate(batches):
-        for engine in memory:
-            memory[engine] = engine.step(batch_of(events, 1000 * number), memory[engine]).rows
-    np.testing.assert_array_equal(memory[alone], memory[mixed])
+        for engine in rows:
+            rows[engine] = engine.step(batch_of(events, 1000 * number), rows[engine]).rows
+    np.testing.assert_array_equal(rows[alone], rows[mixed])

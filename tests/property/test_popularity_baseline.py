@@ -15,7 +15,7 @@ from models.metrics.popularity_baseline import DecayedPopularity
     st.sampled_from([0.5, 3.0, 1e6]),
     st.integers(1, 5),
 )
-def test_rank_is_the_place_among_decayed_counts(
+def test_rank_is_that_among_decayed_counts(
     observed: list[int], item: int, had: set[int], half_life: float, batches: int
 ) -> None:
     popularity = DecayedPopularity(half_life)

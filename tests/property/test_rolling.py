@@ -1,4 +1,4 @@
-"""A running mean is the plain mean of the last events, however they came."""
+"""A rolling mean is the plain mean of the last events, however they came."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from models.metrics.prequential_sample import PrequentialSample
 from models.metrics.rolling import RunningQuality
 
-PLACES = st.one_of(st.just((np.inf, -np.inf)), st.tuples(st.floats(1, 500), st.floats(-80, 0)))
+_SCORES = st.one_of(st.just((np.inf, -np.inf)), st.tuples(st.floats(1, 500), st.floats(-80, 0)))
 
 
-@given(st.lists(st.tuples(PLACES, PLACES), max_size=60), st.lists(st.integers(0, 60), max_size=6), st.integers(1, 30))
+@given(st.lists(st.tuples(_SCORES, _SCORES), max_size=60), st.lists(st.integers(0, 60), max_size=6), st.integers(1, 30))
 def test_running_means_are_the_means_over_the_window(
     events: list[tuple[tuple[float, float], tuple[float, float]]], cuts: list[int], window: int
 ) -> None:
@@ -22,15 +22,15 @@ def test_running_means_are_the_means_over_the_window(
     last = events[-window:]
     assert (running.scored, running.window) == (len(events), len(last))
     assert running.possible == sum(ours[0] < np.inf for ours, _ in last)
-    for quality, places in (
+    for quality, scores in (
         (running.ours, [ours for ours, _ in last]),
         (running.popularity, [theirs for _, theirs in last]),
     ):
-        hits = [rank <= 10 for rank, _ in places]
-        losses = [-log_p for rank, log_p in places if rank < np.inf]
-        if places:
-            assert quality.recall_at_10 == pytest.approx(sum(hits) / len(places))
-            assert quality.mrr == pytest.approx(sum(1 / rank for rank, _ in places) / len(places))
+        hits = [rank <= 10 for rank, _ in scores]
+        losses = [-log_p for rank, log_p in scores if rank < np.inf]
+        if scores:
+            assert quality.recall_at_10 == pytest.approx(sum(hits) / len(scores))
+            assert quality.mrr == pytest.approx(sum(1 / rank for rank, _ in scores) / len(scores))
         if losses:
             assert quality.log_loss == pytest.approx(sum(losses) / len(losses), abs=1e-9)
         else:

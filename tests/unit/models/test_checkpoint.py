@@ -178,7 +178,7 @@ def test_counts_rest_beside_the_weights(tmp_path: Path, config: ModelConfig, ite
 
 def test_counts_that_are_not_finite_are_not_saved(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     experts = Engine(config, items).experts()
-    experts["mixer.value.w"][0] = np.nan
+    experts["gate.value.w"][0] = np.nan
     with pytest.raises(CheckpointError, match="not finite"):
         save(tmp_path, replace(weights(config, 1), experts=experts), config, items)
 

@@ -88,16 +88,16 @@ def test_memory_use_is_that_of_the_arrays(model: ModelUnderTest) -> None:
     }
     state = model.engine.experts()
     experts = {name: size for (owner, name), size in found.items() if owner == "experts"}
-    tables = {name: array for name, array in state.items() if name.partition(".")[0] in ("after", "before")}
-    assert experts["popularity.counts"] == state["popularity.counts"].nbytes / state["popularity.counts"].shape[1]
-    # The same tables, and nothing else: the matrix that multiplies them is a view.
-    assert {name: size for name, size in experts.items() if name != "popularity.counts"} == {
-        name: a.nbytes / len(a) for name, a in tables.items()
+    popularity = {name: size for name, size in experts.items() if name.startswith("counts.popularity.")}
+    assert sum(popularity.values()) == state["popularity.counts"].nbytes / state["popularity.counts"].shape[1]
+    tables = {name: array for name, array in state.items() if name.partition(".")[0] in ("successors", "predecessors")}
+    assert {name: size for name, size in experts.items() if name not in popularity} == {
+        f"counts.tables.{name}": array.nbytes / len(array) for name, array in tables.items()
     }
     weights = model.learner.weights().tensors
-    for owner in ("engine", "learner"):
+    for owner, network in (("engine", "model.network"), ("learner", "network")):
         for name in ("item", "item_bias"):
-            assert found[owner, f"network.{name}"] == weights[name].nbytes / len(weights[name])
+            assert found[owner, f"{network}.{name}"] == weights[name].nbytes / len(weights[name])
     assert found["engine", "items.content.described"] == 2 * 512
 
 

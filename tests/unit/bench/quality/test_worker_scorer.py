@@ -61,8 +61,8 @@ def test_events_of_the_offline_training_are_counted_and_not_learnt_again() -> No
         assert scorer.weights().version == trained
     counts = scorer.weights().experts["popularity.counts"][-1]
     np.testing.assert_allclose(counts[1:].sum(), 896 * TYPE_WEIGHT[LOG.events.type[0]])
-    assert scorer.weights().experts["mixer.steps"] == 0
+    assert scorer.weights().experts["gate.steps"] == 0
     for low in range(896, 2000, 64):
         scorer.step(LOG.events[low : low + 64], learn=True)
     assert scorer.weights().version > trained
-    assert scorer.weights().experts["mixer.steps"] > 0
+    assert scorer.weights().experts["gate.steps"] > 0

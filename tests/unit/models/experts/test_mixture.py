@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.data.events import EventBatch
 from models.data.user_state import new_user_states
-from models.experts import candidates
-from models.experts.count_experts import CountExperts
-from models.experts.gate import ExpertGate
-from models.experts.popularity_counts import PopularityCounts
+from models.experts.candidates import CandidateSizes
+from models.experts.gate import GATE_BATCH_EVENTS
+from models.experts.mixture_state import MixtureState
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
@@ -28,76 +27,70 @@ def noisy(config: ModelConfig) -> Weights:
     return Weights(1, {n: t + 0.3 * torch.randn(t.shape, generator=generator) for n, t in weights.tensors.items()})
 
 
-def probabilities(engine: Engine, batch: EventBatch, memory: NDArray[np.void]) -> NDArray[np.float64]:
+def probabilities(engine: Engine, batch: EventBatch, rows: NDArray[np.void]) -> NDArray[np.float64]:
     """[N + 1] what is predicted after the only user's last event."""
-    predictions = engine.step(batch, memory).predictions
+    predictions = engine.step(batch, rows).predictions
     p = np.zeros(31)
     p[predictions.item[0]] = predictions.item_p[0]
     return p
 
 
 @pytest.mark.parametrize("repeats", ["allow", "filter"])
-def test_mixture_is_that_of_the_definition(
+def test_mixture_follows_its_definition(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
 ) -> None:
     config = replace(config, allow_repeats=repeats == "allow")
     engine = Engine(config, items, top_items=30)
     engine.update(noisy(config))
-    memory = new_user_states(config, 6)
+    rows = new_user_states(config, 6)
     for seed in range(4):
-        memory = engine.step(make_batch(60, 6, seed=seed), memory).rows
+        rows = engine.step(make_batch(60, 6, seed=seed), rows).rows
     batch = EventBatch(*(np.array([value]) for value in (0, 11, 1, 1_800_000_000_000)))
-    row = memory[:1].copy()
+    row = rows[:1].copy()
     items.forget("i19")
-    experts, alone = CountExperts(config), Engine(replace(config, experts=False), items, top_items=30)
-    experts.restore(engine.experts())
+    state, alone = MixtureState(config), Engine(replace(config, experts=False), items, top_items=30)
+    state.restore(engine.experts())
     settled = Engine(replace(config, sampled_events=0), items, top_items=30)
     settled.update(noisy(config))
     settled.restore(engine.experts())
-    found = probabilities(settled, batch, row)
+    p = probabilities(settled, batch, row)
     alone.update(noisy(config))
     network = probabilities(alone, batch, row)
     after = alone.step(batch, row).rows[0]
-    steps = int(after["steps"])
-    recent = np.array([[int(after["ring_item"][s % 5]) for s in range(steps - 1, steps - 6, -1)]])
-    closed = [0, 20]
+    events = int(after["steps"])
+    last_items = np.array([[int(after["ring_item"][s % 5]) for s in range(events - 1, events - 6, -1)]])
+    masked = [0, 20]
     if repeats == "filter":
-        closed += np.flatnonzero(np.unpackbits(after["seen"], bitorder="little")[:31]).tolist()
-    popular = experts.popular(31).astype(np.float64)
-    following = experts.follow(recent, torch.ones(1, 31)).each[:, 0].numpy().astype(np.float64)
-    popular[:, closed], following[:, closed] = 0, 0
+        masked += np.flatnonzero(np.unpackbits(after["seen"], bitorder="little")[:31]).tolist()
+    popular = state.counts.popularity(31).astype(np.float64)
+    history = state.counts.history_scores(last_items, torch.ones(1, 31)).values[:, 0].numpy().astype(np.float64)
+    popular[:, masked], history[:, masked] = 0, 0
     popular /= popular.sum(1, keepdims=True)
-    following = 0.98 * following / following.sum(1, keepdims=True) + 0.02 * popular[-1]
-    each = np.stack([network, *popular, *following])  # [E, N + 1]
-    sure = np.log(np.array([network.max(), following[0].max()]).clip(1e-4)) / 5 + 0.5
-    features = np.array([[1, np.log1p(steps) / 5, 0, *sure]])
-    weight, share = experts.mixer.weights(features)
+    history = 0.98 * history / history.sum(1, keepdims=True) + 0.02 * popular[-1]
+    expert_p = np.stack([network, *popular, *history])  # [E, N + 1]
+    confidence = np.log(np.array([network.max(), history[0].max()]).clip(1e-4)) / 5 + 0.5
+    features = np.array([[1, np.log1p(events) / 5, 0, *confidence]])
+    weight, share = state.gate.weights(features)
     with np.errstate(divide="ignore"):
-        z = np.exp(np.where(each[-1] > 0, weight[0] @ np.log(each.clip(1e-300)), -np.inf))
-    expected = share[0] @ np.stack([*each, z / z.sum()])
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
-    assert not found[closed].any()
-    assert found.sum() == pytest.approx(1, abs=1e-5)
+        z = np.exp(np.where(expert_p[-1] > 0, weight[0] @ np.log(expert_p.clip(1e-300)), -np.inf))
+    expected = share[0] @ np.stack([*expert_p, z / z.sum()])
+    np.testing.assert_allclose(p, expected, rtol=1e-3, atol=1e-7)
+    assert not p[masked].any()
+    assert p.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_blocks_do_not_change_the_result(
-    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_do_not_change_the_result(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> None:
     results = []
-    for scores in (1 << 18, 31 * 3):
-        monkeypatch.setattr(candidates, "_BLOCK_SCORES", scores)
-        monkeypatch.setattr(candidates, "_LEAST_BLOCK", 1)
-        engine = Engine(config, items)
+    for sizes in (CandidateSizes(), CandidateSizes(block_scores=31 * 3, min_block=1)):
+        engine = Engine(config, items, sizes=sizes)
         engine.update(noisy(config))
-        memory = engine.step(make_batch(80, 9), new_user_states(config, 9)).rows
-        results.append(engine.step(make_batch(80, 9, seed=1), memory, "event").predictions)
+        rows = engine.step(make_batch(80, 9), new_user_states(config, 9)).rows
+        results.append(engine.step(make_batch(80, 9, seed=1), rows, "event").predictions)
     np.testing.assert_allclose(results[0].item_p, results[1].item_p, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(results[0].because_weight, results[1].because_weight, rtol=1e-3, atol=1e-5)
 
 
-def test_before_anything_is_counted_all_items_are_alike_to_the_experts(
-    config: ModelConfig, items: ItemVocabulary
-) -> None:
+def test_before_anything_is_counted_the_experts_are_uniform(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     weights = InterestNetwork(config).snapshot(1)
     weights.tensors["item"].zero_()
@@ -108,12 +101,14 @@ def test_before_anything_is_counted_all_items_are_alike_to_the_experts(
     assert scores.log_p[0] == pytest.approx(np.log(1 / 30), abs=1e-4)
 
 
-def test_same_events_same_predictions(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> None:
+def test_the_same_events_give_the_same_predictions(
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
+) -> None:
     def run() -> tuple[NDArray[np.float32], dict[str, NDArray[np.float64]]]:
-        engine, memory = Engine(config, items), new_user_states(config, 9)
+        engine, rows = Engine(config, items), new_user_states(config, 9)
         for seed in range(5):
-            step = engine.step(make_batch(50, 9, seed=seed), memory)
-            memory = step.rows
+            step = engine.step(make_batch(50, 9, seed=seed), rows)
+            rows = step.rows
         return step.predictions.item_p, engine.experts()
 
     (first, counts), (second, again) = run(), run()
@@ -122,39 +117,33 @@ def test_same_events_same_predictions(config: ModelConfig, items: ItemVocabulary
         np.testing.assert_array_equal(array, again[name])
 
 
-def test_experts_see_nothing_of_a_batch_before_it_is_predicted(
-    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+def test_a_batch_is_predicted_with_the_counts_before_it_and_the_gate_after_it(
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
 ) -> None:
-    """The mixer learns and the predictions are made from counts without the batch; it is counted last."""
-    order: list[str] = []
-
-    def noted(owner: type, name: str, word: str) -> None:
-        original = getattr(owner, name)
-
-        def call(*args: object) -> object:
-            order.append(word)
-            return original(*args)
-
-        monkeypatch.setattr(owner, name, call)
-
-    noted(PopularityCounts, "add", "count")
-    noted(PopularityCounts, "probabilities", "read")
-    noted(ExpertGate, "learn", "mix")
-    engine, memory = Engine(config, items), new_user_states(config, 9)
-    memory = engine.step(make_batch(50, 9), memory).rows
-    assert order == ["read", "count"]
-    order.clear()
-    engine.step(make_batch(20, 9, seed=1), memory)
-    assert order == ["read", "mix", "read", "count"]
+    config = replace(config, sampled_events=2 * GATE_BATCH_EVENTS)
+    engine, batch = Engine(config, items), make_batch(400, 9, seed=1)
+    rows = engine.step(make_batch(200, 9), new_user_states(config, 9)).rows
+    before = engine.experts()
+    predictions = engine.step(batch, rows).predictions
+    gate = {name: array for name, array in engine.experts().items() if name.startswith("gate.")}
+    assert gate["gate.steps"] > before["gate.steps"]
+    # Without a sample, the gate does not change.
+    other = Engine(replace(config, sampled_events=0), items)
+    other.restore(before | gate)
+    np.testing.assert_array_equal(other.step(batch, rows).predictions.item_p, predictions.item_p)
+    other.restore(engine.experts())
+    assert not np.array_equal(other.step(batch, rows).predictions.item_p, predictions.item_p)
+    other.restore(before)
+    assert not np.array_equal(other.step(batch, rows).predictions.item_p, predictions.item_p)
 
 
-def test_a_prediction_knows_nothing_of_what_comes_after_it_in_the_batch(
+def test_a_prediction_does_not_depend_on_later_events_of_the_batch(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
 ) -> None:
     config = replace(config, sampled_events=0)
     first = Engine(config, items)
     first.update(noisy(config))
-    memory = first.step(make_batch(60, 1), new_user_states(config, 1)).rows
+    rows = first.step(make_batch(60, 1), new_user_states(config, 1)).rows
     longer = make_batch(20, 1, seed=1)
     shorter = EventBatch(longer.user[:12], longer.item[:12], longer.type[:12], longer.time_ms[:12])
     found = []
@@ -162,37 +151,37 @@ def test_a_prediction_knows_nothing_of_what_comes_after_it_in_the_batch(
         engine = Engine(config, items)
         engine.update(noisy(config))
         engine.restore(first.experts())
-        found.append(engine.step(batch, memory, per="event").predictions)
+        found.append(engine.step(batch, rows, per="event").predictions)
     np.testing.assert_array_equal(found[0].item[:12], found[1].item)
     np.testing.assert_allclose(found[0].item_p[:12], found[1].item_p, rtol=1e-5)
 
 
 def test_scoring_changes_nothing(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> None:
     engine = Engine(config, items)
-    memory = engine.step(make_batch(50, 9), new_user_states(config, 9)).rows
-    before, row = engine.experts(), memory.copy()
-    scores = engine.score(make_batch(50, 9, seed=1), memory)
+    rows = engine.step(make_batch(50, 9), new_user_states(config, 9)).rows
+    before, row = engine.experts(), rows.copy()
+    scores = engine.score(make_batch(50, 9, seed=1), rows)
     for name, array in engine.experts().items():
         np.testing.assert_array_equal(array, before[name])
-    np.testing.assert_array_equal(row, memory)
-    again = engine.score(make_batch(50, 9, seed=1), memory)
+    np.testing.assert_array_equal(row, rows)
+    again = engine.score(make_batch(50, 9, seed=1), rows)
     np.testing.assert_array_equal(scores.log_p, again.log_p)
 
 
-def test_score_is_what_the_step_before_predicted(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_a_score_is_that_of_the_prediction_before(config: ModelConfig, items: ItemVocabulary) -> None:
     config = replace(config, sampled_events=0)
     engine = Engine(config, items, top_items=30)
     engine.update(noisy(config))
     first = EventBatch(np.zeros(3, np.int64), np.array([4, 9, 2]), np.ones(3, np.int64), np.arange(3) * 1000)
     step = engine.step(first, new_user_states(config, 1))
     p, top = step.predictions.item_p[0], step.predictions.item[0]
-    for place in (0, 4):
-        second = EventBatch(*(np.array([value]) for value in (0, top[place], 1, 5000)))
+    for index in (0, 4):
+        second = EventBatch(*(np.array([value]) for value in (0, top[index], 1, 5000)))
         scores = engine.score(second, step.rows)
-        assert scores.rank.tolist() == [place + 1]
-        assert scores.log_p[0] == pytest.approx(np.log(p[place]), rel=1e-3)
+        assert scores.rank.tolist() == [index + 1]
+        assert scores.log_p[0] == pytest.approx(np.log(p[index]), rel=1e-3)
         assert scores.top1_p[0] == pytest.approx(p[0], rel=1e-3)
-        assert scores.top1_hit.tolist() == [place == 0]
+        assert scores.top1_hit.tolist() == [index == 0]
 
 
 def test_item_that_could_not_be_predicted_has_no_probability(config: ModelConfig, items: ItemVocabulary) -> None:
@@ -207,11 +196,11 @@ def test_item_that_could_not_be_predicted_has_no_probability(config: ModelConfig
 
 def test_restored_experts_predict_as_before(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> None:
     engine, other = Engine(config, items), Engine(config, items)
-    memory = new_user_states(config, 9)
+    rows = new_user_states(config, 9)
     for seed in range(4):
-        memory = engine.step(make_batch(60, 9, seed=seed), memory).rows
+        rows = engine.step(make_batch(60, 9, seed=seed), rows).rows
     other.restore(engine.experts())
     for seed in range(4, 7):
-        first, second = (each.step(make_batch(60, 9, seed=seed), memory) for each in (engine, other))
+        first, second = (either.step(make_batch(60, 9, seed=seed), rows) for either in (engine, other))
         np.testing.assert_array_equal(first.predictions.item_p, second.predictions.item_p)
-        memory = first.rows
+        rows = first.rows

@@ -4,36 +4,36 @@ from models.experts.sparse_columns import SparseColumns
 
 
 def sparse() -> tuple[SparseColumns, torch.Tensor, torch.Tensor]:
-    """Places with doubles, numbers [2, 3, 4] at them, and the same numbers for all 6 items."""
-    at = torch.tensor([[1, 5, 1, 0], [2, 2, 2, 3], [0, 0, 0, 0]])
-    everywhere = torch.rand(2, 3, 6, generator=torch.Generator().manual_seed(0))
-    everywhere = torch.zeros_like(everywhere).scatter(2, at.expand(2, -1, -1), everywhere)
-    return SparseColumns(at), everywhere.gather(2, at.expand(2, -1, -1)), everywhere
+    """Columns with duplicates, values [2, 3, 4] of them, and the same values as dense rows [2, 3, 6]."""
+    index = torch.tensor([[1, 5, 1, 0], [2, 2, 2, 3], [0, 0, 0, 0]])
+    dense = torch.rand(2, 3, 6, generator=torch.Generator().manual_seed(0))
+    dense = torch.zeros_like(dense).scatter(2, index.expand(2, -1, -1), dense)
+    return SparseColumns(index), dense.gather(2, index.expand(2, -1, -1)), dense
 
 
-def test_what_is_picked_lies_at_the_places() -> None:
-    places, _, everywhere = sparse()
-    assert places.at is not None
-    torch.testing.assert_close(places.pick(everywhere[0]), everywhere[0].gather(1, places.at))
-    torch.testing.assert_close(places.pick(everywhere[0, 0]), everywhere[0, 0][places.at])
-    assert SparseColumns(None).pick(everywhere) is everywhere
+def test_gathered_values_are_those_of_the_columns() -> None:
+    columns, _, dense = sparse()
+    assert columns.index is not None
+    torch.testing.assert_close(columns.gather(dense[0]), dense[0].gather(1, columns.index))
+    torch.testing.assert_close(columns.gather(dense[0, 0]), dense[0, 0][columns.index])
+    assert SparseColumns(None).gather(dense) is dense
 
 
-def test_places_that_come_twice_count_once() -> None:
-    places, number, everywhere = sparse()
+def test_duplicate_columns_are_added_once() -> None:
+    columns, values, dense = sparse()
     weight = torch.tensor([2.0, -3.0]).view(2, 1, 1).expand(2, 3, 1)
-    rows, expected = torch.ones(3, 6), 1 + 2 * everywhere[0] - 3 * everywhere[1]
-    for each, numbers in ((places, number), (SparseColumns(None), everywhere)):
-        found = rows.clone()
-        each.add(found, numbers, weight)
-        torch.testing.assert_close(found, expected)
+    rows, expected = torch.ones(3, 6), 1 + 2 * dense[0] - 3 * dense[1]
+    for form, form_values in ((columns, values), (SparseColumns(None), dense)):
+        result = rows.clone()
+        form.add_to(result, form_values, weight)
+        torch.testing.assert_close(result, expected)
 
 
-def test_one_item_and_means_are_those_of_all_items() -> None:
-    places, number, everywhere = sparse()
+def test_lookup_and_mean_are_those_of_the_dense_rows() -> None:
+    columns, values, dense = sparse()
     p = torch.rand(3, 6, generator=torch.Generator().manual_seed(1)).softmax(1)
-    for each, numbers in ((places, number), (SparseColumns(None), everywhere)):
-        torch.testing.assert_close(each.mean(numbers, p), (everywhere * p).sum(2))
+    for form, form_values in ((columns, values), (SparseColumns(None), dense)):
+        torch.testing.assert_close(form.mean(form_values, p), (dense * p).sum(2))
         for item in range(6):
-            found = each.of(numbers, torch.full((3,), item))
-            torch.testing.assert_close(found, everywhere[:, :, item])
+            result = form.lookup(form_values, torch.full((3,), item))
+            torch.testing.assert_close(result, dense[:, :, item])

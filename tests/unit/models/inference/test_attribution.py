@@ -10,7 +10,7 @@ from models.config import LearnerConfig, ModelConfig
 from models.data.event_types import type_index
 from models.data.events import EventBatch
 from models.data.user_state import new_user_states
-from models.inference.attribution import heaviest
+from models.inference.attribution import top_items
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.training.online import OnlineLearner
@@ -25,7 +25,7 @@ _BATCH = 128
 def test_heaviest_sums_equal_items_and_leaves_out_no_item() -> None:
     item = np.array([[5, 0, 6, 5], [7, 0, 0, 0]])
     weight = np.array([[0.2, 0.4, 0.25, 0.1], [0.0, 0.5, 0.5, 0.0]])
-    because, share = heaviest(item, weight, 3)
+    because, share = top_items(item, weight, 3)
     assert because.tolist() == [[5, 6, 0], [0, 0, 0]]
     np.testing.assert_allclose(share, np.array([[0.3, 0.25, 0], [0, 0, 0]]), rtol=1e-6)
 
@@ -66,7 +66,7 @@ def test_shares_sum_to_one_less_what_popularity_gives(
 
 
 @pytest.mark.parametrize(("name", "events", "repeats"), [("ml_100k", 12_000, "filter"), ("wikipedia", 20_000, "allow")])
-def test_without_its_heaviest_reason_a_prediction_is_less_probable(
+def test_without_its_largest_share_a_prediction_is_less_probable(
     name: str, events: int, repeats: Repeats, request: pytest.FixtureRequest
 ) -> None:
     """On a real log, most often; half of the time would be chance."""
@@ -85,28 +85,32 @@ def test_without_its_heaviest_reason_a_prediction_is_less_probable(
             learner.train_step()
         engine.update(learner.weights())
 
-    lives = []
+    histories = []
     for row in memory[memory["steps"] >= 5]:
         steps = int(row["steps"])
         slots = np.arange(max(0, steps - config.history_length), steps) % config.history_length
-        life = [int(item) for item in row["ring_item"][slots]]
-        if len(set(life)) > 1:
-            lives.append(life)
-    # The lives are counted a second time by this step, so the mixer must not learn from them.
+        history = [int(item) for item in row["ring_item"][slots]]
+        if len(set(history)) > 1:
+            histories.append(history)
+    # The histories are counted a second time by this step, so the gate must not learn from them.
     still = Engine(replace(config, sampled_events=0), items, top_because=1)
     still.update(learner.weights())
     still.restore(engine.experts())
-    whole = still.step(together(lives), new_user_states(config, len(lives))).predictions
+    whole = still.step(together(histories), new_user_states(config, len(histories))).predictions
     still.restore(engine.experts())
     tops, reasons = whole.item[:, 0].tolist(), whole.because[:, 0].tolist()
-    before = log_p(still, lives, tops)
-    after = log_p(still, [[i for i in life if i != why] for life, why in zip(lives, reasons, strict=True)], tops)
+    before = log_p(still, histories, tops)
+    after = log_p(
+        still, [[i for i in history if i != why] for history, why in zip(histories, reasons, strict=True)], tops
+    )
     generator = np.random.default_rng(0)
-    others = [int(generator.choice(list({*life} - {why}))) for life, why in zip(lives, reasons, strict=True)]
-    random = log_p(still, [[i for i in life if i != why] for life, why in zip(lives, others, strict=True)], tops)
+    others = [int(generator.choice(list({*history} - {why}))) for history, why in zip(histories, reasons, strict=True)]
+    random = log_p(
+        still, [[i for i in history if i != why] for history, why in zip(histories, others, strict=True)], tops
+    )
     less, by_chance = float((after < before).mean()), float((random < before).mean())
     print(
-        f"{name}: {len(lives)} predictions: {less:.3f} less probable without the reason, "
+        f"{name}: {len(histories)} predictions: {less:.3f} less probable without the reason, "
         f"{by_chance:.3f} without any other; "
         f"{np.mean(before - after):.3f} and {np.mean(before - random):.3f} in log p"
     )
@@ -114,16 +118,16 @@ def test_without_its_heaviest_reason_a_prediction_is_less_probable(
     assert np.mean(before - after) > 2 * np.mean(before - random)
 
 
-def together(lives: list[list[int]]) -> EventBatch:
-    user = np.repeat(np.arange(len(lives)), [len(life) for life in lives])
-    item = np.concatenate([np.array(life, dtype=np.int64) for life in lives])
+def together(histories: list[list[int]]) -> EventBatch:
+    user = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+    item = np.concatenate([np.array(history, dtype=np.int64) for history in histories])
     return EventBatch(user, item, np.full(len(item), type_index("rating")), np.arange(len(item)) * 30_000)
 
 
-def log_p(engine: Engine, lives: list[list[int]], items: list[int]) -> NDArray[np.float64]:
-    """Log-probability of one item after each life, which begins anew."""
-    batch = together([[*life, item] for life, item in zip(lives, items, strict=True)])
-    scores = engine.score(batch, new_user_states(engine.config, len(lives)))
-    ends = np.cumsum([len(life) + 1 for life in lives]) - 1
+def log_p(engine: Engine, histories: list[list[int]], items: list[int]) -> NDArray[np.float64]:
+    """Log-probability of one item after each history, which begins anew."""
+    batch = together([[*history, item] for history, item in zip(histories, items, strict=True)])
+    scores = engine.score(batch, new_user_states(engine.config, len(histories)))
+    ends = np.cumsum([len(history) + 1 for history in histories]) - 1
     found: NDArray[np.float64] = scores.log_p[ends]
     return found

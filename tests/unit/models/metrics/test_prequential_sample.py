@@ -154,7 +154,7 @@ def test_nothing_that_comes_later_in_the_batch_changes_the_sample(
 def test_predictions_are_those_of_an_engine_that_scores_nothing(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, experts: bool
 ) -> None:
-    """With experts the mixer learns from the sample; at its first step it has not learnt yet."""
+    """With experts the gate learns from the sample; at its first step it has not learnt yet."""
     found = []
     for events in (32, 0):
         each = replace(config, experts=experts, sampled_events=events)

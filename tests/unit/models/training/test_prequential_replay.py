@@ -28,11 +28,11 @@ def test_replay_advances_users_and_counts_as_steps_do(repeats: str) -> None:
         stepped.step(LOG[low : low + 64], learn=False)
     np.testing.assert_array_equal(replayed._user_rows, stepped._user_rows)
     replayed_weights, stepped_weights = replayed.weights(), stepped.weights()
-    counts = [name for name in stepped_weights.experts if not name.startswith("mixer.")]
+    counts = [name for name in stepped_weights.experts if not name.startswith("gate.")]
     assert len(counts) > 5
     for name in counts:
         np.testing.assert_array_equal(replayed_weights.experts[name], stepped_weights.experts[name], err_msg=name)
-    assert replayed_weights.experts["mixer.steps"] == 0 < stepped_weights.experts["mixer.steps"]
+    assert replayed_weights.experts["gate.steps"] == 0 < stepped_weights.experts["gate.steps"]
 
 
 def test_scores_come_in_the_order_of_the_log_and_change_nothing() -> None:

@@ -1,0 +1,68 @@
+"""What the mixture learns from the stream: the counts of the experts and the weights of their gate, behind one lock."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import ModelConfig
+from models.data.timeline import Timeline
+from models.errors import WeightsError
+from models.experts.count_experts import POPULAR, CountExperts
+from models.experts.gate import ExpertGate, GateExamples
+
+_INITIAL_WEIGHTS: Final = {"network": 0.5, "next_5": 0.2, "next_20": 0.2, "prev_20": 0.2, "next_1": 0.0}
+_OTHER_WEIGHT = 0.1
+_INITIAL_LOGITS: Final = {"next_1": -2.0}
+"""As little of next_1 as can be to begin with: where few events come, it is the one that is often wrong"""
+
+_GATE = "gate."
+
+
+class MixtureState:
+    """Count experts and gate. One thread at a time may predict and change them; any thread may copy their `state`."""
+
+    def __init__(self, config: ModelConfig, counts: CountExperts | None = None) -> None:
+        self.counts = CountExperts(config) if counts is None else counts
+        self.names = ("network", *POPULAR, *self.counts.history_names)
+        """All experts in the gate's order"""
+        self.gate = ExpertGate(
+            np.array([_INITIAL_WEIGHTS.get(name, _OTHER_WEIGHT) for name in self.names]),
+            np.array([_INITIAL_LOGITS.get(name, 0.0) for name in self.names]),
+        )
+        self._lock = threading.Lock()
+
+    def grow(self, rows: int) -> None:
+        """Make room for item indices below `rows`, so that reading the counts never grows a table unlocked."""
+        with self._lock:
+            self.counts.grow(rows)
+
+    def observe(self, timeline: Timeline) -> None:
+        """Count the events of a batch."""
+        with self._lock:
+            self.counts.observe(timeline)
+
+    def update_gate(self, examples: GateExamples) -> None:
+        """Let the gate learn from scored events."""
+        with self._lock:
+            self.gate.update(examples)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copy of counts and gate from between two batches; the next batch waits for it."""
+        with self._lock:
+            return self.counts.state() | {_GATE + name: array for name, array in self.gate.state().items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from `state`. WeightsError where it was made with other experts or another `max_successors`."""
+        gate = {name.removeprefix(_GATE): array for name, array in state.items() if name.startswith(_GATE)}
+        with self._lock:
+            try:
+                self.counts.restore(state)
+                self.gate.restore(gate)
+            except ValueError as error:
+                raise WeightsError(
+                    f"the counts were made with another model.max_successors or model.allow_repeats ({error}): "
+                    "set these back or begin anew"
+                ) from error

@@ -1,0 +1,85 @@
+"""The network of one version of the weights, and what it makes of the events of a batch."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.config import ModelConfig
+from models.data.timeline import Timeline
+from models.experts.candidates import Candidates
+from models.experts.mixture import PredictionContexts
+from models.items.vocabulary import ItemContentLike
+from models.network.feature_tensors import FeatureTensors
+from models.network.interest_network import InterestNetwork
+from models.network.item_embeddings import ItemEmbeddings
+from models.network.recurrence import load_states
+from models.network.weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A network in inference mode, with its table of item embeddings."""
+
+    version: int
+    network: InterestNetwork
+    embeddings: ItemEmbeddings
+
+    @classmethod
+    def of(
+        cls, config: ModelConfig, device: torch.device, content: ItemContentLike | None, weights: Weights | None = None
+    ) -> "ServedModel":
+        """Copy the weights to the device; without any, the initial ones. WeightsError where they do not fit."""
+        network = InterestNetwork(config)
+        if weights is not None:
+            network.load(weights)
+        dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
+        network = network.to(device, dtype).requires_grad_(False).eval()
+        return cls(0 if weights is None else weights.version, network, ItemEmbeddings(network, content))
+
+    @property
+    def item_table(self) -> Tensor:
+        """[num_items, D] the item embeddings E' as of the last `refresh`."""
+        return self.embeddings.weight
+
+    def refresh(self, known: int) -> None:
+        """Catch up with the vocabulary, whose largest index is `known`, and with the items' content."""
+        self.network.grow(known + 1)
+        self.embeddings.refresh()
+
+    def contexts_after(
+        self,
+        timeline: Timeline,
+        h: Tensor,
+        user: NDArray[np.int64],
+        event_number: NDArray[np.int64],
+        seen: NDArray[np.uint8] | None,
+        candidates: Candidates,
+        known: int,
+    ) -> PredictionContexts:
+        """Contexts right after these events of these users [P], from the states h [P, H] there."""
+        windows = timeline.windows(user, event_number)
+        inputs = self.network.embed(self.item_table, FeatureTensors.of(windows.features, h.device))  # [P, K, D]
+        output = self.network.step(h, inputs, windows, candidates.repeatable(windows.item, known))
+        attention, copied = output.attention.nan_to_num(nan=0.0), output.copied.nan_to_num(nan=0.0)
+        return PredictionContexts(replace(output, attention=attention, copied=copied), windows, event_number + 1, seen)
+
+    def contexts_before(
+        self,
+        timeline: Timeline,
+        h: Tensor,
+        event: NDArray[np.int64],
+        seen: NDArray[np.uint8] | None,
+        candidates: Candidates,
+        known: int,
+    ) -> PredictionContexts:
+        """Contexts right before these events [P] of the batch; h [n, H] are the states after each event."""
+        user = timeline.batch.user[event]
+        h_before = h[torch.from_numpy(np.maximum(event - 1, 0)).to(h.device)]  # [P, H]
+        first = np.flatnonzero(timeline.position[event] == 0)
+        stored_h = load_states(self.network, timeline.rows, "h", user[first])[:, -h.shape[1] :]  # of the last layer
+        h_before[torch.from_numpy(first).to(h.device)] = stored_h
+        number = timeline.event_number[event] - 1
+        return self.contexts_after(timeline, h_before, user, number, seen, candidates, known)
