@@ -11,7 +11,7 @@ import torch
 
 from bench.cost.workload import ModelUnderTest
 
-_TRAVERSED_PACKAGES = ("models.", "torch.nn.")
+_TRAVERSED_PACKAGES = ("models.", "torch.nn.", "torch.optim.")
 
 
 class MemoryUse(msgspec.Struct, frozen=True):
@@ -55,8 +55,9 @@ def _arrays(root: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
         if not (isinstance(root, torch.Tensor) and root.layout != torch.strided):
             yield path, root
     elif isinstance(root, dict):
-        for name, child in root.items():
-            yield from _arrays(child, f"{path}.{name}", seen)
+        # The state of torch.optim is keyed by parameter.
+        for index, (name, child) in enumerate(root.items()):
+            yield from _arrays(child, f"{path}.{name if isinstance(name, str) else index}", seen)
     elif isinstance(root, list | tuple):
         for index, child in enumerate(root):
             yield from _arrays(child, f"{path}.{index}", seen)

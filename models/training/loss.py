@@ -94,9 +94,8 @@ class _Leaf:
     """Rows of a parameter that the loss is differentiated by."""
 
     name: str
-    parameter: Tensor
     tensor: Tensor
-    rows: slice | Tensor
+    rows: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def gradients(
         return None
     values = torch.autograd.grad(loss.mean, [leaf.tensor for leaf in loss.leaves], allow_unused=True)
     row_gradients = [
-        RowGradient(leaf.name, leaf.parameter.detach(), gradient, leaf.rows)
+        RowGradient(leaf.name, gradient, leaf.rows)
         for leaf, gradient in zip(loss.leaves, values, strict=True)
         if gradient is not None  # a part that these windows do not use, such as text
     ]
@@ -163,7 +162,7 @@ def _loss(
         return torch.from_numpy(array).to(device)
 
     if candidates.rows is None:
-        rows: slice | Tensor = slice(0, len(candidates.log_count))
+        rows = torch.arange(len(candidates.log_count), device=device)  # [R]
         item = windows.item
     else:
         rows = tensor(candidates.rows)
@@ -173,8 +172,9 @@ def _loss(
     window, column = window[predictable], column[predictable]
     if not len(window):
         return None
-    item_rows = network.item.detach()[rows].requires_grad_()  # [R, D]
-    bias = network.item_bias.detach()[rows].requires_grad_()  # [R]
+    index = rows if candidates.rows is not None else slice(len(rows))  # a slice needs no copy
+    item_rows = network.item.detach()[index].requires_grad_()  # [R, D]
+    bias = network.item_bias.detach()[index].requires_grad_()  # [R]
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         table = item_rows
         if network.content is not None and content is not None and content.refresh():
@@ -203,9 +203,9 @@ def _loss(
     total = weight.sum()
     leaves: list[_Leaf] = []
     if network.config.item_embeddings:
-        leaves.append(_Leaf("item", network.item, item_rows, rows))
-    leaves.append(_Leaf("item_bias", network.item_bias, bias, rows))
-    leaves += [_Leaf(name, p, p, slice(None)) for name, p in network.named_parameters() if name not in ITEM_TABLES]
+        leaves.append(_Leaf("item", item_rows, rows))
+    leaves.append(_Leaf("item_bias", bias, rows))
+    leaves += [_Leaf(name, p, None) for name, p in network.named_parameters() if name not in ITEM_TABLES]
     return _Loss(((extra_loss - log_p) * weight).sum() / total, -(log_p * weight).sum() / total, total, leaves)
 
 

@@ -23,7 +23,7 @@ from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 from models.progress import ProgressCallback
 from models.training.loss import Gradients, SampledCandidates, gradients, log_loss
-from models.training.optimizer import Optimizer
+from models.training.optimizer import NetworkOptimizer
 from models.training.sequences import SequenceSlices, UserSequences
 
 _LR_REDUCTION_FACTOR: Final = 0.3
@@ -83,7 +83,7 @@ class Trainer:
         self._network = InterestNetwork(config)
         self._network.grow(len(items) + 1)
         self._network.to(self._device)
-        self._optimizer = Optimizer("adam", training.max_grad_norm)
+        self._optimizer = NetworkOptimizer(self._network, "adam", training.max_grad_norm)
         self._active = items.active()
         item_counts = np.bincount(sequences.training_items, minlength=len(self._active))
         self._item_shares = item_counts / len(sequences.training_items)
@@ -127,6 +127,8 @@ class Trainer:
         if not steps:
             raise TrainingError(f"no step of epoch {number} was finite: try a smaller training.lr than {lr:g}")
         held_out_loss = self._held_out_loss()
+        if np.isinf(held_out_loss):
+            raise TrainingError(f"held-out loss of epoch {number} is not finite: try a smaller training.lr than {lr:g}")
         improved = self._finish_epoch(number, steps, held_out_loss)
         seconds = time.perf_counter() - started
         return EpochResult(number, total_loss / steps, held_out_loss, lr, events, seconds, skipped, improved)
@@ -153,7 +155,9 @@ class Trainer:
             return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
 
         self._network.load(Weights(0, group("network")))
-        self._optimizer.restore(group("optimizer"), self._device)
+        self._network.to(self._device)
+        self._optimizer = NetworkOptimizer(self._network, "adam", self._training.max_grad_norm)
+        self._optimizer.restore(group("optimizer"))
         version, lr_step = int(tensors["best_version"]), int(tensors["best_lr_step"])
         self._best = Weights(version, group("best"), lr_step=lr_step)
         self.progress = progress
@@ -169,7 +173,7 @@ class Trainer:
             return True
         self._network.load(self._best)
         self._network.to(self._device)
-        self._optimizer = Optimizer("adam", self._training.max_grad_norm)
+        self._optimizer = NetworkOptimizer(self._network, "adam", self._training.max_grad_norm)
         self.progress = replace(self.progress, lr_reductions=self.progress.lr_reductions + 1)
         return False
 
@@ -201,6 +205,7 @@ class Trainer:
         return Gradients.mean(with_targets) if with_targets else None
 
     def _held_out_loss(self) -> float:
+        """NaN where no held-out event has a target, infinite where the weights have diverged."""
         generator = np.random.default_rng(_HELD_OUT_SEED)
         total = total_weight = 0.0
         size = max(1, self._training.batch_events // (2 * self._config.history_length))
@@ -210,7 +215,9 @@ class Trainer:
             candidates = self._candidates(windows.item.ravel(), generator)
             loss, weight = log_loss(self._network, windows, candidates, self._items.content)
             total, total_weight = total + loss * weight, total_weight + weight
-        return total / total_weight if total_weight else float("nan")
+        if not total_weight:
+            return float("nan")
+        return total / total_weight if np.isfinite(total) else float("inf")
 
     def _candidates(self, needed: NDArray[np.int64], generator: np.random.Generator) -> SampledCandidates:
         """All items, or a sample: half of it by their share of the log's events, half uniform."""

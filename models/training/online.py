@@ -13,12 +13,12 @@ from models.device import compute_device, require_dtype
 from models.errors import WeightsError
 from models.items.vocabulary import ItemVocabulary
 from models.network.dropout import Dropout
-from models.network.interest_network import ITEM_TABLES, InterestNetwork
+from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 from models.text.sign_codes import BYTES
-from models.training.ema import ExponentialMovingAverage
+from models.training.ema import SharedWeightsEMA
 from models.training.loss import SampledCandidates, gradients
-from models.training.optimizer import Optimizer
+from models.training.optimizer import NetworkOptimizer
 from models.training.replay_buffer import ReplayBuffer, TrainingWindows, WindowQueue, last_windows
 
 _INITIAL_LR_FACTOR = 12.0
@@ -36,7 +36,7 @@ class TrainStepResult:
     """New events that were taken from the queue"""
     seconds: float
     skipped: bool
-    """Loss, gradient or new weights were not finite: nothing changed, and the events are not tried again"""
+    """Loss or gradient was not finite: nothing changed, and the events are not tried again"""
 
 
 class OnlineLearner:
@@ -52,9 +52,9 @@ class OnlineLearner:
         self._replay_buffer = ReplayBuffer(
             learner, config.history_length, np.random.default_rng(config.seed), BYTES if config.text != "none" else 0
         )
-        self._optimizer = Optimizer(learner.optimizer, learner.max_grad_norm)
+        self._optimizer = NetworkOptimizer(self._network, learner.optimizer, learner.max_grad_norm)
         self._dropout = Dropout(learner.input_dropout, learner.dropout, config.seed, device)
-        self._ema = ExponentialMovingAverage()
+        self._ema = SharedWeightsEMA(self._network)
         self._version = 0
         self._lr_step = 0
         self._lock = threading.Lock()
@@ -109,8 +109,8 @@ class OnlineLearner:
         if not weights.finite():
             raise WeightsError(f"weights {weights.version} are not finite; the learner keeps those it has")
         self._network.load(weights)
-        self._optimizer = Optimizer(self._config.optimizer, self._config.max_grad_norm)
-        self._ema = ExponentialMovingAverage()
+        self._optimizer = NetworkOptimizer(self._network, self._config.optimizer, self._config.max_grad_norm)
+        self._ema = SharedWeightsEMA(self._network, weights.lr_step)
         self._version = weights.version
         self._lr_step = weights.lr_step
 
@@ -133,8 +133,7 @@ class OnlineLearner:
             return float("nan")
         self._version += 1
         self._lr_step += 1
-        shared = {name: tensor for name, tensor in self._network.state_dict().items() if name not in ITEM_TABLES}
-        self._ema.update(shared, self._lr_step)
+        self._ema.update()
         return result.loss
 
     def _learning_rate(self) -> float:

@@ -1,101 +1,108 @@
-"""Adam and AdaGrad over whole tensors and over single rows of large tables; a step happens entirely or not at all.
+"""torch.optim for the network: Adam or Adagrad, with item tables that grow and steps that touch some of their rows.
 
-Kingma & Ba, 2015; Duchi, Hazan & Singer, 2011. Rows that a step does not touch keep their moments as they are ("lazy"),
-so a step over a large table costs what its touched rows cost.
+The tables get sparse gradients (SparseAdam, Adagrad): the state of other rows stays as it is, so the cost of a step is
+that of its rows. The shared parameters get dense ones (Adam, Adagrad).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Adagrad, Adam, SparseAdam
+
+from models.network.interest_network import ITEM_TABLES, InterestNetwork
 
 OptimizerName = Literal["adam", "adagrad"]
-
-_BETA1 = 0.9
-_BETA2 = 0.999
-_EPSILON = {"adam": 1e-8, "adagrad": 1e-10}
-_MOMENTS: Final = {"adam": 2, "adagrad": 1}
-"""Tensors of a parameter's shape that are remembered"""
 
 
 @dataclass(frozen=True, slots=True)
 class RowGradient:
-    """A gradient for a parameter, or for some of its rows."""
+    """Gradient of a parameter, or of some of its rows."""
 
     name: str
-    parameter: Tensor
     values: Tensor
-    rows: Tensor | slice
+    """[R, ...]"""
+    rows: Tensor | None = None
+    """[R] distinct, rising; None: all rows"""
 
 
-class Optimizer:
-    """Moments by parameter name."""
+class NetworkOptimizer:
+    """Clips gradients by their norm and takes optimizer steps on one network."""
 
-    def __init__(self, name: OptimizerName, clip: float) -> None:
-        """`clip` is the largest norm of a step's gradient."""
-        self._name = name
-        self._clip = clip
-        self._moments: dict[str, tuple[Tensor, ...]] = {}
-        self._steps = 0
+    def __init__(self, network: InterestNetwork, name: OptimizerName, max_grad_norm: float) -> None:
+        self._network = network
+        self._max_grad_norm = max_grad_norm
+        named = dict(network.named_parameters())
+        tables = [named.pop(table) for table in ITEM_TABLES]
+        self._shared = Adam(named.values(), fused=True) if name == "adam" else Adagrad(named.values())
+        self._tables = SparseAdam(tables) if name == "adam" else Adagrad(tables)
 
-    @torch.no_grad()
-    def step(self, changes: Sequence[RowGradient], rate: float) -> bool:
-        """Whether the step was taken: False, and nothing changed, where a gradient or a new value is not finite."""
-        norm = torch.stack([torch.linalg.vector_norm(change.values) for change in changes]).norm()
+    def step(self, gradients: Sequence[RowGradient], lr: float) -> bool:
+        """Whether the step was taken: False, and nothing changed, where the norm of the gradients is not finite."""
+        norm = nn.utils.get_total_norm([gradient.values for gradient in gradients])
         if not bool(torch.isfinite(norm)):
             return False
-        scale = (self._clip / norm.clamp(min=self._clip)).item()
-        proposed: list[tuple[Tensor, ...]] = []
-        for change in changes:
-            moments = tuple(moment[change.rows] for moment in self._of(change))
-            step, moments = self._update(change.values * scale, moments)
-            proposed.append((change.parameter[change.rows] - rate * step, *moments))
-        if not all(bool(torch.isfinite(value).all()) for value, *_ in proposed):
-            return False
-        for change, new in zip(changes, proposed, strict=True):
-            for old, tensor in zip((change.parameter, *self._moments[change.name]), new, strict=True):
-                old[change.rows] = tensor
-        self._steps += 1
+        self._follow_growth()
+        parameters = dict(self._network.named_parameters())
+        scale = (self._max_grad_norm / norm.clamp(min=self._max_grad_norm)).item()
+        for gradient in gradients:
+            parameters[gradient.name].grad = _grad(parameters[gradient.name], gradient, scale)
+        for optimizer in (self._shared, self._tables):
+            (group,) = optimizer.param_groups
+            group["lr"] = lr
+            # Else Adagrad warns that it does not check them.
+            with torch.sparse.check_sparse_tensor_invariants(False):  # type: ignore[no-untyped-call]
+                optimizer.step()
+            optimizer.zero_grad()
         return True
 
     def state(self) -> dict[str, Tensor]:
-        """Copy of everything, on the CPU."""
-        moments = {
-            f"{name}.{number}": moment.detach().to("cpu", copy=True)
-            for name, each in self._moments.items()
-            for number, moment in enumerate(each)
-        }
-        return moments | {"steps": torch.tensor(self._steps)}
-
-    def restore(self, state: Mapping[str, Tensor], device: torch.device) -> None:
-        """Go on from `state`, which an optimizer of this name made."""
-        self._steps = int(state["steps"])
-        names = dict.fromkeys(key.rpartition(".")[0] for key in state if key != "steps")
-        self._moments = {
-            name: tuple(state[f"{name}.{number}"].to(device, copy=True) for number in range(_MOMENTS[self._name]))
-            for name in names
+        """Copy of the optimizer state on the CPU."""
+        self._follow_growth()
+        return {
+            f"{name}.{key}": torch.as_tensor(value).to("cpu", copy=True)
+            for name, parameter in self._network.named_parameters()
+            for key, value in self._optimizer_of(name).state[parameter].items()
         }
 
-    def _update(self, gradient: Tensor, moments: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """What the rate is multiplied by, and the moments after the step."""
-        if self._name == "adagrad":
-            total = torch.addcmul(moments[0], gradient, gradient)
-            return gradient / total.sqrt().add_(_EPSILON["adagrad"]), (total,)
-        steps = self._steps + 1
-        first = moments[0] * _BETA1 + gradient * (1 - _BETA1)
-        second = (moments[1] * _BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
-        correction: float = (1 - _BETA2**steps) ** 0.5 / (1 - _BETA1**steps)
-        return correction * first / second.sqrt().add_(_EPSILON["adam"]), (first, second)
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from `state`, which an optimizer of the same name and network made."""
+        parameters = dict(self._network.named_parameters())
+        for path, value in state.items():
+            name, _, key = path.rpartition(".")
+            parameter, optimizer = parameters[name], self._optimizer_of(name)
+            is_count = key == "step" and isinstance(optimizer, SparseAdam)
+            optimizer.state[parameter][key] = int(value) if is_count else value.to(parameter.device, copy=True)
 
-    def _of(self, change: RowGradient) -> tuple[Tensor, ...]:
-        """Moments of the parameter; a table that has grown gets zeros for its new rows."""
-        like = change.parameter
-        moments = self._moments.get(change.name, ())
-        if not moments or len(moments[0]) < len(like):
-            grown = tuple(torch.zeros_like(like) for _ in range(_MOMENTS[self._name]))
-            for new, old in zip(grown, moments, strict=False):
-                new[: len(old)] = old
-            moments = self._moments[change.name] = grown
-        return moments
+    def _optimizer_of(self, name: str) -> torch.optim.Optimizer:
+        return self._tables if name in ITEM_TABLES else self._shared
+
+    def _follow_growth(self) -> None:
+        """Move the state to the network's present tables, which growth replaces; new rows begin with zeros."""
+        (group,) = self._tables.param_groups
+        tables = [self._network.get_parameter(name) for name in ITEM_TABLES]
+        for old, new in zip(group["params"], tables, strict=True):
+            if new is not old:
+                state = self._tables.state.pop(old, {})
+                self._tables.state[new] = {key: _padded(value, len(new)) for key, value in state.items()}
+        group["params"] = tables
+
+
+def _grad(parameter: Tensor, gradient: RowGradient, scale: float) -> Tensor:
+    values = gradient.values * scale
+    if gradient.rows is None:
+        return values
+    return torch.sparse_coo_tensor(
+        gradient.rows[None], values, parameter.shape, is_coalesced=True, check_invariants=False
+    )
+
+
+def _padded(value: Any, rows: int) -> Any:
+    """A moment [old rows, ...] with zeros behind up to `rows`; a step count as it is."""
+    if not isinstance(value, Tensor) or not value.dim():
+        return value
+    padded = value.new_zeros(rows, *value.shape[1:])
+    padded[: len(value)] = value
+    return padded

@@ -1,39 +1,70 @@
+import pytest
 import torch
+from torch import Tensor
 
-from models.training.ema import ExponentialMovingAverage
-
-
-def test_nothing_before_the_first_step() -> None:
-    assert ExponentialMovingAverage().tensors() == {}
-
-
-def test_the_average_of_equal_tensors_is_that_tensor() -> None:
-    average, tensor = ExponentialMovingAverage(), torch.arange(6.0).view(2, 3)
-    for step in range(1, 50):
-        average.update({"w": tensor}, step)
-    torch.testing.assert_close(average.tensors()["w"], tensor)
+from models.config import ModelConfig
+from models.network.interest_network import ITEM_TABLES, InterestNetwork
+from models.training.ema import SharedWeightsEMA
 
 
-def test_after_many_steps_the_decay_is_98_percent() -> None:
-    average = ExponentialMovingAverage()
-    average.update({"w": torch.zeros(1)}, 10_000)
-    for step in range(10_001, 10_011):
-        average.update({"w": torch.ones(1)}, step)
-    torch.testing.assert_close(average.tensors()["w"], torch.tensor([1 - 0.98**10]))
+@pytest.fixture
+def network() -> InterestNetwork:
+    return InterestNetwork(ModelConfig(embedding_dim=8, hidden_size=8, history_length=5, device="cpu"))
 
 
-def test_the_decay_is_faster_in_the_first_steps() -> None:
-    average = ExponentialMovingAverage()
-    average.update({"w": torch.zeros(1)}, 1)
+def fill(network: InterestNetwork, value: float) -> None:
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(value)
+
+
+def averaged(ema: SharedWeightsEMA) -> Tensor:
+    return ema.tensors()["gap"][0, 0]
+
+
+def test_only_shared_weights_are_averaged(network: InterestNetwork) -> None:
+    names = {name for name, _ in network.named_parameters()}
+    assert set(SharedWeightsEMA(network).tensors()) == names - set(ITEM_TABLES)
+
+
+def test_the_average_of_equal_weights_is_these_weights(network: InterestNetwork) -> None:
+    ema = SharedWeightsEMA(network)
+    for _ in range(50):
+        ema.update()
+    for name, tensor in ema.tensors().items():
+        torch.testing.assert_close(tensor, network.get_parameter(name).detach())
+
+
+def test_the_first_step_is_copied_and_the_next_ones_decay_faster_than_later_ones(network: InterestNetwork) -> None:
+    ema = SharedWeightsEMA(network)
+    fill(network, 0.0)
+    ema.update()
+    assert averaged(ema) == 0
+    fill(network, 1.0)
+    expected = 0.0
     for step in range(2, 21):
-        average.update({"w": torch.ones(1)}, step)
-    assert average.tensors()["w"].item() > 0.9999
+        ema.update()
+        decay = (1 + step) / (10 + step)
+        expected = decay * expected + 1 - decay
+        torch.testing.assert_close(averaged(ema), torch.tensor(expected))
+    assert expected > 0.9999
 
 
-def test_later_steps_change_neither_copies_nor_the_tensors_passed_in() -> None:
-    average, given = ExponentialMovingAverage(), torch.zeros(3)
-    average.update({"w": given}, 1)
-    copy = average.tensors()["w"]
-    average.update({"w": torch.ones(3)}, 2)
-    assert copy.sum() == 0
-    assert given.sum() == 0
+def test_after_many_steps_the_decay_is_98_percent(network: InterestNetwork) -> None:
+    fill(network, 0.0)
+    ema = SharedWeightsEMA(network, step=10_000)
+    fill(network, 1.0)
+    for _ in range(10):
+        ema.update()
+    torch.testing.assert_close(averaged(ema), torch.tensor(1 - 0.98**10))
+
+
+def test_later_steps_change_neither_copies_nor_the_network(network: InterestNetwork) -> None:
+    ema = SharedWeightsEMA(network)
+    fill(network, 0.0)
+    ema.update()
+    tensors = ema.tensors()
+    fill(network, 1.0)
+    ema.update()
+    assert tensors["gap"].sum() == 0
+    assert (network.gap == 1).all()

@@ -138,7 +138,7 @@ def test_a_log_without_items_is_an_error() -> None:
 
 
 def test_a_learning_rate_that_diverges_is_an_error() -> None:
-    trainer = trainer_on(training=replace(TRAINING, lr=1e38))
+    trainer = trainer_on(training=replace(TRAINING, lr=1e38, epochs=1))
     with pytest.raises(TrainingError, match=r"smaller training\.lr"):
         train_to_the_end(trainer)
 

@@ -1,88 +1,124 @@
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
 
-from models.training.optimizer import Optimizer, OptimizerName, RowGradient
+from models.config import ModelConfig
+from models.network.interest_network import ITEM_TABLES, InterestNetwork
+from models.training.optimizer import NetworkOptimizer, OptimizerName, RowGradient
 
-_EVERY = slice(None)
+CONFIG = ModelConfig(embedding_dim=8, hidden_size=8, history_length=5, device="cpu")
+NAMES: tuple[OptimizerName, ...] = ("adam", "adagrad")
+ROWS = torch.tensor([1, 3, 700])
 
 
-@pytest.mark.parametrize(("name", "library_of"), [("adam", torch.optim.Adam), ("adagrad", torch.optim.Adagrad)])
-def test_steps_are_those_of_the_library(name: OptimizerName, library_of: Callable[..., torch.optim.Optimizer]) -> None:
-    random = torch.Generator().manual_seed(0)
-    start, gradients = torch.randn(6, 3, generator=random), torch.randn(10, 6, 3, generator=random)
-    ours, theirs = start.clone(), start.clone().requires_grad_()
-    optimizer, library = Optimizer(name, clip=5.0), library_of([theirs], lr=0.01)
-    for gradient in gradients:
-        assert optimizer.step([RowGradient("p", ours, gradient, _EVERY)], rate=0.01)
-        theirs.grad = gradient.clone()
-        torch.nn.utils.clip_grad_norm_([theirs], 5.0)
+def random_gradients(network: InterestNetwork, seed: int, scale: float = 1.0) -> list[RowGradient]:
+    """For every shared parameter and for ROWS of the item tables."""
+    generator = torch.Generator().manual_seed(seed)
+    gradients = []
+    for name, parameter in network.named_parameters():
+        rows = ROWS if name in ITEM_TABLES else None
+        shape = (len(ROWS), *parameter.shape[1:]) if name in ITEM_TABLES else parameter.shape
+        gradients.append(RowGradient(name, torch.randn(shape, generator=generator) * scale, rows))
+    return gradients
+
+
+def copied(network: InterestNetwork) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_with_gradients_change_as_if_all_others_had_gradient_zero(name: OptimizerName) -> None:
+    network = InterestNetwork(CONFIG)
+    dense = [parameter.detach().clone().requires_grad_() for parameter in network.parameters()]
+    library = torch.optim.Adam(dense, lr=0.01) if name == "adam" else torch.optim.Adagrad(dense, lr=0.01)
+    optimizer = NetworkOptimizer(network, name, max_grad_norm=5.0)
+    for seed in range(10):
+        gradients = random_gradients(network, seed)
+        assert optimizer.step(gradients, lr=0.01)
+        for parameter, gradient in zip(dense, gradients, strict=True):
+            parameter.grad = torch.zeros_like(parameter)
+            parameter.grad[slice(None) if gradient.rows is None else gradient.rows] = gradient.values
+        torch.nn.utils.clip_grad_norm_(dense, 5.0)
         library.step()
-    torch.testing.assert_close(ours, theirs.detach())
+    for (name_, parameter), expected in zip(network.named_parameters(), dense, strict=True):
+        torch.testing.assert_close(parameter, expected, rtol=1e-4, atol=1e-6, msg=name_)
 
 
-@pytest.mark.parametrize("name", ["adam", "adagrad"])
-def test_state_is_all_there_is(name: OptimizerName) -> None:
-    random = torch.Generator().manual_seed(0)
-    gradients = torch.randn(6, 4, 2, generator=random)
-    ours, theirs = torch.ones(4, 2), torch.ones(4, 2)
-    first, second = Optimizer(name, clip=5.0), Optimizer(name, clip=5.0)
-    for gradient in gradients[:3]:
-        for table, optimizer in ((ours, first), (theirs, second)):
-            optimizer.step([RowGradient("p", table, gradient, _EVERY)], rate=0.1)
-    again = Optimizer(name, clip=5.0)
-    again.restore(first.state(), torch.device("cpu"))
-    for gradient in gradients[3:]:
-        again.step([RowGradient("p", ours, gradient, _EVERY)], rate=0.1)
-        second.step([RowGradient("p", theirs, gradient, _EVERY)], rate=0.1)
-    assert torch.equal(ours, theirs)
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_without_gradient_do_not_move(name: OptimizerName) -> None:
+    network = InterestNetwork(CONFIG)
+    before, optimizer = copied(network), NetworkOptimizer(network, name, max_grad_norm=5.0)
+    first = random_gradients(network, 0)
+    optimizer.step(first, lr=0.1)
+    between = copied(network)
+    others = [RowGradient(g.name, g.values[:1], g.rows[:1]) if g.rows is not None else g for g in first]
+    optimizer.step(others, lr=0.1)
+    after = copied(network)
+    for table in ITEM_TABLES:
+        untouched = torch.ones(network.num_items, dtype=torch.bool)
+        untouched[ROWS] = False
+        assert torch.equal(after[table][untouched], before[table][untouched])
+        assert torch.equal(after[table][ROWS[1:]], between[table][ROWS[1:]])
+        assert not torch.equal(after[table][ROWS[:1]], between[table][ROWS[:1]])
 
 
-def test_untouched_rows_stay_as_they_are() -> None:
-    table = torch.ones(5, 2)
-    adam = Optimizer("adam", clip=5.0)
-    rows = torch.tensor([1, 3])
-    for _ in range(3):
-        adam.step([RowGradient("table", table, torch.ones(2, 2), rows)], rate=0.1)
-    assert (table[[0, 2, 4]] == 1).all()
-    assert (table[rows] < 0.8).all()
+@pytest.mark.parametrize("name", NAMES)
+def test_growth_of_the_item_tables_keeps_the_state(name: OptimizerName) -> None:
+    small, large = InterestNetwork(CONFIG), InterestNetwork(CONFIG)
+    large.grow(3000)
+    optimizers = [NetworkOptimizer(network, name, max_grad_norm=5.0) for network in (small, large)]
+    for seed in range(4):
+        if seed == 2:
+            small.grow(3000)
+        for network, optimizer in zip((small, large), optimizers, strict=True):
+            assert optimizer.step(random_gradients(network, seed), lr=0.1)
+    for parameter, expected in zip(small.parameters(), large.parameters(), strict=True):
+        assert torch.equal(parameter, expected)
 
 
-def test_moments_follow_a_table_that_grows() -> None:
-    adam, grown = Optimizer("adam", clip=5.0), torch.ones(4, 1)
-    small = torch.ones(2, 1)
-    adam.step([RowGradient("table", small, torch.ones(2, 1), _EVERY)], rate=0.1)
-    adam.step([RowGradient("table", grown, torch.tensor([[1.0], [1.0], [1.0], [1.0]]), _EVERY)], rate=0.1)
-    assert grown[0] < grown[3] < 1  # the second step in one direction is longer than a first one at this age
+@pytest.mark.parametrize("name", NAMES)
+def test_a_restored_optimizer_continues_bit_for_bit(name: OptimizerName) -> None:
+    network = InterestNetwork(CONFIG)
+    optimizer = NetworkOptimizer(network, name, max_grad_norm=5.0)
+    for seed in range(3):
+        optimizer.step(random_gradients(network, seed), lr=0.1)
+    other = InterestNetwork(CONFIG)
+    other.load(network.snapshot(0))
+    restored = NetworkOptimizer(other, name, max_grad_norm=5.0)
+    restored.restore(optimizer.state())
+    for seed in range(3, 6):
+        optimizer.step(random_gradients(network, seed), lr=0.1)
+        restored.step(random_gradients(other, seed), lr=0.1)
+    for parameter, expected in zip(other.parameters(), network.parameters(), strict=True):
+        assert torch.equal(parameter, expected)
 
 
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_bad_gradient_row_gradients_nothing(bad: float) -> None:
-    good, other = torch.ones(3), torch.ones(2)
-    adam, control = Optimizer("adam", clip=5.0), Optimizer("adam", clip=5.0)
-    same, twin = good.clone(), other.clone()
-
-    def row_gradients(a: Tensor, b: Tensor, gradient: float) -> list[RowGradient]:
-        return [RowGradient("a", a, torch.ones(3), _EVERY), RowGradient("b", b, torch.tensor([1.0, gradient]), _EVERY)]
-
-    adam.step(row_gradients(good, other, 1.0), rate=0.1)
-    control.step(row_gradients(same, twin, 1.0), rate=0.1)
-    assert not adam.step(row_gradients(good, other, bad), rate=0.1)
-    assert torch.equal(good, same)
-    adam.step(row_gradients(good, other, 2.0), rate=0.1)
-    control.step(row_gradients(same, twin, 2.0), rate=0.1)
-    assert torch.equal(good, same)
-    assert torch.equal(other, twin)
+def test_a_gradient_that_is_not_finite_changes_nothing(name: OptimizerName, bad: float) -> None:
+    network, control = InterestNetwork(CONFIG), InterestNetwork(CONFIG)
+    optimizers = [NetworkOptimizer(network, name, 5.0), NetworkOptimizer(control, name, 5.0)]
+    for parameters, optimizer in zip((network, control), optimizers, strict=True):
+        assert optimizer.step(random_gradients(parameters, 0), lr=0.1)
+    gradients = random_gradients(network, 1)
+    gradients[-1].values.flatten()[-1] = bad
+    assert not optimizers[0].step(gradients, lr=0.1)
+    for parameters, optimizer in zip((network, control), optimizers, strict=True):
+        assert optimizer.step(random_gradients(parameters, 2), lr=0.1)
+    for parameter, expected in zip(network.parameters(), control.parameters(), strict=True):
+        assert torch.equal(parameter, expected)
 
 
-def test_bad_new_value_row_gradients_nothing() -> None:
-    fine, huge = torch.ones(1), torch.tensor([-3.4e38])
-    adam = Optimizer("adam", clip=5.0)
-    row_gradients = [RowGradient("fine", fine, torch.ones(1), _EVERY), RowGradient("huge", huge, torch.ones(1), _EVERY)]
-    assert not adam.step(row_gradients, rate=1e38)
-    assert fine.item() == 1
-    assert adam.step(row_gradients, rate=0.5)
-    assert fine.item() == pytest.approx(0.5)
+def test_gradients_are_clipped_to_the_norm_of_all_of_them() -> None:
+    network, clipped = InterestNetwork(CONFIG), InterestNetwork(CONFIG)
+    gradients = random_gradients(network, 0)
+    norm = torch.cat([gradient.values.flatten() for gradient in gradients]).norm().item()
+    scaled = [RowGradient(g.name, g.values * (2.0 / norm), g.rows) for g in gradients]
+    # Of Adagrad's state, as Adam's steps do not depend on the gradient's scale.
+    optimizer, other = (NetworkOptimizer(each, "adagrad", max_grad_norm=2.0) for each in (network, clipped))
+    optimizer.step(gradients, lr=0.1)
+    other.step(scaled, lr=0.1)
+    expected = other.state()
+    for name, value in optimizer.state().items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-9)
