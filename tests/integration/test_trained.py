@@ -1,5 +1,6 @@
-"""Workers that begin with what `train` has learnt."""
+"""Workers that start from the weights that `train` saved."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from models import checkpoint
 from streams.cli.train import TrainingLog, read_log, registered_items, train
 from streams.kafka.reader import read_topic
 from tests.integration.deployment import Deploy, Deployment, event, event_of
+from tests.integration.worker import poll
 
 
 def log_of(folder: Path, registered: list[str] | None = None) -> TrainingLog:
-    """Each user goes round ten items."""
+    """Each user walks around a circle of ten items."""
     file = folder / "log.csv"
     rows = [f"u{n % 20},i{(n // 20 + n) % 10},{1_700_000_000 + n}" for n in range(1200)]
     file.write_text("user,item,time\n" + "\n".join(rows))
@@ -31,7 +33,7 @@ async def first_predictions(site: Deployment) -> list[dict[str, Any]]:
     return [orjson.loads(record.value) async for record in read_topic(site.servers, topic) if record.value]
 
 
-async def test_workers_begin_with_the_trained_weights_and_fill_the_register(deploy: Deploy) -> None:
+async def test_workers_start_from_trained_weights_and_then_from_those_they_saved(deploy: Deploy) -> None:
     site = await deploy("topics.partitions=1", "training.epochs=12", "worker.checkpoint_interval_s=1")
     log = log_of(site.folder)
     version = await trained(site, log)
@@ -41,24 +43,29 @@ async def test_workers_begin_with_the_trained_weights_and_fill_the_register(depl
     assert await registered_items(site.settings) == log.items[1:]
     await site.send([event_of("new", 1, "i3"), event_of("new", 2, "i4")])
     await site.applied()
-    said = await first_predictions(site)
-    assert {each["model_version"] for each in said} == {f"m{version}"}
-    # Nobody has done anything here, and yet what follows i4 is known, if not yet that nothing comes twice.
-    assert "i5" in said[-1]["items"][:2]
+    predictions = await first_predictions(site)
+    assert {prediction["model_version"] for prediction in predictions} == {f"m{version}"}
+    # No event was seen here before, and yet i4's successor is known, if not yet that no item comes twice.
+    assert "i5" in predictions[-1]["items"][:2]
     await site.send(event(n, items=10) for n in range(600))
     await site.applied()
+    # Only the owner of the partition learns and saves.
+    checkpoints = {name: site.data_dir(name) / "checkpoints" for name in ("a", "b")}
+    await poll(lambda: any(map(checkpoint.exists, checkpoints.values())), "a worker saves what it learnt")
     for worker in (first, second):
         await worker.stop()
-    again = site.worker("a")
-    await again.wait_for("weights m")
-    assert str(site.data_dir("a")) in again.text() or not checkpoint.exists(site.data_dir("a") / "checkpoints")
+    (owner,) = (name for name, folder in checkpoints.items() if checkpoint.exists(folder))
+    again = site.worker(owner)
+    await again.wait_for(f" of {checkpoints[owner]}")
+    (learnt,) = re.findall(rf"weights m(\d+) of {re.escape(str(checkpoints[owner]))}", again.text())
+    assert int(learnt) > version
     await again.stop()
 
 
-async def test_a_training_for_workers_that_run_numbers_items_as_they_do(deploy: Deploy) -> None:
+async def test_training_for_an_existing_item_register_keeps_its_order(deploy: Deploy) -> None:
     site = await deploy("topics.partitions=1", "training.epochs=1")
     worker = site.worker()
-    await site.send([event_of("u", 1, "unheard-of"), event_of("u", 2, "i7")])
+    await site.send([event_of("u", 1, "unregistered"), event_of("u", 2, "i7")])
     await site.applied()
     await worker.stop()
     await trained(site, log_of(site.folder))
@@ -69,5 +76,5 @@ async def test_a_training_for_workers_that_run_numbers_items_as_they_do(deploy: 
     third = site.worker("c")
     await third.owns()
     await third.stop()
-    assert (await registered_items(site.settings))[:2] == ["unheard-of", "i7"]
+    assert (await registered_items(site.settings))[:2] == ["unregistered", "i7"]
     assert len(await registered_items(site.settings)) == 11
