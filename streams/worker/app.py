@@ -23,17 +23,17 @@ from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
 from streams.schema.quality import format_quality
 from streams.settings.settings import Settings
-from streams.worker.changelog import Changelog
-from streams.worker.item_topics import ItemTopics
-from streams.worker.offset_gaps import OffsetGaps
-from streams.worker.online_model import OnlineModel
+from streams.worker.items.item_topics import ItemTopics
+from streams.worker.learning.online_model import OnlineModel
 from streams.worker.output import OutputEncoder
-from streams.worker.partition_recovery import PartitionRecovery
-from streams.worker.partitions import AssignedPartitions
+from streams.worker.partitions.assigned_partitions import AssignedPartitions
+from streams.worker.partitions.changelog import Changelog
+from streams.worker.partitions.offset_gaps import OffsetGaps
+from streams.worker.partitions.partition_recovery import PartitionRecovery
+from streams.worker.partitions.source_reader import SourceReader
 from streams.worker.pipeline import Engine, Pipeline
 from streams.worker.process import exit_with_error, stop_event, wait_for_broker
 from streams.worker.quality_meter import QualityMeter
-from streams.worker.source_reader import SourceReader
 from streams.worker.step_loop import StepLoop
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from streams.kafka.faust_transport import RecordBatch
 from streams.schema.decoder import BUILT_IN_RULES, SchemaRules, decode
 from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.schema.prediction_encoder import EventOrigins
-from streams.worker.partition_state import PartitionState
+from streams.worker.partitions.partition_state import PartitionState
 
 
 @dataclass(slots=True)

@@ -17,9 +17,9 @@ from streams.schema import prediction_encoder
 from streams.schema.dead_letters import MAX_BYTES, dead_letter
 from streams.settings.settings import Settings
 from streams.worker.batch import MicroBatch, PartitionBatch
-from streams.worker.changelog import ID_KEY, OFFSET_KEY, SourceOffset
-from streams.worker.item_topics import ItemTopics
-from streams.worker.partition_state import PartitionState
+from streams.worker.items.item_topics import ItemTopics
+from streams.worker.partitions.changelog import ID_KEY, OFFSET_KEY, SourceOffset
+from streams.worker.partitions.partition_state import PartitionState
 from streams.worker.quality_meter import QualityMeter
 
 Records = defaultdict[TopicPartition, list[ProducerRecord]]

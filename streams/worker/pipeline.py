@@ -27,9 +27,9 @@ from streams.kafka.transaction import TransactionWriter
 from streams.schema.decoder import SchemaRules
 from streams.settings.settings import Settings
 from streams.worker.batch import MicroBatch, build_batch, count_events, decode_partition, item_ids
-from streams.worker.item_topics import ItemTopics
+from streams.worker.items.item_topics import ItemTopics
 from streams.worker.output import OutputEncoder, RowChanges, StepOutput
-from streams.worker.source_reader import SourceReader
+from streams.worker.partitions.source_reader import SourceReader
 from streams.worker.unknown_types import UnknownTypes
 
 

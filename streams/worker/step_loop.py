@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaError
 from streams.errors import TransactionFailed
 from streams.kafka.faust_transport import RecordBatch
 from streams.settings.sections import WorkerSettings
-from streams.worker.learner_thread import LearnerThread
-from streams.worker.partitions import AssignedPartitions
+from streams.worker.learning.learner_thread import LearnerThread
+from streams.worker.partitions.assigned_partitions import AssignedPartitions
 from streams.worker.pipeline import Pipeline
 
 log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from streams.reference_fold import Comparison, InputFold, UserFold, compare, fol
 from streams.schema.decoder import SchemaRules
 from streams.settings.settings import Settings, load_settings
 from streams.worker.app import Worker
-from streams.worker.partition_state import PartitionState
+from streams.worker.partitions.partition_state import PartitionState
 from streams.worker.pipeline import Engine
 from tests.driver.broker import InMemoryBroker
 from tests.driver.clients import CallFaults, InMemoryConsumer, InMemoryProducer, InMemoryTransactionalProducer
@@ -153,10 +153,10 @@ class WorkerDriver:
         self._workers: list[DrivenWorker] = []
         consumer, producer = partial(InMemoryConsumer, self.broker), partial(InMemoryProducer, self.broker)
         for target, stand_in in {
-            "streams.worker.changelog.AIOKafkaConsumer": consumer,
-            "streams.worker.offset_gaps.AIOKafkaConsumer": consumer,
+            "streams.worker.partitions.changelog.AIOKafkaConsumer": consumer,
+            "streams.worker.partitions.offset_gaps.AIOKafkaConsumer": consumer,
             "streams.kafka.follower.AIOKafkaConsumer": consumer,
-            "streams.worker.item_index.AIOKafkaProducer": producer,
+            "streams.worker.items.item_index.AIOKafkaProducer": producer,
             "streams.kafka.transaction.AIOKafkaProducer": producer,
             "streams.kafka.transaction.FencedProducer": partial(
                 InMemoryTransactionalProducer, self.broker, self.faults
@@ -166,8 +166,8 @@ class WorkerDriver:
             "streams.worker.app._reduce_garbage_collection": lambda: None,
             # What waits for a busy broker need not wait here.
             "streams.worker.step_loop._MAX_PAUSE_S": 0,
-            "streams.worker.changelog._PATIENCE_S": 0,
-            "streams.worker.changelog._POLL_S": 0,
+            "streams.worker.partitions.changelog._PATIENCE_S": 0,
+            "streams.worker.partitions.changelog._POLL_S": 0,
         }.items():
             monkeypatch.setattr(target, stand_in)
 

@@ -24,12 +24,12 @@ from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
 from streams.kafka.transaction import ProducerRecord
 from streams.worker import process
 from streams.worker.batch import MicroBatch
-from streams.worker.changelog import Changelog
 from streams.worker.output import StepOutput
-from streams.worker.partition_state import PartitionState
+from streams.worker.partitions.changelog import Changelog
+from streams.worker.partitions.partition_state import PartitionState
+from streams.worker.partitions.source_reader import SourceReader
 from streams.worker.pipeline import Pipeline
 from streams.worker.quality_meter import QualityMeter
-from streams.worker.source_reader import SourceReader
 
 log = logging.getLogger(__name__)
 

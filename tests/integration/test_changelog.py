@@ -13,7 +13,7 @@ from streams.errors import ChangelogError
 from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
-from streams.worker.changelog import ID_KEY, OFFSET_KEY, Changelog, SourceOffset, is_outdated
+from streams.worker.partitions.changelog import ID_KEY, OFFSET_KEY, Changelog, SourceOffset, is_outdated
 from tests.topics import create_topics
 
 

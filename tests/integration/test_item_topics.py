@@ -8,8 +8,8 @@ from models.items.vocabulary import ItemVocabulary
 from streams.local_kafka.cluster import LocalKafka
 from streams.schema.events import ItemDelete, ItemUpsert
 from streams.settings.sections import KafkaSettings
-from streams.worker.item_catalog import ItemCatalog
-from streams.worker.item_index import ItemIndex
+from streams.worker.items.item_catalog import ItemCatalog
+from streams.worker.items.item_index import ItemIndex
 from tests.topics import create_topics
 
 

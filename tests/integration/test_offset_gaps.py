@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaProducer
 
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
-from streams.worker.offset_gaps import OffsetGaps
+from streams.worker.partitions.offset_gaps import OffsetGaps
 from tests.topics import create_topics
 
 

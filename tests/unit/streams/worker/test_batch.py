@@ -15,7 +15,7 @@ from models.items.vocabulary import ItemVocabulary
 from state.rows import RowLayout
 from state.table import UserTable
 from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_events, decode_partition, item_ids
-from streams.worker.partition_state import PartitionState
+from streams.worker.partitions.partition_state import PartitionState
 from tests.unit.streams.records import batch, click, record
 
 LAYOUT = RowLayout([("h", "<f2", (4,))])

@@ -15,11 +15,11 @@ from streams.kafka import transaction
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.worker.batch import MicroBatch
-from streams.worker.changelog import Changelog
 from streams.worker.output import StepOutput
-from streams.worker.partition_state import PartitionState
+from streams.worker.partitions.changelog import Changelog
+from streams.worker.partitions.partition_state import PartitionState
+from streams.worker.partitions.source_reader import SourceReader
 from streams.worker.pipeline import Pipeline
-from streams.worker.source_reader import SourceReader
 from tests.driver.broker import ConsumerGroup, ProcessKilled
 from tests.driver.clients import InMemoryTransactionalProducer
 from tests.driver.inputs import event, events

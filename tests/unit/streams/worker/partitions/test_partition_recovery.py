@@ -125,7 +125,9 @@ async def test_an_outdated_store_is_dropped_and_restored(
     # A row that compaction has forgotten: its tombstone came and went while this store was not in use.
     worker.partitions[0].store.put_many([b"forgotten"], [b"row"], worker.partitions[0].store.position or 0)
     await worker.stop()
-    monkeypatch.setattr("streams.worker.partition_recovery.is_outdated", lambda store: store.position is not None)
+    monkeypatch.setattr(
+        "streams.worker.partitions.partition_recovery.is_outdated", lambda store: store.position is not None
+    )
     worker = await driver.start()
     await worker.wait_open()
     assert "too old to be brought up to date" in caplog.text

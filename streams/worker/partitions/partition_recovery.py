@@ -11,8 +11,8 @@ from streams.kafka.fenced_producer import ConsumerGroupMetadata
 from streams.kafka.source_consumer import SourceConsumer
 from streams.kafka.transaction import end_transaction
 from streams.settings.sections import KafkaSettings
-from streams.worker.changelog import Changelog, SourceOffset, is_outdated
-from streams.worker.partition_state import PartitionState
+from streams.worker.partitions.changelog import Changelog, SourceOffset, is_outdated
+from streams.worker.partitions.partition_state import PartitionState
 
 log = logging.getLogger(__name__)
 

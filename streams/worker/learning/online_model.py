@@ -13,8 +13,8 @@ from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
 from models.training.online import OnlineLearner
 from streams.settings.settings import Settings
-from streams.worker.item_index import ItemIndex
-from streams.worker.learner_thread import LearnerThread
+from streams.worker.items.item_index import ItemIndex
+from streams.worker.learning.learner_thread import LearnerThread
 
 log = logging.getLogger(__name__)
 

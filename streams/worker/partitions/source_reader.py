@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.source_consumer import SourceConsumer
-from streams.worker.offset_gaps import OffsetGaps
-from streams.worker.partition_state import PartitionState
-from streams.worker.partitions import AssignedPartitions
+from streams.worker.partitions.assigned_partitions import AssignedPartitions
+from streams.worker.partitions.offset_gaps import OffsetGaps
+from streams.worker.partitions.partition_state import PartitionState
 
 log = logging.getLogger(__name__)
 

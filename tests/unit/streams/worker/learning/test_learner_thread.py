@@ -15,7 +15,7 @@ from models.network.weights import Weights
 from models.training.online import OnlineLearner
 from state.rows import RowLayout
 from streams.settings.sections import WorkerSettings
-from streams.worker.learner_thread import LearnerThread
+from streams.worker.learning.learner_thread import LearnerThread
 
 MODEL = ModelConfig(embedding_dim=8, hidden_size=8, history_length=8)
 
@@ -91,7 +91,9 @@ def test_the_pause_after_a_step_keeps_the_learning_share(
     thread.behind_backlog = behind_backlog
     recorder.observe(thread)
     # Two seconds for the step, by a clock that no other process slows down.
-    monkeypatch.setattr("streams.worker.learner_thread.time", SimpleNamespace(monotonic=iter([100.0, 102.0]).__next__))
+    monkeypatch.setattr(
+        "streams.worker.learning.learner_thread.time", SimpleNamespace(monotonic=iter([100.0, 102.0]).__next__)
+    )
     pause_s = thread._train_step()
     assert thread.optimizer_steps == 1
     assert pause_s == pytest.approx(pause_factor * 2)

@@ -10,8 +10,8 @@ from models.items.vocabulary import ItemVocabulary
 from streams.kafka.transaction import ProducerRecord
 from streams.schema.events import ItemDelete, ItemUpsert
 from streams.settings.settings import Settings
-from streams.worker.item_catalog import ItemCatalog
-from streams.worker.item_index import ItemIndex
+from streams.worker.items.item_catalog import ItemCatalog
+from streams.worker.items.item_index import ItemIndex
 
 
 class ItemTopics:

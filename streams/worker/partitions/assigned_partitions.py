@@ -15,8 +15,8 @@ from aiokafka.errors import KafkaError
 
 from streams.errors import StaleMembership
 from streams.kafka.fenced_producer import ConsumerGroupMetadata
-from streams.worker.partition_recovery import PartitionRecovery
-from streams.worker.partition_state import PartitionState
+from streams.worker.partitions.partition_recovery import PartitionRecovery
+from streams.worker.partitions.partition_state import PartitionState
 
 log = logging.getLogger(__name__)
 

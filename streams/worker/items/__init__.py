@@ -1,0 +1,1 @@
+"""The topics that describe items: their index and their catalog."""

@@ -1,0 +1,1 @@
+"""The model of a worker: engine, learner thread, checkpoints."""

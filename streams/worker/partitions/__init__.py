@@ -1,0 +1,1 @@
+"""Partitions of the source topic: assigned, recovered from the changelog, read without gaps."""
