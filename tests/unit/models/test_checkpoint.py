@@ -23,12 +23,12 @@ def weights(config: ModelConfig, version: int) -> Weights:
 
 
 def test_saved_weights_load(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
-    saved = weights(config, 12)
+    saved = replace(weights(config, 12), lr_step=7)
     path = save(tmp_path / "new" / "folder", saved, config, items)
     assert sorted(part.name for part in path.iterdir()) == ["items.json", "manifest.json", "weights.safetensors"]
     loaded = load(tmp_path / "new" / "folder", config, items)
     assert loaded is not None
-    assert loaded.version == 12
+    assert (loaded.version, loaded.lr_step) == (12, 7)
     assert len(loaded.tensors["item"]) == len(items) + 1
     network = InterestNetwork(config)
     network.load(loaded)

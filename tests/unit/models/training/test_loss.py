@@ -113,8 +113,8 @@ def test_an_untrained_network_gives_every_item_the_same_small_probability(config
     given.item[:, 1:] = 0  # so that the first event of two users is all there is to learn, of 40 items
     result = gradients(network, given, SampledCandidates.all(active()))
     assert result is not None
-    own, others = -math.log(1 / 40), -39 * math.log(39 / 40)
-    assert result.loss == pytest.approx(own + others + math.log(40), rel=1e-4)
+    target, others = -math.log(1 / 40), -39 * math.log(39 / 40)
+    assert result.loss == pytest.approx(target + others + math.log(40), rel=1e-4)
 
 
 @pytest.mark.parametrize("objective", ["softmax", "sigmoid", "degree"])

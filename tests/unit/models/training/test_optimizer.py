@@ -116,7 +116,7 @@ def test_gradients_are_clipped_to_the_norm_of_all_of_them() -> None:
     norm = torch.cat([gradient.values.flatten() for gradient in gradients]).norm().item()
     scaled = [RowGradient(g.name, g.values * (2.0 / norm), g.rows) for g in gradients]
     # Of Adagrad's state, as Adam's steps do not depend on the gradient's scale.
-    optimizer, other = (NetworkOptimizer(each, "adagrad", max_grad_norm=2.0) for each in (network, clipped))
+    optimizer, other = (NetworkOptimizer(trained, "adagrad", max_grad_norm=2.0) for trained in (network, clipped))
     optimizer.step(gradients, lr=0.1)
     other.step(scaled, lr=0.1)
     expected = other.state()
