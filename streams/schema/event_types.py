@@ -13,12 +13,12 @@ CONTROL_TYPES: Final = frozenset({"user.delete", "item.upsert", "item.delete"})
 
 SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "view": (
-        *("pv", "read", "visit", "watch", "play", "listen", "open", "viewed", "stream"),
+        *("pv", "read", "watch", "play", "listen", "viewed"),
         *("page", "page view", "pageview", "screen", "screen view", "view content", "content view"),
         *("Product Viewed", "product view", "view product", "detail", "view_item", "item view", "view detail"),
     ),
     "click": (
-        *("clicks", "clicked", "tap", "select", "select_item", "select_content", "item click", "click_item"),
+        *("clicks", "clicked", "select_item", "select_content", "item click", "click_item"),
         *("Product Clicked", "product click", "list_click"),
     ),
     "search": (
@@ -33,19 +33,22 @@ SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
         *("buy", "bought", "order", "orders", "ordered", "transaction", "transactions", "checkout_complete"),
         *("Order Completed", "order placed", "purchased", "ecommerce_purchase", "in_app_purchase", "transaction_item"),
     ),
-    "rating": ("rate", "rated", "stars", "Product Rated"),
+    "rating": ("rate", "rated", "Product Rated"),
     "review": ("comment", "reviewed", "Product Reviewed"),
     "like": (
-        *("fav", "favorite", "favourite", "favorites", "liked", "star", "upvote", "save", "bookmark", "wishlist"),
+        *("fav", "favorite", "favourite", "favorites", "liked", "star", "upvote", "bookmark", "wishlist"),
         *("add_to_wishlist", "Product Added to Wishlist", "add_to_favorites", "collect", "thumbs_up"),
     ),
-    "share": ("shared", "Product Shared", "forward", "retweet"),
+    "share": ("shared", "Product Shared", "retweet"),
     "impression": (
         *("impressions", "shown", "exposure", "view_item_list", "list_view", "Product List Viewed", "ranking"),
         "item impression",
     ),
 }
-"""Type → names of the public data sets and platforms: Retailrocket, Taobao, OTTO, Segment, GA4, Snowplow, Gorse."""
+"""Type → names of the public data sets and platforms: Retailrocket, Taobao, OTTO, Segment, GA4, Snowplow, Gorse.
+
+Only names that are about an item wherever they occur: an event of most types is refused without one.
+"""
 
 _MOST_CACHED: Final = 10_000
 _DROP: Final = str.maketrans("", "", " _-\t")

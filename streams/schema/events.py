@@ -15,7 +15,8 @@ ITEM_EVENTS: Final = frozenset(EVENT_TYPES) - {"other", "search"}
 MAX_ID_LENGTH: Final = 512  # characters: a URL may be an id
 MAX_TEXT_LENGTH: Final = 32_768
 MAX_TITLE_LENGTH: Final = 1024
-MAX_NAME_LENGTH: Final = 64  # of event types and language tags
+MAX_TYPE_LENGTH: Final = 256
+MAX_LANG_LENGTH: Final = 64
 MAX_IMPRESSION: Final = 1000
 MAX_CATEGORIES: Final = 100
 MAX_FEATURES: Final = 4096
@@ -50,7 +51,7 @@ class UserEvent(Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True
         str,
         Meta(
             min_length=1,
-            max_length=MAX_NAME_LENGTH,
+            max_length=MAX_TYPE_LENGTH,
             description="One of the known types or of their synonyms; any other is accepted and treated as 'other'.",
             examples=[name for name in EVENT_TYPES if name != "other"],
         ),
@@ -61,7 +62,7 @@ class UserEvent(Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True
     value: Annotated[Number, Meta(description="Rating, price, quantity.")] | None = None
     text: Text | None = None
     session_id: Id | None = None
-    lang: Annotated[str, Meta(max_length=MAX_NAME_LENGTH, description="BCP 47 language tag of the text.")] | None = None
+    lang: Annotated[str, Meta(max_length=MAX_LANG_LENGTH, description="BCP 47 language tag of the text.")] | None = None
     prediction_id: Annotated[Id, Meta(description="The prediction that led to this event.")] | None = None
     impression: Annotated[
         tuple[Id, ...], Meta(max_length=MAX_IMPRESSION, description="Items that the user was shown, in order.")

@@ -19,10 +19,11 @@ from streams.schema.events import (
     MAX_FEATURES,
     MAX_ID_LENGTH,
     MAX_IMPRESSION,
-    MAX_NAME_LENGTH,
+    MAX_LANG_LENGTH,
     MAX_NUMBER,
     MAX_TEXT_LENGTH,
     MAX_TITLE_LENGTH,
+    MAX_TYPE_LENGTH,
     Event,
     ItemDelete,
     ItemUpsert,
@@ -46,7 +47,7 @@ def typed_event(fields: Mapping[str, Any], record: Record, event_position: str, 
     `event_position` stands in for an event_id that is not given.
     """
     _check_version(fields)
-    event_type = names[_identifier(fields, "event_type", MAX_NAME_LENGTH)]
+    event_type = names[_identifier(fields, "event_type", MAX_TYPE_LENGTH)]
     if event_type == IGNORED_TYPE:
         return None
     if event_type == "item.upsert":
@@ -188,7 +189,7 @@ def _text(value: object, most: int) -> str | None:
 
 
 def _short(value: object) -> str | None:
-    return value if isinstance(value, str) and len(value) <= MAX_NAME_LENGTH else None
+    return value if isinstance(value, str) and len(value) <= MAX_LANG_LENGTH else None
 
 
 def _object(value: object) -> Any:

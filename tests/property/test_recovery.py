@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.driver.broker import ProcessKilled
-from tests.driver.inputs import delete, event
+from tests.driver.inputs import delete, event, several
 from tests.driver.worker_driver import Input, WorkerDriver
 
 
@@ -33,6 +33,7 @@ USERS = st.sampled_from(["a", "b", "c", "d"])
 INPUTS = st.one_of(
     st.builds(event, USERS, st.integers(0, 99)),
     st.builds(event, USERS, st.integers(0, 99)),
+    st.builds(several, USERS, st.integers(0, 99), st.just("i1"), st.sampled_from(["i2", None]), st.just("i3")),
     st.builds(delete, USERS),
     st.just((b"a", b"{")),
 )

@@ -24,6 +24,8 @@ class Adapter:
     """Whether an object, with the headers of its record, is of this format."""
     events: Callable[[Fields, Record], list[Canonical]]
     """The events that the object holds, in order; none where it is of a kind that says nothing of interest."""
+    may_control: bool = False
+    """Whether its events may be control records. Not where any browser gives events their names."""
 
 
 PROPERTY_IDS: Final = ("product_id", "productId", "item_id", "itemId", "sku")

@@ -47,4 +47,4 @@ def events(fields: Fields, record: Record) -> list[Canonical]:
     return [event]
 
 
-ADAPTER: Final = Adapter("canonical", _matches, events)
+ADAPTER: Final = Adapter("canonical", _matches, events, may_control=True)

@@ -58,4 +58,4 @@ def _data(fields: Fields) -> Fields:
         raise Rejected("not_json", "data_base64: is not base64") from None
 
 
-ADAPTER: Final = Adapter("CloudEvents", _matches, _events)
+ADAPTER: Final = Adapter("CloudEvents", _matches, _events, may_control=True)

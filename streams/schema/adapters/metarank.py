@@ -51,4 +51,4 @@ def _item(fields: Fields) -> Canonical:
     }
 
 
-ADAPTER: Final = Adapter("Metarank", _matches, _events)
+ADAPTER: Final = Adapter("Metarank", _matches, _events, may_control=True)

@@ -15,6 +15,7 @@ from streams.schema.adapters import (
     snowplow,
 )
 from streams.schema.adapters.adapter import Adapter, Canonical, Fields
+from streams.schema.event_types import CONTROL_TYPES
 from streams.schema.field_map import FieldMap
 from streams.schema.record import Record
 
@@ -39,6 +40,7 @@ def adapter_of(fields: Fields, record: Record) -> Adapter:
 
 def canonical_events(value: object, record: Record, field_map: FieldMap | None = None) -> list[Canonical | Rejected]:
     """The canonical fields of each event in a record's JSON value, or why an element of it is none. Raises Rejected."""
+    value = _without_envelope(value)
     sources = value if isinstance(value, list) else [value]
     if not sources:
         raise Rejected("not_an_object", "the array is empty")
@@ -52,15 +54,23 @@ def canonical_events(value: object, record: Record, field_map: FieldMap | None =
 
 
 def _events_of(source: Any, record: Record, field_map: FieldMap | None) -> list[Canonical]:
-    # Kafka Connect's JsonConverter wraps every value so, unless its schemas are disabled.
-    while isinstance(source, dict) and "payload" in source and source.keys() <= {"schema", "payload"}:
-        source = source["payload"]
+    source = _without_envelope(source)
     if not isinstance(source, dict):
         raise Rejected("not_an_object", f"an event is a JSON object, not {type_name(source)}")
-    events = adapter_of(source, record).events(source, record)
+    adapter = adapter_of(source, record)
+    events = adapter.events(source, record)
+    if not adapter.may_control and any(str(event.get("event_type")) in CONTROL_TYPES for event in events):
+        raise Rejected("wrong_type", f"an event of {adapter.name} cannot be a control record")
     if field_map is not None:
         field_map.apply(source, events)
     return events
+
+
+def _without_envelope(value: Any) -> Any:
+    """What Kafka Connect's JsonConverter has put into `{schema, payload}`, as it does unless its schemas are off."""
+    while isinstance(value, dict) and "payload" in value and value.keys() <= {"schema", "payload"}:
+        value = value["payload"]
+    return value
 
 
 def type_name(value: object) -> str:

@@ -226,7 +226,13 @@ def test_any_other_key_is_refused(key: bytes) -> None:
 def test_a_kafka_connect_envelope_is_opened() -> None:
     assert user_event({"schema": {"type": "struct"}, "payload": CLICK}) == user_event(CLICK)
     assert user_event({"payload": CLICK, "schema": None}) == user_event(CLICK)
+    assert len(user_events({"payload": [CLICK, {"schema": None, "payload": CLICK}], "schema": None})) == 2
     assert rejection({"schema": {}, "payload": None}).code == "not_an_object"
+
+
+@pytest.mark.parametrize("item", ["\x1b[31mred\x1b]0;title\x07", "[bold]x[/]", "a\nb", "\u202e", "' OR 1=1"])
+def test_an_id_may_hold_any_character(item: str) -> None:
+    assert user_event(CLICK | {"item_id": item}).item_id == item
 
 
 def test_a_header_that_is_not_utf8_changes_nothing() -> None:

@@ -8,7 +8,7 @@ import pytest
 from streams.schema import predictions
 from streams.schema.quality import decode_quality
 from streams.worker.unknown_types import MOST_NAMES
-from tests.driver.inputs import delete, event, events
+from tests.driver.inputs import delete, event, events, several
 from tests.driver.worker_driver import Input, WorkerDriver
 
 
@@ -79,12 +79,6 @@ async def test_a_poison_record_is_dead_lettered_and_its_neighbours_are_applied(
     assert letter.key == poison[0]
     assert dict(letter.headers)["interest.error.reason"] == code.encode()
     await worker.stop()
-
-
-def several(user: str, number: int, *items: str | None) -> Input:
-    """A record with a click on each item; None makes one that cannot be used."""
-    fields = {"user_id": user, "event_type": "click", "timestamp": 1_731_900_000_000 + number}
-    return user.encode(), orjson.dumps([fields | {"item_id": item} for item in items])
 
 
 async def test_each_event_of_a_record_is_applied_and_predicted_once(driver: WorkerDriver) -> None:

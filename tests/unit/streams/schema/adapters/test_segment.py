@@ -67,6 +67,11 @@ def test_the_user_is_the_id_that_is_the_key() -> None:
     assert rejection(TRACK, key=b"other").code == "key_mismatch"
 
 
+@pytest.mark.parametrize("name", ["user.delete", "item.delete", "item.upsert"])
+def test_a_browser_cannot_send_control_records(name: str) -> None:
+    assert rejection(TRACK | {"event": name}).code == "wrong_type"
+
+
 def test_rudderstack_has_its_original_time_only() -> None:
     event = user_event(
         {
