@@ -53,6 +53,10 @@ def event_of(user: str, number: int, item: str = "i1") -> Input:
     return user.encode(), orjson.dumps(fields | {"event_id": f"e{number}"})
 
 
+class WorkersEndedError(AssertionError):
+    """No worker runs any more, and not all that was sent is taken into account."""
+
+
 class Deployment:
     """Topics, a consumer group and its workers, all named by one prefix."""
 
@@ -166,10 +170,11 @@ class Deployment:
                 return
             if records is not None and sum(progress.values()) >= records:
                 return
-            logs = "\n".join(worker.text()[-3000:] for worker in self.workers)
-            dead = self.workers and all(worker.exit_code is not None for worker in self.workers)
-            if dead or time.monotonic() > end:
-                raise AssertionError(f"progress {progress}, sent {self._next_offset}\n{logs}")
+            ended = self.workers and all(worker.exit_code is not None for worker in self.workers)
+            if ended or time.monotonic() > end:
+                logs = "\n".join(worker.text()[-3000:] for worker in self.workers)
+                message = f"progress {progress}, sent {self._next_offset}\n{logs}"
+                raise WorkersEndedError(message) if ended else AssertionError(message)
             await asyncio.sleep(0.05)
 
     @asynccontextmanager

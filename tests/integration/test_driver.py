@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from tests.driver.broker import ProcessKilled
 from tests.driver.engines import RowCopy
 from tests.driver.inputs import delete, event, events
 from tests.driver.worker_driver import DrivenWorker, Input, WorkerDriver
-from tests.integration.deployment import Deploy, Deployment
+from tests.integration.deployment import Deploy, Deployment, WorkersEndedError
 from tests.integration.faults import fail_a_commit, repeat_a_fetch, signal_at
 from tests.integration.worker import Fault
 from tests.oracle import newest_values
@@ -83,12 +82,11 @@ class RealRun:
         await worker.owns()
         for chunk in CHUNKS:
             await self.send(chunk)
-            applied = asyncio.create_task(self._site.applied())
-            while not applied.done():
-                if worker.exit_code is not None:
-                    worker = self._site.worker(engine=RowCopy)
-                await asyncio.sleep(0.02)
-            await applied
+            try:
+                await self._site.applied()
+            except WorkersEndedError:
+                worker = self._site.worker(engine=RowCopy)
+                await self._site.applied()
         await worker.stop()
 
     async def records(self, topic: str) -> list[Any]:
