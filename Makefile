@@ -21,13 +21,13 @@ test: kafka setup ## run all tests, those against a real Kafka included (ARGS: o
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 unit: setup ## run the tests that need neither Kafka nor Java (ARGS: of pytest)
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/unit tests/property $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not real_log' tests/unit tests/property $(ARGS)
 
 # Where oneDNN, PyTorch and MKL have several code paths, those of a processor without AVX-512.
 AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
+NETWORK_TESTS := tests/unit/models/{network,inference,training,test_device.py} tests/property/test_{engine,recipes}.py
 avx2: setup ## run the tests of the network as on a processor without AVX-512 (ARGS: of pytest)
-	@$(AVX2) $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(addprefix tests/unit/models/,network experts inference training) \
-		tests/unit/models/test_device.py tests/property/test_engine.py tests/property/test_recipes.py $(ARGS)
+	@$(AVX2) $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not real_log' $(NETWORK_TESTS) $(ARGS)
 
 check: setup ## lint, format, types, import contracts
 	@$(BIN)/ruff check

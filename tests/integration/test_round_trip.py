@@ -90,7 +90,7 @@ async def _newest(site: Deployment) -> Prediction | None:
 
 
 MOST = 65_536
-DEEP = b'{"properties": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+DEEP = b'{"properties": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
 POISON: dict[str, tuple[Input, str]] = {
     "bad JSON": ((b"u1", b'{"user_id": "u1"'), "not_json"),
     "bad UTF-8": ((b"u1", b'{"user_id": "u1", "event_type": "\xff"}'), "not_utf8"),

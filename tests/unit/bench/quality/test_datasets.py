@@ -63,6 +63,7 @@ def test_a_file_that_is_no_log_is_an_error(tmp_path: Path) -> None:
         load(str(tmp_path / "log.csv"))
 
 
+@pytest.mark.real_log
 @pytest.mark.parametrize(
     ("name", "events", "users", "items", "allow_repeats"),
     [

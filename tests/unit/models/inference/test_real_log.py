@@ -18,6 +18,8 @@ _EVENTS = 20_000
 _LEARNT, _FROZEN = 60_032, 9_984
 _BATCH = 128
 
+pytestmark = pytest.mark.real_log
+
 
 @pytest.mark.parametrize(("experts", "times"), [(False, 1.4), (True, 2.0)])
 def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: bool, times: float) -> None:

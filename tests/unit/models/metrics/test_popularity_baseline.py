@@ -65,6 +65,7 @@ def test_a_batch_counts_as_its_events_one_by_one_and_goes_on_from_its_state() ->
     assert together.known == singly.known == restored.known == 3000
 
 
+@pytest.mark.real_log
 def test_recall_on_a_real_log_is_the_published_one(
     ml_100k: tuple[NDArray[np.int64], list[str], NDArray[np.int64]],
 ) -> None:

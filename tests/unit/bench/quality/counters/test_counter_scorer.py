@@ -45,6 +45,7 @@ def test_the_settings_with_the_best_past_are_used() -> None:
     assert without_past.score(late).rank.tolist() != fixed.score(late).rank.tolist()
 
 
+@pytest.mark.real_log
 @pytest.mark.parametrize("name", ["ml-100k", "wikipedia"])
 @pytest.mark.parametrize("kind", list(MAKERS))
 def test_figures_are_those_of_another_implementation(name: str, kind: str, real_log: Callable[[str], Dataset]) -> None:
