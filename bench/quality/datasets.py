@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from bench.errors import DatasetError
 from models.data.event_log import EventLog
-from streams.files.delimited import LogError, open_text
+from streams.files.compression import open_data
 from streams.files.event_columns import event_columns
-from streams.files.event_logs import LoggedEvent, read_events
+from streams.files.event_logs import read_events
 from streams.files.item_files import read_items
+from streams.files.log_error import LogError
+from streams.files.logged_event import LoggedEvent
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"
 """Default folder of the known logs, which are not part of this project"""
@@ -56,9 +58,14 @@ class _LogFiles:
     read: Callable[[list[Path]], list[LoggedEvent]] = lambda paths: read_events(paths[0]).events
 
 
+def _read_text(path: Path) -> str:
+    with open_data(path) as file:
+        return file.read().decode()
+
+
 def _read_sessions(paths: list[Path]) -> list[LoggedEvent]:
     """One session of item ids per line, in order of time, without times; each session becomes a user."""
-    lines = (line for path in paths for line in open_text(path))
+    lines = (line for path in paths for line in _read_text(path).splitlines())
     return [
         LoggedEvent(str(session), item_id, 0, "view", "")
         for session, line in enumerate(lines)
@@ -101,7 +108,7 @@ def load(name: str, folder: Path = FOLDER, limit: int | None = None) -> Dataset:
             if log.items
             else {}
         )
-        complete = set(open_text(folder / log.complete_users).read().split()) if log.complete_users else None
+        complete = set(_read_text(folder / log.complete_users).split()) if log.complete_users else None
         return _dataset(name, log.read(paths)[:limit], descriptions, complete)
     except LogError as error:
         raise DatasetError(str(error)) from error

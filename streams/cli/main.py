@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.command_group import Commands, console
+from streams.cli.files import Columns, Delimiter, Encoding, Header, Items, Quote, replay, train
 from streams.cli.kafka import kafka_app
 from streams.cli.settings import config, recipes
 from streams.settings.source import CommandLine
@@ -23,14 +24,6 @@ app = typer.Typer(
     epilog="[dim]--recipe, --config and --set may stand anywhere: interest-stream worker --recipe horizon[/]",
 )
 app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
-
-Rate = Annotated[str, typer.Option(metavar="N/s", help="Events per second, or [bold]max[/].")]
-Log = Annotated[Path, typer.Argument(metavar="FILE", help="The event log.", show_default=False)]
-Items = Annotated[Path | None, typer.Option(metavar="FILE", help="Item file; its titles and categories go first.")]
-Columns = Annotated[
-    str | None, typer.Option(metavar="ROLE=NAME,…", help="Which column is what.", show_default="guessed")
-]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines out and count them, instead of stopping.")]
 
 
 @app.callback()
@@ -98,68 +91,8 @@ def topics(ctx: typer.Context) -> None:
     )
 
 
-@app.command()
-def replay(
-    ctx: typer.Context,
-    file: Log,
-    items: Items = None,
-    rate: Rate = "max",
-    limit: Annotated[int | None, typer.Option(min=1, help="The first so many events.", show_default="all")] = None,
-    columns: Columns = None,
-    skip_bad: SkipBad = False,
-) -> None:
-    """Send an event log to user-events, in order of time.
-
-    Formats: MovieLens .inter and .dat, .csv and .tsv with a header, .jsonl; each also with .gz. Roles of columns:
-    user, item, time, value, text, type; roles that the header's names do not show are given:
-
-    interest-stream replay plays.csv --columns user=listener,item=track,time=at --rate 500/s
-    """
-    from streams.cli.replay import replay_file
-    from streams.kafka.pacing import parse_rate
-
-    settings = ctx.obj.settings()
-    asyncio.run(replay_file(settings, console(), file, items, columns, parse_rate(rate), limit, skip_bad))
-
-
-@app.command()
-def train(
-    ctx: typer.Context,
-    logs: Annotated[list[Path], typer.Argument(metavar="FILE", help="Event logs, once or more.", show_default=False)],
-    items: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Item file: titles and categories are read.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Folder of the checkpoint.", show_default="worker.trained_dir")
-    ] = None,
-    columns: Columns = None,
-    skip_bad: SkipBad = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
-    registered: Annotated[
-        bool,
-        typer.Option(
-            "--registered", help="Use the item indices of the broker's item-index: for workers that run already."
-        ),
-    ] = False,
-) -> None:
-    """Learn event logs before any worker runs, and write the checkpoint that workers start from.
-
-    The last tenth of the events is held out: it decides when to stop, and is then scored and learnt like a stream.
-    Settings are those of the sections model and training (interest-stream config); set model.allow_repeats=false where
-    nobody has an item twice. Curves for TensorBoard are written beside the checkpoint.
-
-    interest-stream train ratings.csv --items movies.csv --set model.allow_repeats=false
-    """
-    from streams.cli.train import read_log, registered_items
-    from streams.cli.train import train as train_on
-
-    settings, screen = ctx.obj.settings(), console()
-    known = asyncio.run(registered_items(settings)) if registered else []
-    with screen.status(f"reading {', '.join(map(str, logs))}"):
-        log, bad = read_log(logs, items, columns, skip_bad, known)
-    if bad:
-        screen.print(f"[yellow]{bad} bad lines left out[/]")
-    train_on(settings, screen, log, out or settings.worker.trained_dir, resume)
+app.command()(replay)
+app.command()(train)
 
 
 @app.command()
@@ -190,7 +123,8 @@ def synthesize(
     if rate is None:
         write_files(stream, out, items_out)
     else:
-        asyncio.run(send(ctx.obj.settings(), console(), list(stream.events()), stream.items(), parse_rate(rate)))
+        settings, rate_per_s = ctx.obj.settings(), parse_rate(rate)
+        asyncio.run(send(settings, console(), stream.events(), events, stream.items(), rate_per_s))
 
 
 @app.command()
@@ -237,6 +171,10 @@ def demo(
     ] = None,
     items: Items = None,
     columns: Columns = None,
+    delimiter: Delimiter = None,
+    header: Header = None,
+    encoding: Encoding = None,
+    quote: Quote = None,
     seconds: Annotated[float, typer.Option(min=1, help="How long events are sent, where no rate is given.")] = 40,
     rate: Annotated[
         str | None,
@@ -264,9 +202,11 @@ def demo(
     """
     from streams.demo.input import DemoOptions
     from streams.demo.run import run_demo
+    from streams.files.dialect import FormatOptions
 
     line: CommandLine = ctx.obj
-    options = DemoOptions(events, items, columns, seconds, rate, limit, repeats, user, seed, keep)
+    log_format = FormatOptions.parse(delimiter, header, encoding, quote)
+    options = DemoOptions(events, items, columns, seconds, rate, limit, repeats, user, seed, keep, log_format)
     raise typer.Exit(run_demo(line, options, console(), json))
 
 

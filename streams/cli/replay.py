@@ -1,17 +1,41 @@
 """Event logs and made-up events sent to Kafka, with a progress bar."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from streams.files.event_logs import LoggedEvent, parse_columns, read_events
+from streams.files.dialect import FormatOptions
+from streams.files.event_logs import no_events, open_events, parse_columns
 from streams.files.item_files import FileItem, read_items
+from streams.files.left_out import LeftOut
+from streams.files.log_error import LogError
+from streams.files.logged_event import LoggedEvent
+from streams.files.replay_position import ReplayPosition
+from streams.files.time_order import in_time_order
 from streams.kafka.pacing import paced_ranges
 from streams.kafka.publisher import Publisher
 from streams.settings.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """Options of the command line."""
+
+    items: Path | None = None
+    columns: str | None = None
+    format: FormatOptions = field(default_factory=FormatOptions)
+    rate_per_s: float | None = None
+    limit: int | None = None
+    skip_bad: bool = False
+    resume: bool = False
+    state_folder: Path | None = None
 
 
 class _RateColumn(ProgressColumn):
@@ -20,33 +44,84 @@ class _RateColumn(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")
 
 
-async def replay_file(
-    settings: Settings,
-    console: Console,
-    file: Path,
-    items_file: Path | None = None,
-    columns: str | None = None,
-    rate_per_s: float | None = None,
-    limit: int | None = None,
-    skip_bad: bool = False,
-) -> None:
-    """The file's events stand in `user-events` and its items in `item-catalog`."""
-    with console.status(f"reading {file}"):
-        log = read_events(file, parse_columns(columns), skip_bad)
-        items = read_items(items_file) if items_file else []
-    if log.bad_lines:
-        console.print(f"[yellow]{log.bad_lines} bad lines left out[/]")
-    await send(settings, console, log.events[:limit], items, rate_per_s)
+async def replay_file(settings: Settings, console: Console, file: Path, options: ReplayOptions) -> None:
+    """The file's events stand in `user-events` and its items in `item-catalog`; what was left out is printed."""
+    log = open_events(file, parse_columns(options.columns), options.format)
+    print_plain(console, log.description)
+    position = _position(settings, console, file, options)
+    items = read_items(options.items) if options.items and not position.sent else []
+    with ExitStack() as stack:
+        with console.status("reading") as status:
+            ordering = in_time_order(
+                lambda left_out: log.events(left_out, options.skip_bad),
+                lambda events: status.update(f"reading: {events:,} events"),
+            )
+            ordered = stack.enter_context(ordering)
+        if not ordered.total:
+            raise LogError(no_events(file, ordered.left_out))
+        if not ordered.in_file_order:
+            print_plain(console, "the file is not in order of time: its events are sorted, equal times as in the file")
+        end = min(ordered.total, options.limit or ordered.total)
+        if position.sent >= end:
+            raise LogError(f"{position.sent:,} events are sent already, of {end:,}: start without --resume")
+        events = islice(ordered.events, position.sent, end)
+        try:
+            await send(settings, console, events, end - position.sent, items, options.rate_per_s, position.advance)
+        except BaseException:
+            if position.sent:
+                position.save()
+                advice = position.fault or "--resume goes on with the next"
+                print_plain(console, f"stopped after {position.sent:,} events: {advice}")
+            raise
+        position.remove()
+        if end < ordered.total:
+            print_plain(console, f"--limit left out the {ordered.total - end:,} later events")
+        print_left_out(console, ordered.left_out)
+
+
+def print_plain(console: Console, text: str) -> None:
+    """One line without markup."""
+    console.print(text, style="dim", markup=False, soft_wrap=True)
+
+
+def print_left_out(console: Console, left_out: LeftOut) -> None:
+    """How many lines were left out, and the reasons."""
+    if left_out.total:
+        console.print(f"{left_out.total:,} lines were left out:", style="yellow")
+        for line in left_out.lines():
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def _position(settings: Settings, console: Console, file: Path, options: ReplayOptions) -> ReplayPosition:
+    """Where to begin."""
+    fingerprint = {
+        "--columns": options.columns or "",
+        "format": str(options.format),
+        "--skip-bad": str(options.skip_bad),
+        "topics.user_events": settings.topics.user_events,
+    }
+    position = ReplayPosition.of(file, options.state_folder, fingerprint)
+    if options.resume:
+        position.load()
+        print_plain(console, f"going on after {position.sent:,} events")
+    elif position.unfinished():
+        print_plain(console, f"{position.file} is of an interrupted replay; this one begins at the first event")
+    return position
 
 
 async def send(
     settings: Settings,
     console: Console,
-    events: Sequence[LoggedEvent],
+    events: Iterable[LoggedEvent],
+    total: int,
     items: Sequence[FileItem],
     rate_per_s: float | None = None,
+    on_acknowledged: Callable[[int], None] = lambda events: None,
 ) -> None:
-    """Items first, then the events, in their order per user; acknowledged by all in-sync replicas."""
+    """Items first, then the `total` events, in their order per user; acknowledged by all in-sync replicas.
+
+    `on_acknowledged` gets the number of further events that are.
+    """
     servers, topics = settings.kafka.bootstrap_servers, settings.topics
     pairs = [(item.item_id.encode(), item.encode()) for item in items]
     progress = Progress(
@@ -57,6 +132,7 @@ async def send(
         TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
     )
+    remaining = iter(events)
     with progress:
         if pairs:
             task = progress.add_task(topics.item_catalog, total=len(pairs))
@@ -64,8 +140,17 @@ async def send(
                 async for start, end in paced_ranges(len(pairs), None):
                     await publisher.send(pairs[start:end])
                     progress.update(task, completed=end)
-        task = progress.add_task(topics.user_events, total=len(events))
+        task = progress.add_task(topics.user_events, total=total)
         async with Publisher(servers, topics.user_events) as publisher:
-            async for start, end in paced_ranges(len(events), rate_per_s):
-                await publisher.send([(event.user_id.encode(), event.encode()) for event in events[start:end]])
+            async for start, end in paced_ranges(total, rate_per_s):
+                records = [(event.user_id.encode(), event.encode()) for event in islice(remaining, end - start)]
+                sending = asyncio.ensure_future(publisher.send(records))
+                try:
+                    await asyncio.shield(sending)
+                except asyncio.CancelledError:  # Ctrl-C: what is under way arrives and is counted, so it is sent once
+                    await sending
+                    raise
+                finally:
+                    if sending.done() and not sending.cancelled() and sending.exception() is None:
+                        on_acknowledged(len(records))
                 progress.update(task, completed=end)

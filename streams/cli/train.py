@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,12 @@ from models.training import snapshot
 from models.training.offline import EpochResult, Trainer
 from models.training.prequential_replay import PrequentialReplay
 from models.training.sequences import UserSequences
-from streams.files.event_columns import event_columns
-from streams.files.event_logs import LoggedEvent, parse_columns, read_events
+from streams.files.dialect import FormatOptions
+from streams.files.event_columns import sorted_event_columns
+from streams.files.event_logs import no_events, open_events, parse_columns
 from streams.files.item_files import FileItem, read_items
+from streams.files.left_out import LeftOut
+from streams.files.log_error import LogError
 from streams.kafka.reader import read_topic
 from streams.settings.settings import Settings
 
@@ -78,20 +82,27 @@ class TrainingLog:
 
 
 def read_log(
-    files: Sequence[Path], items_file: Path | None, columns: str | None, skip_bad: bool, registered: Sequence[str] = ()
-) -> tuple[TrainingLog, int]:
-    """Events of all files in order of time, and how many lines were bad; `registered` items come first in the index."""
-    logged: list[LoggedEvent] = []
-    bad = 0
-    for file in files:
-        log = read_events(file, parse_columns(columns), skip_bad)
-        logged += log.events
-        bad += log.bad_lines
-    logged.sort(key=lambda event: event.time_ms)
-    users: dict[str, int] = {}
-    items = {item_id: index for index, item_id in enumerate(["", *registered])}
-    events = event_columns(logged, users, items)
-    return TrainingLog(events, len(users), list(items), read_items(items_file) if items_file else []), bad
+    files: Sequence[Path],
+    items_file: Path | None,
+    columns: str | None,
+    skip_bad: bool,
+    registered: Sequence[str] = (),
+    options: FormatOptions | None = None,
+    on_format: Callable[[str], None] = lambda description: None,
+) -> tuple[TrainingLog, LeftOut]:
+    """Events of all files in order of time, and the lines left out; `registered` items come first in the index.
+
+    `on_format` gets the format of each file.
+    """
+    left_out = LeftOut()
+    logs = [open_events(file, parse_columns(columns), options) for file in files]
+    for log in logs:
+        on_format(log.description)
+    logged = chain.from_iterable(log.events(left_out, skip_bad) for log in logs)
+    events, users, items = sorted_event_columns(logged, registered)
+    if not users:
+        raise LogError(no_events(files[0], left_out))
+    return TrainingLog(events, users, items, read_items(items_file) if items_file else []), left_out
 
 
 async def registered_items(settings: Settings) -> list[str]:

@@ -2,13 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from streams.demo.metrics import has_repeats
-from streams.files.delimited import LogError
-from streams.files.event_logs import LoggedEvent, parse_columns, read_events
+from streams.files.dialect import FormatOptions
+from streams.files.event_logs import parse_columns, read_events
 from streams.files.item_files import FileItem, read_items
+from streams.files.log_error import LogError
+from streams.files.logged_event import LoggedEvent
 from streams.files.synthetic import TOPICS, synthesize
 from streams.kafka.pacing import parse_rate
 
@@ -32,6 +34,7 @@ class DemoOptions:
     user: str | None = None
     seed: int = 0
     keep: bool = False
+    format: FormatOptions = field(default_factory=FormatOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class DemoInput:
     allow_repeats: bool
     shown_user: str
     true_topic: Callable[[int], str] | None  # a synthetic user's topic at the event of this index
+    log_format: str | None = None
 
 
 def load_input(options: DemoOptions) -> DemoInput:
@@ -61,12 +65,13 @@ def load_input(options: DemoOptions) -> DemoInput:
             _choose_user(options, events, MAX_SYNTHETIC_ACTIVITY),
             lambda index: names[topics[index]],
         )
-    events = read_events(options.events, parse_columns(options.columns)).events[: options.limit]
+    log = read_events(options.events, parse_columns(options.columns), options=options.format)
+    events = log.events[: options.limit]
     items = read_items(options.items) if options.items else []
     if options.rate is None:
         rate = len(events) / options.seconds
     user = _choose_user(options, events, float("inf"))
-    return DemoInput(events, items, rate, _allow_repeats(options, events), user, None)
+    return DemoInput(events, items, rate, _allow_repeats(options, events), user, None, log.description)
 
 
 def _allow_repeats(options: DemoOptions, events: Sequence[LoggedEvent]) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.metrics.popularity_baseline import DecayedPopularity
-from streams.files.delimited import LogError
-from streams.files.event_logs import LoggedEvent
+from streams.files.log_error import LogError
+from streams.files.logged_event import LoggedEvent
 from streams.schema.predictions import Prediction
 
 TOP_K = 10

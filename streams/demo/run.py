@@ -38,6 +38,8 @@ def run_demo(line: CommandLine, options: DemoOptions, console: Console, json_fil
     with console.status("preparing the stream"):
         demo_input = load_input(options)
         metrics = DemoMetrics(demo_input.events, demo_input.allow_repeats)
+    if demo_input.log_format:
+        console.print(demo_input.log_format, style="dim", markup=False, soft_wrap=True)
     titles = {item.item_id: item.title for item in demo_input.items}
     dashboard = Dashboard(metrics, demo_input.shown_user, titles, demo_input.true_topic)
     live = Live(dashboard, console=console, refresh_per_second=4) if console.is_terminal else nullcontext()

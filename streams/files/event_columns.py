@@ -1,12 +1,17 @@
 """Logged events as arrays, for training and evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.data.event_log import EventLog
 from models.data.event_types import type_index
-from streams.files.event_logs import LoggedEvent
+from streams.files.logged_event import LoggedEvent
+
+_BATCH_EVENTS = 65_536
 
 
 def event_columns(logged: Sequence[LoggedEvent], users: dict[str, int], items: dict[str, int]) -> EventLog:
@@ -23,3 +28,37 @@ def event_columns(logged: Sequence[LoggedEvent], users: dict[str, int], items: d
         value=np.array([np.nan if event.value is None else event.value for event in logged], dtype=np.float64),
         text=np.array([event.text or "" for event in logged], dtype=np.object_),
     )
+
+
+def sorted_event_columns(logged: Iterable[LoggedEvent], registered: Sequence[str]) -> tuple[EventLog, int, list[str]]:
+    """The events as arrays in order of time (equal times: in the given order), number of users, item ids by index.
+
+    Reads batch by batch: only the arrays are in memory, about 60 bytes an event. Users and items get their index in
+    order of their first event, items behind the `registered` ones.
+    """
+    users: dict[str, int] = {}
+    items = {item_id: index for index, item_id in enumerate(["", *registered])}
+    known, events = len(items), iter(logged)
+    batches: list[EventLog] = []
+    while batch := list(islice(events, _BATCH_EVENTS)):
+        batches.append(event_columns(batch, users, items))
+    if not batches:
+        return event_columns([], users, items), 0, list(items)
+    names = ("user", "item", "time_ms", "type", "value", "text")
+    log = EventLog(**{name: np.concatenate([getattr(batch, name) for batch in batches]) for name in names})
+    batches.clear()
+    log = log[np.argsort(log.time_ms, kind="stable")]
+    user_index, item_index = _by_appearance(log.user, len(users), 0), _by_appearance(log.item, len(items), known)
+    item_ids = [""] * len(items)
+    for item_id, index in items.items():
+        item_ids[item_index[index]] = item_id
+    return replace(log, user=user_index[log.user], item=item_index[log.item]), len(users), item_ids
+
+
+def _by_appearance(column: NDArray[np.int64], count: int, fixed: int) -> NDArray[np.int64]:
+    """New index by old: the first `fixed` as they are, the others in order of their first row."""
+    values, first_row = np.unique(column, return_index=True)
+    new = values >= fixed
+    index = np.arange(count)  # [count]
+    index[values[new][np.argsort(first_row[new])]] = np.arange(fixed, count)
+    return index

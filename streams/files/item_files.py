@@ -1,4 +1,4 @@
-"""Item files: MovieLens `.item`, `movies.dat` and `movies.csv`, other CSV and TSV files, JSON lines."""
+"""Item files: MovieLens `.item`, `movies.dat` and `movies.csv`, other delimited text, JSON (lines or an array)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,11 @@ from pathlib import Path
 
 import orjson
 
-from streams.files.delimited import JSON_SUFFIXES, LogError, open_text, read_delimited, suffix_of
+from streams.files.compression import data_suffix
+from streams.files.delimited import JSON_SUFFIXES, read_delimited
+from streams.files.json_objects import json_objects
+from streams.files.log_error import BadLine, LogError
+from streams.files.text_lines import open_text
 
 COLUMN_ALIASES = {  # role → column names that mean it, in lower case
     "item": ("item_id", "item", "itemid", "id", "movie_id", "movieid", "product_id", "asin", "track_id", "article_id"),
@@ -16,6 +20,7 @@ COLUMN_ALIASES = {  # role → column names that mean it, in lower case
 }
 MOVIES_COLUMNS = ("movie_id", "title", "genres")  # movies.dat
 NO_CATEGORIES = "(no genres listed)"  # MovieLens for none
+_KNOWN_NAMES = frozenset(alias for aliases in COLUMN_ALIASES.values() for alias in aliases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +38,15 @@ class FileItem:
 
 def read_items(path: Path) -> list[FileItem]:
     """Every item of the file, in file order. Raises LogError at the first bad line."""
-    if suffix_of(path) in JSON_SUFFIXES:
+    if data_suffix(path) in JSON_SUFFIXES:
         return list(_json_items(path))
-    table = read_delimited(path, MOVIES_COLUMNS)
+    table = read_delimited(path, MOVIES_COLUMNS, column_names=_KNOWN_NAMES)
     index_of = table.column_indexes(COLUMN_ALIASES, {}, ("item", "title"))
     space_separated = "categories" in index_of and table.types[index_of["categories"]] == "token_seq"
     items: list[FileItem] = []
-    for number, cells in table.rows:
-        if len(cells) != len(table.names):
-            raise LogError(f"{path}:{number}: {len(cells)} columns where {len(table.names)} are expected")
+    for number, cells in table.rows():
+        if isinstance(cells, BadLine):
+            raise LogError(f"{path}:{number}: {cells.message}")
         item_id, title = cells[index_of["item"]], cells[index_of["title"]]
         if not item_id:
             raise LogError(f"{path}:{number}: the item's id is empty")
@@ -62,15 +67,16 @@ def split_categories(text: str, space_separated: bool = False) -> tuple[str, ...
 
 
 def _json_items(path: Path) -> Iterator[FileItem]:
-    for number, line in enumerate(open_text(path), 1):
-        if not line.strip():
-            continue
-        try:
-            fields = orjson.loads(line)
-            categories = fields.get("categories") or ()
-            names = split_categories(categories) if isinstance(categories, str) else tuple(map(str, categories))
-            yield FileItem(str(fields["item_id"]), str(fields.get("title") or fields["item_id"]), names)
-        except (ValueError, AttributeError, TypeError) as error:
-            raise LogError(f"{path}:{number}: not an item object: {error}") from None
-        except KeyError:
-            raise LogError(f"{path}:{number}: the object has no item_id") from None
+    for number, fields in json_objects(open_text(path)):
+        if isinstance(fields, BadLine):
+            raise LogError(f"{path}:{number}: {fields.message}")
+        item_id, title, categories = fields.get("item_id"), fields.get("title"), fields.get("categories") or ()
+        if item_id is None or item_id == "":
+            raise LogError(f"{path}:{number}: the object has no item_id")
+        for name, value in (("item_id", item_id), ("title", title)):
+            if isinstance(value, dict | list | bool):
+                raise LogError(f"{path}:{number}: {name} must be a string or a number, not {value!r:.60}")
+        if not isinstance(categories, str | list | tuple):
+            raise LogError(f"{path}:{number}: categories must be a string or a list, not {categories!r:.60}")
+        names = split_categories(categories) if isinstance(categories, str) else tuple(map(str, categories))
+        yield FileItem(str(item_id), str(title or item_id), names)

@@ -16,8 +16,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from streams.files.event_logs import LoggedEvent
 from streams.files.item_files import FileItem
+from streams.files.logged_event import LoggedEvent
 
 START_MS = 1_735_689_600_000  # 2025-01-01T00:00Z
 TOPICS = {

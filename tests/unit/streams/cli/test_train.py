@@ -141,8 +141,9 @@ def test_a_log_too_short_is_an_error(settings: Settings, tmp_path: Path) -> None
 def test_several_logs_are_merged_by_time(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("user,item,time\nu,i1,10\nu,i3,30\n")
     (tmp_path / "b.csv").write_text("user,item,time\nv,i2,20\nv,,40\n")
-    log, bad = read_log([tmp_path / "a.csv", tmp_path / "b.csv"], None, None, skip_bad=True, registered=["old", "i3"])
-    assert bad == 1
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    log, left_out = read_log(files, None, None, skip_bad=True, registered=["old", "i3"])
+    assert left_out.counts == {"the item is empty": 1}
     assert log.items == ["", "old", "i3", "i1", "i2"]
     assert log.events.item.tolist() == [3, 4, 2]
     assert log.users == 2

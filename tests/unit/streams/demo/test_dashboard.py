@@ -3,7 +3,7 @@ from rich.console import Console
 
 from streams.demo.dashboard import ROWS, WIDTH, Dashboard
 from streams.demo.metrics import DemoMetrics
-from streams.files.event_logs import LoggedEvent
+from streams.files.logged_event import LoggedEvent
 from streams.schema.predictions import Carriers, Prediction, Source
 from streams.schema.quality import Means, WorkerQuality
 

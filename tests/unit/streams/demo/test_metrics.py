@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from streams.demo.metrics import DemoMetrics, has_repeats
-from streams.files.delimited import LogError
-from streams.files.event_logs import LoggedEvent, read_events
+from streams.files.event_logs import read_events
+from streams.files.log_error import LogError
+from streams.files.logged_event import LoggedEvent
 from streams.schema.predictions import Carriers, Prediction, Source
 
 ML_100K = Path(__file__).parents[5] / "shared/data/ml-100k/ml-100k.inter"

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from streams.demo.metrics import DemoMetrics
 from streams.demo.summary import DemoSummary, summarize
-from streams.files.event_logs import LoggedEvent
+from streams.files.logged_event import LoggedEvent
 from streams.reference_fold import InputFold, UserFold
 from streams.schema.predictions import Carriers, Prediction, Source
 from streams.schema.quality import Means, WorkerQuality

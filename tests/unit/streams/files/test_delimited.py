@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.files.delimited import LogError, read_delimited, suffix_of
+from streams.files.compression import data_suffix
+from streams.files.delimited import read_delimited
+from streams.files.log_error import LogError
 
 ALIASES = {"user": ("user_id", "user"), "item": ("item_id", "item")}
 
@@ -14,37 +16,46 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("a.csv", ".csv"), ("a.csv.gz", ".csv"), ("A.DAT", ".dat"), ("a.gz", "")])
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("a.csv", ".csv"), ("a.csv.gz", ".csv"), ("a.jsonl.zst", ".jsonl"), ("A.DAT", ".dat"), ("a.gz", "")],
+)
 def test_the_suffix_before_gz_determines_the_format(name: str, suffix: str) -> None:
-    assert suffix_of(Path(name)) == suffix
+    assert data_suffix(Path(name)) == suffix
 
 
 def test_a_typed_header_gives_names_and_types(tmp_path: Path) -> None:
     table = read_delimited(write(tmp_path, "a.inter", "user_id:token\titem_id:token_seq\nu\ti j\n"), ())
     assert (table.names, table.types) == (["user_id", "item_id"], ["token", "token_seq"])
-    assert list(table.rows) == [(2, ["u", "i j"])]
+    assert list(table.rows()) == [(2, ["u", "i j"])]
 
 
 def test_quoted_cells_may_hold_delimiters_and_line_ends(tmp_path: Path) -> None:
     table = read_delimited(write(tmp_path, "a.csv", 'user,text\nu,"a, ""b""\nc"\nv,d\n'), ())
-    assert list(table.rows) == [(3, ["u", 'a, "b"\nc']), (4, ["v", "d"])]
+    assert list(table.rows()) == [(2, ["u", 'a, "b"\nc']), (4, ["v", "d"])]
 
 
 def test_quotes_are_plain_characters_where_the_format_has_none(tmp_path: Path) -> None:
     table = read_delimited(write(tmp_path, "a.dat", '1::"Great" Film::Drama\n'), ("id", "title", "genres"))
-    assert list(table.rows) == [(1, ["1", '"Great" Film', "Drama"])]
+    assert list(table.rows()) == [(1, ["1", '"Great" Film', "Drama"])]
 
 
 def test_a_gzipped_file_reads_like_the_plain_one(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(b"user\nu\n"))
-    assert list(read_delimited(path, ()).rows) == [(2, ["u"])]
+    assert list(read_delimited(path, ()).rows()) == [(2, ["u"])]
 
 
 def test_latin_1_is_read_where_the_file_is_not_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "movies.dat"
-    path.write_bytes("1::Misérables, Les::Drama\n".encode("latin-1"))
-    assert next(read_delimited(path, ("id", "title", "genres")).rows)[1][1] == "Misérables, Les"
+    path.write_bytes("1::Misérables, Les::Drama\n2::Léon::Crime\n3::Heat::Crime\n".encode("latin-1"))
+    table = read_delimited(path, ("id", "title", "genres"))
+    assert list(table.rows()) == [
+        (1, ["1", "Misérables, Les", "Drama"]),
+        (2, ["2", "Léon", "Crime"]),
+        (3, ["3", "Heat", "Crime"]),
+    ]
+    assert "cp1252 (detected: 2 of the first 3 lines are not UTF-8)" in table.describe()
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
@@ -85,5 +96,5 @@ def test_a_column_that_is_not_there_or_not_guessed_is_named_with_those_that_are(
     table = read_delimited(write(tmp_path, "a.csv", "who,item\n"), ())
     with pytest.raises(LogError, match=r"no column looks like the user .*who, item.*--columns user=COLUMN"):
         table.column_indexes(ALIASES, {}, ("user", "item"))
-    with pytest.raises(LogError, match="no column 'nobody' for user; it has who, item"):
+    with pytest.raises(LogError, match="no column 'nobody' for user; columns: who, item"):
         table.column_indexes(ALIASES, {"user": "nobody"}, ("user", "item"))

@@ -2,7 +2,7 @@ import numpy as np
 
 from models.data.event_types import type_index
 from streams.files.event_columns import event_columns
-from streams.files.event_logs import LoggedEvent
+from streams.files.logged_event import LoggedEvent
 
 LOGGED = [
     LoggedEvent("a", "x", 1000, "view", "1"),

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from aiokafka import ConsumerRecord
 
-from streams.files.delimited import LogError
-from streams.files.event_logs import LoggedEvent, parse_columns, read_events
+from streams.files.event_logs import parse_columns, read_events
+from streams.files.log_error import LogError
+from streams.files.logged_event import LoggedEvent
 from streams.schema.decoder import decode
 from streams.schema.events import UserDelete, UserEvent
 
@@ -109,12 +110,12 @@ def test_search_and_delete_events_need_no_item(tmp_path: Path) -> None:
         (",i,1,1", "the user is empty"),
         ("u,,1,1", "the item is empty"),
         ("u,i,,1", "the time is empty"),
-        ("u,i,soon,1", "'soon' is neither a number nor ISO-8601"),
+        ("u,i,soon,1", "the time is 'soon': an epoch time"),
         ("u,i,1e300,1", "too large even for nanoseconds"),
-        ("u,i,nan,1", ""),
-        ("u,i,inf,1", ""),
-        ("u,i,1,much", "value 'much' is not a number"),
-        ("u,i,1,inf", "value 'inf' is not finite"),
+        ("u,i,nan,1", "the time is 'nan': an epoch time"),
+        ("u,i,inf,1", "the time is 'inf': an epoch time"),
+        ("u,i,1,much", r"the value \(column 'rating'\) is not a number: 'much'"),
+        ("u,i,1,inf", "is not finite: 'inf'"),
     ],
 )
 def test_a_bad_line_is_named_or_left_out_and_counted(tmp_path: Path, line: str, message: str) -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from aiokafka import ConsumerRecord
 
-from streams.files.delimited import LogError
 from streams.files.item_files import FileItem, read_items, split_categories
+from streams.files.log_error import LogError
 from streams.schema.decoder import decode_item
 from streams.schema.events import ItemUpsert
 
@@ -63,7 +63,7 @@ def test_the_movielens_mark_for_no_genre_is_no_category() -> None:
         ("a.csv", "id,title\n1\n", "a.csv:2: 1 columns where 2 are expected"),
         ("a.csv", "id,title\n,A\n", "a.csv:2: the item's id is empty"),
         ("a.csv", "id,genres\n", "no column looks like the title"),
-        ("a.jsonl", "[]\n", "a.jsonl:1: not an item object"),
+        ("a.jsonl", "1\n", "a.jsonl:1: not a JSON object"),
         ("a.jsonl", '{"title": "A"}\n', "a.jsonl:1: the object has no item_id"),
     ],
 )

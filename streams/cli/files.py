@@ -1,0 +1,125 @@
+"""The commands that read event logs, `interest-stream replay` and `interest-stream train`, and their options."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.command_group import console
+
+Log = Annotated[Path, typer.Argument(metavar="FILE", help="The event log.", show_default=False)]
+Items = Annotated[Path | None, typer.Option(metavar="FILE", help="Item file; its titles and categories go first.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROLE=NAME,…",
+        help="Which column is what: a name, its number from 1, or a path (user=properties.user.id).",
+        show_default="guessed",
+    ),
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines out and count them, instead of stopping.")]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(metavar="CHARACTER", help="Between columns: , ; | :: tab or space.", show_default="detected"),
+]
+Header = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Has the first line names of columns?", show_default="detected"),
+]
+Encoding = Annotated[
+    str | None, typer.Option(metavar="NAME", help="utf-8, cp1252, utf-16 …", show_default="utf-8, or detected")
+]
+Quote = Annotated[
+    str | None,
+    typer.Option(metavar="CHARACTER", help="Around cells, or none.", show_default='" (none between tabs)'),
+]
+
+
+def replay(
+    ctx: typer.Context,
+    file: Log,
+    items: Items = None,
+    rate: Annotated[str, typer.Option(metavar="N/s", help="Events per second, or [bold]max[/].")] = "max",
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many events.", show_default="all")] = None,
+    columns: Columns = None,
+    delimiter: Delimiter = None,
+    header: Header = None,
+    encoding: Encoding = None,
+    quote: Quote = None,
+    skip_bad: SkipBad = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after the last event of an interrupted replay.")
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Where the position is kept while events are sent.", show_default="beside the log"
+        ),
+    ] = None,
+) -> None:
+    """Send an event log to user-events, in order of time.
+
+    Formats: MovieLens .inter and .dat, .csv, .tsv and .txt, .json and .jsonl, .parquet (extra parquet); each text also
+    with .gz, .zst or .zip. What is detected is printed first. Roles of columns: user, item, time, value, text, type;
+    roles that the names do not show are given:
+
+    interest-stream replay plays.csv --columns user=listener,item=track,time=at --rate 500/s
+
+    interest-stream replay UserBehavior.csv --no-header --columns user=1,item=2,type=4,time=5
+    """
+    from streams.cli.replay import ReplayOptions, replay_file
+    from streams.files.dialect import FormatOptions
+    from streams.kafka.pacing import parse_rate
+
+    settings = ctx.obj.settings()
+    log_format = FormatOptions.parse(delimiter, header, encoding, quote)
+    options = ReplayOptions(items, columns, log_format, parse_rate(rate), limit, skip_bad, resume, state)
+    asyncio.run(replay_file(settings, console(), file, options))
+
+
+def train(
+    ctx: typer.Context,
+    logs: Annotated[list[Path], typer.Argument(metavar="FILE", help="Event logs, once or more.", show_default=False)],
+    items: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Item file: titles and categories are read.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of the checkpoint.", show_default="worker.trained_dir")
+    ] = None,
+    columns: Columns = None,
+    delimiter: Delimiter = None,
+    header: Header = None,
+    encoding: Encoding = None,
+    quote: Quote = None,
+    skip_bad: SkipBad = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
+    registered: Annotated[
+        bool,
+        typer.Option(
+            "--registered", help="Use the item indices of the broker's item-index: for workers that run already."
+        ),
+    ] = False,
+) -> None:
+    """Learn event logs before any worker runs, and write the checkpoint that workers start from.
+
+    The last tenth of the events is held out: it decides when to stop, and is then scored and learnt like a stream.
+    Settings are those of the sections model and training (interest-stream config); set model.allow_repeats=false where
+    nobody has an item twice. Curves for TensorBoard are written beside the checkpoint.
+
+    interest-stream train ratings.csv --items movies.csv --set model.allow_repeats=false
+    """
+    from streams.cli.replay import print_left_out, print_plain
+    from streams.cli.train import read_log, registered_items
+    from streams.cli.train import train as train_on
+    from streams.files.dialect import FormatOptions
+
+    settings, screen = ctx.obj.settings(), console()
+    known = asyncio.run(registered_items(settings)) if registered else []
+    log_format = FormatOptions.parse(delimiter, header, encoding, quote)
+    with screen.status(f"reading {', '.join(map(str, logs))}"):
+        log, left_out = read_log(
+            logs, items, columns, skip_bad, known, log_format, lambda text: print_plain(screen, text)
+        )
+    print_left_out(screen, left_out)
+    train_on(settings, screen, log, out or settings.worker.trained_dir, resume)
