@@ -1,10 +1,10 @@
-"""Weights on disk: one folder per version, safetensors and a manifest of hashes; whole or not there.
+"""Checkpoints of the weights: one folder per version, written atomically, with a manifest of hashes.
 
 weights-00000123/
-    weights.safetensors
-    experts.safetensors  counts, mixer, what reviews said
-    items.json          ids of the items in order of their indices: a new register can be filled from them
-    manifest.json       format, version, lr_step, shape of the network, items (count, digest), sha256 of each file
+    weights.safetensors  tensors of the network
+    experts.safetensors  counts and gate of the experts, means of the items' reviews (`Engine.experts`)
+    items.json           ids of the items in order of their indices: a new register can be filled from them
+    manifest.json        format, version, lr_step, shape of the network, items (count, digest), sha256 of each file
 """
 
 import hashlib
@@ -42,7 +42,7 @@ _MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class DamagedCheckpoint:
     """A checkpoint that is not used because it is damaged."""
 
     path: Path
@@ -53,9 +53,9 @@ class Fault:
 
 
 def save(folder: Path, weights: Weights, config: ModelConfig, items: ItemVocabulary, keep: int = 3) -> Path:
-    """Folder of the new checkpoint; it appears whole or not at all, and the lowest versions beyond `keep` go.
+    """Write a checkpoint and return its folder; it appears atomically. The lowest versions beyond `keep` are deleted.
 
-    Only rows of known items are kept, so what is saved fits every register that continues this one.
+    Only rows of known items are saved, so the checkpoint fits every register that continues this one.
     """
     if not weights.finite():
         raise CheckpointError(f"weights {weights.version} are not finite and were not saved; keep the last checkpoint")
@@ -76,7 +76,7 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: ItemVocabul
         "items": {"count": count, "digest": items.digest(count)},
         "sha256": {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()},
     }
-    manifest["sha256"][_MANIFEST] = _seal(manifest)
+    manifest["sha256"][_MANIFEST] = _manifest_hash(manifest)
     folder.mkdir(parents=True, exist_ok=True)
     for abandoned in folder.glob(f"{_STAGING}*"):
         shutil.rmtree(abandoned)
@@ -100,14 +100,14 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: ItemVocabul
 
 
 def load(folder: Path, config: ModelConfig, items: ItemVocabulary) -> Weights | None:
-    """The newest undamaged weights; None where none were ever saved.
+    """Load the newest undamaged weights; None where none were ever saved.
 
     CheckpointError where all are damaged (it names each), or where the newest undamaged ones were made for another
     network or another item register.
     """
-    weights, faults = examine(folder, config, items)
-    if weights is None and faults:
-        listed = "\n".join(f"  {fault}" for fault in faults)
+    weights, damaged = load_newest(folder, config, items)
+    if weights is None and damaged:
+        listed = "\n".join(f"  {checkpoint}" for checkpoint in damaged)
         raise CheckpointError(
             f"no checkpoint can be used; restore one, or remove these to start with new weights:\n{listed}"
         )
@@ -125,33 +125,35 @@ def item_ids(folder: Path) -> list[str]:
         try:
             _, blobs = _read(path)
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # `load` says what is wrong with it
+            continue  # `load` reports what is wrong with it
         ids: list[str] = json.loads(blobs[_ITEMS])
         return ids
     return []
 
 
-def examine(folder: Path, config: ModelConfig, items: ItemVocabulary) -> tuple[Weights | None, list[Fault]]:
-    """The newest undamaged weights, if any, and the damaged checkpoints that are newer; damage is no error here."""
-    faults: list[Fault] = []
+def load_newest(
+    folder: Path, config: ModelConfig, items: ItemVocabulary
+) -> tuple[Weights | None, list[DamagedCheckpoint]]:
+    """Load the newest undamaged weights, if any; also list the damaged checkpoints that are newer."""
+    damaged: list[DamagedCheckpoint] = []
     for path in _newest_first(folder):
         try:
             manifest, blobs = _read(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            faults.append(Fault(path, str(error) or type(error).__name__))
+            damaged.append(DamagedCheckpoint(path, str(error) or type(error).__name__))
             continue
-        _fit(path, manifest, config, items)
+        _check_fits(path, manifest, config, items)
         experts = load_arrays(blobs[_EXPERTS]) if _EXPERTS in blobs else {}
         tensors = load_tensors(blobs[_TENSORS])
-        return Weights(int(manifest["version"]), tensors, experts, int(manifest["lr_step"])), faults
-    return None, faults
+        return Weights(int(manifest["version"]), tensors, experts, int(manifest["lr_step"])), damaged
+    return None, damaged
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     manifest: dict[str, Any] = json.loads((path / _MANIFEST).read_bytes())
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']}, this program reads {FORMAT}")
-    if manifest["sha256"][_MANIFEST] != _seal(manifest) or path.name != _name(manifest["version"]):
+    if manifest["sha256"][_MANIFEST] != _manifest_hash(manifest) or path.name != _name(manifest["version"]):
         raise ValueError(f"{_MANIFEST} is not as it was written")
     blobs = {name: (path / name).read_bytes() for name in manifest["sha256"] if name != _MANIFEST}
     for name, blob in blobs.items():
@@ -160,7 +162,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     return manifest, blobs
 
 
-def _fit(path: Path, manifest: dict[str, Any], config: ModelConfig, items: ItemVocabulary) -> None:
+def _check_fits(path: Path, manifest: dict[str, Any], config: ModelConfig, items: ItemVocabulary) -> None:
     differing = [
         f"{name} {manifest['shape'].get(name)} there, {value} here"
         for name, value in _shape(config).items()
@@ -187,7 +189,7 @@ def _name(version: int) -> str:
     return f"{_PREFIX}{version:08d}"
 
 
-def _seal(manifest: dict[str, Any]) -> str:
+def _manifest_hash(manifest: dict[str, Any]) -> str:
     """SHA-256 of everything in the manifest but this hash itself."""
     others = manifest | {"sha256": {name: sha for name, sha in manifest["sha256"].items() if name != _MANIFEST}}
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
@@ -213,14 +215,14 @@ def _shape(config: ModelConfig) -> dict[str, Any]:
 
 
 def _text_name(config: ModelConfig) -> str:
-    """What the vectors of texts mean: weights learnt with others are worth nothing."""
+    """Name of the text encoder: weights that were trained with another one are useless."""
     text = text_encoder(config)
     return "none" if text is None else text.name
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    found = [path for path in folder.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdigit()]
-    return sorted(found, key=lambda path: int(path.name.removeprefix(_PREFIX)), reverse=True)
+    paths = [path for path in folder.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdigit()]
+    return sorted(paths, key=lambda path: int(path.name.removeprefix(_PREFIX)), reverse=True)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
+from models.data.growable_array import grown
 from models.errors import WeightsError
 from models.text.encoder import TextEncoder
 from models.text.encoder_factory import text_encoder
@@ -172,11 +173,5 @@ class ItemContent:
         self._changed[rows] = self._version
 
     def _grow(self, rows: int) -> None:
-        size = len(self._changed)
-        if rows <= size:
-            return
-        more = max(1 << (rows - 1).bit_length(), 1024) - size
-        self._changed, self._described, self._reviews, self._reviewed = (
-            np.concatenate([array, np.zeros((more, *array.shape[1:]), array.dtype)])
-            for array in (self._changed, self._described, self._reviews, self._reviewed)
-        )
+        self._changed, self._reviewed = grown(self._changed, rows), grown(self._reviewed, rows)
+        self._described, self._reviews = grown(self._described, rows), grown(self._reviews, rows)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.growable_array import FIRST_ROWS, grown
 from models.errors import ItemCapacityError
 from models.text.encoder import TextEncoder
 
@@ -65,8 +66,8 @@ class ItemVocabulary:
         self._content: dict[str, tuple[str, Sequence[float]]] = {}
         self._forgotten: set[str] = set()
         self._category_index: dict[str, int] = {}
-        self._rows = np.full((1024, 4), _NO_CATEGORY, dtype=np.int32)
-        self._active = np.ones(1024, dtype=np.bool_)
+        self._rows = np.full((FIRST_ROWS, 4), _NO_CATEGORY, dtype=np.int32)
+        self._active = np.ones(FIRST_ROWS, dtype=np.bool_)
 
     def __len__(self) -> int:
         """Known items, without "no item"."""
@@ -81,9 +82,8 @@ class ItemVocabulary:
             if len(self) >= self.capacity:
                 raise ItemCapacityError(self.capacity, item_id)
             index = len(self._ids)
-            if index == len(self._active):
-                self._rows = np.concatenate([self._rows, np.full_like(self._rows, _NO_CATEGORY)])
-                self._active = np.concatenate([self._active, np.ones_like(self._active)])
+            self._rows = grown(self._rows, index + 1, fill=_NO_CATEGORY)
+            self._active = grown(self._active, index + 1, fill=True)
             self._ids.append(item_id)
             self._index[item_id] = index
             if item_id in self._described or item_id in self._forgotten:

@@ -28,7 +28,7 @@ class Quality:
         return cls(_mean(rank <= TOP), _mean(1 / rank), _mean(-log_p[np.isfinite(log_p)]))
 
 
-class RunningQuality:
+class RollingQuality:
     """Quality of the predictions, and of decayed popularity beside them, over the last scored events."""
 
     def __init__(self, window: int = WINDOW) -> None:
@@ -54,7 +54,7 @@ class RunningQuality:
         return int(np.isfinite(self._last[0]).sum())
 
     @property
-    def ours(self) -> Quality:
+    def model(self) -> Quality:
         """Of the predictions."""
         return Quality.of(*self._last[:2])
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.config import LearnerConfig
 from models.data.event_features import EventFeatures
 from models.data.events import EventBatch
+from models.data.growable_array import FIRST_ROWS, grown
 from models.data.user_state import ordered_history
 
 
@@ -125,7 +126,7 @@ class ReplayBuffer:
             from_first_event=np.zeros(capacity, dtype=np.bool_),
         )
         self._size = 0
-        self._item_counts = np.zeros(1024, dtype=np.int64)
+        self._item_counts = np.zeros(FIRST_ROWS, dtype=np.int64)
 
     def __len__(self) -> int:
         return self._size
@@ -166,11 +167,6 @@ class ReplayBuffer:
         return item, share * item_count / max(total, 1) + (1 - share) / items
 
     def _update_counts(self, added: NDArray[np.int64], removed: NDArray[np.int64]) -> None:
-        highest = int(added.max(initial=0))
-        if highest >= len(self._item_counts):
-            size = 1 << highest.bit_length()
-            grown = np.zeros(size, dtype=np.int64)
-            grown[: len(self._item_counts)] = self._item_counts
-            self._item_counts = grown
+        self._item_counts = grown(self._item_counts, int(added.max(initial=0)) + 1)
         for items, sign in ((added, 1), (removed, -1)):
             np.add.at(self._item_counts, items[items > 0], sign)

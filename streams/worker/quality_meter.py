@@ -8,7 +8,7 @@ import msgspec
 from aiokafka.structs import TopicPartition
 
 from models.metrics.prequential_sample import PrequentialSample
-from models.metrics.rolling import Quality, RunningQuality
+from models.metrics.rolling import Quality, RollingQuality
 from streams.kafka.transaction import ProducerRecord
 from streams.schema.quality import INTERVAL_S, Means, WorkerQuality
 
@@ -21,7 +21,7 @@ class QualityMeter:
         """Where the records go"""
         self._worker = worker
         self._interval_s = interval_s
-        self._running = RunningQuality()
+        self._running = RollingQuality()
         self._events = 0
         self._model_version = 0
         self._written_s = time.monotonic()
@@ -50,7 +50,7 @@ class QualityMeter:
     def quality(self) -> WorkerQuality:
         """The running means now."""
         running = self._running
-        model = _means(running.ours)
+        model = _means(running.model)
         return WorkerQuality(
             recall_at_10=model.recall_at_10,
             mrr=model.mrr,

@@ -1,4 +1,4 @@
-"""Whatever a prediction comes from, who carried it is told in full: no share is lost, before and after JSON."""
+"""The attribution of a prediction is complete: its shares sum to one, before and after JSON."""
 
 import json
 from decimal import Decimal
@@ -60,16 +60,16 @@ def engine_of(config: ModelConfig, seed: int, top_because: int) -> Engine:
 
 
 def predicted(engine: Engine, batches: list[list[Event]], seed: int) -> list[tuple[EventBatch, Predictions]]:
-    """From random states, as if every user had come a long way."""
-    memory, random = new_user_states(engine.config, _USERS), np.random.default_rng(seed)
+    """From random states, as after a long history."""
+    rows, random = new_user_states(engine.config, _USERS), np.random.default_rng(seed)
     for name in ("h", "c"):
-        memory[name] = random.normal(0, 0.7, memory[name].shape)
+        rows[name] = random.normal(0, 0.7, rows[name].shape)
     steps = []
     for number, events in enumerate(batches):
         user, item, kind = np.array(sorted(events, key=lambda event: event[0]), dtype=np.int64).reshape(-1, 3).T
         batch = EventBatch(user, item, kind, np.arange(len(events)) + 1000 * number)
-        step = engine.step(batch, memory, "event")
-        memory = step.rows
+        step = engine.step(batch, rows, "event")
+        rows = step.rows
         steps.append((batch, step.predictions))
     return steps
 
@@ -89,14 +89,14 @@ def test_all_shares_together_are_one(config: ModelConfig, batches: list[list[Eve
         origins = EventOrigins("t", [user] * size, [0] * size, [0] * size, [-1] * size, [1] * size)
         for value, item in zip(encode(predictions, origins, _ITEMS, 0), there, strict=True):
             record: dict[str, Any] = json.loads(value, parse_float=Decimal)
-            told = record["carried_by"]
-            assert sum(told.values()) == item
-            assert sum(record["because_weight"]) + record["because_other"] + told["popularity"] == item
+            carried = record["carried_by"]
+            assert sum(carried.values()) == item
+            assert sum(record["because_weight"]) + record["because_other"] + carried["popularity"] == item
             assert record["because_other"] >= 0
 
 
 @pytest.mark.parametrize(
-    "config", [each for each in _CONFIGS if each.attention], ids=lambda c: f"{c.allow_repeats}-{c.experts}"
+    "config", [config for config in _CONFIGS if config.attention], ids=lambda c: f"{c.allow_repeats}-{c.experts}"
 )
 @given(batches=_batches, seed=_seeds)
 @settings(max_examples=15, deadline=None)
@@ -105,13 +105,13 @@ def test_where_all_events_are_shown_no_other_has_a_share(
 ) -> None:
     batches = [[(user, item or 1, kind) for user, item, kind in events] for events in batches]
     for _, predictions in predicted(engine_of(config, seed, _RING), batches, seed):
-        whole = predictions.because_weight.sum(1) + predictions.carried_by[:, CARRIERS.index("popularity")]
-        np.testing.assert_allclose(whole, predictions.item[:, 0] > 0, atol=1e-5)
+        total = predictions.because_weight.sum(1) + predictions.carried_by[:, CARRIERS.index("popularity")]
+        np.testing.assert_allclose(total, predictions.item[:, 0] > 0, atol=1e-5)
 
 
 @given(batches=_batches, seed=_seeds)
 @settings(max_examples=15, deadline=None)
-def test_who_does_not_speak_carries_nothing(batches: list[list[Event]], seed: int) -> None:
+def test_a_part_that_is_switched_off_has_no_share(batches: list[list[Event]], seed: int) -> None:
     for config in _CONFIGS:
         for _, predictions in predicted(engine_of(config, seed, 2), batches, seed):
             share = dict(zip(CARRIERS, predictions.carried_by.T, strict=True))

@@ -40,10 +40,10 @@ _batches = st.lists(_events, max_size=4)
 
 def batch_of(events: list[Event], start_s: int = 0) -> EventBatch:
     """Events in stream order, one a second."""
-    columns = np.array([(*event, at) for at, event in enumerate(events)], dtype=np.int64).reshape(-1, 4)
+    columns = np.array([(*event, second) for second, event in enumerate(events)], dtype=np.int64).reshape(-1, 4)
     columns = columns[np.argsort(columns[:, 0], kind="stable")].T
-    user, item, kind, at = (np.ascontiguousarray(column) for column in columns)
-    return EventBatch(user, item, kind, (start_s + at) * 1000)
+    user, item, kind, second = (np.ascontiguousarray(column) for column in columns)
+    return EventBatch(user, item, kind, (start_s + second) * 1000)
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 12), st.sampled_from([0.5, 1.0, 4.0])), max_size=30), max_size=5))
@@ -53,7 +53,7 @@ def test_popularity_is_that_of_a_count_by_hand(batches: list[list[tuple[int, flo
     for batch in batches:
         counts.add(np.array([item for item, _ in batch], dtype=np.int64), np.array([w for _, w in batch], np.float32))
     events = [event for batch in batches for event in batch]
-    found = counts.probabilities(15)
+    result = counts.probabilities(15)
     by_hand: dict[float, list[float]] = {}
     for half_life in reversed(HALF_LIVES):
         count = [0.0] * 15
@@ -61,15 +61,15 @@ def test_popularity_is_that_of_a_count_by_hand(batches: list[list[tuple[int, flo
             if item:
                 count[item] += weight * 0.5 ** (age / half_life)
         if math.isinf(half_life):
-            p = [(each + 0.5) / (sum(count) + 7) for each in count]
+            p = [(value + 0.5) / (sum(count) + 7) for value in count]
         else:
             total, ever = sum(count), by_hand[math.inf]
             p = [(1 - SMOOTHING) * c / total + SMOOTHING * e if total else e for c, e in zip(count, ever, strict=True)]
         by_hand[half_life] = p
     expected = np.array([by_hand[half_life] for half_life in HALF_LIVES])
-    np.testing.assert_allclose(found[:, 1:], expected[:, 1:], rtol=1e-4)
-    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
-    assert (found[:, 0] == 0).all()
+    np.testing.assert_allclose(result[:, 1:], expected[:, 1:], rtol=1e-4)
+    np.testing.assert_allclose(result.sum(1), 1, rtol=1e-5)
+    assert (result[:, 0] == 0).all()
 
 
 class SlowTable:
@@ -87,11 +87,11 @@ class SlowTable:
                 kept[successor] = float(np.float32(kept[successor]) + np.float32(weight))
             else:
                 newcomers[item, successor % self.count].append((weight, successor))
-        for place, group in newcomers.items():
+        for set_key, group in newcomers.items():
             for weight, successor in sorted(group)[-WAYS:]:
-                kept = self.sets[place]
+                kept = self.sets[set_key]
                 if len(kept) == WAYS:
-                    del kept[min(kept, key=lambda each: kept[each])]
+                    del kept[min(kept, key=lambda value: kept[value])]
                 kept[successor] = weight
 
 
@@ -116,9 +116,9 @@ def test_successors_are_those_of_a_table_by_hand(batches: list[dict[tuple[int, i
     for (item, _), kept in slow.sets.items():
         for successor, weight in kept.items():
             expected[item, successor] = weight
-    found = table.counts(np.arange(4)[:, None].repeat(71, 1), np.arange(71)[None].repeat(4, 0))
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert ((found > 0).sum(1) <= cells).all()
+    result = table.counts(np.arange(4)[:, None].repeat(71, 1), np.arange(71)[None].repeat(4, 0))
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
+    assert ((result > 0).sum(1) <= cells).all()
     np.testing.assert_allclose(table.totals(np.arange(4)), [total[item] for item in range(4)], rtol=1e-5)
     successors, counts = table.successors(np.array([[1, 2], [3, 5000]]))
     for row, column, item in ((0, 0, 1), (0, 1, 2), (1, 0, 3), (1, 1, 0)):
@@ -167,8 +167,8 @@ def test_history_scores_are_those_of_all_pairs_by_hand(
     np.testing.assert_allclose(scores.values[:, 0], by_hand, rtol=1e-4, atol=1e-6)
     for target in (last[0] or 1, 7):
         share = experts.history_shares(last_items, np.array([target]))[:, 0]
-        for row, whole in zip(share, by_hand[:, target], strict=True):
-            assert row.sum() == pytest.approx(1 if whole > 0 else 0, abs=1e-5)
+        for row, score in zip(share, by_hand[:, target], strict=True):
+            assert row.sum() == pytest.approx(1 if score > 0 else 0, abs=1e-5)
 
 
 def engine_of(repeats: Literal["allow", "filter"], experts: bool) -> Engine:

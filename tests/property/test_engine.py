@@ -1,4 +1,4 @@
-"""However a stream of events is cut into batches, the memories and the predictions are the same."""
+"""However a stream of events is cut into batches, rows and predictions are the same."""
 
 from dataclasses import dataclass, field
 
@@ -61,7 +61,7 @@ def _batch(events: list[Event]) -> EventBatch:
 
 @dataclass
 class _User:
-    """What the row must say, written as one would by hand."""
+    """The expected row, computed in plain Python."""
 
     ring: list[tuple[int, int, int]] = field(default_factory=list)
     steps: int = 0
@@ -86,57 +86,57 @@ def test_rows_are_those_of_a_fold_by_hand(events: list[Event], cuts: list[int]) 
     users = [_User() for _ in range(_USERS)]
     for user, item, kind, time_ms in events:
         users[user].add(item, kind, time_ms)
-    memory = new_user_states(_CONFIG, _USERS)
+    rows = new_user_states(_CONFIG, _USERS)
     for chunk in _chunks(events, cuts):
-        memory = _ENGINE.step(_batch(chunk), memory).rows
-    for expected, row in zip(users, memory, strict=True):
+        rows = _ENGINE.step(_batch(chunk), rows).rows
+    for expected, row in zip(users, rows, strict=True):
         assert row["steps"] == expected.steps
         assert row["last_time_ms"] == expected.last
         assert set(np.flatnonzero(np.unpackbits(row["seen"], bitorder="little"))) == expected.seen
         for step in range(max(0, expected.steps - _CONFIG.history_length), expected.steps):
             slot = step % _CONFIG.history_length
-            found = tuple(int(row[name][slot]) for name in ("ring_item", "ring_type", "ring_gap"))
-            assert found == expected.ring[step]
+            stored = tuple(int(row[name][slot]) for name in ("ring_item", "ring_type", "ring_gap"))
+            assert stored == expected.ring[step]
 
 
 @given(_events, st.lists(st.integers(1, 10)))
 @settings(max_examples=60, deadline=None)
 def test_any_cut_gives_the_same_rows_and_predictions(events: list[Event], cuts: list[int]) -> None:
     """Ring, steps, time and seen exactly; h, c and probabilities within the rounding of h and c to fp16."""
-    whole = _ENGINE.step(_batch(events), new_user_states(_CONFIG, _USERS), "event")
-    memory = new_user_states(_CONFIG, _USERS)
+    one_batch = _ENGINE.step(_batch(events), new_user_states(_CONFIG, _USERS), "event")
+    rows = new_user_states(_CONFIG, _USERS)
     interests: dict[int, list[tuple[NDArray[np.float32], float]]] = {user: [] for user in range(_USERS)}
     for chunk in _chunks(events, cuts):
         batch = _batch(chunk)
-        step = _ENGINE.step(batch, memory, "event")
-        memory = step.rows
-        for at, user in enumerate(batch.user):
+        step = _ENGINE.step(batch, rows, "event")
+        rows = step.rows
+        for index, user in enumerate(batch.user):
             p = step.predictions
-            interests[int(user)].append((p.category_p[at], float(p.other_p[at])))
-    for name in whole.rows.dtype.names or ():
+            interests[int(user)].append((p.category_p[index], float(p.other_p[index])))
+    for name in one_batch.rows.dtype.names or ():
         if name in ("h", "c"):
-            np.testing.assert_allclose(memory[name], whole.rows[name], atol=0.01)
+            np.testing.assert_allclose(rows[name], one_batch.rows[name], atol=0.01)
         else:
-            np.testing.assert_array_equal(memory[name], whole.rows[name])
+            np.testing.assert_array_equal(rows[name], one_batch.rows[name])
     batch = _batch(events)
     taken = dict.fromkeys(range(_USERS), 0)
-    for at, user in enumerate(batch.user.tolist()):
+    for index, user in enumerate(batch.user.tolist()):
         category_p, other_p = interests[user][taken[user]]
         taken[user] += 1
-        np.testing.assert_allclose(category_p, whole.predictions.category_p[at], atol=0.02)
-        np.testing.assert_allclose(other_p, whole.predictions.other_p[at], atol=0.02)
+        np.testing.assert_allclose(category_p, one_batch.predictions.category_p[index], atol=0.02)
+        np.testing.assert_allclose(other_p, one_batch.predictions.other_p[index], atol=0.02)
 
 
 @given(_events)
 @settings(max_examples=40, deadline=None)
 def test_prediction_per_user_is_the_one_after_their_last_event(events: list[Event]) -> None:
-    batch, memory = _batch(events), new_user_states(_CONFIG, _USERS)
-    each, last = _ENGINE.step(batch, memory, "event"), _ENGINE.step(batch, memory, "user")
-    np.testing.assert_array_equal(each.rows, last.rows)
-    at = last.predictions.event
-    np.testing.assert_array_equal(each.predictions.because[at], last.predictions.because)
-    np.testing.assert_allclose(each.predictions.item_p[at], last.predictions.item_p, rtol=1e-3, atol=1e-6)
-    np.testing.assert_allclose(each.predictions.category_p[at], last.predictions.category_p, rtol=1e-3, atol=1e-6)
+    batch, rows = _batch(events), new_user_states(_CONFIG, _USERS)
+    all_events, last = _ENGINE.step(batch, rows, "event"), _ENGINE.step(batch, rows, "user")
+    np.testing.assert_array_equal(all_events.rows, last.rows)
+    event, expected = last.predictions.event, all_events.predictions
+    np.testing.assert_array_equal(expected.because[event], last.predictions.because)
+    np.testing.assert_allclose(expected.item_p[event], last.predictions.item_p, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(expected.category_p[event], last.predictions.category_p, rtol=1e-3, atol=1e-6)
 
 
 @given(_events)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.metrics.prequential_sample import PrequentialSample
-from models.metrics.rolling import RunningQuality
+from models.metrics.rolling import RollingQuality
 
 _SCORES = st.one_of(st.just((np.inf, -np.inf)), st.tuples(st.floats(1, 500), st.floats(-80, 0)))
 
@@ -15,16 +15,16 @@ _SCORES = st.one_of(st.just((np.inf, -np.inf)), st.tuples(st.floats(1, 500), st.
 def test_running_means_are_the_means_over_the_window(
     events: list[tuple[tuple[float, float], tuple[float, float]]], cuts: list[int], window: int
 ) -> None:
-    running = RunningQuality(window)
+    running = RollingQuality(window)
     rows = np.array(events, np.float64).reshape(-1, 4)
     for part in np.split(rows, sorted(min(cut, len(rows)) for cut in cuts)):
         running.add(PrequentialSample(np.arange(len(part)), *part.T))
     last = events[-window:]
     assert (running.scored, running.window) == (len(events), len(last))
-    assert running.possible == sum(ours[0] < np.inf for ours, _ in last)
+    assert running.possible == sum(model[0] < np.inf for model, _ in last)
     for quality, scores in (
-        (running.ours, [ours for ours, _ in last]),
-        (running.popularity, [theirs for _, theirs in last]),
+        (running.model, [model for model, _ in last]),
+        (running.popularity, [popularity for _, popularity in last]),
     ):
         hits = [rank <= 10 for rank, _ in scores]
         losses = [-log_p for rank, log_p in scores if rank < np.inf]

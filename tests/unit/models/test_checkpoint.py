@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import examine, exists, item_ids, load, save
+from models.checkpoint import exists, item_ids, load, load_newest, save
 from models.config import ModelConfig
 from models.data.events import EventBatch
 from models.data.user_state import new_user_states
@@ -36,7 +36,7 @@ def test_saved_weights_load(tmp_path: Path, config: ModelConfig, items: ItemVoca
     assert torch.equal(network.get_parameter("fusion.mix.weight"), saved.tensors["fusion.mix.weight"])
 
 
-def test_nothing_saved_is_nothing(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
+def test_an_empty_folder_loads_nothing(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     assert load(tmp_path / "absent", config, items) is None
     assert load(tmp_path, config, items) is None
 
@@ -59,7 +59,9 @@ def test_a_lower_version_that_was_just_saved_stays(tmp_path: Path, config: Model
     assert [path.name for path in tmp_path.iterdir()] == ["weights-00000002"]
 
 
-def test_newest_is_loaded_and_the_oldest_go(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
+def test_the_newest_is_loaded_and_the_oldest_are_deleted(
+    tmp_path: Path, config: ModelConfig, items: ItemVocabulary
+) -> None:
     for version in (5, 6, 700_000_000, 8):
         save(tmp_path, weights(config, version), config, items, keep=3)
     kept = sorted(path.name for path in tmp_path.iterdir())
@@ -90,17 +92,17 @@ def _flip(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [_cut, _flip, Path.unlink])
 @pytest.mark.parametrize("name", ["weights.safetensors", "manifest.json", "items.json"])
-def test_damaged_weights_are_passed_over(
+def test_damaged_weights_are_skipped(
     tmp_path: Path, config: ModelConfig, items: ItemVocabulary, damage: object, name: str
 ) -> None:
     save(tmp_path, weights(config, 1), config, items)
     newest = save(tmp_path, weights(config, 2), config, items)
     assert callable(damage)
     damage(newest / name)
-    loaded, faults = examine(tmp_path, config, items)
+    loaded, damaged = load_newest(tmp_path, config, items)
     assert loaded is not None
     assert loaded.version == 1
-    assert [fault.path for fault in faults] == [newest]
+    assert [checkpoint.path for checkpoint in damaged] == [newest]
     damage(tmp_path / "weights-00000001" / name)
     with pytest.raises(CheckpointError, match="weights-00000001"):
         load(tmp_path, config, items)
@@ -121,7 +123,7 @@ def test_renamed_checkpoint_is_refused(tmp_path: Path, config: ModelConfig, item
         load(tmp_path, config, items)
 
 
-def test_what_a_crash_left_behind_is_ignored_and_removed(
+def test_leftovers_of_a_crash_are_ignored_and_removed(
     tmp_path: Path, config: ModelConfig, items: ItemVocabulary
 ) -> None:
     (tmp_path / ".saving-abc").mkdir()
@@ -154,7 +156,7 @@ def test_another_item_register_is_refused(tmp_path: Path, config: ModelConfig, i
     assert load(tmp_path, config, items) is not None
 
 
-def test_counts_rest_beside_the_weights(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
+def test_counts_are_saved_beside_the_weights(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     batch = EventBatch(np.zeros(4, np.int64), np.array([3, 30, 2, 3]), np.ones(4, np.int64), np.arange(4) * 1000)
     engine.step(batch, new_user_states(config, 1))

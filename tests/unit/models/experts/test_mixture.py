@@ -146,14 +146,14 @@ def test_a_prediction_does_not_depend_on_later_events_of_the_batch(
     rows = first.step(make_batch(60, 1), new_user_states(config, 1)).rows
     longer = make_batch(20, 1, seed=1)
     shorter = EventBatch(longer.user[:12], longer.item[:12], longer.type[:12], longer.time_ms[:12])
-    found = []
+    results = []
     for batch in (longer, shorter):
         engine = Engine(config, items)
         engine.update(noisy(config))
         engine.restore(first.experts())
-        found.append(engine.step(batch, rows, per="event").predictions)
-    np.testing.assert_array_equal(found[0].item[:12], found[1].item)
-    np.testing.assert_allclose(found[0].item_p[:12], found[1].item_p, rtol=1e-5)
+        results.append(engine.step(batch, rows, per="event").predictions)
+    np.testing.assert_array_equal(results[0].item[:12], results[1].item)
+    np.testing.assert_allclose(results[0].item_p[:12], results[1].item_p, rtol=1e-5)
 
 
 def test_scoring_changes_nothing(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> None:

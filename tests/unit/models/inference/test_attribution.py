@@ -57,8 +57,8 @@ def test_shares_sum_to_one_less_what_popularity_gives(
         for engine in (alone, mixed):
             batch = make_batch(90, 9)
             batch.item[batch.item == 0] = 1
-            memory = engine.step(batch, new_user_states(engine.config, 9)).rows
-            weight = engine.step(batch, memory).predictions.because_weight.sum(1)
+            rows = engine.step(batch, new_user_states(engine.config, 9)).rows
+            weight = engine.step(batch, rows).predictions.because_weight.sum(1)
             if engine is alone:
                 np.testing.assert_allclose(weight, 1, atol=1e-5)
             else:
@@ -74,40 +74,40 @@ def test_without_its_largest_share_a_prediction_is_less_probable(
     users, names, times_ms = (column[:events] for column in request.getfixturevalue(name))
     config, items = ModelConfig(allow_repeats=repeats == "allow", device="cpu"), ItemVocabulary(10_000)
     engine, learner = Engine(config, items, top_because=1), OnlineLearner(config, LearnerConfig(), items)
-    memory, rating = new_user_states(config, int(users.max()) + 1), type_index("rating")
+    rows, rating = new_user_states(config, int(users.max()) + 1), type_index("rating")
     for low in range(0, events, _BATCH):
         order = low + np.argsort(users[low : low + _BATCH], kind="stable")
         row, user = np.unique(users[order], return_inverse=True)
-        item = np.array([items.add(names[at]) for at in range(low, min(low + _BATCH, events))])[order - low]
+        item = np.array([items.add(names[index]) for index in range(low, min(low + _BATCH, events))])[order - low]
         batch = EventBatch(user, item, np.full(len(order), rating), times_ms[order])
-        memory[row] = (step := engine.step(batch, memory[row])).rows
+        rows[row] = (step := engine.step(batch, rows[row])).rows
         learner.observe(batch, step.rows)
         while learner.ready:
             learner.train_step()
         engine.update(learner.weights())
 
     histories = []
-    for row in memory[memory["steps"] >= 5]:
+    for row in rows[rows["steps"] >= 5]:
         steps = int(row["steps"])
         slots = np.arange(max(0, steps - config.history_length), steps) % config.history_length
         history = [int(item) for item in row["ring_item"][slots]]
         if len(set(history)) > 1:
             histories.append(history)
     # The histories are counted a second time by this step, so the gate must not learn from them.
-    still = Engine(replace(config, sampled_events=0), items, top_because=1)
-    still.update(learner.weights())
-    still.restore(engine.experts())
-    whole = still.step(together(histories), new_user_states(config, len(histories))).predictions
-    still.restore(engine.experts())
-    tops, reasons = whole.item[:, 0].tolist(), whole.because[:, 0].tolist()
-    before = log_p(still, histories, tops)
+    frozen = Engine(replace(config, sampled_events=0), items, top_because=1)
+    frozen.update(learner.weights())
+    frozen.restore(engine.experts())
+    predictions = frozen.step(together(histories), new_user_states(config, len(histories))).predictions
+    frozen.restore(engine.experts())
+    tops, reasons = predictions.item[:, 0].tolist(), predictions.because[:, 0].tolist()
+    before = log_p(frozen, histories, tops)
     after = log_p(
-        still, [[i for i in history if i != why] for history, why in zip(histories, reasons, strict=True)], tops
+        frozen, [[i for i in history if i != why] for history, why in zip(histories, reasons, strict=True)], tops
     )
     generator = np.random.default_rng(0)
     others = [int(generator.choice(list({*history} - {why}))) for history, why in zip(histories, reasons, strict=True)]
     random = log_p(
-        still, [[i for i in history if i != why] for history, why in zip(histories, others, strict=True)], tops
+        frozen, [[i for i in history if i != why] for history, why in zip(histories, others, strict=True)], tops
     )
     less, by_chance = float((after < before).mean()), float((random < before).mean())
     print(
@@ -130,5 +130,5 @@ def log_p(engine: Engine, histories: list[list[int]], items: list[int]) -> NDArr
     batch = together([[*history, item] for history, item in zip(histories, items, strict=True)])
     scores = engine.score(batch, new_user_states(engine.config, len(histories)))
     ends = np.cumsum([len(history) + 1 for history in histories]) - 1
-    found: NDArray[np.float64] = scores.log_p[ends]
-    return found
+    log_p_of_item: NDArray[np.float64] = scores.log_p[ends]
+    return log_p_of_item

@@ -33,7 +33,7 @@ def events(user: list[int], item: list[int], time_s: list[int] | None = None) ->
     )
 
 
-def test_step_gives_what_the_network_gives_over_the_whole_sequence(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_step_agrees_with_the_network_over_the_whole_sequence(config: ModelConfig, items: ItemVocabulary) -> None:
     """The incremental path (packed LSTM, gathered ring) against the dense one that training runs."""
     config = replace(config, experts=False)
     engine, network = Engine(config, items, top_items=30), InterestNetwork(config)
@@ -84,20 +84,20 @@ def test_because_sums_the_attention_of_equal_items(config: ModelConfig, items: I
     assert 0 < weight.sum() < 1  # the event without an item has its share, too
 
 
-def test_memory_is_not_modified_and_foreign_fields_pass(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_rows_are_not_modified_and_foreign_fields_pass(config: ModelConfig, items: ItemVocabulary) -> None:
     dtype = np.dtype([("count", "u8"), *new_user_states(config, 1).dtype.descr, ("chain", "u1", (16,))])
-    memory = np.zeros(3, dtype=dtype)
-    memory["count"], memory["chain"] = [1, 2, 3], 7
-    before = memory.copy()
-    after = Engine(config, items).step(events([0, 2], [1, 2]), memory).rows
-    np.testing.assert_array_equal(memory, before)
+    rows = np.zeros(3, dtype=dtype)
+    rows["count"], rows["chain"] = [1, 2, 3], 7
+    before = rows.copy()
+    after = Engine(config, items).step(events([0, 2], [1, 2]), rows).rows
+    np.testing.assert_array_equal(rows, before)
     np.testing.assert_array_equal(after["count"], [1, 2, 3])
     np.testing.assert_array_equal(after["chain"], before["chain"])
     assert after["steps"].tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.bfloat16)])
-def test_nothing_in_nothing_out(config: ModelConfig, dtype: Literal["float32", "bfloat16"]) -> None:
+def test_an_empty_batch_gives_empty_results(config: ModelConfig, dtype: Literal["float32", "bfloat16"]) -> None:
     engine = Engine(replace(config, dtype=dtype), ItemVocabulary(10))
     step = engine.step(events([], []), new_user_states(config, 2))
     assert len(engine.score(events([], []), new_user_states(config, 2)).rank) == 0
@@ -134,42 +134,42 @@ def test_had_items_come_back_where_repeats_are_allowed(items: ItemVocabulary) ->
 
 def test_forgotten_item_is_not_predicted_until_described_anew(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items, top_items=30)
-    memory = new_user_states(config, 1)
+    rows = new_user_states(config, 1)
     items.forget("i6")
-    assert 7 not in engine.step(events([0], [1]), memory).predictions.item
+    assert 7 not in engine.step(events([0], [1]), rows).predictions.item
     items.describe("i6", "Back", [])
-    assert 7 in engine.step(events([0], [1]), memory).predictions.item
+    assert 7 in engine.step(events([0], [1]), rows).predictions.item
 
 
 def test_items_may_outgrow_the_table(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
-    memory = engine.step(events([0], [1]), new_user_states(config, 1)).rows
+    rows = engine.step(events([0], [1]), new_user_states(config, 1)).rows
     for number in range(30, 1000):
         items.add(f"i{number}")
     items.capacity = 5000
     for number in range(1000, 3000):
         items.add(f"i{number}")
-    predictions = engine.step(events([0], [3000]), memory).predictions
+    predictions = engine.step(events([0], [3000]), rows).predictions
     assert predictions.because[0][0] in (1, 3000)
     assert predictions.item.max() <= 3000
 
 
 def test_unknown_item_is_refused_in_event_and_row(config: ModelConfig, items: ItemVocabulary) -> None:
-    engine, memory = Engine(config, items), new_user_states(config, 1)
+    engine, rows = Engine(config, items), new_user_states(config, 1)
     with pytest.raises(UnknownItemError, match="30 items are known"):
-        engine.step(events([0], [31]), memory)
-    memory["ring_item"][0, 2] = 77
+        engine.step(events([0], [31]), rows)
+    rows["ring_item"][0, 2] = 77
     with pytest.raises(UnknownItemError, match="77"):
-        engine.score(events([0], [1]), memory)
+        engine.score(events([0], [1]), rows)
 
 
 def test_new_weights_are_used_from_the_next_step_on(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
-    memory = new_user_states(config, 1)
-    first = engine.step(events([0], [1]), memory).predictions
+    rows = new_user_states(config, 1)
+    first = engine.step(events([0], [1]), rows).predictions
     engine.update(noisy(config, version=8))
     assert engine.version == 8
-    second = engine.step(events([0], [1]), memory).predictions
+    second = engine.step(events([0], [1]), rows).predictions
     assert (first.model_version, second.model_version) == (0, 8)
     assert not np.allclose(first.item_p, second.item_p)
 
@@ -192,12 +192,12 @@ def test_state_that_turns_bad_is_refused_and_everything_else_advances(
     weights.tensors["lstm.weight_ih_l0"][:] = 1e38  # inf from the input …
     weights.tensors["lstm.weight_hh_l0"][:] = -3e38  # … less inf from the state
     engine.update(weights)
-    memory = new_user_states(config, 3)
-    memory["h"], memory["c"] = 0.25, 0.5
-    step = engine.step(events([0, 1, 1, 2], [1, 5, 2, 3]), memory, "event")
+    rows = new_user_states(config, 3)
+    rows["h"], rows["c"] = 0.25, 0.5
+    step = engine.step(events([0, 1, 1, 2], [1, 5, 2, 3]), rows, "event")
     assert 1 in step.nonfinite_rows
-    np.testing.assert_array_equal(step.rows["h"][1], memory["h"][1])
-    np.testing.assert_array_equal(step.rows["c"][1], memory["c"][1])
+    np.testing.assert_array_equal(step.rows["h"][1], rows["h"][1])
+    np.testing.assert_array_equal(step.rows["c"][1], rows["c"][1])
     assert step.rows["steps"].tolist() == [1, 2, 1]
     assert step.rows["ring_item"][1][:2].tolist() == [5, 2]
     assert np.isfinite(step.predictions.item_p).all()
@@ -209,9 +209,9 @@ def test_state_that_turns_bad_is_refused_and_everything_else_advances(
 def test_stored_state_that_is_bad_begins_anew(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     engine.update(noisy(config))
-    memory = new_user_states(config, 2)
-    memory["h"][1], memory["c"][1, 3] = np.nan, np.inf
-    step = engine.step(events([0, 1], [4, 4]), memory)
+    rows = new_user_states(config, 2)
+    rows["h"][1], rows["c"][1, 3] = np.nan, np.inf
+    step = engine.step(events([0, 1], [4, 4]), rows)
     assert step.nonfinite_rows.tolist() == [1]
     np.testing.assert_array_equal(step.rows["h"][1, :3], step.rows["h"][0, :3])
     assert np.isfinite(step.rows["h"]).all()
@@ -224,32 +224,32 @@ def test_huge_weights_still_give_distributions(config: ModelConfig, items: ItemV
     engine = Engine(config, items)
     weights = noisy(config)
     engine.update(Weights(2, {name: (t * scale).clamp(-3e38, 3e38) for name, t in weights.tensors.items()}))
-    memory = new_user_states(config, 2)
+    rows = new_user_states(config, 2)
     for _ in range(3):
-        step = engine.step(events([0, 0, 1], [1, 2, 3]), memory, "event")
-        memory = step.rows
+        step = engine.step(events([0, 0, 1], [1, 2, 3]), rows, "event")
+        rows = step.rows
         p = step.predictions
         np.testing.assert_allclose(p.item_p.sum(1) + p.other_p, 1, atol=1e-5)
         assert not (p.item_p[p.item == 0] > 0).any()
         assert not np.isin(p.item[1], [1, 2]).any()
-        assert all(np.isfinite(part).all() for part in (p.category_p, p.because_weight, memory["h"], memory["c"]))
+        assert all(np.isfinite(part).all() for part in (p.category_p, p.because_weight, rows["h"], rows["c"]))
 
 
 def test_rank_is_the_place_in_the_prediction_before_the_event(config: ModelConfig, items: ItemVocabulary) -> None:
     config = replace(config, experts=False)  # whose counts each step below would change
     engine = Engine(config, items, top_items=30)
     engine.update(noisy(config))
-    memory = engine.step(events([0, 1, 1], [1, 2, 3]), new_user_states(config, 3)).rows
+    rows = engine.step(events([0, 1, 1], [1, 2, 3]), new_user_states(config, 3)).rows
     # The last event of a user leaves the row from which the next event is ranked, in this batch or the next.
-    ranks = engine.score(events([0, 0, 0, 1, 2, 2], [4, 5, 6, 7, 8, 0]), memory).rank
+    ranks = engine.score(events([0, 0, 0, 1, 2, 2], [4, 5, 6, 7, 8, 0]), rows).rank
     before = (([0], [4], 5), ([0, 0], [4, 5], 6), ([2], [8], None))
-    for at, (user, item, target) in zip((1, 2, 5), before, strict=True):
-        predictions = engine.step(events(user, item), memory).predictions
+    for index, (user, item, target) in zip((1, 2, 5), before, strict=True):
+        predictions = engine.step(events(user, item), rows).predictions
         if target is None:
-            assert math.isnan(ranks[at])
+            assert math.isnan(ranks[index])
         else:
-            assert predictions.item[0, int(ranks[at]) - 1] == target
-    stepped = engine.step(events([0, 0], [4, 5]), memory).rows
+            assert predictions.item[0, int(ranks[index]) - 1] == target
+    stepped = engine.step(events([0, 0], [4, 5]), rows).rows
     assert engine.score(events([0], [6], [2]), stepped).rank[0] == ranks[2]
     assert np.isfinite(ranks[[0, 3, 4]]).all()
 
@@ -277,10 +277,10 @@ def test_bfloat16_predicts_about_the_same(config: ModelConfig, items: ItemVocabu
     halved = replace(config, dtype="bfloat16")
     batch = events([0, 0, 1], [1, 2, 3])
     results = []
-    for each in (config, halved):
-        engine = Engine(each, items, top_categories=4)
+    for variant in (config, halved):
+        engine = Engine(variant, items, top_categories=4)
         engine.update(noisy(config))
-        predictions = engine.step(batch, new_user_states(each, 2)).predictions
+        predictions = engine.step(batch, new_user_states(variant, 2)).predictions
         results.append(dict(zip(predictions.category[0], predictions.category_p[0], strict=True)))
     assert results[0] == pytest.approx(results[1], abs=0.03)
 
@@ -292,12 +292,12 @@ def test_cuda_predicts_what_the_cpu_predicts(
 ) -> None:
     batch = events([0, 0, 1, 1, 1], [1, 2, 3, 4, 0])
     results = []
-    places: list[tuple[str, Literal["float32", "bfloat16"]]] = [("cpu", "float32"), ("cuda", dtype)]
-    for device, number in places:
-        each = replace(config, device=device, dtype=number)
-        engine = Engine(each, items, top_items=30, top_categories=4)
+    variants: list[tuple[str, Literal["float32", "bfloat16"]]] = [("cpu", "float32"), ("cuda", dtype)]
+    for device, number in variants:
+        variant = replace(config, device=device, dtype=number)
+        engine = Engine(variant, items, top_items=30, top_categories=4)
         engine.update(noisy(config))
-        step = engine.step(batch, new_user_states(each, 2), "event")
+        step = engine.step(batch, new_user_states(variant, 2), "event")
         results.append(step)
         assert engine.device.type == device
     tolerance = 1e-4 if dtype == "float32" else 0.03

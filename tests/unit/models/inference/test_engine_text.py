@@ -49,7 +49,7 @@ def learnt_weights(config: ModelConfig) -> Weights:
     random = np.random.default_rng(1)
     user = np.repeat(np.arange(8), 5)
     item = random.integers(1, 21, len(user))
-    given = EventBatch(
+    events = EventBatch(
         user,
         item,
         np.ones_like(user),
@@ -58,7 +58,7 @@ def learnt_weights(config: ModelConfig) -> Weights:
         text=[f"{'good' if number % 2 else 'bad'} number {number}" for number in item.tolist()],
     )
     engine = Engine(config, items)
-    learner.observe(given, engine.step(given, new_user_states(config, 8)).rows)
+    learner.observe(events, engine.step(events, new_user_states(config, 8)).rows)
     for _ in range(2):
         learner.train_step()
     return learner.weights()
@@ -69,75 +69,75 @@ def content(items: ItemVocabulary) -> ItemContent:
     return items.content
 
 
-def test_a_text_moves_its_users_step_and_its_item(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_a_text_changes_its_users_state_and_its_items_content(config: ModelConfig, items: ItemVocabulary) -> None:
     weights = learnt_weights(config)
-    spoken, silent = Engine(config, items), Engine(config, items)
-    spoken.update(weights)
-    silent.update(weights)
-    memory = new_user_states(config, 2)
-    before = content(items).rows(np.arange(21))
-    without = silent.step(batch([0, 1], [3, 4]), memory).rows
-    np.testing.assert_array_equal(content(items).rows(np.arange(21)), before)
-    found = spoken.step(batch([0, 1], [3, 4], ["never in tune", ""]), memory).rows
-    assert not np.array_equal(found["h"][0], without["h"][0])
-    np.testing.assert_array_equal(found["h"][1], without["h"][1])
+    with_text, without_text = Engine(config, items), Engine(config, items)
+    with_text.update(weights)
+    without_text.update(weights)
+    rows = new_user_states(config, 2)
+    content_before = content(items).rows(np.arange(21))
+    without = without_text.step(batch([0, 1], [3, 4]), rows).rows
+    np.testing.assert_array_equal(content(items).rows(np.arange(21)), content_before)
+    after = with_text.step(batch([0, 1], [3, 4], ["never in tune", ""]), rows).rows
+    assert not np.array_equal(after["h"][0], without["h"][0])
+    np.testing.assert_array_equal(after["h"][1], without["h"][1])
     encoder = content(items).encoder
     assert encoder is not None
-    said = encoder.encode(["never in tune"])
-    np.testing.assert_array_equal(found["ring_text"][0, 0], simhash(said)[0])
-    assert not found["ring_text"][1].any()
-    after = content(items).rows(np.arange(21))
-    both = before[3] + said[0]  # each of unit length
-    np.testing.assert_allclose(after[3], both / np.linalg.norm(both), atol=2e-3)
+    text_vector = encoder.encode(["never in tune"])
+    np.testing.assert_array_equal(after["ring_text"][0, 0], simhash(text_vector)[0])
+    assert not after["ring_text"][1].any()
+    content_after = content(items).rows(np.arange(21))
+    both = content_before[3] + text_vector[0]  # each of unit length
+    np.testing.assert_allclose(content_after[3], both / np.linalg.norm(both), atol=2e-3)
     others = np.arange(21) != 3
-    np.testing.assert_array_equal(after[others], before[others])
+    np.testing.assert_array_equal(content_after[others], content_before[others])
 
 
-def test_what_an_item_is_said_to_be_reaches_the_next_step(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_a_review_of_an_item_changes_its_next_prediction(config: ModelConfig, items: ItemVocabulary) -> None:
     config = replace(config, experts=False)
-    engine, memory = Engine(config, items, top_items=20), new_user_states(config, 1)
-    first = engine.step(batch([0], [3]), memory).predictions
-    engine.step(batch([0], [7], ["never in tune"]), memory)
-    second = engine.step(batch([0], [3]), memory).predictions
+    engine, rows = Engine(config, items, top_items=20), new_user_states(config, 1)
+    first = engine.step(batch([0], [3]), rows).predictions
+    engine.step(batch([0], [7], ["never in tune"]), rows)
+    second = engine.step(batch([0], [3]), rows).predictions
     p = [dict(zip(each.item[0].tolist(), each.item_p[0].tolist(), strict=True))[7] for each in (first, second)]
     assert p[0] != pytest.approx(p[1], rel=1e-4)
 
 
 def test_a_review_counts_when_it_is_stepped_not_when_it_is_scored(config: ModelConfig, items: ItemVocabulary) -> None:
-    engine, memory = Engine(config, items), new_user_states(config, 1)
-    given = batch([0, 0], [3, 3], ["never in tune", "loud"])
-    engine.score(given, memory)
+    engine, rows = Engine(config, items), new_user_states(config, 1)
+    events = batch([0, 0], [3, 3], ["never in tune", "loud"])
+    engine.score(events, rows)
     assert content(items).state() == {}
-    engine.step(given, memory)
+    engine.step(events, rows)
     assert content(items).state()["count"].tolist() == [2]
 
 
 def test_a_score_reads_the_text_of_earlier_events_only(config: ModelConfig, items: ItemVocabulary) -> None:
-    engine, memory = Engine(config, items), new_user_states(config, 1)
+    engine, rows = Engine(config, items), new_user_states(config, 1)
     engine.update(learnt_weights(config))
-    scored = [engine.score(batch([0, 0], [3, 4], text), memory).log_p for text in (["a", "b"], ["a", "c"], ["d", "b"])]
+    scored = [engine.score(batch([0, 0], [3, 4], text), rows).log_p for text in (["a", "b"], ["a", "c"], ["d", "b"])]
     np.testing.assert_array_equal(scored[0], scored[1])  # its own text comes with the item, after the prediction
     assert scored[0][1] != scored[2][1]
 
 
 @pytest.mark.parametrize("value", [1.0, 4.5, 0.0, -3.0])
 def test_a_value_is_an_input(config: ModelConfig, items: ItemVocabulary, value: float) -> None:
-    engine, memory = Engine(config, items), new_user_states(config, 2)
+    engine, rows = Engine(config, items), new_user_states(config, 2)
     weights = learnt_weights(config)
     engine.update(weights)
-    found = engine.step(batch([0, 1], [3, 3], value=[value, np.nan]), memory).rows
-    bare = engine.step(batch([0, 1], [3, 3]), memory).rows
-    assert not np.array_equal(found["h"][0], bare["h"][0])
-    np.testing.assert_array_equal(found["h"][1], bare["h"][1])
-    assert found["ring_value"][:, 0].tolist() == [value_buckets(np.array([value], np.float32))[0], 0]
+    after = engine.step(batch([0, 1], [3, 3], value=[value, np.nan]), rows).rows
+    without_value = engine.step(batch([0, 1], [3, 3]), rows).rows
+    assert not np.array_equal(after["h"][0], without_value["h"][0])
+    np.testing.assert_array_equal(after["h"][1], without_value["h"][1])
+    assert after["ring_value"][:, 0].tolist() == [value_buckets(np.array([value], np.float32))[0], 0]
 
 
-def test_a_learnt_value_tells_ratings_apart(config: ModelConfig, items: ItemVocabulary) -> None:
+def test_different_values_give_different_states(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     engine.update(learnt_weights(config))
-    found = engine.step(batch([0, 1], [3, 3], value=[1, 5]), new_user_states(config, 2)).rows
-    assert not np.array_equal(found["h"][0], found["h"][1])
-    assert np.isfinite(found["h"]).all()
+    after = engine.step(batch([0, 1], [3, 3], value=[1, 5]), new_user_states(config, 2)).rows
+    assert not np.array_equal(after["h"][0], after["h"][1])
+    assert np.isfinite(after["h"]).all()
 
 
 def test_a_row_with_text_survives_its_way_through_bytes(config: ModelConfig, items: ItemVocabulary) -> None:
@@ -149,23 +149,23 @@ def test_a_row_with_text_survives_its_way_through_bytes(config: ModelConfig, ite
     assert again["ring_text"].any(2).sum() == 2
     assert (again["ring_value"] > 0).sum() == 2
     next_event = batch([0], [5], ["loud"])
-    found, expected = other.step(next_event, again).rows, engine.step(next_event, rows).rows
-    np.testing.assert_array_equal(found["ring_text"], expected["ring_text"])
+    after, expected = other.step(next_event, again).rows, engine.step(next_event, rows).rows
+    np.testing.assert_array_equal(after["ring_text"], expected["ring_text"])
 
 
-def test_a_model_without_text_keeps_none_and_hears_none(config: ModelConfig) -> None:
+def test_a_model_without_text_ignores_texts(config: ModelConfig) -> None:
     config = replace(config, text="none")
     items = ItemVocabulary(10, ItemContent(config))
     items.add("i1")
-    memory = new_user_states(config, 1)
-    assert "ring_text" not in (memory.dtype.names or ())
+    rows = new_user_states(config, 1)
+    assert "ring_text" not in (rows.dtype.names or ())
     engine = Engine(config, items)
-    found = engine.step(batch([0], [1], ["never in tune"]), memory).rows
-    np.testing.assert_array_equal(found, engine.step(batch([0], [1]), memory).rows)
+    after = engine.step(batch([0], [1], ["never in tune"]), rows).rows
+    np.testing.assert_array_equal(after, engine.step(batch([0], [1]), rows).rows)
     assert content(items).refresh() == 0
 
 
-def test_what_reviews_said_rests_in_checkpoints(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
+def test_reviews_are_saved_in_checkpoints(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     engine.step(batch([0, 0], [3, 5], ["never in tune", "loud"]), new_user_states(config, 1))
     weights = replace(learnt_weights(config), experts=engine.experts())

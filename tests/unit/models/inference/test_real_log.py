@@ -30,15 +30,15 @@ def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: b
         OnlineLearner(config, LearnerConfig(), items),
         DecayedPopularity(),
     )
-    memory = new_user_states(config, int(users.max()) + 1)
+    user_rows = new_user_states(config, int(users.max()) + 1)
     had: dict[int, list[int]] = {}
-    ours, theirs = np.full(_EVENTS, np.inf), np.full(_EVENTS, np.inf)
+    ranks_of_model, ranks_of_popularity = np.full(_EVENTS, np.inf), np.full(_EVENTS, np.inf)
     for low in range(0, _EVENTS, _BATCH):
         known = len(items)
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
         order, row, batch = batch_of(users, item, times_ms, low)
-        ours[order] = engine.score(batch, memory[row], known).rank
-        memory[row] = (step := engine.step(batch, memory[row])).rows
+        ranks_of_model[order] = engine.score(batch, user_rows[row], known).rank
+        user_rows[row] = (step := engine.step(batch, user_rows[row])).rows
         assert not len(step.nonfinite_rows)
         learner.observe(batch, step.rows)
         while learner.ready:
@@ -46,17 +46,17 @@ def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: b
             assert learnt is not None
             assert not learnt.skipped
             engine.update(learner.weights())
-        for at, one in enumerate(item, low):
-            seen = had.setdefault(int(users[at]), [])
-            theirs[at] = popularity.rank(one, np.array(seen, dtype=np.int64))
+        for index, one in enumerate(item, low):
+            seen = had.setdefault(int(users[index]), [])
+            ranks_of_popularity[index] = popularity.rank(one, np.array(seen, dtype=np.int64))
             popularity.observe(np.array([one]))
             seen.append(one)
     scored = slice(_EVENTS * 7 // 10, None)
-    recall, popular = (float((ranks[scored] <= 10).mean()) for ranks in (ours, theirs))
+    recall, popular = (float((ranks[scored] <= 10).mean()) for ranks in (ranks_of_model, ranks_of_popularity))
     assert popular > 0.05
     assert recall > times * popular
-    counts = np.bincount(users, minlength=len(memory))
-    np.testing.assert_array_equal(memory["steps"], counts)
+    counts = np.bincount(users, minlength=len(user_rows))
+    np.testing.assert_array_equal(user_rows["steps"], counts)
     print(f"recall@10 {recall:.4f}, decayed popularity {popular:.4f}")
 
 
@@ -71,8 +71,8 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
     for low in range(0, _LEARNT, _BATCH):
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
         _, row, batch = batch_of(users, item, times_ms, low)
-        for memory in rows.values():
-            memory[row] = (step := engine.step(batch, memory[row])).rows
+        for user_rows in rows.values():
+            user_rows[row] = (step := engine.step(batch, user_rows[row])).rows
         learner.observe(batch, step.rows)
         while learner.ready:
             learner.train_step()
@@ -86,10 +86,10 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
         order, row, batch = batch_of(users, item, times_ms, low)
         rows["rebuilt"][row] = engine.recompute_states(rows["rebuilt"][row])
         longer += int((half["steps"][row[batch.user]] > config.history_length).sum())
-        for name, memory in rows.items():
-            ranks[name][order - _LEARNT] = engine.score(batch, memory[row], known).rank
-            memory[row] = engine.step(batch, memory[row]).rows
-    recall = {name: float((each <= 10).mean()) for name, each in ranks.items()}
+        for name, user_rows in rows.items():
+            ranks[name][order - _LEARNT] = engine.score(batch, user_rows[row], known).rank
+            user_rows[row] = engine.step(batch, user_rows[row]).rows
+    recall = {name: float((rank <= 10).mean()) for name, rank in ranks.items()}
     print(recall, f"{longer} of {_FROZEN} events have more before them than the ring holds")
     assert (rows["fp16"]["h"] != rows["rebuilt"]["h"]).any()
     assert longer > _FROZEN / 3

@@ -74,8 +74,8 @@ def test_recall_on_a_real_log_is_the_published_one(
     item = [number.setdefault(name, len(number) + 1) for name in item_ids]
     popularity, had, hits = DecayedPopularity(), {int(u): [0] for u in np.unique(user)}, 0
     scored_from = len(item) * 7 // 10
-    for at, (who, what) in enumerate(zip(user.tolist(), item, strict=True)):
-        if at >= scored_from:
+    for index, (who, what) in enumerate(zip(user.tolist(), item, strict=True)):
+        if index >= scored_from:
             hits += popularity.rank(what, np.array(had[who])) <= 10
         popularity.observe(np.array([what]))
         had[who].append(what)

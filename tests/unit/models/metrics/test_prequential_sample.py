@@ -26,17 +26,17 @@ def noisy(config: ModelConfig) -> Weights:
     return Weights(1, {n: t + 0.3 * torch.randn(t.shape, generator=generator) for n, t in weights.tensors.items()})
 
 
-def settled(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> tuple[Engine, NDArray[np.void]]:
+def warmed_up(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> tuple[Engine, NDArray[np.void]]:
     """An engine after three batches, in which no item beyond 24 came."""
-    engine, memory = Engine(config, items), new_user_states(config, 9)
+    engine, rows = Engine(config, items), new_user_states(config, 9)
     engine.update(noisy(config))
     for seed in range(3):
-        memory = engine.step(make_batch(60, 9, items=24, seed=seed), memory).rows
-    return engine, memory
+        rows = engine.step(make_batch(60, 9, items=24, seed=seed), rows).rows
+    return engine, rows
 
 
-def sampled(engine: Engine, batch: EventBatch, memory: NDArray[np.void]) -> PrequentialSample:
-    sample = engine.step(batch, memory).sample
+def sampled(engine: Engine, batch: EventBatch, rows: NDArray[np.void]) -> PrequentialSample:
+    sample = engine.step(batch, rows).sample
     assert sample is not None
     return sample
 
@@ -61,7 +61,7 @@ def test_every_event_with_an_item_is_drawn_as_often_as_any_other() -> None:
 @pytest.mark.parametrize(
     ("events", "most", "count"), [(1, 32, 1), (40, 32, 10), (1000, 32, 32), (1000, 0, 0), (0, 9, 0)]
 )
-def test_as_many_are_drawn_as_said(make_batch: MakeBatch, events: int, most: int, count: int) -> None:
+def test_number_of_drawn_events(make_batch: MakeBatch, events: int, most: int, count: int) -> None:
     batch = make_batch(events, 5, seed=3)
     event = draw_events(batch, most)
     assert len(event) == count
@@ -72,7 +72,7 @@ def test_as_many_are_drawn_as_said(make_batch: MakeBatch, events: int, most: int
 
 @pytest.mark.parametrize("repeats", ["allow", "filter"])
 @pytest.mark.parametrize("experts", [True, False])
-def test_a_sample_is_what_score_says_before_the_batch(
+def test_a_sample_agrees_with_score_before_the_batch(
     config: ModelConfig,
     items: ItemVocabulary,
     make_batch: MakeBatch,
@@ -80,10 +80,10 @@ def test_a_sample_is_what_score_says_before_the_batch(
     experts: bool,
 ) -> None:
     config = replace(config, allow_repeats=repeats == "allow", experts=experts, seen_bits=64)
-    engine, memory = settled(config, items, make_batch)
+    engine, rows = warmed_up(config, items, make_batch)
     batch = make_batch(80, 9, seed=5)
-    before = engine.score(batch, memory, known=24)
-    sample = sampled(engine, batch, memory)
+    before = engine.score(batch, rows, known=24)
+    sample = sampled(engine, batch, rows)
     np.testing.assert_array_equal(sample.rank, before.rank[sample.event])
     np.testing.assert_allclose(sample.log_p, before.log_p[sample.event], rtol=1e-5)
     new = batch.item[sample.event] > 24
@@ -97,7 +97,7 @@ def test_popularity_is_that_of_the_definition_on_the_same_events(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
 ) -> None:
     config = replace(config, allow_repeats=repeats == "allow")
-    engine, memory = settled(config, items, make_batch)
+    engine, rows = warmed_up(config, items, make_batch)
     popularity = DecayedPopularity()
     had: dict[int, set[int]] = {user: set() for user in range(9)}
     for seed in range(3):
@@ -107,47 +107,47 @@ def test_popularity_is_that_of_the_definition_on_the_same_events(
         for item in batch.item[np.argsort(batch.time_ms, kind="stable")]:
             popularity.observe(np.array([item]))
     batch = make_batch(80, 9, items=24, seed=5)
-    sample = sampled(engine, batch, memory)
-    for place, event in enumerate(sample.event.tolist()):
+    sample = sampled(engine, batch, rows)
+    for index, event in enumerate(sample.event.tolist()):
         user, item = int(batch.user[event]), int(batch.item[event])
         earlier = batch.item[:event][batch.user[:event] == user].tolist()
         seen = sorted({*had[user], *earlier} - {0}) if repeats == "filter" else []
-        assert sample.popular_rank[place] == popularity.rank(item, np.array(seen, np.int64))
+        assert sample.popular_rank[index] == popularity.rank(item, np.array(seen, np.int64))
         if item in seen:
-            assert sample.popular_log_p[place] == sample.log_p[place] == -np.inf
+            assert sample.popular_log_p[index] == sample.log_p[index] == -np.inf
             continue
         weights = popularity.weights(25)
         weights[[0, *seen]] = 0
-        assert sample.popular_log_p[place] == pytest.approx(np.log(weights[item] / weights.sum()))
+        assert sample.popular_log_p[index] == pytest.approx(np.log(weights[item] / weights.sum()))
 
 
 def test_items_that_are_never_predicted_are_misses_for_both(config: ModelConfig, items: ItemVocabulary) -> None:
-    engine, memory = Engine(config, items), new_user_states(config, 2)
-    memory = engine.step(EventBatch(*(np.array(each) for each in ([0], [7], [1], [0]))), memory).rows
+    engine, rows = Engine(config, items), new_user_states(config, 2)
+    rows = engine.step(EventBatch(*(np.array(variant) for variant in ([0], [7], [1], [0]))), rows).rows
     items.forget("i6")
-    sample = sampled(engine, EventBatch(*(np.array(each) for each in ([1], [7], [1], [1000]))), memory)
+    sample = sampled(engine, EventBatch(*(np.array(variant) for variant in ([1], [7], [1], [1000]))), rows)
     assert columns(sample).ravel().tolist() == [np.inf, -np.inf, np.inf, -np.inf]
 
 
 def test_nothing_that_comes_later_in_the_batch_changes_the_sample(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
 ) -> None:
-    """Other items come after each sampled event, of any user: what was said of it stays."""
-    found = []
+    """The scores of a sampled event do not depend on the items of later events, of any user."""
+    results = []
     for shift in (0, 7):
-        engine, memory = settled(config, items, make_batch)
+        engine, rows = warmed_up(config, items, make_batch)
         batch = make_batch(40, 40, seed=5)  # one event per user, mostly
         alone = np.bincount(batch.user, minlength=40)[batch.user] == 1
         event = draw_events(batch, 32)
         item = batch.item.copy()
         others = np.setdiff1d(np.flatnonzero(item), event)
         item[others] = (item[others] + shift) % 24 + 1
-        memory = np.concatenate([memory, new_user_states(config, 31)])
-        sample = sampled(engine, EventBatch(batch.user, item, batch.type, batch.time_ms), memory)
+        rows = np.concatenate([rows, new_user_states(config, 31)])
+        sample = sampled(engine, EventBatch(batch.user, item, batch.type, batch.time_ms), rows)
         np.testing.assert_array_equal(sample.event, event)
-        found.append(columns(sample)[:, alone[event]])
-    assert found[0].shape[1] > 2
-    np.testing.assert_array_equal(found[0], found[1])
+        results.append(columns(sample)[:, alone[event]])
+    assert results[0].shape[1] > 2
+    np.testing.assert_array_equal(results[0], results[1])
 
 
 @pytest.mark.parametrize("experts", [True, False])
@@ -155,18 +155,18 @@ def test_predictions_are_those_of_an_engine_that_scores_nothing(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, experts: bool
 ) -> None:
     """With experts the gate learns from the sample; at its first step it has not learnt yet."""
-    found = []
+    results = []
     for events in (32, 0):
-        each = replace(config, experts=experts, sampled_events=events)
-        engine, memory = Engine(each, items), new_user_states(each, 9)
-        engine.update(noisy(each))
+        variant = replace(config, experts=experts, sampled_events=events)
+        engine, rows = Engine(variant, items), new_user_states(variant, 9)
+        engine.update(noisy(variant))
         for seed in range(1 if experts else 4):
-            step = engine.step(make_batch(60, 9, seed=seed), memory)
-            memory = step.rows
+            step = engine.step(make_batch(60, 9, seed=seed), rows)
+            rows = step.rows
         assert (step.sample is None) == (events == 0)
-        found.append(step.predictions)
-    np.testing.assert_array_equal(found[0].item, found[1].item)
-    np.testing.assert_array_equal(found[0].item_p, found[1].item_p)
+        results.append(step.predictions)
+    np.testing.assert_array_equal(results[0].item, results[1].item)
+    np.testing.assert_array_equal(results[0].item_p, results[1].item_p)
 
 
 def test_a_batch_without_items_has_no_sample(config: ModelConfig, items: ItemVocabulary) -> None:
@@ -179,19 +179,19 @@ def test_a_restored_engine_scores_as_before(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, experts: bool
 ) -> None:
     config = replace(config, experts=experts)
-    engine, memory = settled(config, items, make_batch)
+    engine, rows = warmed_up(config, items, make_batch)
     other = Engine(config, items)
     other.update(noisy(config))
     other.restore(engine.experts())
     batch = make_batch(60, 9, seed=4)
-    np.testing.assert_array_equal(columns(sampled(engine, batch, memory)), columns(sampled(other, batch, memory)))
+    np.testing.assert_array_equal(columns(sampled(engine, batch, rows)), columns(sampled(other, batch, rows)))
 
 
 def test_counts_of_a_model_without_experts_are_a_start_for_one_with(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
 ) -> None:
-    engine, memory = settled(replace(config, experts=False), items, make_batch)
+    engine, rows = warmed_up(replace(config, experts=False), items, make_batch)
     other = Engine(config, items)
     other.restore(engine.experts())
-    sample, expected = (sampled(each, make_batch(60, 9, seed=4), memory) for each in (other, engine))
+    sample, expected = (sampled(variant, make_batch(60, 9, seed=4), rows) for variant in (other, engine))
     np.testing.assert_array_equal(sample.popular_rank, expected.popular_rank)

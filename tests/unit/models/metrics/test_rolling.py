@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.metrics.prequential_sample import PrequentialSample
-from models.metrics.rolling import Quality, RunningQuality
+from models.metrics.rolling import Quality, RollingQuality
 
 
 def sample(
@@ -19,14 +19,14 @@ def test_misses_count_for_recall_and_rank_but_have_no_loss() -> None:
 
 
 def test_before_anything_is_scored_nothing_is_known() -> None:
-    running = RunningQuality()
+    running = RollingQuality()
     assert (running.scored, running.window, running.possible) == (0, 0, 0)
-    assert np.isnan([running.ours.recall_at_10, running.ours.mrr, running.popularity.log_loss]).all()
+    assert np.isnan([running.model.recall_at_10, running.model.mrr, running.popularity.log_loss]).all()
 
 
 def test_ours_and_popularity_are_kept_apart() -> None:
-    running = RunningQuality()
+    running = RollingQuality()
     running.add(sample([1, 2, np.inf], [-0.5, -1.5, -np.inf], [20, 4, np.inf], [-3, -5, -np.inf]))
-    assert astuple(running.ours) == pytest.approx((2 / 3, 0.5, 1.0))
+    assert astuple(running.model) == pytest.approx((2 / 3, 0.5, 1.0))
     assert astuple(running.popularity) == pytest.approx((1 / 3, 0.1, 4.0))
     assert (running.scored, running.window, running.possible) == (3, 3, 2)
