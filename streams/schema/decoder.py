@@ -76,8 +76,8 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules
             ):
                 if renamed is not None:
                     event.event_type = renamed
-                if not event.event_id:
-                    event.event_id = position(record)
+                if not event.event_id:  # `position`, without the call
+                    event.event_id = f"{record.topic}:{record.partition}:{record.offset}"
                 return (event,), None
     try:
         return _decode_any(record, _checked_size(value, max_bytes), rules)
