@@ -34,7 +34,9 @@ def test_every_synonym_has_one_type_and_hides_no_type() -> None:
     assert SYNONYMS.keys() <= set(EVENT_TYPES)
 
 
-@pytest.mark.parametrize("name", [*EVENT_TYPES, *sorted(CONTROL_TYPES), "hover", "$autocapture", "remove_from_cart", ""])
+@pytest.mark.parametrize(
+    "name", [*EVENT_TYPES, *sorted(CONTROL_TYPES), "hover", "$autocapture", "remove_from_cart", ""]
+)
 def test_every_other_name_stays_as_it_is(name: str) -> None:
     assert BUILT_IN_NAMES[name] == name
 
