@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 help: ## print this
 	@echo "make TARGET [ARGS='…']: ARGS go to the command that the target runs"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: kafka setup ## run the whole system on this machine for a minute and show it (ARGS: interest-stream demo --help)
 	@$(BIN)/interest-stream demo $(ARGS)
