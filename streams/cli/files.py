@@ -1,4 +1,4 @@
-"""The commands that read event logs, `interest-stream replay` and `interest-stream train`, and their options."""
+"""The commands that read event logs, `replay`, `train` and `profile`, and their options."""
 
 import asyncio
 from pathlib import Path
@@ -34,6 +34,10 @@ Quote = Annotated[
     str | None,
     typer.Option(metavar="CHARACTER", help="Around cells, or none.", show_default='" (none between tabs)'),
 ]
+Clean = Annotated[
+    str | None,
+    typer.Option(metavar="RULE,…", help="dedupe, drop=outliers (as in `profile`), cap=N of a user, fill=VALUE."),
+]
 
 
 def replay(
@@ -48,6 +52,7 @@ def replay(
     encoding: Encoding = None,
     quote: Quote = None,
     skip_bad: SkipBad = False,
+    clean: Clean = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on after the last event of an interrupted replay.")
     ] = False,
@@ -69,12 +74,14 @@ def replay(
     interest-stream replay UserBehavior.csv --no-header --columns user=1,item=2,type=4,time=5
     """
     from streams.cli.replay import ReplayOptions, replay_file
+    from streams.files.cleaning import CleaningRules
     from streams.files.dialect import FormatOptions
     from streams.kafka.pacing import parse_rate
 
     settings = ctx.obj.settings()
     log_format = FormatOptions.parse(delimiter, header, encoding, quote)
-    options = ReplayOptions(items, columns, log_format, parse_rate(rate), limit, skip_bad, resume, state)
+    rules = CleaningRules.parse(clean)
+    options = ReplayOptions(items, columns, log_format, parse_rate(rate), limit, skip_bad, rules, resume, state)
     asyncio.run(replay_file(settings, console(), file, options))
 
 
@@ -93,6 +100,7 @@ def train(
     encoding: Encoding = None,
     quote: Quote = None,
     skip_bad: SkipBad = False,
+    clean: Clean = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
     registered: Annotated[
         bool,
@@ -112,14 +120,42 @@ def train(
     from streams.cli.replay import print_left_out, print_plain
     from streams.cli.train import read_log, registered_items
     from streams.cli.train import train as train_on
+    from streams.files.cleaning import CleaningRules
     from streams.files.dialect import FormatOptions
 
     settings, screen = ctx.obj.settings(), console()
     known = asyncio.run(registered_items(settings)) if registered else []
     log_format = FormatOptions.parse(delimiter, header, encoding, quote)
+    rules = CleaningRules.parse(clean)
     with screen.status(f"reading {', '.join(map(str, logs))}"):
         log, left_out = read_log(
-            logs, items, columns, skip_bad, known, log_format, lambda text: print_plain(screen, text)
+            logs, items, columns, skip_bad, known, log_format, rules, lambda text: print_plain(screen, text)
         )
     print_left_out(screen, left_out)
     train_on(settings, screen, log, out or settings.worker.trained_dir, resume)
+
+
+def profile(
+    file: Log,
+    columns: Columns = None,
+    delimiter: Delimiter = None,
+    header: Header = None,
+    encoding: Encoding = None,
+    quote: Quote = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures there.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a picture (.png, .svg) there: extra picture.")
+    ] = None,
+) -> None:
+    """Report what is unusual in an event log: duplicates, outliers, missing values, disorder, growth, bad lines.
+
+    Outliers are users and items with more events than exp(median + 5 MAD) of the log counts: bots, test accounts.
+
+    interest-stream profile events.csv --json profile.json --picture profile.png
+    """
+    from streams.cli.profile import show_profile
+    from streams.files.dialect import FormatOptions
+    from streams.files.event_logs import open_events, parse_columns
+
+    log = open_events(file, parse_columns(columns), FormatOptions.parse(delimiter, header, encoding, quote))
+    show_profile(console(), log, json, picture)

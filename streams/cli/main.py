@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.command_group import Commands, console
-from streams.cli.files import Columns, Delimiter, Encoding, Header, Items, Quote, replay, train
+from streams.cli.files import Columns, Delimiter, Encoding, Header, Items, Quote, profile, replay, train
 from streams.cli.kafka import kafka_app
 from streams.cli.settings import config, recipes
 from streams.settings.source import CommandLine
@@ -93,6 +93,7 @@ def topics(ctx: typer.Context) -> None:
 
 app.command()(replay)
 app.command()(train)
+app.command()(profile)
 
 
 @app.command()

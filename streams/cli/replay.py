@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from streams.files.cleaning import NO_RULES, Cleaner, CleaningRules
 from streams.files.dialect import FormatOptions
 from streams.files.event_logs import no_events, open_events, parse_columns
 from streams.files.item_files import FileItem, read_items
@@ -34,6 +35,7 @@ class ReplayOptions:
     rate_per_s: float | None = None
     limit: int | None = None
     skip_bad: bool = False
+    clean: CleaningRules = NO_RULES
     resume: bool = False
     state_folder: Path | None = None
 
@@ -61,10 +63,12 @@ async def replay_file(settings: Settings, console: Console, file: Path, options:
             raise LogError(no_events(file, ordered.left_out))
         if not ordered.in_file_order:
             print_plain(console, "the file is not in order of time: its events are sorted, equal times as in the file")
+        cleaner = Cleaner(options.clean)
+        cleaner.find_outliers(log.events(LeftOut(), options.skip_bad))
         end = min(ordered.total, options.limit or ordered.total)
         if position.sent >= end:
             raise LogError(f"{position.sent:,} events are sent already, of {end:,}: start without --resume")
-        events = islice(ordered.events, position.sent, end)
+        events = islice(cleaner.clean(ordered.events), position.sent, end)
         try:
             await send(settings, console, events, end - position.sent, items, options.rate_per_s, position.advance)
         except BaseException:
@@ -74,7 +78,9 @@ async def replay_file(settings: Settings, console: Console, file: Path, options:
                 print_plain(console, f"stopped after {position.sent:,} events: {advice}")
             raise
         position.remove()
-        if end < ordered.total:
+        if options.clean:
+            print_plain(console, cleaner.describe())
+        elif end < ordered.total:
             print_plain(console, f"--limit left out the {ordered.total - end:,} later events")
         print_left_out(console, ordered.left_out)
 
@@ -98,6 +104,7 @@ def _position(settings: Settings, console: Console, file: Path, options: ReplayO
         "--columns": options.columns or "",
         "format": str(options.format),
         "--skip-bad": str(options.skip_bad),
+        "--clean": str(options.clean),
         "topics.user_events": settings.topics.user_events,
     }
     position = ReplayPosition.of(file, options.state_folder, fingerprint)
@@ -118,7 +125,7 @@ async def send(
     rate_per_s: float | None = None,
     on_acknowledged: Callable[[int], None] = lambda events: None,
 ) -> None:
-    """Items first, then the `total` events, in their order per user; acknowledged by all in-sync replicas.
+    """Items first, then the events, `total` at most, in their order per user; acknowledged by all in-sync replicas.
 
     `on_acknowledged` gets the number of further events that are.
     """
@@ -140,7 +147,7 @@ async def send(
                 async for start, end in paced_ranges(len(pairs), None):
                     await publisher.send(pairs[start:end])
                     progress.update(task, completed=end)
-        task = progress.add_task(topics.user_events, total=total)
+        task, sent = progress.add_task(topics.user_events, total=total), 0
         async with Publisher(servers, topics.user_events) as publisher:
             async for start, end in paced_ranges(total, rate_per_s):
                 records = [(event.user_id.encode(), event.encode()) for event in islice(remaining, end - start)]
@@ -153,4 +160,8 @@ async def send(
                 finally:
                     if sending.done() and not sending.cancelled() and sending.exception() is None:
                         on_acknowledged(len(records))
-                progress.update(task, completed=end)
+                sent += len(records)
+                progress.update(task, completed=sent)
+                if len(records) < end - start:
+                    progress.update(task, total=sent)  # --clean dropped the others
+                    break

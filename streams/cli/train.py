@@ -38,12 +38,15 @@ from models.training import snapshot
 from models.training.offline import EpochResult, Trainer
 from models.training.prequential_replay import PrequentialReplay
 from models.training.sequences import UserSequences
+from streams.files.cleaning import NO_RULES, Cleaner, CleaningRules
 from streams.files.dialect import FormatOptions
 from streams.files.event_columns import sorted_event_columns
 from streams.files.event_logs import no_events, open_events, parse_columns
 from streams.files.item_files import FileItem, read_items
 from streams.files.left_out import LeftOut
 from streams.files.log_error import LogError
+from streams.files.logged_event import LoggedEvent
+from streams.files.time_order import in_time_order
 from streams.kafka.reader import read_topic
 from streams.settings.settings import Settings
 
@@ -88,18 +91,30 @@ def read_log(
     skip_bad: bool,
     registered: Sequence[str] = (),
     options: FormatOptions | None = None,
-    on_format: Callable[[str], None] = lambda description: None,
+    clean: CleaningRules = NO_RULES,
+    on_line: Callable[[str], None] = lambda text: None,
 ) -> tuple[TrainingLog, LeftOut]:
     """Events of all files in order of time, and the lines left out; `registered` items come first in the index.
 
-    `on_format` gets the format of each file.
+    `on_line` gets the format of each file, and what `clean` did.
     """
     left_out = LeftOut()
     logs = [open_events(file, parse_columns(columns), options) for file in files]
     for log in logs:
-        on_format(log.description)
-    logged = chain.from_iterable(log.events(left_out, skip_bad) for log in logs)
-    events, users, items = sorted_event_columns(logged, registered)
+        on_line(log.description)
+
+    def events_of(counts: LeftOut) -> Iterator[LoggedEvent]:
+        return chain.from_iterable(log.events(counts, skip_bad) for log in logs)
+
+    if clean:
+        cleaner = Cleaner(clean)
+        cleaner.find_outliers(events_of(LeftOut()))
+        with in_time_order(events_of) as ordered:
+            left_out = ordered.left_out
+            events, users, items = sorted_event_columns(cleaner.clean(ordered.events), registered)
+        on_line(cleaner.describe())
+    else:
+        events, users, items = sorted_event_columns(events_of(left_out), registered)
     if not users:
         raise LogError(no_events(files[0], left_out))
     return TrainingLog(events, users, items, read_items(items_file) if items_file else []), left_out

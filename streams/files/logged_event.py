@@ -135,14 +135,15 @@ def _cell(role: str, value: Any, roles: RoleNames) -> str | int:
 
 def parse_time_ms(time: str | int, roles: RoleNames | None = None) -> int:
     """Epoch milliseconds of a time in any form that `user-events` accepts. Raises BadLine."""
-    name = (roles or RoleNames({})).describe("time")
     try:
         result = time_ms(time)
     except Rejected as error:
+        name = (roles or RoleNames({})).describe("time")
         fault = error.message.removeprefix("timestamp").removeprefix(": ")
         fault = fault if error.code == "out_of_range" else "an epoch time (s, ms, µs, ns) or ISO-8601 is expected"
         raise BadLine("the time is not understood", f"{name} is {quoted(str(time))}: {fault}") from None
     if result is None:
+        name = (roles or RoleNames({})).describe("time")
         raise BadLine("the time is not set", f"{name} is {quoted(str(time))}, which means none")
     return result
 

@@ -10,6 +10,8 @@ from aiokafka import AIOKafkaProducer
 from streams.kafka.reader import partition_count, partition_of
 
 BATCH_BYTES = 256 * 1024
+CACHED_KEYS = 200_000
+"""Partitions of so many keys are remembered: hashing one takes longer than sending it"""
 
 
 class Publisher:
@@ -41,6 +43,8 @@ class Publisher:
         for record in records:
             partition = self._partition_of.get(record[0])
             if partition is None:
+                if len(self._partition_of) >= CACHED_KEYS:
+                    self._partition_of.clear()
                 partition = self._partition_of[record[0]] = partition_of(record[0], self._partitions)
             by_partition.setdefault(partition, []).append(record)
         await asyncio.gather(*(self._send(partition, part) for partition, part in by_partition.items()))

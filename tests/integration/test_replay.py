@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from streams.cli.replay import ReplayOptions, replay_file
+from streams.files.cleaning import CleaningRules
 from streams.files.log_error import LogError
 from streams.kafka.reader import read_topic
 from streams.kafka.topics import ensure_topics
@@ -109,6 +110,14 @@ def test_an_interrupted_replay_goes_on_where_it_was(
         for ids in users:
             user = int(ids[0].partition(":")[2]) - 3
             assert ids == [f"log.csv:{n + 3}" for n in in_time if n % 50 == user % 50]
+
+
+def test_a_log_is_cleaned_on_its_way(settings: Settings, tmp_path: Path) -> None:
+    log = write_log(tmp_path, in_order=False)
+    log.write_text(log.read_text() + "u7,i7,1700000007\n" * 3)
+    text = replay(settings, log, ReplayOptions(skip_bad=True, clean=CleaningRules(dedupe=True, cap=100)))
+    assert "--clean dedupe: 2 dropped, cap: 1,001 dropped" in text
+    assert sorted(map(len, sent_ids(settings))) == [100] * 50
 
 
 def test_what_a_limit_leaves_out_is_printed_and_a_bad_line_sends_nothing(settings: Settings, tmp_path: Path) -> None:

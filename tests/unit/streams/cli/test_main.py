@@ -4,6 +4,7 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 
+import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -12,7 +13,10 @@ from streams.files.event_logs import read_events
 from streams.files.item_files import read_items
 from streams.settings.recipes import RECIPES, recipe_line
 
-COMMANDS = ["worker", "topics", "train", "replay", "synthesize", "tail", "show", "config", "recipes", "demo", "kafka"]
+COMMANDS = [
+    "worker", "topics", "train", "replay", "profile", "synthesize", "tail", "show", "config", "recipes", "demo",
+    "kafka",
+]  # fmt: skip
 NO_BROKER = "kafka.bootstrap_servers=127.0.0.1:1"
 ROOT = Path(__file__).parents[4]
 
@@ -113,6 +117,10 @@ def test_config_as_toml_is_a_settings_file(tmp_path: Path) -> None:
         (["replay", "none.csv"], "error: none.csv: cannot be read: No such file or directory"),
         (["replay", "none.csv", "--columns", "who=x"], "expected ROLE=COLUMN"),
         (["replay", "none.csv", "--rate", "soon"], "error: --rate 'soon'"),
+        (["replay", "none.csv", "--quote", "''"], "error: --quote"),
+        (["replay", "none.csv", "--clean", "wash"], "error: --clean 'wash': expected some of dedupe"),
+        (["train", "none.csv", "--delimiter", ""], "error: --delimiter ''"),
+        (["profile", "none.csv"], "error: none.csv: cannot be read"),
         (["synthesize", "--out", "no/such/folder"], "error: no/such/folder: No such file or directory"),
         (["topics", "--set", NO_BROKER], "error: no broker answers at 127.0.0.1:1: start one"),
         (["tail", "--set", NO_BROKER], "error: no broker answers at 127.0.0.1:1: start one"),
@@ -144,6 +152,17 @@ def test_synthesize_writes_to_stdout_by_default() -> None:
     result = run("synthesize", "--events", "3", "--seed", "1")
     assert result.exit_code == 0
     assert [line[:19] for line in result.output.splitlines()] == ['{"schema_version":1'] * 3
+
+
+def test_a_profile_is_printed_and_written(tmp_path: Path) -> None:
+    rows = [f"u{n % 40},i{n % 30},{n}\n" for n in range(200)] + [f"bot,i{n % 30},{n}\n" for n in range(900)]
+    (tmp_path / "log.csv").write_text("user,item,time\nu1,i1,NaN\n" + "".join(rows))
+    result = run("profile", "log.csv", "--json", "p.json", "--picture", "p.png")
+    assert result.exit_code == 0, result.output
+    assert "1 have more, 81.8% of the events (bot 900)" in result.output
+    assert "1 lines were left out:\n  1x the time is not understood; first log.csv:2:" in result.output
+    assert orjson.loads((tmp_path / "p.json").read_bytes())["events"] == 1100
+    assert (tmp_path / "p.png").stat().st_size > 10_000
 
 
 def test_kafka_says_where_none_runs() -> None:

@@ -11,6 +11,7 @@ from models.errors import CheckpointError, TrainingError
 from models.progress import ProgressCallback
 from models.training.offline import Trainer
 from streams.cli.train import TrainingLog, read_log, train
+from streams.files.cleaning import CleaningRules
 from streams.files.synthetic import synthesize
 from streams.settings.settings import Settings, load_settings
 
@@ -147,6 +148,19 @@ def test_several_logs_are_merged_by_time(tmp_path: Path) -> None:
     assert log.items == ["", "old", "i3", "i1", "i2"]
     assert log.events.item.tolist() == [3, 4, 2]
     assert log.users == 2
+
+
+def test_a_log_is_cleaned_before_it_is_learnt(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,item,time\nu,i2,20\nu,i1,10\nv,i1,20\n")
+    (tmp_path / "b.csv").write_text("user,item,time\nu,i2,20\nv,i3,30\nv,i4,40\n")
+    lines: list[str] = []
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    rules = CleaningRules(dedupe=True, cap=2)
+    log, _ = read_log(files, None, None, skip_bad=False, clean=rules, on_line=lines.append)
+    assert log.items == ["", "i1", "i2", "i3"]
+    assert log.events.time_ms.tolist() == [10_000, 20_000, 20_000, 30_000]
+    assert lines[0].startswith("a.csv: delimiter comma, header line")
+    assert lines[2] == "--clean dedupe: 1 dropped, cap: 1 dropped"
 
 
 def test_filtering_repeats_is_proposed_where_no_user_repeats_an_item(tmp_path: Path, settings: Settings) -> None:
