@@ -1,6 +1,7 @@
 """Count-based baselines: decayed popularity, a Markov chain, and a mix of both with recency.
 
-They count one event at a time. Settings are passed with each query, so that one set of counts serves many settings.
+They count one event at a time, and share no code with the worker that they are compared with. Settings are passed with
+each query, so that one set of counts serves many settings.
 """
 
 from __future__ import annotations
