@@ -35,6 +35,9 @@ RejectionCode = Literal[
     "missing_key",
     "key_mismatch",
     "item_capacity",
+    "undecodable_record",
+    "corrupt_batch",
+    "unknown_codec",
 ]
 
 

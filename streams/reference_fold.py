@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from state.event_hash import CHAIN_BYTES, advance_chain
 from state.rows import RowLayout
 from streams.kafka.reader import read_topic
+from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.decoder import BUILT_IN_RULES, MAX_RECORD_BYTES, SchemaRules, decode
 from streams.schema.events import UserDelete, UserEvent
 from streams.schema.record import Record
+from streams.settings.sections import KafkaSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,9 @@ def fold_records(
     users: dict[str, UserFold] = {}
     events = rejected = 0
     for record in records:
+        if isinstance(record, UndecodableRecord):
+            rejected += 1
+            continue
         decoded, reason = decode(record, max_bytes, rules)
         rejected += reason is not None
         for event in decoded:
@@ -77,15 +82,15 @@ def fold_records(
 
 
 async def fold_input(
-    servers: str, topic: str, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules = BUILT_IN_RULES
+    kafka: KafkaSettings, topic: str, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules = BUILT_IN_RULES
 ) -> InputFold:
     """`fold_records` of the whole topic."""
-    return fold_records([record async for record in read_topic(servers, topic)], max_bytes, rules)
+    return fold_records([record async for record in read_topic(kafka, topic, undecodable=True)], max_bytes, rules)
 
 
-async def fold_changelog(servers: str, topic: str) -> dict[str, UserFold]:
+async def fold_changelog(kafka: KafkaSettings, topic: str) -> dict[str, UserFold]:
     """The changelog's rows, once the transactions that are open now have ended."""
-    return await fold_rows(read_topic(servers, topic, settled=True))
+    return await fold_rows(read_topic(kafka, topic, settled=True))
 
 
 async def fold_rows(records: AsyncIterable[Record]) -> dict[str, UserFold]:

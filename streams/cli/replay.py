@@ -129,7 +129,7 @@ async def send(
 
     `on_acknowledged` gets the number of further events that are.
     """
-    servers, topics = settings.kafka.bootstrap_servers, settings.topics
+    topics = settings.topics
     pairs = [(item.item_id.encode(), item.encode()) for item in items]
     progress = Progress(
         TextColumn("{task.description}"),
@@ -143,12 +143,12 @@ async def send(
     with progress:
         if pairs:
             task = progress.add_task(topics.item_catalog, total=len(pairs))
-            async with Publisher(servers, topics.item_catalog) as publisher:
+            async with Publisher(settings.kafka, topics.item_catalog) as publisher:
                 async for start, end in paced_ranges(len(pairs), None):
                     await publisher.send(pairs[start:end])
                     progress.update(task, completed=end)
         task, sent = progress.add_task(topics.user_events, total=total), 0
-        async with Publisher(servers, topics.user_events) as publisher:
+        async with Publisher(settings.kafka, topics.user_events) as publisher:
             async for start, end in paced_ranges(total, rate_per_s):
                 records = [(event.user_id.encode(), event.encode()) for event in islice(remaining, end - start)]
                 sending = asyncio.ensure_future(publisher.send(records))

@@ -122,7 +122,7 @@ def read_log(
 
 async def registered_items(settings: Settings) -> list[str]:
     """Item ids in the order of the broker's item register."""
-    records = read_topic(settings.kafka.bootstrap_servers, settings.topics.item_index)
+    records = read_topic(settings.kafka, settings.topics.item_index)
     return list(dict.fromkeys([(record.key or b"").decode() async for record in records]))
 
 

@@ -85,7 +85,7 @@ class DemoRun:
         dashboard: Dashboard,
     ):
         self._settings = settings
-        self._servers = settings.kafka.bootstrap_servers
+        self._kafka = settings.kafka
         self._input = demo_input
         self._worker = worker
         self._metrics = metrics
@@ -100,7 +100,7 @@ class DemoRun:
         try:
             self._dashboard.phase = "starting the worker"
             await ensure_topics(self._settings)
-            async with Publisher(self._servers, topics.item_catalog) as publisher:
+            async with Publisher(self._kafka, topics.item_catalog) as publisher:
                 await publisher.send([(item.item_id.encode(), item.encode()) for item in self._input.items])
             self._worker.start()
             await self._worker.wait_ready()
@@ -111,11 +111,11 @@ class DemoRun:
             self._dashboard.phase = "checking rows against the input"
             if code := await asyncio.to_thread(self._worker.stop):
                 raise StreamError(f"the worker ended with code {code} after SIGTERM.\n{self._worker.log_tail()}")
-            async for record in read_topic(self._servers, topics.interest_quality):
+            async for record in read_topic(self._kafka, topics.interest_quality):
                 if record.value is not None:  # the last one is written when the worker stops
                     quality = decode_quality(record.value)
-            expected = await fold_input(self._servers, topics.user_events, rules=SchemaRules.of(self._settings.events))
-            actual = await fold_changelog(self._servers, self._settings.changelog_topic)
+            expected = await fold_input(self._kafka, topics.user_events, rules=SchemaRules.of(self._settings.events))
+            actual = await fold_changelog(self._kafka, self._settings.changelog_topic)
             self._dashboard.phase = "done"
         finally:
             sampling.cancel()
@@ -124,7 +124,7 @@ class DemoRun:
     async def _stream(self) -> None:
         topics = self._settings.topics
         outputs = [topics.interest_predictions, topics.user_events_dlq, topics.interest_quality]
-        async with reading(self._servers, outputs) as consumer:
+        async with reading(self._kafka, outputs) as consumer:
             sending = asyncio.create_task(self._send())
             try:
                 await self._receive(consumer, sending)
@@ -133,7 +133,7 @@ class DemoRun:
 
     async def _send(self) -> None:
         self._dashboard.phase = "sending events"
-        async with Publisher(self._servers, self._settings.topics.user_events) as publisher:
+        async with Publisher(self._kafka, self._settings.topics.user_events) as publisher:
             async for start, end in paced_ranges(len(self._input.events), self._input.rate_per_s):
                 records = [(event.user_id.encode(), event.encode()) for event in self._input.events[start:end]]
                 self._metrics.record_sent(end, time.monotonic())

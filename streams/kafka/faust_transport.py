@@ -19,8 +19,10 @@ from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT, ConsumerMessage, EventT, Message
 
+from streams.kafka.client_options import client_options
 from streams.kafka.fenced_producer import ConsumerGroupMetadata
 from streams.kafka.transaction import REQUEST_TIMEOUT_MS
+from streams.kafka.undecodable import isolating_consumer
 from streams.settings.sections import KafkaSettings
 
 # With the number of fetches that may wait, this bounds the records in memory.
@@ -75,8 +77,8 @@ class _ConsumerThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Transport) -> aiokafka.AIOKafkaConsumer:
         kafka = cast(BatchTransport, transport).kafka
-        return aiokafka.AIOKafkaConsumer(
-            bootstrap_servers=kafka.bootstrap_servers,
+        return isolating_consumer(
+            **client_options(kafka),
             group_id=kafka.group_id,
             isolation_level="read_committed",
             partition_assignment_strategy=[StickyPartitionAssignor],

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import ConsumerRecord
 from aiokafka.structs import TopicPartition
 
+from streams.kafka.client_options import client_options
 from streams.kafka.reader import partition_of
+from streams.kafka.undecodable import isolating_consumer
 from streams.settings.sections import KafkaSettings
 
 # At the end of a transactional log only markers follow, for which no record comes: look at the position often.
@@ -18,13 +20,16 @@ _FETCH_TIMEOUT_MS = 50
 
 
 class TopicFollower:
-    """Hands every committed record of a topic to `apply`, partition by partition in offset order."""
+    """Hands every committed record of a topic to `apply`, partition by partition in offset order.
+
+    What cannot be decoded comes as an UndecodableRecord.
+    """
 
     def __init__(self, kafka: KafkaSettings, topic: str, apply: Callable[[ConsumerRecord[bytes, bytes]], None]) -> None:
         self._topic = topic
         self._apply = apply
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest"
+        self._consumer = isolating_consumer(
+            **client_options(kafka), isolation_level="read_committed", auto_offset_reset="earliest"
         )
         self._tps: list[TopicPartition] = []
 

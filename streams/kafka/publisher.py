@@ -7,7 +7,9 @@ from typing import Self
 
 from aiokafka import AIOKafkaProducer
 
+from streams.kafka.client_options import producer_options
 from streams.kafka.reader import partition_count, partition_of
+from streams.settings.sections import KafkaSettings
 
 BATCH_BYTES = 256 * 1024
 CACHED_KEYS = 200_000
@@ -17,17 +19,17 @@ CACHED_KEYS = 200_000
 class Publisher:
     """An idempotent producer of one topic that sends full batches; records with the same key stay in order."""
 
-    def __init__(self, servers: str, topic: str):
+    def __init__(self, kafka: KafkaSettings, topic: str):
         self.topic = topic
-        self._servers = servers
+        self._kafka = kafka
         self._producer: AIOKafkaProducer
         self._partition_of: dict[bytes, int] = {}
         self._partitions = 0
 
     async def __aenter__(self) -> Self:
-        self._partitions = await partition_count(self._servers, self.topic)
+        self._partitions = await partition_count(self._kafka, self.topic)
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers, acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES
+            **producer_options(self._kafka), acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES
         )
         await self._producer.start()
         return self

@@ -9,6 +9,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.partitioner import murmur2
 
 from streams.errors import TopicError
+from streams.kafka.client_options import client_options
+from streams.kafka.undecodable import UndecodableRecord, isolating_consumer
+from streams.settings.sections import KafkaSettings
 
 TopicReader: TypeAlias = AIOKafkaConsumer
 """What `reading` yields"""
@@ -22,9 +25,9 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
-async def partition_count(servers: str, topic: str) -> int:
+async def partition_count(kafka: KafkaSettings, topic: str) -> int:
     """How many partitions the topic has; `TopicError` where it does not exist."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    admin = AIOKafkaAdminClient(**client_options(kafka))
     await admin.start()
     try:
         descriptions = await admin.describe_topics([topic])
@@ -32,14 +35,15 @@ async def partition_count(servers: str, topic: str) -> int:
         await admin.close()
     if not descriptions or descriptions[0]["error_code"]:
         raise TopicError(
-            f"topic {topic!r} does not exist at {servers}; `interest-stream topics` creates what is missing"
+            f"topic {topic!r} does not exist at {kafka.bootstrap_servers}; "
+            "`interest-stream topics` creates what is missing"
         )
     return len(descriptions[0]["partitions"])
 
 
 @asynccontextmanager
 async def reading(
-    servers: str,
+    kafka: KafkaSettings,
     topics: Sequence[str],
     *,
     from_start: bool = True,
@@ -50,10 +54,10 @@ async def reading(
     tps = [
         TopicPartition(topic, partition)
         for topic in topics
-        for partition in (range(await partition_count(servers, topic)) if partitions is None else partitions)
+        for partition in (range(await partition_count(kafka, topic)) if partitions is None else partitions)
     ]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=servers,
+    consumer = isolating_consumer(
+        **client_options(kafka),
         group_id=None,
         enable_auto_commit=False,
         isolation_level=isolation,
@@ -83,18 +87,28 @@ async def read_to_end(
 
 
 async def read_topic(
-    servers: str, topic: str, *, partitions: Sequence[int] | None = None, settled: bool = False
+    kafka: KafkaSettings,
+    topic: str,
+    *,
+    partitions: Sequence[int] | None = None,
+    settled: bool = False,
+    undecodable: bool = False,
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     """Every committed record of the topic as it stands now, partition by partition in order.
 
     With `settled` also those of transactions still open now, once they end; without, reading stops before them.
+    With `undecodable` also UndecodableRecord; without, TopicError names the first.
     """
-    async with reading(servers, [topic], partitions=partitions) as consumer:
+    async with reading(kafka, [topic], partitions=partitions) as consumer:
         assigned = consumer.assignment()
         if settled:
-            async with reading(servers, [topic], partitions=partitions, isolation="read_uncommitted") as other:
+            async with reading(kafka, [topic], partitions=partitions, isolation="read_uncommitted") as other:
                 ends = await other.end_offsets(assigned)
         else:
             ends = await consumer.end_offsets(assigned)
         async for record in read_to_end(consumer, ends):
+            if isinstance(record, UndecodableRecord) and not undecodable:
+                raise TopicError(
+                    f"{topic} partition {record.partition}: {record.message}; restore the topic, or take another"
+                )
             yield record

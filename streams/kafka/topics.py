@@ -18,6 +18,7 @@ from aiokafka.errors import (
 )
 
 from streams.errors import TopicError
+from streams.kafka.client_options import client_options
 from streams.settings.settings import Settings
 
 _DAY_MS = 86_400_000
@@ -114,7 +115,7 @@ async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
     end = time.monotonic() + _DEADLINE_S
     while True:
         # A new client for each attempt: a client that knows a dead controller keeps asking that one.
-        admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+        admin = AIOKafkaAdminClient(**client_options(settings.kafka), request_timeout_ms=_REQUEST_TIMEOUT_MS)
         try:
             await admin.start()
         except KafkaConnectionError as error:

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from streams.errors import TransactionFailed
+from streams.kafka.client_options import client_options, producer_options
 from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
 from streams.settings.sections import KafkaSettings
 
@@ -56,7 +57,7 @@ class TransactionWriter:
     async def start(self) -> None:
         """Starts a producer, which ends any transaction that this id has open."""
         producer = FencedProducer(
-            bootstrap_servers=self._kafka.bootstrap_servers,
+            **producer_options(self._kafka),
             transactional_id=self.transactional_id,
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
@@ -133,7 +134,7 @@ async def _send(producer: AIOKafkaProducer, tp: TopicPartition, records: Iterabl
 async def end_transaction(kafka: KafkaSettings, transactional_id: str) -> None:
     """Aborts the open transaction of another process's producer, if any, and fences that producer (InitProducerId)."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=kafka.bootstrap_servers,
+        **client_options(kafka),
         transactional_id=transactional_id,
         retry_backoff_ms=_END_TRANSACTION_BACKOFF_MS,
     )

@@ -9,6 +9,7 @@ import tempfile
 import uuid
 import weakref
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +46,22 @@ class LocalKafka:
     The nodes end when this process ends, even when it is killed.
     """
 
-    def __init__(self, folder: Path | None = None, nodes: int = 1, first_port: int | None = None) -> None:
-        """`first_port` is used for the first broker if the folder is new and the port is free."""
+    def __init__(
+        self,
+        folder: Path | None = None,
+        nodes: int = 1,
+        first_port: int | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
+        format_options: Sequence[str] = (),
+    ) -> None:
+        """`first_port` is used for the first broker if the folder is new and the port is free.
+
+        `settings` are the broker's own, beyond server.properties; `listeners`, security protocol by name, are opened
+        beside the plain one on ports that `listener_address` names, of a single node only; `format_options` go to
+        Kafka's storage tool.
+        """
         if nodes not in (1, 3):
             raise KafkaStartError(f"A local Kafka has 1 or 3 nodes, not {nodes}.")
         self._temporary = folder is None
@@ -54,18 +69,30 @@ class LocalKafka:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._cluster_id, ports, reservations = _load_or_create(self.folder, nodes, first_port)
         self._release_ports = weakref.finalize(self, _close, reservations)
-        settings = _quorum_settings(ports)
+        if listeners and nodes != 1:
+            raise KafkaStartError("Further listeners are for a local Kafka of one node.")
+        self._listener_ports: dict[str, int] = {}
+        if listeners:
+            further_ports, further_reservations = _reserve_ports(len(listeners), None)
+            reservations = reservations + further_reservations
+            self._listener_ports = dict(zip(listeners, further_ports, strict=True))
+        node_settings = _quorum_settings(ports) | dict(settings or {})
         self.nodes = tuple(
             KafkaNode(
                 self.folder / f"node-{node_id}",
                 node_id,
                 node_ports,
-                settings,
+                node_settings | _listener_settings(node_ports, self._listener_ports, listeners or {}),
                 self.folder if self._temporary else None,
+                format_options,
             )
             for node_id, node_ports in enumerate(ports, start=1)
         )
         self.bootstrap_servers = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def listener_address(self, name: str, host: str = "localhost") -> str:
+        """Address of one of the further listeners, by its name."""
+        return f"{host}:{self._listener_ports[name]}"
 
     def start(self) -> Self:
         """Start all nodes and wait until they know each other. Raises KafkaStartError."""
@@ -228,3 +255,20 @@ def _quorum_settings(ports: list[tuple[int, int]]) -> dict[str, str]:
     copies = ("default", "offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
     in_sync = ("min.insync.replicas", "transaction.state.log.min.isr", "share.coordinator.state.topic.min.isr")
     return settings | {f"{name}.replication.factor": "3" for name in copies} | dict.fromkeys(in_sync, "2")
+
+
+def _listener_settings(
+    ports: tuple[int, int], further_ports: Mapping[str, int], protocols: Mapping[str, str]
+) -> dict[str, str]:
+    """Settings of the listeners beside the plain one and the controller's; none for none."""
+    if not protocols:
+        return {}
+    broker, controller = ports
+    plain = f"PLAINTEXT://127.0.0.1:{broker}"
+    further = [f"{name}://localhost:{port}" for name, port in further_ports.items()]
+    protocol_map = {"CONTROLLER": "PLAINTEXT", "PLAINTEXT": "PLAINTEXT", **protocols}
+    return {
+        "listeners": ",".join([plain, f"CONTROLLER://127.0.0.1:{controller}", *further]),
+        "advertised.listeners": ",".join([plain, *further]),
+        "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocol_map.items()),
+    }

@@ -7,7 +7,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streams.errors import KafkaStartError
@@ -44,6 +44,7 @@ class KafkaNode:
         ports: tuple[int, int],
         settings: Mapping[str, str],
         temporary: Path | None = None,
+        format_options: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.node_id = node_id
@@ -52,6 +53,7 @@ class KafkaNode:
         self._config = folder / "server.properties"
         self._pid_file = folder / "pid"
         self._temporary = temporary
+        self._format_options = format_options
         self._parent_pipe: int | None = None
         self._settings = {
             "node.id": str(node_id),
@@ -77,7 +79,7 @@ class KafkaNode:
         self._config.write_text(f"{_SETTINGS.read_text()}\n# This node\n{settings}")
         if (self.folder / "data" / "meta.properties").is_file():
             return
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._config)]
+        tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._config), *self._format_options]
         answer = subprocess.run(self._command(*tool), capture_output=True, text=True, check=False)
         if answer.returncode:
             raise KafkaStartError(f"Kafka could not format {self.folder}:\n{answer.stdout}{answer.stderr}")

@@ -86,6 +86,7 @@ def _known_types(types: dict[str, str]) -> dict[str, str]:
 TopicName = Annotated[str, _kafka_name(TOPIC_NAME_MAX)]
 GroupId = Annotated[str, _kafka_name(TOPIC_NAME_MAX - len(CHANGELOG_SUFFIX))]
 Servers = Annotated[str, AfterValidator(_servers)]
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -109,6 +110,9 @@ class KafkaSettings:
     )
     max_record_bytes: Annotated[int, Field(ge=1024, le=2**30)] = field(
         default=2**20, metadata={"help": "a larger event goes to the dead-letter topic unread"}
+    )
+    compression: Compression = field(
+        default="lz4", metadata={"help": "codec of what we write: none, gzip, snappy, lz4 or zstd; all are read"}
     )
 
 

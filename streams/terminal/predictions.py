@@ -11,6 +11,7 @@ from rich.text import Text
 
 from streams.errors import StreamError
 from streams.kafka.reader import partition_count, partition_of, reading
+from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.predictions import Prediction, decode
 from streams.settings.settings import Settings
 from streams.terminal.titles import ItemTitles
@@ -80,19 +81,23 @@ async def tail_predictions(
     as_json: bool = False,
 ) -> None:
     """Print predictions as they arrive, `limit` of them (None: without end); `as_json` prints the records unchanged."""
-    servers, topic = settings.kafka.bootstrap_servers, settings.topics.interest_predictions
-    partitions = None if user is None else [partition_of(user.encode(), await partition_count(servers, topic))]
+    kafka, topic = settings.kafka, settings.topics.interest_predictions
+    partitions = None if user is None else [partition_of(user.encode(), await partition_count(kafka, topic))]
     printed = 0
     async with (
-        ItemTitles(servers, settings.topics.item_catalog) as titles,
-        reading(servers, [topic], from_start=from_start, partitions=partitions) as consumer,
+        ItemTitles(kafka, settings.topics.item_catalog) as titles,
+        reading(kafka, [topic], from_start=from_start, partitions=partitions) as consumer,
     ):
         while limit is None or printed < limit:
             batches = await consumer.getmany(timeout_ms=200)
             if batches and not as_json:
                 await titles.refresh()
             for record in (record for records in batches.values() for record in records):
-                if record.value is None or (user is not None and record.key != user.encode()):
+                if (
+                    isinstance(record, UndecodableRecord)
+                    or record.value is None
+                    or (user is not None and record.key != user.encode())
+                ):
                     continue  # a tombstone: the user was deleted
                 if as_json:
                     sys.stdout.write(record.value.decode() + "\n")

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.kafka.reader import reading
+from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.quality import INTERVAL_S, Means, WorkerQuality, decode_quality, format_mean, format_quality
 from streams.settings.settings import Settings
 from streams.terminal.sparklines import downsample, sparkline
@@ -139,13 +140,11 @@ async def tail_stats(
     table, count = StatsTable(), 0
     live = console.is_terminal and not as_json
     with Live(table, console=console, refresh_per_second=4) if live else nullcontext():
-        async with reading(
-            settings.kafka.bootstrap_servers, [settings.topics.interest_quality], from_start=from_start
-        ) as consumer:
+        async with reading(settings.kafka, [settings.topics.interest_quality], from_start=from_start) as consumer:
             while limit is None or count < limit:
                 batches = await consumer.getmany(timeout_ms=200, max_records=None if limit is None else limit - count)
                 for record in (record for records in batches.values() for record in records):
-                    if record.value is None:
+                    if isinstance(record, UndecodableRecord) or record.value is None:
                         continue
                     count += 1
                     line = table.add(decode_quality(record.value), time.monotonic())

@@ -8,19 +8,20 @@ from streams.errors import Rejected
 from streams.kafka.reader import TopicReader, read_to_end, reading
 from streams.schema.decoder import decode_item
 from streams.schema.events import ItemUpsert
+from streams.settings.sections import KafkaSettings
 
 
 class ItemTitles:
     """Title and categories by item id; call it with an item id for the title."""
 
-    def __init__(self, servers: str, topic: str):
-        self._servers, self._topic = servers, topic
+    def __init__(self, kafka: KafkaSettings, topic: str):
+        self._kafka, self._topic = kafka, topic
         self._items: dict[str, ItemUpsert] = {}
         self._exit_stack = AsyncExitStack()
         self._consumer: TopicReader
 
     async def __aenter__(self) -> Self:
-        self._consumer = await self._exit_stack.enter_async_context(reading(self._servers, [self._topic]))
+        self._consumer = await self._exit_stack.enter_async_context(reading(self._kafka, [self._topic]))
         await self.refresh()
         return self
 

@@ -13,6 +13,7 @@ from state.rows import RowLayout
 from streams.errors import StreamError
 from streams.kafka.reader import partition_count, partition_of, read_topic
 from streams.schema.predictions import Prediction
+from streams.settings.sections import KafkaSettings
 from streams.settings.settings import Settings
 from streams.terminal.predictions import read_prediction, render_prediction
 from streams.terminal.titles import ItemTitles
@@ -39,10 +40,10 @@ class UnknownUserError(StreamError):
 
 async def load_user(settings: Settings, user: str) -> UserState:
     """The user's committed state. Raises UnknownUserError if there is none."""
-    servers, topic = settings.kafka.bootstrap_servers, settings.changelog_topic
-    partitions = await partition_count(servers, topic)
+    kafka, topic = settings.kafka, settings.changelog_topic
+    partitions = await partition_count(kafka, topic)
     partition = partition_of(user.encode(), partitions)
-    value = await _latest_value(servers, topic, partition, user)
+    value = await _latest_value(kafka, topic, partition, user)
     if value is None:
         raise UnknownUserError(
             f"no row of user {user!r} in {topic}: no event of this user has been applied yet, or the user was deleted"
@@ -50,9 +51,7 @@ async def load_user(settings: Settings, user: str) -> UserState:
     row = RowLayout(user_state_fields(settings.model)).unpack([value])[0]
     length, count = settings.model.history_length, int(row["steps"])  # events written to the ring buffer
     slots = [event % length for event in range(count - 1, max(-1, count - 1 - length), -1)]  # newest first
-    ids = await _item_ids(
-        servers, settings.topics.item_index, max([0, *(int(row["ring_item"][slot]) for slot in slots)])
-    )
+    ids = await _item_ids(kafka, settings.topics.item_index, max([0, *(int(row["ring_item"][slot]) for slot in slots)]))
     history = [(EVENT_TYPES[row["ring_type"][slot]], ids[row["ring_item"][slot]]) for slot in slots]
     return UserState(
         user,
@@ -67,9 +66,9 @@ async def load_user(settings: Settings, user: str) -> UserState:
 
 async def load_prediction(settings: Settings, user: str) -> Prediction | None:
     """The user's latest prediction; None if there is none."""
-    servers, topic = settings.kafka.bootstrap_servers, settings.topics.interest_predictions
-    partition = partition_of(user.encode(), await partition_count(servers, topic))
-    value = await _latest_value(servers, topic, partition, user)
+    kafka, topic = settings.kafka, settings.topics.interest_predictions
+    partition = partition_of(user.encode(), await partition_count(kafka, topic))
+    value = await _latest_value(kafka, topic, partition, user)
     return None if value is None else read_prediction(value)
 
 
@@ -83,7 +82,7 @@ async def show_user(settings: Settings, console: Console, user: str) -> None:
     summary.add_row("last seen", f"{last_seen:%Y-%m-%d %H:%M:%S} UTC")
     summary.add_row("last applied record", f"partition {state.partition}, offset {state.last_offset}")
     summary.add_row("hash chain of event ids", f"{state.event_hash.hex()}")
-    async with ItemTitles(settings.kafka.bootstrap_servers, settings.topics.item_catalog) as titles:
+    async with ItemTitles(settings.kafka, settings.topics.item_catalog) as titles:
         recent = Table.grid(padding=(0, 2))
         recent.add_column()
         recent.add_column(no_wrap=True, overflow="ellipsis")
@@ -100,19 +99,19 @@ async def show_user(settings: Settings, console: Console, user: str) -> None:
         console.print("[dim]none yet[/]" if prediction is None else render_prediction(prediction, titles))
 
 
-async def _latest_value(servers: str, topic: str, partition: int, user: str) -> bytes | None:
+async def _latest_value(kafka: KafkaSettings, topic: str, partition: int, user: str) -> bytes | None:
     key, value = user.encode(), None
-    async for record in read_topic(servers, topic, partitions=[partition]):
+    async for record in read_topic(kafka, topic, partitions=[partition]):
         if record.key == key:
             value = record.value
     return value
 
 
-async def _item_ids(servers: str, topic: str, largest: int) -> list[str]:
+async def _item_ids(kafka: KafkaSettings, topic: str, largest: int) -> list[str]:
     """Item ids by item index, the order of first appearance in `item-index`; "" at 0, at least up to `largest`."""
     ids = {"": 0}
     if largest:
-        async for record in read_topic(servers, topic):
+        async for record in read_topic(kafka, topic):
             ids.setdefault((record.key or b"").decode(), len(ids))
     if len(ids) <= largest:
         raise StreamError(

@@ -86,7 +86,7 @@ async def _run_until(stop: asyncio.Event, settings: Settings, engine: Engine | N
 
 
 async def _start(settings: Settings, engine: Engine | None, stack: AsyncExitStack) -> Worker:
-    await wait_for_broker(settings.kafka.bootstrap_servers)
+    await wait_for_broker(settings.kafka)
     await ensure_topics(settings)
     worker = Worker(settings, engine)
     await worker.start(stack)

@@ -20,6 +20,7 @@ from state.event_hash import advance_chain
 from state.rows import RowLayout
 from streams.errors import Rejected
 from streams.kafka.faust_transport import RecordBatch
+from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.decoder import BUILT_IN_RULES, SchemaRules, decode
 from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.schema.prediction_encoder import EventOrigins
@@ -88,6 +89,9 @@ def decode_partition(
     users, event_user = part.users, part.event_user
     for batch in batches:
         for record in batch.records:
+            if isinstance(record, UndecodableRecord):
+                part.rejected.append((record, Rejected(record.code, record.message)))
+                continue
             events, rejected = decode(record, max_record_bytes, rules)
             if rejected is not None:
                 part.rejected.append((record, rejected))

@@ -17,6 +17,9 @@ from typing import NoReturn
 from aiokafka import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from streams.kafka.client_options import client_options
+from streams.settings.sections import KafkaSettings
+
 log = logging.getLogger(__name__)
 
 EX_SOFTWARE = 70
@@ -66,17 +69,17 @@ def _stop_at_deadline() -> None:
     exit_process(0)
 
 
-async def wait_for_broker(bootstrap_servers: str) -> None:
+async def wait_for_broker(kafka: KafkaSettings) -> None:
     """Returns once a broker answers; logs every _REMIND_S that it is waiting."""
     waited_s = 0.0
     while True:
-        client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)
+        client = AIOKafkaClient(**client_options(kafka))
         try:
             await client.bootstrap()
             return
         except KafkaError:
             if waited_s % _REMIND_S == 0:
-                log.warning("waiting for a Kafka broker at %s (kafka.bootstrap_servers)", bootstrap_servers)
+                log.warning("waiting for a Kafka broker at %s (kafka.bootstrap_servers)", kafka.bootstrap_servers)
         finally:
             await client.close()
         await asyncio.sleep(_RETRY_S)

@@ -154,8 +154,8 @@ class WorkerDriver:
         consumer, producer = partial(InMemoryConsumer, self.broker), partial(InMemoryProducer, self.broker)
         for target, stand_in in {
             "streams.worker.partitions.changelog.AIOKafkaConsumer": consumer,
-            "streams.worker.partitions.offset_gaps.AIOKafkaConsumer": consumer,
-            "streams.kafka.follower.AIOKafkaConsumer": consumer,
+            "streams.worker.partitions.offset_gaps.isolating_consumer": consumer,
+            "streams.kafka.follower.isolating_consumer": consumer,
             "streams.worker.items.item_index.AIOKafkaProducer": producer,
             "streams.kafka.transaction.AIOKafkaProducer": producer,
             "streams.kafka.transaction.FencedProducer": partial(

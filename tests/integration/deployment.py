@@ -20,7 +20,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from state.store import read_rows
 from state.table import partition_folder
-from streams.kafka.reader import partition_of, read_topic
+from streams.kafka.reader import partition_of, read_topic, reading
 from streams.kafka.topics import ensure_topics
 from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_changelog, fold_input, fold_rows
 from streams.schema.decoder import SchemaRules
@@ -143,6 +143,12 @@ class Deployment:
             tp = TopicPartition(topic, metadata.partition)
             self._next_offset[tp] = max(self._next_offset.get(tp, 0), metadata.offset + 1)
 
+    async def sent_by_others(self) -> None:
+        """What lies in the topic now counts as sent, whoever did it; not in transactions, whose markers count too."""
+        topic = self.settings.topics.user_events
+        async with reading(self.settings.kafka, [topic], isolation="read_uncommitted") as consumer:
+            self._next_offset = await consumer.end_offsets(consumer.assignment())
+
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[Any]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
@@ -210,12 +216,12 @@ class Deployment:
     async def expected(self) -> InputFold:
         rules = SchemaRules.of(self.settings.events)
         return await fold_input(
-            self.servers, self.settings.topics.user_events, self.settings.kafka.max_record_bytes, rules
+            self.settings.kafka, self.settings.topics.user_events, self.settings.kafka.max_record_bytes, rules
         )
 
     async def compare(self) -> Comparison:
         """How the changelog's rows differ from those of the input."""
-        actual = await fold_changelog(self.servers, self.settings.changelog_topic)
+        actual = await fold_changelog(self.settings.kafka, self.settings.changelog_topic)
         return compare((await self.expected()).users, actual)
 
     async def check(self, stopped: Sequence[str] = ()) -> dict[str, UserFold]:
@@ -242,7 +248,7 @@ class Deployment:
 
     def read(self, topic: str) -> AsyncIterator[Any]:
         """The committed records of a topic, those of transactions open now included once they end."""
-        return read_topic(self.servers, topic, settled=True)
+        return read_topic(self.settings.kafka, topic, settled=True)
 
 
 Deploy = Callable[..., Awaitable[Deployment]]

@@ -102,7 +102,7 @@ async def test_truncated_changelog(deploy: Deploy, left: int) -> None:
     site = await deploy("topics.partitions=1")
     await _applied(site, 300)
     tp = TopicPartition(site.settings.changelog_topic, 0)
-    async with reading(site.servers, [tp.topic], from_start=False) as consumer:
+    async with reading(site.settings.kafka, [tp.topic], from_start=False) as consumer:
         end = await consumer.position(tp) - left
     async with site.admin() as admin:
         # Kafka truncates no compacted topic.

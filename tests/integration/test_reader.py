@@ -8,6 +8,7 @@ from streams.errors import TopicError
 from streams.kafka.publisher import BATCH_BYTES, Publisher
 from streams.kafka.reader import partition_count, partition_of, read_topic
 from streams.local_kafka.cluster import LocalKafka
+from streams.settings.sections import KafkaSettings
 from streams.terminal.titles import ItemTitles
 from tests.topics import create_topics
 
@@ -20,8 +21,12 @@ async def topic(kafka: LocalKafka, prefix: str) -> str:
     return prefix
 
 
+def settings_of(kafka: LocalKafka) -> KafkaSettings:
+    return KafkaSettings(bootstrap_servers=kafka.bootstrap_servers)
+
+
 async def values(kafka: LocalKafka, topic: str, *, settled: bool = False) -> list[bytes | None]:
-    return [record.value async for record in read_topic(kafka.bootstrap_servers, topic, settled=settled)]
+    return [record.value async for record in read_topic(settings_of(kafka), topic, settled=settled)]
 
 
 def transactional(kafka: LocalKafka, topic: str) -> AIOKafkaProducer:
@@ -29,9 +34,9 @@ def transactional(kafka: LocalKafka, topic: str) -> AIOKafkaProducer:
 
 
 async def test_partitions_are_counted(kafka: LocalKafka, topic: str) -> None:
-    assert await partition_count(kafka.bootstrap_servers, topic) == PARTITIONS
+    assert await partition_count(settings_of(kafka), topic) == PARTITIONS
     with pytest.raises(TopicError, match=r"does not exist .*interest-stream topics"):
-        await partition_count(kafka.bootstrap_servers, f"{topic}-none")
+        await partition_count(settings_of(kafka), f"{topic}-none")
 
 
 async def test_an_empty_topic_ends_at_once(kafka: LocalKafka, topic: str) -> None:
@@ -40,11 +45,11 @@ async def test_an_empty_topic_ends_at_once(kafka: LocalKafka, topic: str) -> Non
 
 async def test_all_that_was_published_is_read_in_order_of_each_key(kafka: LocalKafka, topic: str) -> None:
     records = [(f"k{n % 7}".encode(), str(n).encode()) for n in range(5_000)]
-    async with Publisher(kafka.bootstrap_servers, topic) as publisher:
+    async with Publisher(settings_of(kafka), topic) as publisher:
         for start in range(0, len(records), 700):
             await publisher.send(records[start : start + 700])
     read: dict[bytes | None, list[int]] = defaultdict(list)
-    async for record in read_topic(kafka.bootstrap_servers, topic):
+    async for record in read_topic(settings_of(kafka), topic):
         assert record.partition == partition_of(record.key or b"", PARTITIONS)
         read[record.key].append(int(record.value or b""))
     assert read == {f"k{k}".encode(): list(range(k, 5_000, 7)) for k in range(7)}
@@ -52,7 +57,7 @@ async def test_all_that_was_published_is_read_in_order_of_each_key(kafka: LocalK
 
 async def test_records_larger_together_than_a_batch_are_split(kafka: LocalKafka, topic: str) -> None:
     size = BATCH_BYTES // 3
-    async with Publisher(kafka.bootstrap_servers, topic) as publisher:
+    async with Publisher(settings_of(kafka), topic) as publisher:
         await publisher.send([(b"k", bytes([n]) * size) for n in range(7)])
     assert await values(kafka, topic) == [bytes([n]) * size for n in range(7)]
 
@@ -91,9 +96,9 @@ async def test_an_open_transaction_is_waited_for_where_asked(kafka: LocalKafka, 
 
 
 async def test_titles_follow_the_catalog(kafka: LocalKafka, topic: str) -> None:
-    async with Publisher(kafka.bootstrap_servers, topic) as publisher:
+    async with Publisher(settings_of(kafka), topic) as publisher:
         await publisher.send([(b"i1", b'{"title": "One", "categories": ["A"]}'), (b"i2", b"no item")])
-        async with ItemTitles(kafka.bootstrap_servers, topic) as titles:
+        async with ItemTitles(settings_of(kafka), topic) as titles:
             assert [titles("i1"), titles("i2"), titles("i3")] == ["One", "i2", "i3"]
             assert (titles.categories("i1"), titles.categories("i3")) == (("A",), ())
             await publisher.send([(b"i1", b'{"title": "Uno"}'), (b"i3", b'{"title": ""}')])

@@ -65,7 +65,7 @@ def sent_ids(settings: Settings) -> list[list[str]]:
     by_user: dict[bytes | None, list[str]] = {}
 
     async def read() -> None:
-        async for record in read_topic(settings.kafka.bootstrap_servers, settings.topics.user_events):
+        async for record in read_topic(settings.kafka, settings.topics.user_events):
             by_user.setdefault(record.key, []).append(orjson.loads(record.value or b"")["event_id"])
 
     asyncio.run(read())

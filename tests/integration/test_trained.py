@@ -30,7 +30,7 @@ async def trained(site: Deployment, log: TrainingLog) -> int:
 
 async def first_predictions(site: Deployment) -> list[dict[str, Any]]:
     topic = site.settings.topics.interest_predictions
-    return [orjson.loads(record.value) async for record in read_topic(site.servers, topic) if record.value]
+    return [orjson.loads(record.value) async for record in read_topic(site.settings.kafka, topic) if record.value]
 
 
 async def test_workers_start_from_trained_weights_and_then_from_those_they_saved(deploy: Deploy) -> None:

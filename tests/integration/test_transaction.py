@@ -48,7 +48,7 @@ def nobody(settings: KafkaSettings) -> ConsumerGroupMetadata:
 
 
 async def values(settings: KafkaSettings, topic: str) -> list[bytes | None]:
-    return [record.value async for record in read_topic(settings.bootstrap_servers, topic, settled=True)]
+    return [record.value async for record in read_topic(settings, topic, settled=True)]
 
 
 async def test_a_refused_member_makes_nothing_visible_and_the_next_producer_works(
@@ -78,6 +78,6 @@ async def test_records_of_several_batches_arrive_in_order_and_the_end_offsets_ar
     assert await writer.write({tps[0]: [ProducerRecord(b"k", None)]}, {tps[0]: 6}, member) == {
         tps[0]: 14
     }  # 12 is the marker
-    read = [record async for record in read_topic(settings.bootstrap_servers, topic, settled=True)]
+    read = [record async for record in read_topic(settings, topic, settled=True)]
     assert [r.value[:6] for r in read if r.partition == 0 and r.value] == [b"%06d" % i for i in range(12)]
     assert [(r.headers, r.timestamp) for r in read if r.partition == 1] == [((("h", b"1"),), 1234)]

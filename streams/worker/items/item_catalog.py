@@ -12,6 +12,7 @@ from models.items.vocabulary import ItemVocabulary
 from streams.errors import Rejected
 from streams.kafka.follower import TopicFollower
 from streams.kafka.transaction import ProducerRecord
+from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.decoder import decode_item
 from streams.schema.events import ItemDelete, ItemUpsert
 from streams.settings.sections import KafkaSettings
@@ -46,6 +47,8 @@ class ItemCatalog:
 
     def _describe(self, record: ConsumerRecord[bytes, bytes]) -> None:
         try:
+            if isinstance(record, UndecodableRecord):
+                raise Rejected(record.code, record.message)
             item = decode_item(record)
         except Rejected as error:
             log.warning(

@@ -14,7 +14,10 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from models.errors import ItemCapacityError
 from models.items.vocabulary import ItemVocabulary
+from streams.errors import TopicError
+from streams.kafka.client_options import producer_options
 from streams.kafka.follower import TopicFollower
+from streams.kafka.undecodable import UndecodableRecord
 from streams.settings.sections import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ class ItemIndex:
         self._items = items
         self._follower = TopicFollower(kafka, topic, self._add)
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=kafka.bootstrap_servers, enable_idempotence=True, linger_ms=0, max_batch_size=1 << 20
+            **producer_options(kafka), enable_idempotence=True, linger_ms=0, max_batch_size=1 << 20
         )
         self._full_logged = False
 
@@ -63,6 +66,11 @@ class ItemIndex:
         return [item_id for item_id in item_ids if self._items.index(item_id) is None]
 
     def _add(self, record: ConsumerRecord[bytes, bytes]) -> None:
+        if isinstance(record, UndecodableRecord):
+            raise TopicError(
+                f"{record.topic}: {record.message}. Its order is the items' numbering, so that no record can be left "
+                "out: restore the topic, or start anew with another (topics.item_index, kafka.group_id)"
+            )
         try:
             self._items.add(cast(bytes, record.key).decode())
         except ItemCapacityError as error:

@@ -15,10 +15,12 @@ from typing import cast
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.structs import TopicPartition
 
 from state.store import PartitionStore
 from streams.errors import ChangelogError
+from streams.kafka.client_options import client_options
 from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
 from streams.settings.sections import KafkaSettings
 
@@ -59,10 +61,10 @@ class Changelog:
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._topic = topic
         self._committed = AIOKafkaConsumer(
-            bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="none"
+            **client_options(kafka), isolation_level="read_committed", auto_offset_reset="none"
         )
         self._uncommitted = AIOKafkaConsumer(
-            bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_uncommitted", auto_offset_reset="none"
+            **client_options(kafka), isolation_level="read_uncommitted", auto_offset_reset="none"
         )
 
     async def start(self) -> None:
@@ -134,13 +136,24 @@ class Changelog:
             self._committed.seek(tp, begins[tp] if store.position is None else store.position)
         behind, restored, began = set(tps), 0, time.monotonic()
         while behind:
-            fetched = await self._committed.getmany(*behind, timeout_ms=_FETCH_TIMEOUT_MS)
+            fetched = await self._fetch(behind)
             for tp, records in fetched.items():
                 await asyncio.to_thread(_apply, tps[tp], records)
                 restored += len(records)
             behind = {tp for tp in behind if await self._committed.position(tp) < ends[tp]}
         if restored:
             log.info("restored %d changelog records in %.1f s", restored, time.monotonic() - began)
+
+    async def _fetch(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
+        """The committed records that come next. Raises ChangelogError where one of them cannot be decoded."""
+        try:
+            return await self._committed.getmany(*tps, timeout_ms=_FETCH_TIMEOUT_MS)
+        except (CorruptRecordException, UnsupportedCodecError) as error:
+            raise ChangelogError(
+                f"{self._topic}: records cannot be decoded ({error}): restore the topic, from another replica say; "
+                "where there is none, delete the topic and the workers' data folders: user state is built anew from "
+                "the events that are kept"
+            ) from error
 
     async def _check(
         self,
@@ -158,7 +171,7 @@ class Changelog:
         # The id row was written once, in the first transaction, and compaction leaves it where it is.
         unchecked = {tp for tp, store in stores.items() if store.changelog_id is not None}
         while unchecked:
-            fetched = await self._committed.getmany(*unchecked, timeout_ms=_FETCH_TIMEOUT_MS)
+            fetched = await self._fetch(unchecked)
             for tp in list(unchecked):
                 records = fetched.get(tp, [])
                 if not records and await self._committed.position(tp) < ends[tp]:

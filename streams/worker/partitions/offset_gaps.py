@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from streams.kafka.client_options import client_options
+from streams.kafka.undecodable import isolating_consumer
 from streams.settings.sections import KafkaSettings
 
 
@@ -16,8 +17,8 @@ class OffsetGaps:
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._topic = topic
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=kafka.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest"
+        self._consumer = isolating_consumer(
+            **client_options(kafka), isolation_level="read_committed", auto_offset_reset="earliest"
         )
 
     async def start(self) -> None:

@@ -3,11 +3,12 @@ import pytest
 from streams.kafka import publisher
 from streams.kafka.publisher import Publisher
 from streams.kafka.reader import partition_of
+from streams.settings.sections import KafkaSettings
 
 
 async def test_partitions_are_remembered_of_a_bounded_number_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "CACHED_KEYS", 10)
-    topic = Publisher("", "events")
+    topic = Publisher(KafkaSettings(), "events")
     topic._partitions = 3
     sent: dict[int, list[bytes]] = {}
 
