@@ -4,6 +4,7 @@ StreamError
 ├── SettingsError      correct the setting that each line names and start again
 ├── Rejected           nothing: the record lies in the dead-letter topic with this code and message, the stream went on
 ├── TopicError         create or repair the topic as the message says
+├── KafkaAccessError   correct the setting of the connection, or grant the right, that the message names
 ├── LogError           mend the file at the line that the message names, or leave bad lines out (streams.files)
 ├── UnknownUserError   nothing, or look for the user's events in user-events (streams.terminal.user)
 ├── WorkerEndedError   read the end of the worker's log, which the message holds (streams.worker.launcher)
@@ -64,6 +65,10 @@ class Rejected(StreamError):  # noqa: N818 - an outcome of decoding, expected ev
 
 class TopicError(StreamError):
     """A topic is missing, or its partitions or cleanup policy differ from the settings."""
+
+
+class KafkaAccessError(StreamError):
+    """The broker refuses this client: its listener, its certificate or user, or a right that is not granted."""
 
 
 class KafkaStartError(StreamError):

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
+from streams.errors import KafkaAccessError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from streams.settings.sections import KafkaSettings
     from streams.settings.source import CommandLine
 
 EX_INTERRUPTED = 130
@@ -61,14 +64,26 @@ def explain(error: Exception, line: "CommandLine | None") -> str | None:
     if package in _PACKAGES:
         return str(error)
     if package == "aiokafka":
-        servers = line.loaded.kafka.bootstrap_servers if line and line.loaded else "kafka.bootstrap_servers"
-        if type(error).__name__ == "KafkaConnectionError":
-            advice = "start one (`interest-stream kafka start`) or set kafka.bootstrap_servers"
-            return f"no broker answers at {servers}: {advice}"
-        return f"Kafka at {servers}: {error or type(error).__name__}"
+        if line is not None and line.loaded is not None:
+            return _explain_kafka(error, line.loaded.kafka)
+        return f"Kafka at kafka.bootstrap_servers: {error or type(error).__name__}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return None
+
+
+def _explain_kafka(error: Exception, kafka: "KafkaSettings") -> str:
+    import asyncio
+
+    from streams.kafka.connection import check_connection, no_broker
+
+    if type(error).__name__ != "KafkaConnectionError":
+        return f"Kafka at {kafka.bootstrap_servers}: {error or type(error).__name__}"
+    try:
+        asyncio.run(check_connection(kafka))
+    except KafkaAccessError as problem:
+        return str(problem)
+    return no_broker(kafka)
 
 
 def console() -> "Console":

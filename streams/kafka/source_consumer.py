@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
 
 import faust
+from faust.app.base import BootStrategy
 from faust.types import TP
 
 from streams.kafka.faust_transport import BatchConsumer, BatchSchema, BatchTransport, RecordBatch
@@ -92,8 +93,20 @@ class SourceConsumer:
         return cast(BatchConsumer, self._app.consumer)
 
 
+class _BootStrategy(BootStrategy):
+    """Starts no producer of Faust's: nothing would be written by it, and it knows nothing of our TLS and SASL."""
+
+    enable_kafka_producer = False
+
+
+class _App(faust.App):
+    """A Faust app whose only client is our consumer."""
+
+    BootStrategy = _BootStrategy
+
+
 def _faust_app(settings: Settings) -> faust.App:
-    app = faust.App(
+    app = _App(
         settings.kafka.group_id,
         broker=[f"kafka://{server}" for server in settings.kafka.bootstrap_servers.split(",")],
         datadir=settings.worker.data_dir / "faust",

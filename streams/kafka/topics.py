@@ -19,6 +19,7 @@ from aiokafka.errors import (
 
 from streams.errors import TopicError
 from streams.kafka.client_options import client_options
+from streams.kafka.connection import check_connection, no_broker
 from streams.settings.settings import Settings
 
 _DAY_MS = 86_400_000
@@ -110,7 +111,6 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
 
 async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
     """Creates missing topics and verifies the others; `TopicError` names each fault and its remedy. Alters no topic."""
-    servers = settings.kafka.bootstrap_servers
     created: set[str] = set()
     end = time.monotonic() + _DEADLINE_S
     while True:
@@ -120,10 +120,8 @@ async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
             await admin.start()
         except KafkaConnectionError as error:
             await admin.close()
-            raise TopicError(
-                f"no broker answers at {servers}: start one (`interest-stream kafka start`) "
-                "or set kafka.bootstrap_servers"
-            ) from error
+            await check_connection(settings.kafka)
+            raise TopicError(no_broker(settings.kafka)) from error
         try:
             return await _verify_or_create(admin, settings, created)
         except (_NotReadyError, KafkaError, TimeoutError) as error:

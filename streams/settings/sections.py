@@ -8,7 +8,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.dataclasses import dataclass
 
 from models.data.event_types import EVENT_TYPES
@@ -87,6 +87,9 @@ TopicName = Annotated[str, _kafka_name(TOPIC_NAME_MAX)]
 GroupId = Annotated[str, _kafka_name(TOPIC_NAME_MAX - len(CHANGELOG_SUFFIX))]
 Servers = Annotated[str, AfterValidator(_servers)]
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+NO_SECRET = SecretStr("")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -114,6 +117,61 @@ class KafkaSettings:
     compression: Compression = field(
         default="lz4", metadata={"help": "codec of what we write: none, gzip, snappy, lz4 or zstd; all are read"}
     )
+    security_protocol: SecurityProtocol = field(
+        default="PLAINTEXT", metadata={"help": "of the listener: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"}
+    )
+    ssl_ca_file: str = field(
+        default="", metadata={"help": "PEM file of the authority that signed the brokers'; empty: the system's"}
+    )
+    ssl_cert_file: str = field(
+        default="", metadata={"help": "PEM file of our certificate, where brokers ask for one (mutual TLS)"}
+    )
+    ssl_key_file: str = field(default="", metadata={"help": "PEM file of its key, if not in ssl_cert_file"})
+    ssl_key_password: SecretStr = field(default=NO_SECRET, metadata={"help": "password of an encrypted key"})
+    ssl_check_hostname: bool = field(
+        default=True, metadata={"help": "whether a broker's certificate must be of the host that is asked"}
+    )
+    sasl_mechanism: SaslMechanism = field(
+        default="PLAIN", metadata={"help": "of SASL_*: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"}
+    )
+    sasl_username: str = field(default="", metadata={"help": "user, or API key, of PLAIN and SCRAM"})
+    sasl_password: SecretStr = field(default=NO_SECRET, metadata={"help": "its password, or API secret"})
+    sasl_oauth_token_url: str = field(
+        default="", metadata={"help": "of OAUTHBEARER: where client credentials are exchanged for tokens"}
+    )
+    sasl_oauth_client_id: str = field(default="", metadata={"help": "of OAUTHBEARER"})
+    sasl_oauth_client_secret: SecretStr = field(default=NO_SECRET, metadata={"help": "of OAUTHBEARER"})
+    sasl_oauth_scope: str = field(default="", metadata={"help": "of OAUTHBEARER, where the token endpoint asks for it"})
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.security_protocol in ("SSL", "SASL_SSL")
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether clients authenticate by SASL."""
+        return self.security_protocol in ("SASL_PLAINTEXT", "SASL_SSL")
+
+    def __post_init__(self) -> None:
+        if self.uses_sasl:
+            needed = {
+                "sasl_username": self.sasl_username,
+                "sasl_password": self.sasl_password.get_secret_value(),
+            }
+            if self.sasl_mechanism == "OAUTHBEARER":
+                needed = {
+                    "sasl_oauth_token_url": self.sasl_oauth_token_url,
+                    "sasl_oauth_client_id": self.sasl_oauth_client_id,
+                    "sasl_oauth_client_secret": self.sasl_oauth_client_secret.get_secret_value(),
+                }
+            if missing := [f"kafka.{name}" for name, value in needed.items() if not value]:
+                raise ValueError(
+                    f"kafka.security_protocol {self.security_protocol} by {self.sasl_mechanism} needs "
+                    f"{' and '.join(missing)}"
+                )
+        if self.ssl_key_file and not self.ssl_cert_file:
+            raise ValueError("kafka.ssl_key_file needs kafka.ssl_cert_file, the certificate of the key")
 
 
 @dataclass(frozen=True, config=STRICT)

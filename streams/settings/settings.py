@@ -14,7 +14,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
@@ -88,6 +88,9 @@ class Settings:
             section, key = row.key.split(".")
             if f"[{section}]" not in lines:
                 lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
+            if is_secret(row.key):
+                lines.append(f"# {key}, {row.help}: from {_spelling(row.key, _VARIABLE)}, or …_FILE, alone")
+                continue
             lines += [f"# {row.help}", f"{key} = {_toml_value(row.value)}"]
         return "\n".join(lines) + "\n"
 
@@ -123,7 +126,7 @@ def load_settings(file: Path | None = None, overrides: Sequence[str] = (), recip
     entries = [
         *_from_recipe(recipe, faults),
         *(_from_file(file, str(file), faults) if file is not None else ()),
-        *_from_environment(),
+        *_from_environment(faults),
         *_from_overrides(overrides, faults),
     ]
     return _settings(entries, faults)
@@ -142,7 +145,7 @@ def _settings(entries: Iterable[_Entry], faults: list[str]) -> Settings:
     invalid_alone: list[_Entry] = []
     for entry in entries:
         section, key, value, source = entry
-        if fault := _unknown_key(entry):
+        if fault := _unknown_key(entry) or _exposed_secret(entry):
             faults.append(fault)
             continue
         values[section][key] = value
@@ -154,7 +157,8 @@ def _settings(entries: Iterable[_Entry], faults: list[str]) -> Settings:
             valid[section][key] = value
     for section, key, value, source in invalid_alone:  # some are valid only together: embedding_dim and fusion
         wrong = _validation_faults(section, {**valid[section], key: value})
-        faults += [f"{source}: {section}.{key} = {value!r}: {fault}" for fault in wrong]
+        shown = "(secret)" if is_secret(f"{section}.{key}") else repr(value)
+        faults += [f"{source}: {section}.{key} = {shown}: {fault}" for fault in wrong]
     if not faults:
         try:
             return _SETTINGS.validate_python({**values, "sources": sources})
@@ -189,10 +193,19 @@ def _from_file(file: Path, source: str, faults: list[str]) -> Iterator[_Entry]:
         yield from (_Entry(section, key, value, source) for key, value in keys.items())
 
 
-def _from_environment() -> Iterator[_Entry]:
+def _from_environment(faults: list[str]) -> Iterator[_Entry]:
     for name, value in sorted(os.environ.items()):
         if name.startswith(ENVIRONMENT_PREFIX):
             section, _, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+            secret = key.removesuffix("_file")
+            if secret != key and is_secret(f"{section}.{secret}"):
+                try:
+                    # Editors and `echo` end a file with a line feed, which is no part of any password.
+                    key, value = secret, Path(value).read_text(encoding="utf-8").rstrip("\r\n")
+                except (OSError, UnicodeDecodeError) as error:
+                    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                    faults.append(f"{_VARIABLE}{name}: {value} can't be read: {reason}")
+                    continue
             yield _Entry(section, key, value, _VARIABLE + name)
 
 
@@ -223,6 +236,25 @@ def _unknown_key(entry: _Entry) -> str | None:
     allowed = f"keys of {entry.section}: {', '.join(options)}" if options else f"sections: {', '.join(_OPTIONS)}"
     path = ".".join(filter(None, (entry.section, entry.key)))
     return f"{entry.source}: unknown key {path}{hint} ({allowed})"
+
+
+def is_secret(key: str) -> bool:
+    """Whether the setting (section.key) is never shown."""
+    section, _, name = key.partition(".")
+    option = _OPTIONS.get(section, {}).get(name)
+    return option is not None and option.type is SecretStr
+
+
+def _exposed_secret(entry: _Entry) -> str | None:
+    """The fault of a secret where others can read it: in a process's arguments, or in a file of settings."""
+    key = f"{entry.section}.{entry.key}"
+    if not is_secret(key) or entry.source.startswith(_VARIABLE):
+        return None
+    variable = _spelling(key, _VARIABLE)
+    return (
+        f"{entry.source}: {key} is a secret, which command lines and settings files show to others: set {variable}, "
+        f"or {variable}_FILE to the path of a file that holds it"
+    )
 
 
 def _spelling(key: str, source: str) -> str:

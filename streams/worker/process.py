@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from streams.kafka.client_options import client_options
+from streams.kafka.connection import check_connection
 from streams.settings.sections import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,10 @@ def _stop_at_deadline() -> None:
 
 
 async def wait_for_broker(kafka: KafkaSettings) -> None:
-    """Returns once a broker answers; logs every _REMIND_S that it is waiting."""
+    """Returns once a broker answers; logs every _REMIND_S that it is waiting.
+
+    Raises KafkaAccessError where a broker answers that the settings do not fit it: waiting would change nothing.
+    """
     waited_s = 0.0
     while True:
         client = AIOKafkaClient(**client_options(kafka))
@@ -78,6 +82,7 @@ async def wait_for_broker(kafka: KafkaSettings) -> None:
             await client.bootstrap()
             return
         except KafkaError:
+            await check_connection(kafka)
             if waited_s % _REMIND_S == 0:
                 log.warning("waiting for a Kafka broker at %s (kafka.bootstrap_servers)", kafka.bootstrap_servers)
         finally:
