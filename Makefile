@@ -2,7 +2,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test unit avx2 check format lock clean setup kafka
+.PHONY: help demo test unit avx2 check gpu wheels format lock clean setup kafka
 
 ARGS ?=
 BIN := .venv/bin
@@ -10,6 +10,9 @@ BIN := .venv/bin
 SIDE_BY_SIDE := -n 3 --dist worksteal
 # The others compute: each process imports PyTorch first, so that more than four hardly pay.
 ON_ALL_CORES := -n logical --maxprocesses 4 --dist worksteal
+# Readers of logs, and what they import.
+WHEELS := annotated-types|backports-zstd|msgspec|orjson|pydantic|pydantic-core|typing-extensions|typing-inspection
+WHEELS_PYTHON ?= 3.12
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 help: ## print this
@@ -36,6 +39,19 @@ check: setup ## lint, format, types, import contracts
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# Where packages cannot be fetched there is no .venv, and the wheels that were carried along are unpacked.
+gpu: ## prove and measure a CUDA device, without network (ARGS: python -m bench gpu --help)
+	@python=$(BIN)/python; [ -x $$python ] || { python=python3; for wheel in wheels/*.whl; do \
+		[ ! -e $$wheel ] || $$python -m zipfile -e $$wheel build/site; done; }; \
+	PYTHONPATH=build/site $$python -m bench gpu $(ARGS)
+
+wheels: setup ## collect in wheels/ what `gpu` needs to read logs on Linux with WHEELS_PYTHON (default 3.12)
+	@mkdir -p build wheels
+	@awk '/^[a-z]/ { taken = $$0 ~ /^($(WHEELS))==/ } taken' requirements.txt > build/wheels.txt
+	@$(BIN)/python -m pip download --quiet --require-hashes --no-deps --only-binary=:all: --implementation cp \
+		--python-version $(WHEELS_PYTHON) $(addprefix --platform manylinux,_2_28_x86_64 _2_17_x86_64 2014_x86_64) \
+		-r build/wheels.txt -d wheels
 
 format: setup ## format, and mend what lint can mend
 	@$(BIN)/ruff check --fix

@@ -1,19 +1,56 @@
-"""Command line of the benchmarks: `python -m bench throughput`, `quality`, `cost`."""
+"""Command line of the benchmarks: `python -m bench throughput`, `quality`, `cost`, `gpu`."""
 
 from __future__ import annotations
 
-import typer
+from importlib import import_module
+from typing import Any, Final
 
-from bench.cost.command import cost
-from bench.quality.command import quality
-from bench.throughput.command import throughput
+import typer
+from typer.core import TyperGroup
+
+COMMANDS: Final = ("throughput", "quality", "cost", "gpu")
+"""Each is the function of its name in the `command` module of its room"""
+
+
+class BenchCommands(TyperGroup):
+    """Imports a command when it is asked for: each runs where the others' libraries are missing."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, one that ends with an error where a library of it is missing, or None for an unknown name."""
+        return _command(cmd_name) if cmd_name in COMMANDS else None
+
 
 app = typer.Typer(
+    cls=BenchCommands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Benchmarks: worker throughput beside other programs, prediction quality beside counters, and the cost of "
-    "each part of a micro-batch.",
 )
-for command in (throughput, quality, cost):
-    app.command()(command)
+
+
+@app.callback()
+def bench() -> None:
+    """Benchmarks: worker throughput beside other programs, prediction quality beside counters, the cost of each part
+    of a micro-batch, and a CUDA device against the CPU.
+    """  # noqa: D205
+
+
+def _command(name: str) -> Any:
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    try:
+        single.command(name)(getattr(import_module(f"bench.{name}.command"), name))
+    except ModuleNotFoundError as error:
+        single.command(name, help=f"Not available: the Python package {error.name} is not installed.")(_missing(error))
+    return typer.main.get_command(single)
+
+
+def _missing(error: ModuleNotFoundError) -> Any:
+    def command() -> None:
+        typer.echo(f"error: the Python package {error.name} is not installed: run `make setup`", err=True)
+        raise typer.Exit(1)
+
+    return command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _LIBRARIES = ("faust-streaming", "aiokafka", "rocksdict", "numpy", "torch", "msgspec")
@@ -18,8 +18,15 @@ def machine_info() -> dict[str, str | int]:
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
         "system": platform.platform(),
         "python": platform.python_version(),
-        **{library: version(library) for library in _LIBRARIES},
+        **{library: _version(library) for library in _LIBRARIES},
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

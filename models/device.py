@@ -1,18 +1,30 @@
 """Device, number type and threads of the computation."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
 
 from models.config import ModelConfig
-from models.errors import UnsupportedDtypeError
+from models.errors import DeviceMemoryError, UnsupportedDtypeError
+
+log = logging.getLogger(__name__)
 
 
 def compute_device(config: ModelConfig) -> torch.device:
-    """The device that `model.device` names; `auto` is cuda where there is one."""
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
+    """The device that `model.device` names; `auto` is cuda where there is one, which is logged once."""
+    return _automatic_device() if config.device == "auto" else torch.device(config.device)
+
+
+@contextmanager
+def explain_out_of_memory(advice: str) -> Iterator[None]:
+    """DeviceMemoryError with this advice instead of torch's error where the device's memory is used up."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryError(advice, str(error).partition("\n")[0].partition(". ")[0]) from error
 
 
 def set_compute_threads(config: ModelConfig) -> None:
@@ -31,6 +43,15 @@ def require_dtype(config: ModelConfig) -> None:
     fault = _bfloat16_fault(device)
     if fault is not None:
         raise UnsupportedDtypeError(config.dtype, str(device), fault)
+
+
+@cache
+def _automatic_device() -> torch.device:
+    if torch.cuda.is_available():
+        log.info("model.device = auto: cuda (%s)", torch.cuda.get_device_name())
+        return torch.device("cuda")
+    log.info("model.device = auto: cpu, as there is no CUDA device")
+    return torch.device("cpu")
 
 
 @cache

@@ -5,6 +5,7 @@ ModelError
 ├── UnknownItemError       an event or a user's row names an item beyond the vocabulary
 ├── WeightsError           weights that are not finite or do not fit the configuration
 ├── UnsupportedDtypeError  a number type that this machine cannot compute in
+├── DeviceMemoryError      the device has too little memory for the computation
 ├── TextEncoderError       a pretrained text encoder that cannot be loaded
 ├── CheckpointError        saved weights that cannot be used
 └── TrainingError          a log or settings that cannot be trained on
@@ -46,6 +47,15 @@ class UnsupportedDtypeError(ModelError):
         super().__init__(
             f"model.dtype = {dtype!r} cannot be computed on the device {device!r} of this machine ({fault}): set "
             "model.dtype = 'float32', which works everywhere; bfloat16 needs a CPU with AVX-512 or AMX, or CUDA"
+        )
+
+
+class DeviceMemoryError(ModelError):
+    """The device has too little memory for the computation."""
+
+    def __init__(self, advice: str, fault: str) -> None:
+        super().__init__(
+            f"the device of model.device is out of memory ({fault}): {advice}, or set model.device = 'cpu'"
         )
 
 

@@ -20,6 +20,26 @@ settings.register_profile("quiet", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("quiet")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--device cpu` tries the tests marked `cuda` on the CPU."""
+    parser.addoption("--device", default="cuda", help="device of the tests marked cuda: 'cuda', 'cuda:N' or 'cpu'")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked `cuda` are skipped where there is none."""
+    if item.get_closest_marker("cuda") and item.config.getoption("--device") != "cpu":
+        import torch  # takes a second, and most tests need none
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device here")
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> str:
+    """The device of the tests marked `cuda`."""
+    return str(request.config.getoption("--device"))
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     """A running one-node Kafka that all processes of the session share.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 
@@ -14,7 +14,8 @@ from bench.cost.workload import ModelUnderTest
 _TRAVERSED_PACKAGES = ("models.", "torch.nn.", "torch.optim.")
 
 
-class MemoryUse(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class MemoryUse:
     """Bytes of one field of a row, or of one table."""
 
     owner: str

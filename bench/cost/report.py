@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from rich.table import Table
 
 from bench.cost.memory_use import MemoryUse
@@ -19,7 +20,8 @@ _OWNERS: Final = {
 }
 
 
-class StepCost(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class StepCost:
     """µs per event of `Engine.step`."""
 
     batch: int
@@ -35,7 +37,8 @@ class StepCost(msgspec.Struct, frozen=True):
         return sum(self.parts.values())
 
 
-class ModelCost(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class ModelCost:
     """Figures of one model."""
 
     allow_repeats: bool
@@ -46,7 +49,8 @@ class ModelCost(msgspec.Struct, frozen=True):
     memory: list[MemoryUse]
 
 
-class CostReport(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class CostReport:
     """Figures of one run on one machine."""
 
     machine: dict[str, str | int]
@@ -57,7 +61,7 @@ class CostReport(msgspec.Struct, frozen=True):
     def save(self, file: Path) -> None:
         """Write the report as indented JSON."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        file.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
     def tables(self) -> Iterator[Table]:
         """The times of each model, then memory."""

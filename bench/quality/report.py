@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import msgspec
 from rich import box
 from rich.table import Table
 
@@ -22,7 +22,6 @@ from bench.quality.protocols import ScorerResult
 from bench.quality.scorer import EventScores, Scorer
 from bench.quality.worker_scorer import WorkerScorer
 from streams.settings.recipes import DEFAULT, RECIPES
-from streams.settings.settings import recipe_settings
 
 REFERENCE = "mix"
 """The scorer that the others are compared with: the best count-based baseline"""
@@ -78,6 +77,9 @@ class WorkerOptions:
 
 def _worker(recipe: str, name: str, **model: Any) -> Callable[[Dataset, WorkerOptions], Scorer]:
     def make(dataset: Dataset, options: WorkerOptions) -> Scorer:
+        # Imported here: the other scorers need no pydantic.
+        from streams.settings.settings import recipe_settings
+
         settings = recipe_settings(recipe, options.overrides)
         config = replace(
             settings.model, allow_repeats=dataset.allow_repeats, seed=options.seed, threads=options.threads, **model
@@ -236,19 +238,27 @@ class QualityReport:
 
 def merge_results(file: Path, results: Mapping[str, Mapping[str, Figures]]) -> None:
     """Merge the results into the file; those of the same dataset and scorer are replaced."""
-    merged: dict[str, dict[str, Figures]] = {}
-    if file.exists():
-        try:
-            merged = msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, Figures]])
-        except msgspec.DecodeError as error:
-            raise BenchError(
-                f"{file} has no results of this benchmark ({error}): move it, or write to another file"
-            ) from error
+    merged = _read_results(file) if file.exists() else {}
     for log, by_scorer in results.items():
         merged[log] = dict(sorted((merged.get(log, {}) | dict(by_scorer)).items()))
     file.parent.mkdir(parents=True, exist_ok=True)
-    encoded = msgspec.json.encode(dict(sorted(merged.items())))
-    file.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
+    text = json.dumps(dict(sorted(merged.items())), ensure_ascii=False, indent=2)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def _read_results(file: Path) -> dict[str, dict[str, Figures]]:
+    try:
+        results = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise _no_results(file, str(error)) from error
+    logs = results.values() if isinstance(results, dict) else [None]
+    if not all(isinstance(log, dict) and all(isinstance(figures, dict) for figures in log.values()) for log in logs):
+        raise _no_results(file, "it is JSON of another form")
+    return cast(dict[str, dict[str, Figures]], results)
+
+
+def _no_results(file: Path, fault: str) -> BenchError:
+    return BenchError(f"{file} has no results of this benchmark ({fault}): move it, or write to another file")
 
 
 def _format_figure(key: str, value: float | None) -> str:

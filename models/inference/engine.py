@@ -20,7 +20,7 @@ from models.config import ModelConfig
 from models.data.events import TYPE_WEIGHT, EventBatch
 from models.data.seen_items import mark_seen, seen_after_each, seen_before
 from models.data.timeline import Timeline
-from models.device import compute_device, require_dtype
+from models.device import compute_device, explain_out_of_memory, require_dtype
 from models.errors import UnknownItemError, WeightsError
 from models.experts import mixture
 from models.experts.candidates import Candidates, CandidateSizes
@@ -40,6 +40,10 @@ from models.network.weights import Weights
 
 _POPULARITY = "decayed-popularity"
 _REVIEWS = "reviews."
+_MEMORY_ADVICE = (
+    "lower worker.step_max_events (events of a micro-batch) or items.capacity (items, all of which are scored), or set "
+    "model.dtype = 'bfloat16'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class StepResult:
 class Engine:
     """Network, experts and candidates at work. One thread at a time may step; any thread may hand over new weights."""
 
+    @explain_out_of_memory(_MEMORY_ADVICE)
     def __init__(
         self,
         config: ModelConfig,
@@ -86,6 +91,7 @@ class Engine:
         with self._lock:
             return (self._next_model or self._model).version
 
+    @explain_out_of_memory(_MEMORY_ADVICE)
     def update(self, weights: Weights) -> None:
         """Use these weights from the next step on. WeightsError where they are not finite or do not fit."""
         if not weights.finite():
@@ -117,6 +123,7 @@ class Engine:
         if self._experts is not None and state:
             self._experts.restore(state)
 
+    @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
     def step(self, batch: EventBatch, rows: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
         """Advance the rows [U] by the batch and predict after each user's last event, or after each event.
@@ -151,6 +158,7 @@ class Engine:
         reviews.apply_to_items()
         return StepResult(after, predictions, np.union1d(repaired, states.nonfinite_rows), sample)
 
+    @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
     def replay(self, batch: EventBatch, rows: NDArray[np.void]) -> NDArray[np.void]:
         """The rows [U] after past events: these are counted, but nothing is predicted and the gate does not learn.
@@ -168,12 +176,14 @@ class Engine:
         reviews.apply_to_items()
         return after
 
+    @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
     def recompute_states(self, rows: NDArray[np.void]) -> NDArray[np.void]:
         """[U] copy of the rows whose `h`, `c` come from the stored history alone, under the present weights."""
         self._refresh(rows)
         return recompute_states(self._model.network, self._model.item_table, rows)
 
+    @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
     def score(self, batch: EventBatch, rows: NDArray[np.void], known: int | None = None) -> TargetScores:
         """Score each event's item by the distribution predicted right before the event; nothing is learnt.

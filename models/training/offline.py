@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import ModelConfig, TrainingConfig
-from models.device import compute_device
+from models.device import compute_device, explain_out_of_memory
 from models.errors import TrainingError
 from models.items.vocabulary import ItemVocabulary
 from models.network.dropout import Dropout
@@ -101,6 +101,10 @@ class Trainer:
         """The weights of the best epoch; version and lr_step are those of as many events learnt online."""
         return self._best
 
+    @explain_out_of_memory(
+        "raise training.gradient_accumulation_steps, or lower training.batch_events, training.full_softmax_items and "
+        "training.sampled_items"
+    )
     def train_epoch(self, on_progress: ProgressCallback) -> EpochResult:
         """One pass over the log, then the held-out loss. TrainingError where no step of it was finite."""
         started = time.perf_counter()

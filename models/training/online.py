@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
-from models.device import compute_device, require_dtype
+from models.device import compute_device, explain_out_of_memory, require_dtype
 from models.errors import WeightsError
 from models.items.vocabulary import ItemVocabulary
 from models.network.dropout import Dropout
@@ -21,6 +21,10 @@ from models.training.loss import SampledCandidates, gradients
 from models.training.optimizer import NetworkOptimizer
 from models.training.replay_buffer import ReplayBuffer, TrainingWindows, WindowQueue, last_windows
 
+_MEMORY_ADVICE = (
+    "lower learning.events_per_step, learning.full_softmax_items and learning.sampled_items (items in the loss) or "
+    "items.capacity"
+)
 _INITIAL_LR_FACTOR = 12.0
 _LR_DECAY_STEPS = 100
 """lr is raised by this factor at first, by half of that after so many steps: an untrained network has far to go"""
@@ -42,6 +46,7 @@ class TrainStepResult:
 class OnlineLearner:
     """Trains its own copy of the network. One thread at a time may use it; any thread may `observe`."""
 
+    @explain_out_of_memory(_MEMORY_ADVICE)
     def __init__(self, config: ModelConfig, learner: LearnerConfig, items: ItemVocabulary) -> None:
         self._model = config
         self._config = learner
@@ -81,6 +86,7 @@ class OnlineLearner:
         with self._lock:
             self._queue.put(windows)
 
+    @explain_out_of_memory(_MEMORY_ADVICE)
     def train_step(self) -> TrainStepResult | None:
         """One optimizer step over the oldest waiting events and a few replayed windows; None where nothing waits."""
         started = time.perf_counter()

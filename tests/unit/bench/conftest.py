@@ -1,15 +1,20 @@
 """The real logs, where they are."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.quality.datasets import FOLDER, Dataset, load
+if TYPE_CHECKING:
+    from bench.quality.datasets import Dataset
 
 
 @pytest.fixture(scope="session")
 def real_log() -> Callable[[str], Dataset]:
     """A known log by name; the test is skipped where the logs are not."""
+    from bench.quality.datasets import FOLDER, load
 
     def get(name: str) -> Dataset:
         if not FOLDER.is_dir():

@@ -151,7 +151,7 @@ def test_progress_is_reported() -> None:
     assert [done for done, _ in progress] == sorted(done for done, _ in progress)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_mixed_precision_on_cuda_learns_as_well() -> None:
-    cpu, cuda = (train_to_the_end(trainer_on(model=replace(MODEL, device=device)))[-1] for device in ("cpu", "cuda"))
+@pytest.mark.cuda
+def test_mixed_precision_on_cuda_learns_as_well(device: str) -> None:
+    cpu, cuda = (train_to_the_end(trainer_on(model=replace(MODEL, device=name)))[-1] for name in ("cpu", device))
     assert cuda.held_out_loss == pytest.approx(cpu.held_out_loss, abs=0.15)

@@ -228,10 +228,12 @@ def test_events_may_be_observed_from_another_thread(config: ModelConfig, items: 
     assert events == 5000
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.cuda
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_learns_on_cuda(config: ModelConfig, items: ItemVocabulary, dtype: Literal["float32", "bfloat16"]) -> None:
-    config = replace(config, device="cuda", dtype=dtype)
+def test_learns_on_cuda(
+    config: ModelConfig, items: ItemVocabulary, device: str, dtype: Literal["float32", "bfloat16"]
+) -> None:
+    config = replace(config, device=device, dtype=dtype)
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     train(learner, engine, 5)
     assert learner.weights().finite()

@@ -1,0 +1,146 @@
+"""All parts on the CPU, on small logs: where everything is installed, and where Kafka's libraries are missing."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.gpu.command import PARTS
+from bench.gpu.marked_tests import marked_files
+
+ROOT = Path(__file__).parents[4]
+MISSING = ("faust", "mode", "aiokafka", "rocksdict", "orjson", "msgspec", "pydantic", "tensorboardX", "pytest_asyncio")
+# Typer has pydantic of its own accord, so only what this project imports is missing.
+_SITE_CUSTOMIZE = f"""
+import builtins
+
+import_module = builtins.__import__
+
+
+def import_present(name, globals=None, *arguments, **keywords):
+    package = name.partition(".")[0]
+    importer = ((globals or {{}}).get("__name__") or "").partition(".")[0]
+    if package in {MISSING!r} and importer in ("models", "state", "streams", "bench", "tests"):
+        raise ModuleNotFoundError("No module named " + package, name=package)
+    return import_module(name, globals, *arguments, **keywords)
+
+
+builtins.__import__ = import_present
+"""
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small logs of the names and forms of the known ones."""
+    folder, random = tmp_path_factory.mktemp("logs"), np.random.default_rng(0)
+    pairs = np.stack(np.unravel_index(random.permutation(40 * 60)[:1200], (40, 60)), 1).tolist()
+    inter = [f"{user}\t{item}\t{1 + item % 5}\t{880_000_000 + 60 * n}" for n, (user, item) in enumerate(pairs)]
+    (folder / "ml-100k").mkdir()
+    (folder / "ml-100k" / "ml-100k.inter").write_text(
+        "\n".join(["user_id:token\titem_id:token\trating:float\ttimestamp:float", *inter])
+    )
+    (folder / "ml-100k" / "ml-100k.item").write_text(
+        "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n1\tToy Story\t1995\tComedy"
+    )
+    (folder / "ml-1m").mkdir()
+    with gzip.open(folder / "ml-1m" / "events.csv.gz", "wt") as file:
+        file.write("user_id,item_id,timestamp,rating\n")
+        file.writelines(f"{user},{item},{956_000_000 + 60 * n},4\n" for n, (user, item) in enumerate(pairs))
+    (folder / "ml-1m" / "movies.csv").write_text("movie_id,title,genres\n1,Toy Story (1995),Comedy\n")
+    (folder / "ml-1m" / "users_with_complete_sequence.txt").write_text("1\n2\n")
+    return folder
+
+
+def run(arguments: list[str], environment: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """Output and parts of a run in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "gpu", "--device", "cpu", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(Path(arguments[arguments.index("--json") + 1]).read_text())
+    assert {"date", "commit", "card", "driver", "torch", "cuda", "python"} <= report["environment"].keys()
+    return done.stdout, {part["name"]: part for part in report["parts"]}
+
+
+def test_all_parts_run_on_the_cpu(logs: Path, tmp_path: Path) -> None:
+    shown, parts = run(["--minutes", "30", "--json", str(tmp_path / "gpu.json"), "--logs", str(logs)], {})
+    assert list(parts) == [part.name for part in PARTS]
+    assert [(part["status"], part["reason"]) for part in parts.values()] == [("passed", "")] * len(PARTS)
+    assert parts["tests"]["figures"]["failed"] == 0
+    assert len(parts["cost"]["figures"]["cells"]) == 8
+    assert parts["training"]["figures"]["largest_difference"] == 0
+    assert parts["quality"]["figures"]["events"] == 600
+    assert len(parts["floors"]["figures"]["steps"]) == len([c for c in parts["cost"]["figures"]["cells"] if "ms" in c])
+    for name, part in parts.items():
+        assert name in shown
+        assert part["summary"].partition(" ")[0] in shown
+
+
+def test_the_parts_that_read_no_log_run_without_the_libraries_of_kafka(logs: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_SITE_CUSTOMIZE)
+    _, parts = run(
+        ["--minutes", "30", "--json", str(tmp_path / "gpu.json"), "--logs", str(logs)], {"PYTHONPATH": str(tmp_path)}
+    )
+    status = {name: part["status"] for name, part in parts.items()}
+    assert status.pop("training") == status.pop("quality") == "skipped"
+    assert set(status.values()) == {"passed"}
+    for name in ("training", "quality"):
+        assert "is not installed" in parts[name]["reason"]
+        assert "make wheels" in parts[name]["reason"]
+
+
+def test_the_other_commands_say_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_SITE_CUSTOMIZE)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    for arguments, output in (
+        (["--help"], "Not available"),
+        (["throughput"], "is not installed"),
+        (["cost", "--help"], "micro-batch"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert output in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_missing_logs_are_a_reason_to_skip(tmp_path: Path) -> None:
+    file = tmp_path / "gpu.json"
+    arguments = ["--minutes", "5", "--json", str(file), "--logs", str(tmp_path)]
+    _, parts = run([*arguments, "--only", "training", "--only", "quality"], {})
+    assert list(parts) == ["training", "quality"]
+    for part in parts.values():
+        assert part["status"] == "skipped"
+        assert "is missing" in part["reason"]
+
+
+def test_no_card_and_unknown_parts_are_errors() -> None:
+    runner = CliRunner()
+    unknown = runner.invoke(app, ["gpu", "--device", "cpu", "--only", "nothing"])
+    assert unknown.exit_code == 1
+    assert "no part is called nothing" in unknown.output
+    wrong = runner.invoke(app, ["gpu", "--device", "tpu"])
+    assert wrong.exit_code == 1
+
+
+def test_every_file_with_marked_tests_is_found() -> None:
+    names = {file.name for file in marked_files()}
+    assert {"test_cuda.py", "test_engine.py", "test_offline.py", "test_online.py", "test_stage_clock.py"} <= names
