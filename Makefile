@@ -42,9 +42,9 @@ check: setup ## lint, format, types, import contracts
 
 # Where packages cannot be fetched there is no .venv, and the wheels that were carried along are unpacked.
 gpu: ## prove and measure a CUDA device, without network (ARGS: python -m bench gpu --help)
-	@python=$(BIN)/python; [ -x $$python ] || { python=python3; for wheel in wheels/*.whl; do \
-		[ ! -e $$wheel ] || $$python -m zipfile -e $$wheel build/site; done; }; \
-	PYTHONPATH=build/site $$python -m bench gpu $(ARGS)
+	@if [ -x $(BIN)/python ]; then exec $(BIN)/python -m bench gpu $(ARGS); fi; \
+	for wheel in wheels/*.whl; do [ ! -e $$wheel ] || python3 -m zipfile -e $$wheel build/site; done; \
+	PYTHONPATH=build/site exec python3 -m bench gpu $(ARGS)
 
 wheels: setup ## collect in wheels/ what `gpu` needs to read logs on Linux with WHEELS_PYTHON (default 3.12)
 	@mkdir -p build wheels

@@ -48,8 +48,8 @@ class Tolerance:
 
 # cuDNN's LSTM computes float32 in TF32 (10 bits of mantissa) unless torch is told otherwise, bfloat16 has 7.
 TOLERANCES: Final[Mapping[Dtype, Tolerance]] = {
-    "float32": Tolerance(state=5e-3, total_variation=5e-3, log_p=5e-3, gradient=1e-2),
-    "bfloat16": Tolerance(state=8e-2, total_variation=8e-2, log_p=8e-2, gradient=1e-1),
+    "float32": Tolerance(state=5e-3, total_variation=2e-3, log_p=2e-3, gradient=1e-2),
+    "bfloat16": Tolerance(state=5e-2, total_variation=1e-2, log_p=3e-2, gradient=5e-2),
 }
 
 

@@ -292,22 +292,11 @@ def test_cuda_predicts_what_the_cpu_predicts(
 ) -> None:
     batch = events([0, 0, 1, 1, 1], [1, 2, 3, 4, 0])
     results = []
-<<<<<<< HEAD
-    variants: list[tuple[str, Literal["float32", "bfloat16"]]] = [("cpu", "float32"), ("cuda", dtype)]
-    for device, number in variants:
-        variant = replace(config, device=device, dtype=number)
-        engine = Engine(variant, items, top_items=30, top_categories=4)
-        engine.update(noisy(config))
-        step = engine.step(batch, new_user_states(variant, 2), "event")
-        results.append(step)
-        assert engine.device.type == device
-=======
     for computed in (config, replace(config, device=device, dtype=dtype)):
         engine = Engine(computed, items, top_items=30, top_categories=4)
         engine.update(noisy(config))
         results.append(engine.step(batch, new_user_states(computed, 2), "event"))
         assert engine.device == torch.device(computed.device)
->>>>>>> 1926022 (Prove and measure a CUDA device with one command; explain its memory errors and log the device chosen)
     tolerance = 1e-4 if dtype == "float32" else 0.03
     np.testing.assert_allclose(results[1].rows["h"], results[0].rows["h"], atol=max(tolerance, 2e-3))
     np.testing.assert_allclose(results[1].predictions.item_p, results[0].predictions.item_p, atol=tolerance)
