@@ -30,7 +30,7 @@ class TimeDisorder:
 
 @dataclass(slots=True)
 class LogProfile:
-    """What the profile found; memory grows with users and items, not with events."""
+    """What the profile count_outliers; memory grows with users and items, not with events."""
 
     description: str
     left_out: LeftOut
@@ -60,13 +60,13 @@ class LogProfile:
     def to_json(self) -> dict[str, Any]:
         """All figures; of outliers the first twenty."""
 
-        def outliers(found: CountOutliers) -> dict[str, Any]:
+        def outliers(count_outliers: CountOutliers) -> dict[str, Any]:
             return {
-                "median_events": found.median,
-                "bound": found.bound,
-                "count": len(found.counts),
-                "events": sum(found.counts.values()),
-                "most": dict(list(found.counts.items())[:_MOST_SHOWN]),
+                "median_events": count_outliers.median,
+                "bound": count_outliers.bound,
+                "count": len(count_outliers.counts),
+                "events": sum(count_outliers.counts.values()),
+                "most": dict(list(count_outliers.counts.items())[:_MOST_SHOWN]),
             }
 
         return {

@@ -121,12 +121,12 @@ def _is_clean_object(raw: bytes) -> bool:
 
 
 def _decode_any(record: Record, value: bytes, rules: SchemaRules) -> Decoded:
-    found = canonical_events(from_tsv(value) or parse(value), record, rules.field_map)
-    several = len(found) > 1
-    shared_ids = _shared_ids(found) if several else frozenset()
+    canonical = canonical_events(from_tsv(value) or parse(value), record, rules.field_map)
+    several = len(canonical) > 1
+    shared_ids = _shared_ids(canonical) if several else frozenset()
     events: list[Event | None] = []
     faults: list[tuple[int, Rejected]] = []
-    for index, fields in enumerate(found):
+    for index, fields in enumerate(canonical):
         event = None
         try:
             if isinstance(fields, Rejected):
@@ -137,7 +137,7 @@ def _decode_any(record: Record, value: bytes, rules: SchemaRules) -> Decoded:
         except Rejected as error:
             faults.append((index, error))
         events.append(event)
-    return events, _summary(faults, len(found))
+    return events, _summary(faults, len(canonical))
 
 
 def event_position(record: Record, index: int, several: bool) -> str:
@@ -145,9 +145,9 @@ def event_position(record: Record, index: int, several: bool) -> str:
     return f"{position(record)}:{index}" if several else position(record)
 
 
-def _shared_ids(found: Sequence[Mapping[str, object] | Rejected]) -> frozenset[str]:
+def _shared_ids(canonical: Sequence[Mapping[str, object] | Rejected]) -> frozenset[str]:
     """Ids that several events of a record have: those of the message that named several items."""
-    ids = Counter(str(fields.get("event_id")) for fields in found if not isinstance(fields, Rejected))
+    ids = Counter(str(fields.get("event_id")) for fields in canonical if not isinstance(fields, Rejected))
     return frozenset(event_id for event_id, count in ids.items() if count > 1)
 
 

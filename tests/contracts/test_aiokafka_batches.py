@@ -65,7 +65,7 @@ async def test_a_batch_keeps_time_in_ms_headers_and_tombstones(cluster: Cluster)
 async def test_a_builder_of_a_plain_producer_is_not_part_of_the_transaction(cluster: Cluster) -> None:
     """Builders come from the producer that sends them: a foreign one is not kept back until the commit.
 
-    When it fails: builders may be shared between producers, or need a flag of their own.
+    When it fails: builders may be shared between producers, or need a flag of their batch_builder.
     """
     topic = await cluster.create_topic()
     async with cluster.producer() as plain, cluster.producer(cluster.name("txn")) as transactional:
@@ -73,8 +73,8 @@ async def test_a_builder_of_a_plain_producer_is_not_part_of_the_transaction(clus
         foreign.append(timestamp=None, key=b"k", value=b"foreign")
         await transactional.begin_transaction()
         await (await transactional.send_batch(foreign, topic, partition=0))
-        own = transactional.create_batch()
-        own.append(timestamp=None, key=b"k", value=b"own")
-        await (await transactional.send_batch(own, topic, partition=0))
+        batch_builder = transactional.create_batch()
+        batch_builder.append(timestamp=None, key=b"k", value=b"batch_builder")
+        await (await transactional.send_batch(batch_builder, topic, partition=0))
         await transactional.abort_transaction()
     assert await cluster.read(topic, "read_committed") == [b"foreign"]

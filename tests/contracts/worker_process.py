@@ -1,4 +1,4 @@
-"""A Faust worker in a process of its own, told apart by what it prints."""
+"""A Faust worker in a process of its own, identified by what it prints."""
 
 import asyncio
 import json
@@ -16,23 +16,23 @@ ROOT = Path(__file__).parents[2]
 
 
 class WorkerProcess:
-    """What a program under `programs` has said so far, and its end."""
+    """What a program under `programs` has printed so far, and its end."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self.process, self.log_file = process, log
-        self.said: list[tuple[str, Any]] = []
+        self.printed: list[tuple[str, Any]] = []
 
     @property
     def log(self) -> str:
         return self.log_file.read_text()
 
     def values(self, name: str) -> list[Any]:
-        return [value for said_by, value in self.said if said_by == name]
+        return [value for printed_name, value in self.printed if printed_name == name]
 
     async def hears(self, name: str, value: object, timeout_s: float = 120) -> None:
-        """Returns once the program has said `value` under `name`; fails at once when the program has ended."""
-        await until(lambda: (name, value) in self.said or self.process.returncode is not None, timeout_s)
-        assert (name, value) in self.said, f"ended with {self.process.returncode}:\n{self.log[-3000:]}"
+        """Returns once the program has printed `value` under `name`; fails at once when the program has ended."""
+        await until(lambda: (name, value) in self.printed or self.process.returncode is not None, timeout_s)
+        assert (name, value) in self.printed, f"ended with {self.process.returncode}:\n{self.log[-3000:]}"
 
     async def end(self, timeout_s: float = 120) -> int:
         """Exit code, negative for the signal that ended it; TimeoutError when it lives on."""
@@ -43,7 +43,7 @@ class WorkerProcess:
         async for line in self.process.stdout:
             if line.startswith(b"["):
                 name, value = json.loads(line)
-                self.said.append((name, value))
+                self.printed.append((name, value))
 
 
 @asynccontextmanager

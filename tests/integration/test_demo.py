@@ -88,14 +88,14 @@ def test_nothing_stays_running_however_it_ends(tmp_path: Path, how: signal.Signa
         if "sending events" in line:
             break
     family = psutil.Process(process.pid).children(recursive=True)
-    assert {"java", "python"} <= {each.name().rstrip("0123456789.") for each in started(tmp_path)}
+    assert {"java", "python"} <= {process.name().rstrip("0123456789.") for process in started(tmp_path)}
     process.send_signal(how)
     process.communicate(timeout=120)
     assert process.returncode == (-signal.SIGKILL if how is signal.SIGKILL else 130)
     end = time.monotonic() + 120
-    while left := [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] + started(
-        tmp_path
-    ):
+    while left := [
+        process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ] + started(tmp_path):
         assert time.monotonic() < end, left
         time.sleep(0.1)  # grandchildren: nothing of ours to wait on
     if how is not signal.SIGKILL:

@@ -29,9 +29,9 @@ def test_rank_is_that_among_decayed_counts(
     if item in had or item not in counts:
         assert rank == float("inf")
         return
-    own = counts[item]
-    ahead = sum(count > own * (1 + 1e-9) for count in rivals)
-    near = sum(abs(count - own) <= 1e-9 * own for count in rivals)
+    item_count = counts[item]
+    ahead = sum(count > item_count * (1 + 1e-9) for count in rivals)
+    near = sum(abs(count - item_count) <= 1e-9 * item_count for count in rivals)
     assert ahead + 1 <= rank <= ahead + near + 1
     if not near:
         assert rank == pytest.approx(ahead + 1)

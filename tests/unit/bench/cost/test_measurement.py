@@ -27,8 +27,8 @@ def model() -> ModelUnderTest:
 @pytest.fixture(scope="module")
 def report() -> tuple[CostReport, list[tuple[int, int]]]:
     rounds: list[tuple[int, int]] = []
-    found = measure(WORKLOAD, [True], [16, 64], ROUNDS, lambda done, total: rounds.append((done, total)))
-    return found, rounds
+    measured = measure(WORKLOAD, [True], [16, 64], ROUNDS, lambda done, total: rounds.append((done, total)))
+    return measured, rounds
 
 
 def test_users_have_full_histories_and_their_events_are_counted(model: ModelUnderTest) -> None:
@@ -79,15 +79,15 @@ def test_memory_use_is_that_of_the_arrays(model: ModelUnderTest) -> None:
     chosen, batch = next(model.batches(128))
     model.learner.observe(batch, model.engine.step(batch, model.rows[chosen]).rows)
     assert model.learner.train_step() is not None  # its tables grow when they are needed
-    found = {(use.owner, use.name): use.bytes for use in memory_use(model, WORKLOAD.items)}
-    row = {name: size for (owner, name), size in found.items() if owner == "row"}
+    measured = {(use.owner, use.name): use.bytes for use in memory_use(model, WORKLOAD.items)}
+    row = {name: size for (owner, name), size in measured.items() if owner == "row"}
     assert sum(row.values()) == model.layout.size == len(model.layout.pack(model.rows[:1])[0])
     fields = new_user_states(model.engine.config, 1).dtype
     assert {name: row[name] for name in fields.names or ()} == {
         name: fields[name].itemsize for name in fields.names or ()
     }
     state = model.engine.experts()
-    experts = {name: size for (owner, name), size in found.items() if owner == "experts"}
+    experts = {name: size for (owner, name), size in measured.items() if owner == "experts"}
     popularity = {name: size for name, size in experts.items() if name.startswith("counts.popularity.")}
     assert sum(popularity.values()) == state["popularity.counts"].nbytes / state["popularity.counts"].shape[1]
     tables = {name: array for name, array in state.items() if name.partition(".")[0] in ("successors", "predecessors")}
@@ -97,20 +97,20 @@ def test_memory_use_is_that_of_the_arrays(model: ModelUnderTest) -> None:
     weights = model.learner.weights().tensors
     for owner, network in (("engine", "model.network"), ("learner", "network")):
         for name in ("item", "item_bias"):
-            assert found[owner, f"{network}.{name}"] == weights[name].nbytes / len(weights[name])
-    assert found["engine", "items.content.described"] == 2 * 512
+            assert measured[owner, f"{network}.{name}"] == weights[name].nbytes / len(weights[name])
+    assert measured["engine", "items.content.described"] == 2 * 512
 
 
 def test_the_tables_show_all_saved_figures(report: tuple[CostReport, list[tuple[int, int]]], tmp_path: Path) -> None:
-    found, _ = report
+    measured, _ = report
     file = tmp_path / "results" / "cost.json"
-    found.save(file)
+    measured.save(file)
     saved = json.loads(file.read_text())
     assert saved["workload"] == {"items": 1100, "users": 130, "device": "cpu", "seed": 0, "rounds": ROUNDS}
-    assert saved["models"][0]["steps"][1]["parts"] == found.models[0].steps[1].parts
+    assert saved["models"][0]["steps"][1]["parts"] == measured.models[0].steps[1].parts
     console = Console(width=140)
     with console.capture() as captured:
-        for table in found.tables():
+        for table in measured.tables():
             console.print(table)
     shown = captured.get()
     for name in (*saved["models"][0]["steps"][0]["parts"], *OTHER, "sum of the parts", "not taken apart"):

@@ -87,7 +87,7 @@ def test_a_text_changes_its_users_state_and_its_items_content(config: ModelConfi
     np.testing.assert_array_equal(after["ring_text"][0, 0], simhash(text_vector)[0])
     assert not after["ring_text"][1].any()
     content_after = content(items).rows(np.arange(21))
-    both = content_before[3] + text_vector[0]  # each of unit length
+    both = content_before[3] + text_vector[0]  # predictions of unit length
     np.testing.assert_allclose(content_after[3], both / np.linalg.norm(both), atol=2e-3)
     others = np.arange(21) != 3
     np.testing.assert_array_equal(content_after[others], content_before[others])
@@ -99,7 +99,10 @@ def test_a_review_of_an_item_changes_its_next_prediction(config: ModelConfig, it
     first = engine.step(batch([0], [3]), rows).predictions
     engine.step(batch([0], [7], ["never in tune"]), rows)
     second = engine.step(batch([0], [3]), rows).predictions
-    p = [dict(zip(each.item[0].tolist(), each.item_p[0].tolist(), strict=True))[7] for each in (first, second)]
+    p = [
+        dict(zip(predictions.item[0].tolist(), predictions.item_p[0].tolist(), strict=True))[7]
+        for predictions in (first, second)
+    ]
     assert p[0] != pytest.approx(p[1], rel=1e-4)
 
 

@@ -140,8 +140,8 @@ def test_state_restores_the_reviews_and_their_weight(config: ModelConfig, conten
     restored.restore(content.state())
     assert changes(restored)[1] == [1, 4]
     np.testing.assert_allclose(row(restored, 1), unit(texts("great", "fine").mean(0)), atol=2e-3)
-    for each in (content, restored):
-        review(each, [4], "works")
+    for item_content in (content, restored):
+        review(item_content, [4], "works")
     np.testing.assert_array_equal(row(restored, 4), row(content, 4))
     assert ItemContent(config).state() == {}
 

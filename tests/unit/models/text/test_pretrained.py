@@ -61,8 +61,8 @@ def test_texts_of_like_meaning_are_near_without_a_common_word(pretrained_encoder
 
 
 def test_an_unpaired_surrogate_is_ignored(pretrained_encoder: TextEncoder) -> None:
-    whole, half = pretrained_encoder.encode(["guitar", "guitar \ud83c"])
-    assert whole @ half > 0.5
+    complete, cut_off = pretrained_encoder.encode(["guitar", "guitar \ud83c"])
+    assert complete @ cut_off > 0.5
 
 
 def test_threads_may_share_an_encoder(pretrained_encoder: TextEncoder) -> None:

@@ -16,8 +16,10 @@ WORDS = st.text("ab-=", min_size=1, max_size=4).filter(lambda word: not word.sta
 
 
 @given(st.lists(WORDS, max_size=6), st.integers(0, 6), st.sampled_from(OPTIONS))
-def test_a_settings_option_moves_to_the_front_from_any_place(words: list[str], place: int, option: list[str]) -> None:
-    assert settings_first([*words[:place], *option, *words[place:]]) == [*option, *words]
+def test_a_settings_option_moves_to_the_front_from_any_place(
+    words: list[str], position: int, option: list[str]
+) -> None:
+    assert settings_first([*words[:position], *option, *words[position:]]) == [*option, *words]
 
 
 def test_what_follows_two_dashes_stays() -> None:

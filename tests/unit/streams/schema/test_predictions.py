@@ -104,9 +104,9 @@ def test_short_and_long_term_are_told_where_the_model_keeps_them_apart(
 
 @given(arrays(P, 20, elements=st.floats(-9999, 9999, width=32)))
 def test_numbers_of_vectors_keep_four_digits(numbers: np.ndarray[tuple[int], np.dtype[np.float32]]) -> None:
-    found = rounded(numbers)
-    np.testing.assert_allclose(found, numbers, rtol=5.001e-4, atol=1e-15)
-    np.testing.assert_array_equal(rounded(found.astype(P)), found)
+    result = rounded(numbers)
+    np.testing.assert_allclose(result, numbers, rtol=5.001e-4, atol=1e-15)
+    np.testing.assert_array_equal(rounded(result.astype(P)), result)
 
 
 def test_padding_is_left_out_row_by_row(items: ItemVocabulary, origins: EventOrigins) -> None:
@@ -202,10 +202,10 @@ def test_shares_as_decimals_sum_to_exactly_one(parts: list[float]) -> None:
     carried_by = record["carried_by"]
     assert sum(record["because_weight"]) + record["because_other"] + carried_by["popularity"] == 1
     assert sum(carried_by.values()) == 1
-    found = [*record["because_weight"], record["because_other"], *carried_by.values()]
-    np.testing.assert_allclose(np.array(found, float), [*shown, exact[3:6].sum(), *carriers], atol=5e-5)
+    shares = [*record["because_weight"], record["because_other"], *carried_by.values()]
+    np.testing.assert_allclose(np.array(shares, float), [*shown, exact[3:6].sum(), *carriers], atol=5e-5)
     assert record["because_weight"] == sorted(record["because_weight"], reverse=True)
-    assert min(found) >= 0
+    assert min(shares) >= 0
 
 
 def test_a_reader_ignores_fields_that_later_versions_add(items: ItemVocabulary, origins: EventOrigins) -> None:

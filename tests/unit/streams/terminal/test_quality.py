@@ -30,8 +30,8 @@ def test_events_per_second_are_those_between_two_records() -> None:
     stats = WorkerStats(quality(1000), 5.0)
     rates = [stats.events_per_s]
     # A clock that stands still gives no rate.
-    for events, at in ((1800, 1_731_900_002_000), (1900, 1_731_900_002_000)):
-        stats.add(quality(events, at), 7.0)
+    for events, emitted_at in ((1800, 1_731_900_002_000), (1900, 1_731_900_002_000)):
+        stats.add(quality(events, emitted_at), 7.0)
         rates.append(stats.events_per_s)
     assert rates == [None, 400, 400]
     assert not stats.inactive(7.0 + INACTIVE_AFTER_S)
@@ -69,9 +69,9 @@ def test_eighty_characters_show_every_number_and_some_of_the_history(monkeypatch
 def test_several_workers_are_summed_and_an_inactive_one_has_rate_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.terminal.quality.time.monotonic", lambda: 3.0 + INACTIVE_AFTER_S)
     table = StatsTable()
-    for events, at in ((100, 0), (300, 1000)):
-        table.add(quality(events, at, worker="a"), 1.0)
-        table.add(quality(events * 2, at, recall=0.9, window=30, worker="b"), 4.0)
+    for events, emitted_at in ((100, 0), (300, 1000)):
+        table.add(quality(events, emitted_at, worker="a"), 1.0)
+        table.add(quality(events * 2, emitted_at, recall=0.9, window=30, worker="b"), 4.0)
     rows = screen(table)
     assert rows[1].startswith("a 0 300 0.500")
     assert rows[2].startswith("b 400 600 0.900")

@@ -42,8 +42,8 @@ def test_an_ecommerce_action_is_an_event_of_each_product() -> None:
 
 
 def test_a_self_describing_event_of_ones_own_has_its_name() -> None:
-    own = {"unstruct_event_com_acme_product_rated_1": {"product_id": 9, "rating": 4}}
-    event = user_event(UNSTRUCT | {"event_name": "product_rated"} | own)
+    fields = {"unstruct_event_com_acme_product_rated_1": {"product_id": 9, "rating": 4}}
+    event = user_event(UNSTRUCT | {"event_name": "product_rated"} | fields)
     assert (event.event_type, event.item_id, event.value) == ("rating", "9", 4.0)
 
 
