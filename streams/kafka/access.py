@@ -5,6 +5,7 @@ aiokafka logs most denials and tries again; a right that is not granted stays so
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
@@ -41,15 +42,18 @@ _DENIALS: Final = (
 
 
 class Right(NamedTuple):
-    """An operation on a resource, as Kafka's access control lists have them."""
+    """An operation on a resource, as Kafka's access control lists have them.
+
+    A transactional id is a prefix: every process has an id of its own, which begins with the group id.
+    """
 
     resource: Literal["topic", "group", "transactional-id"]
     name: str
     operation: str
 
 
-def worker_rights(settings: Settings, transactional_id: str) -> list[Right]:
-    """What a worker needs; its transactional ids begin with the group id."""
+def worker_rights(settings: Settings) -> list[Right]:
+    """What a worker needs, beside Describe and DescribeConfigs of its topics (streams.kafka.topics)."""
     topics = settings.topics
     read = (topics.user_events, settings.changelog_topic, topics.item_index, topics.item_catalog)
     written = (
@@ -64,7 +68,7 @@ def worker_rights(settings: Settings, transactional_id: str) -> list[Right]:
         *(Right("topic", name, "Read") for name in read),
         *(Right("topic", name, "Write") for name in written),
         Right("group", settings.kafka.group_id, "Read"),
-        Right("transactional-id", transactional_id, "Write"),
+        Right("transactional-id", f"{settings.kafka.group_id}-", "Write"),
     ]
 
 
@@ -77,18 +81,31 @@ async def check_access(kafka: KafkaSettings, rights: Sequence[Right]) -> None:
     finally:
         await client.close()
     if missing:
-        raise KafkaAccessError(_denial(kafka, missing))
+        raise KafkaAccessError(denial(kafka, missing))
 
 
 async def raise_permanent(kafka: KafkaSettings, error: BaseException, rights: Sequence[Right] = ()) -> None:
     """Raises an error with its cure where trying again would change nothing; returns where it may help."""
     if isinstance(error, _DENIALS):
-        await check_access(kafka, rights)
+        with contextlib.suppress(KafkaError):  # the broker has gone meanwhile: the denial stands
+            await check_access(kafka, rights)
         raise KafkaAccessError(f"the broker denies {_principal(kafka)} a right: {error}") from error
     if isinstance(error, CorruptRecordException | UnsupportedCodecError):
         raise TopicError(f"a topic holds records that cannot be decoded ({error}): restore it") from error
     if isinstance(error, KafkaConnectionError | NodeNotReadyError):
         await check_connection(kafka)
+
+
+async def with_cure(kafka: KafkaSettings, error: Exception, rights: Sequence[Right]) -> Exception:
+    """The error; in place of one of aiokafka's, that of `raise_permanent` where there is a cure."""
+    cause: BaseException | None = error
+    while cause is not None:
+        try:
+            await raise_permanent(kafka, cause, rights)
+        except (KafkaAccessError, TopicError) as cure:
+            return cure
+        cause = cause.__cause__
+    return error
 
 
 async def _is_granted(client: Any, right: Right) -> bool:
@@ -111,16 +128,18 @@ async def _is_granted(client: Any, right: Right) -> bool:
     return operations < 0 or bool(operations >> OPERATIONS[right.operation] & 1)
 
 
-def _denial(kafka: KafkaSettings, missing: Sequence[Right]) -> str:
-    named = "; ".join(f"{right.operation} on {right.resource} {right.name}" for right in missing)
+def denial(kafka: KafkaSettings, missing: Sequence[Right]) -> str:
+    """The line that names the rights, and how they are granted."""
+    named = ", ".join(f"{right.operation} on {right.resource} {right.name}" for right in missing)
     commands = " && ".join(_command(kafka, right) for right in missing)
     return f"the broker does not allow {_principal(kafka)}: {named}. Grant it: {commands}"
 
 
 def _command(kafka: KafkaSettings, right: Right) -> str:
+    pattern = " --resource-pattern-type prefixed" if right.resource == "transactional-id" else ""
     return (
         f"kafka-acls.sh --bootstrap-server {kafka.bootstrap_servers} --add --allow-principal "
-        f"User:{kafka.sasl_username or '…'} --operation {right.operation} --{right.resource} {right.name}"
+        f"User:{kafka.sasl_username or '…'} --operation {right.operation} --{right.resource} {right.name}{pattern}"
     )
 
 

@@ -27,7 +27,7 @@ class Publisher:
         self._partitions = 0
 
     async def __aenter__(self) -> Self:
-        self._partitions = await partition_count(self._kafka, self.topic)
+        self._partitions = await partition_count(self._kafka, self.topic, "Write")
         self._producer = AIOKafkaProducer(
             **producer_options(self._kafka), acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES
         )

@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 from typing import Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.partitioner import murmur2
 
-from streams.errors import TopicError
+from streams.errors import KafkaAccessError, TopicError
+from streams.kafka.access import Right, denial
 from streams.kafka.client_options import client_options
+from streams.kafka.metadata import describe_topics
 from streams.kafka.undecodable import UndecodableRecord, isolating_consumer
 from streams.settings.sections import KafkaSettings
 
@@ -25,20 +26,20 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
-async def partition_count(kafka: KafkaSettings, topic: str) -> int:
-    """How many partitions the topic has; `TopicError` where it does not exist."""
-    admin = AIOKafkaAdminClient(**client_options(kafka))
-    await admin.start()
-    try:
-        descriptions = await admin.describe_topics([topic])
-    finally:
-        await admin.close()
-    if not descriptions or descriptions[0]["error_code"]:
+async def partition_count(kafka: KafkaSettings, topic: str, operation: Literal["Read", "Write"] = "Read") -> int:
+    """How many partitions the topic has.
+
+    Raises TopicError where it does not exist, KafkaAccessError where this client may not do that with it.
+    """
+    described = (await describe_topics(kafka, [topic]))[topic]
+    if not described.describable or (described.exists and not described.allows(operation)):
+        raise KafkaAccessError(denial(kafka, [Right("topic", topic, operation)]))
+    if not described.exists:
         raise TopicError(
             f"topic {topic!r} does not exist at {kafka.bootstrap_servers}; "
             "`interest-stream topics` creates what is missing"
         )
-    return len(descriptions[0]["partitions"])
+    return len(described.leaders)
 
 
 @asynccontextmanager

@@ -9,17 +9,22 @@ from typing import Any, Literal
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
     KafkaConnectionError,
     KafkaError,
     NoError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     for_code,
 )
 
-from streams.errors import TopicError
+from streams.errors import KafkaAccessError, TopicError
+from streams.kafka.access import Right, denial
 from streams.kafka.client_options import client_options
 from streams.kafka.connection import check_connection, no_broker
+from streams.kafka.metadata import TopicMetadata, describe_topics_by
+from streams.settings.sections import KafkaSettings
 from streams.settings.settings import Settings
 
 _DAY_MS = 86_400_000
@@ -30,6 +35,7 @@ _BATCH_OVERHEAD_BYTES = 65_536
 _DEADLINE_S = 30.0
 _REQUEST_TIMEOUT_MS = 5_000
 _RETRY_S = 0.1
+_DENIALS = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,27 +148,23 @@ async def _verify_or_create(
     admin: AIOKafkaAdminClient, settings: Settings, created: set[str]
 ) -> tuple[TopicReport, ...]:
     specs = topic_specs(settings)
-    partitions = await _partitions(admin)
-    if missing := [spec for spec in specs if spec.name not in partitions]:
-        created |= await _create(admin, settings.kafka.bootstrap_servers, missing)
-        partitions = await _partitions(admin)
+    topics = await _describe(admin, settings, specs)
+    if missing := [spec for spec in specs if not topics[spec.name].exists]:
+        created |= await _create(admin, settings.kafka, missing)
+        topics = await _describe(admin, settings, specs)
     # A new topic takes a moment to be known everywhere and to have leaders, and longer while a broker is down.
-    if waiting := [
-        spec.name
-        for spec in specs
-        if not partitions.get(spec.name) or any(partition["leader"] < 0 for partition in partitions[spec.name])
-    ]:
+    if waiting := [spec.name for spec in specs if not topics[spec.name].leaders or min(topics[spec.name].leaders) < 0]:
         raise _NotReadyError(f"partitions without a leader in {', '.join(waiting)}")
-    configs = await _configs(admin, [spec.name for spec in specs])
+    configs = await _configs(admin, settings.kafka, [spec.name for spec in specs])
     faults = [
-        fault for spec in specs for fault in _faults(spec, len(partitions[spec.name]), configs[spec.name], settings)
+        fault for spec in specs for fault in _faults(spec, len(topics[spec.name].leaders), configs[spec.name], settings)
     ]
     if faults:
         raise TopicError("\n".join(faults))
     return tuple(
         TopicReport(
             spec.name,
-            len(partitions[spec.name]),
+            len(topics[spec.name].leaders),
             configs[spec.name]["cleanup.policy"],
             "created" if spec.name in created else "ok",
         )
@@ -206,7 +208,7 @@ def _value(config: str) -> frozenset[str]:
     return frozenset(config.replace(" ", "").split(","))
 
 
-async def _create(admin: AIOKafkaAdminClient, servers: str, missing: Sequence[TopicSpec]) -> set[str]:
+async def _create(admin: AIOKafkaAdminClient, kafka: KafkaSettings, missing: Sequence[TopicSpec]) -> set[str]:
     """Names of the topics that this call created; others may create them at the same time."""
     answer: Any = await admin.create_topics(
         [NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.configs) for spec in missing]
@@ -220,11 +222,13 @@ async def _create(admin: AIOKafkaAdminClient, servers: str, missing: Sequence[To
     }
     if any(error.retriable for error, _ in refused.values()):
         raise _NotReadyError(f"creation answered {sorted(error.__name__ for error, _ in refused.values())}")
+    if denied := [name for name, (error, _) in refused.items() if error in _DENIALS]:
+        raise KafkaAccessError(denial(kafka, [Right("topic", name, "Create") for name in denied]))
     if refused:
         raise TopicError(
             "\n".join(
                 f"{name} is missing and the broker refused to create it ({error.__name__}: {message}). "
-                f"Mend that, or create it: {_create_command(servers, specs[name])}"
+                f"Mend that, or create it: {_create_command(kafka.bootstrap_servers, specs[name])}"
                 for name, (error, message) in refused.items()
             )
         )
@@ -239,25 +243,32 @@ def _create_command(servers: str, spec: TopicSpec) -> str:
     )
 
 
-async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, list[Any]]:
-    # Of all topics: a broker with auto.create.topics.enable would create a topic that is asked for by name.
-    return {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
+async def _describe(
+    admin: AIOKafkaAdminClient, settings: Settings, specs: Sequence[TopicSpec]
+) -> Mapping[str, TopicMetadata]:
+    topics = await describe_topics_by(admin._client, [spec.name for spec in specs])
+    if hidden := [topic.name for topic in topics.values() if not topic.describable]:
+        raise KafkaAccessError(denial(settings.kafka, [Right("topic", name, "Describe") for name in hidden]))
+    return topics
 
 
-async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+async def _configs(admin: AIOKafkaAdminClient, kafka: KafkaSettings, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Effective configs by topic."""
     answers: list[Any] = await admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     )
     configs: dict[str, dict[str, str]] = {}
+    denied = []
     for code, message, _, name, entries in (resource for answer in answers for resource in answer.resources):
         error = for_code(code)
         if error is UnknownTopicOrPartitionError:  # this broker learns of it later than the one asked before
             raise _NotReadyError(f"{name} is not known everywhere")
+        if error in _DENIALS:
+            denied.append(Right("topic", name, "DescribeConfigs"))
+            continue
         if error is not NoError:
-            raise TopicError(
-                f"the broker does not show the configs of {name} ({error.__name__}: {message}): allow this user to "
-                "describe them"
-            )
+            raise TopicError(f"the broker does not show the configs of {name} ({error.__name__}: {message})")
         configs[name] = {entry[0]: entry[1] for entry in entries}
+    if denied:
+        raise KafkaAccessError(denial(kafka, denied))
     return configs

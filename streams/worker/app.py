@@ -18,6 +18,7 @@ from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from state.table import UserTable
 from streams.errors import TransactionFailed
+from streams.kafka.access import check_access, raise_permanent, with_cure, worker_rights
 from streams.kafka.source_consumer import SourceConsumer
 from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
@@ -61,7 +62,7 @@ async def _run(settings: Settings, engine: Engine | None) -> None:
         await _run_until(stop, settings, engine, stack)
     except Exception as error:
         # At once: closing the other parts could block, or raise an error that hides this one.
-        exit_with_error(error)
+        exit_with_error(await with_cure(settings.kafka, error, worker_rights(settings)))
     try:
         await stack.aclose()
     except (KafkaError, asyncio.CancelledError) as error:
@@ -87,7 +88,10 @@ async def _run_until(stop: asyncio.Event, settings: Settings, engine: Engine | N
 
 async def _start(settings: Settings, engine: Engine | None, stack: AsyncExitStack) -> Worker:
     await wait_for_broker(settings.kafka)
-    await ensure_topics(settings)
+    rights = worker_rights(settings)
+    await check_access(settings.kafka, rights)
+    if any(topic.outcome == "created" for topic in await ensure_topics(settings)):
+        await check_access(settings.kafka, rights)  # of topics that are not there yet, nothing can be learnt
     worker = Worker(settings, engine)
     await worker.start(stack)
     return worker
@@ -104,6 +108,7 @@ class Worker:
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         kafka, topics = settings.kafka, settings.topics
+        self._settings = settings
         # First, as it locks the data folder
         self._table = UserTable(settings.worker.data_dir / "users", settings.worker.cache_mb << 20)
         self._consumer = SourceConsumer(settings, on_error=exit_with_error)
@@ -121,14 +126,14 @@ class Worker:
         # User state: RocksDB, restored from the changelog
         self._changelog = Changelog(kafka, settings.changelog_topic)
         recovery = PartitionRecovery(kafka, self._table, self._changelog, self._consumer, self._writer.transactional_id)
-        self._partitions = AssignedPartitions(recovery, on_error=exit_with_error)
+        self._partitions = AssignedPartitions(recovery, self._raise_permanent, on_error=exit_with_error)
         # Input: the source topic
         self._offset_gaps = OffsetGaps(kafka, topics.user_events)
         source = SourceReader(self._partitions, self._offset_gaps, self._consumer)
 
         self.pipeline = Pipeline(settings, engine, source, self._items, encoder, self._writer)
         learner = None if self._model is None else self._model.learner
-        self._step_loop = StepLoop(self.pipeline, self._partitions, learner, settings.worker)
+        self._step_loop = StepLoop(self.pipeline, self._partitions, learner, settings.worker, self._raise_permanent)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Starts everything; the stack stops what was started, last first."""
@@ -148,6 +153,9 @@ class Worker:
             self._step_loop.run, on_assigned=self._partitions.on_assigned, on_revoked=self._partitions.on_revoked
         )
         _reduce_garbage_collection()
+
+    async def _raise_permanent(self, error: KafkaError) -> None:
+        await raise_permanent(self._settings.kafka, error, worker_rights(self._settings))
 
     def check(self) -> None:
         """Raises RuntimeError where a part has failed that ends no process by itself."""

@@ -24,6 +24,8 @@ from streams.worker.pipeline import Pipeline
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+RaisePermanent = Callable[[KafkaError], Awaitable[None]]
+"""Raises an error with its cure where trying again would change nothing"""
 
 # A worker that wakes up after its group has moved on fails until its consumer has noticed: some heartbeats.
 _MAX_FAILURES = 12
@@ -72,11 +74,13 @@ class StepLoop:
         partitions: AssignedPartitions,
         learner: LearnerThread | None,
         settings: WorkerSettings,
+        raise_permanent: RaisePermanent,
     ) -> None:
         self._pipeline = pipeline
         self._partitions = partitions
         self._learner = learner
         self._settings = settings
+        self._raise_permanent = raise_permanent
         self._compute = ThreadPoolExecutor(1, "compute")  # a blocked event loop would miss heartbeats and signals
         self._failures = 0
 
@@ -96,7 +100,7 @@ class StepLoop:
         After a failed transaction the partitions are being reopened when this returns; the records come again.
         """
         async with self._partitions.keep_open():
-            batch = await _retry(lambda: self._pipeline.read(batches), "reading")
+            batch = await self._retry(lambda: self._pipeline.read(batches), "reading")
             if batch is None:
                 return
             loop = asyncio.get_running_loop()
@@ -116,17 +120,19 @@ class StepLoop:
         self._failures += 1
         if self._failures > _MAX_FAILURES:
             raise error
+        if isinstance(error.__cause__, KafkaError):
+            await self._raise_permanent(error.__cause__)
         log.warning("the step's transaction failed (%s): starting over from the changelog", error)
         await asyncio.sleep(min(0.1 * 2**self._failures, _MAX_PAUSE_S))
-        await _retry(self._pipeline.restart_producer, "restarting the producer")
+        await self._retry(self._pipeline.restart_producer, "restarting the producer")
         self._partitions.reopen()
 
-
-async def _retry(action: Callable[[], Awaitable[T]], what: str) -> T:
-    """The action's result; repeats it after any KafkaError, however long the broker is away."""
-    while True:
-        try:
-            return await action()
-        except KafkaError as error:
-            log.warning("%s failed, trying again: %r", what, error)
-            await asyncio.sleep(_RETRY_S)
+    async def _retry(self, action: Callable[[], Awaitable[T]], what: str) -> T:
+        """The action's result; repeats it after every KafkaError that may pass, however long the broker is away."""
+        while True:
+            try:
+                return await action()
+            except KafkaError as error:
+                await self._raise_permanent(error)
+                log.warning("%s failed, trying again: %r", what, error)
+                await asyncio.sleep(_RETRY_S)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,8 +30,14 @@ class AssignedPartitions:
     which partitions a member owns.
     """
 
-    def __init__(self, recovery: PartitionRecovery, on_error: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        recovery: PartitionRecovery,
+        raise_permanent: Callable[[KafkaError], Awaitable[None]],
+        on_error: Callable[[BaseException], None],
+    ) -> None:
         self._recovery = recovery
+        self._raise_permanent = raise_permanent
         self._on_error = on_error
         self._states: dict[int, PartitionState] = {}
         self._group_metadata: ConsumerGroupMetadata | None = None
@@ -105,6 +111,7 @@ class AssignedPartitions:
                     log.warning("%s; waiting for the next assignment", error)
                     return
                 except KafkaError as error:
+                    await self._raise_permanent(error)
                     log.warning("opening partitions %s failed, trying again: %r", partitions, error)
                     await asyncio.sleep(_RETRY_S)
                 else:
