@@ -15,6 +15,7 @@ from torch import Tensor
 
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
+from models.transfers import is_host, to_device
 
 _MIN_GROUP = 8
 """Numbers in a group, at least, for which searching by groups pays"""
@@ -36,13 +37,18 @@ class CandidateSizes:
     dense_cells: int = 1 << 24
     """Largest item and category matrix that is kept dense (64 MB), which is several times faster with few categories"""
 
+    @staticmethod
+    def of(device: torch.device) -> "CandidateSizes":
+        """Sizes for the device: where no cache bounds a block, a dozen arrays of 64 MB of memory do."""
+        return CandidateSizes() if is_host(device) else CandidateSizes(block_scores=1 << 24)
+
 
 class Candidates:
     """Which items may be predicted, and their categories; follows an `ItemVocabulary` that grows meanwhile."""
 
     def __init__(self, items: ItemVocabulary, device: torch.device, sizes: CandidateSizes | None = None) -> None:
         self._items = items
-        self._sizes = sizes or CandidateSizes()
+        self._sizes = sizes or CandidateSizes.of(device)
         self.device = device
         self._version = -1
         self._inactive = torch.zeros(0, dtype=torch.long)
@@ -78,7 +84,8 @@ class Candidates:
             scores = torch.addmm(bias, interest[rows], table).float()  # [p, N + 1]
             # Weights may be finite but huge; beyond these bounds probabilities would not sum to one.
             scores.clamp_(-_MAX_SCORE, _MAX_SCORE)
-            if bool(scores.amax(1).isnan().any()):
+            # To ask another device whether any is would take longer than to replace none.
+            if not is_host(scores.device) or bool(scores.amax(1).isnan().any()):
                 scores.nan_to_num_(nan=-_MAX_SCORE)
             yield rows, scores.sub_(1 - mask, alpha=MASKED), mask
 
@@ -95,7 +102,7 @@ class Candidates:
 
     def repeatable(self, item: NDArray[np.int64], known: int) -> Tensor:
         """Which of these items [P, K] may be predicted, whoever had them."""
-        index = torch.from_numpy(item).to(self.device)
+        (index,) = to_device([item], self.device)
         return (self._mask_of_active(known)[index.clamp(max=known)] > 0) & (index <= known)
 
     def _rebuild(self) -> None:
@@ -112,16 +119,18 @@ class Candidates:
     def _mask_of_active(self, known: int) -> Tensor:
         """[known + 1] 1 for the items that are active in the vocabulary, else 0; 0 for item 0."""
         if len(self._active_mask) != known + 1:
-            self._active_mask = torch.ones(known + 1, device=self.device)
-            self._active_mask[0] = 0
-            self._active_mask[self._inactive[self._inactive <= known]] = 0
+            # Without a selection of the indices up to `known`, whose number the host would wait for.
+            mask = torch.ones(known + 2, device=self.device).index_fill_(0, self._inactive.clamp(max=known + 1), 0)
+            mask[0] = 0
+            self._active_mask = mask[: known + 1]
         return self._active_mask
 
 
 def _mask_of_unseen(active_mask: Tensor, seen: NDArray[np.uint8]) -> Tensor:
     """[p, N + 1] 1 for the active items that are not in these users' bitmaps [p, bytes]; the bitmaps repeat."""
     bits = np.unpackbits(seen[:, : -(-len(active_mask) // 8)], axis=1, bitorder="little")
-    unseen = 1 - torch.from_numpy(bits).to(active_mask.device, torch.float32)  # [p, bits]
+    (had,) = to_device([bits], active_mask.device)
+    unseen = 1 - had.float()  # [p, bits]
     mask = active_mask.new_empty(len(seen), len(active_mask))
     for low in range(0, len(active_mask), unseen.shape[1]):
         part = mask[:, low : low + unseen.shape[1]]

@@ -18,6 +18,7 @@ from models.data.timeline import Timeline
 from models.experts.cooccurrence import SuccessorTable, sparse_rows
 from models.experts.popularity_counts import HALF_LIVES, PopularityCounts
 from models.experts.sparse_columns import SparseColumns
+from models.transfers import is_host, to_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,11 @@ class CountExperts:
         cells = 2 * self._tables["successors"].cells * _MAX_LAST_ITEMS + self.repeats * last_items.shape[1]
         if size >= self._sparse_from * cells:
             return self._sparse_scores(last_items, candidate_mask)
-        dense = self._dense_by_products if self._sparse_products else self._dense_by_scattering
-        values = dense(last_items, size, candidate_mask.device).mul_(candidate_mask)
+        device = candidate_mask.device
+        # The products are the CPU's: their results, of all items, would have to cross to another device.
+        by_products = self._sparse_products and is_host(device)
+        dense = self._dense_by_products if by_products else self._dense_by_scattering
+        values = dense(last_items, size, device).mul_(candidate_mask)
         return HistoryScores(SparseColumns(None), values, values.sum(2, keepdim=True))
 
     def history_shares(self, last_items: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -175,14 +179,14 @@ class CountExperts:
     def _dense_by_scattering(self, last_items: NDArray[np.int64], size: int, device: torch.device) -> Tensor:
         """The same without MKL."""
         values = torch.zeros(len(self.history_names), len(last_items), size, device=device)
-        for expert_values, (index, term) in zip(values, self._terms(last_items, size), strict=True):
-            expert_values.scatter_add_(1, index.to(device), term.to(device))
+        for expert_values, (index, term) in zip(values, self._terms(last_items, size, device), strict=True):
+            expert_values.scatter_add_(1, index, term)
         return values
 
     def _sparse_scores(self, last_items: NDArray[np.int64], candidate_mask: Tensor) -> HistoryScores:
         """The same scores for the successors of the last items alone."""
         size, device = candidate_mask.shape[1], candidate_mask.device
-        terms = [(index.to(device), term.to(device)) for index, term in self._terms(last_items, size)]
+        terms = list(self._terms(last_items, size, device))
         # The experts of fewer last items read a part of the same cells.
         widest = (expert.last_items == _MAX_LAST_ITEMS for expert in TRANSITIONS)
         indices = [index for (index, _), wide in zip(terms, (*widest, self.repeats), strict=False) if wide]
@@ -195,7 +199,7 @@ class CountExperts:
             torch.gather(dense.zero_().scatter_add_(1, index, masked), 1, column, out=expert_values)
         return HistoryScores(SparseColumns(column), values, torch.stack(totals))
 
-    def _terms(self, last_items: NDArray[np.int64], size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _terms(self, last_items: NDArray[np.int64], size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """For each expert, the terms [P, m] that its scores are sums of, and the items [P, m] that they belong to.
 
         Terms of items from `size` on belong to item 0, "no item".
@@ -203,15 +207,15 @@ class CountExperts:
         nearest = last_items[:, :_MAX_LAST_ITEMS]
         cells = {}
         for name, table in self._tables.items():
-            items, counts = table.successors(nearest)  # [P, J, cells] both
+            items, counts = to_device([part.numpy() for part in table.successors(nearest)], device)  # [P, J, cells]
             cells[name] = _clip(items.long(), size, self.known), counts
         for expert in TRANSITIONS:
-            weight = torch.from_numpy(self._transition_weights(expert, last_items)).unsqueeze(2)  # [P, J, 1]
+            (weight,) = to_device([self._transition_weights(expert, last_items)], device)  # [P, J]
             items, counts = (array[:, : weight.shape[1]] for array in cells[expert.table])
-            yield items.flatten(1), (counts * weight).flatten(1)
+            yield items.flatten(1), (counts * weight.unsqueeze(2)).flatten(1)
         if self.repeats:
-            index = _clip(torch.from_numpy(last_items), size, int(last_items.max(initial=0)))
-            yield index, torch.from_numpy(_repeat_weights(last_items))
+            index, weight = to_device([last_items, _repeat_weights(last_items)], device)  # [P, K] both
+            yield _clip(index, size, int(last_items.max(initial=0))), weight
 
     def _transition_weights(self, expert: TransitionExpert, last_items: NDArray[np.int64]) -> NDArray[np.float32]:
         """[P, J] what a count of a pair with each of the last items weighs."""

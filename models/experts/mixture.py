@@ -22,6 +22,7 @@ from models.experts.outputs import MIN_P, ExpertOutputs, Popularity
 from models.experts.popularity_counts import SMOOTHING
 from models.network.interest_network import InterestNetwork
 from models.network.outputs import NetworkOutput
+from models.transfers import to_device, to_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def predict_blocks(
     known: int,
 ) -> Iterator[MixtureBlock]:
     """Distributions over the items up to `known`, block by block; without `state`, those of the network alone."""
-    last_items = torch.from_numpy(contexts.windows.item).to(candidates.device)  # [P, K]
+    (last_items,) = to_device([contexts.windows.item], candidates.device)  # [P, K]
     popularity = None
     if state is not None:
         popularity = Popularity.of(state.counts.popularity(known + 1), candidates.device)
@@ -125,7 +126,7 @@ def _mix(
 
     features = _gate_features(network_p, history, mask * popularity.p[-1], smoothing / base_mass, scale, contexts)
     product_weight, mixture_weight = (
-        torch.from_numpy(weights).to(network_p.device, torch.float32) for weights in state.gate.weights(features)
+        weights.float() for weights in to_device(state.gate.weights(features), network_p.device)
     )
     last = 1 + len(popularity.p)
 
@@ -180,6 +181,6 @@ def _gate_features(
     # The first history expert's largest probability: of an item with a score, or of the most popular one.
     next_5 = (history.columns.gather(base) * base_scale[0]).addcmul_(history.values[0], scale[0]).amax(1)  # [p]
     next_5 = torch.maximum(next_5, base.amax(1) * base_scale[0].squeeze(1))
-    largest_p = torch.stack([network_p.amax(1), next_5]).double().cpu().numpy()  # [2, p]
+    (largest_p,) = to_host([torch.stack([network_p.amax(1), next_5]).double()])  # [2, p]
     count = contexts.event_counts
     return np.column_stack([np.ones(len(count)), np.log1p(count) / 5, count == 0, *log_confidence(largest_p)])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from models.experts.gate import GateExamples
 from models.experts.sparse_columns import SparseColumns
+from models.transfers import is_host, to_device, to_host
 
 MIN_P = 1e-30
 """The network's probability of an item is taken to be at least this, so that its logarithm exists"""
@@ -28,8 +29,12 @@ class Popularity:
     @classmethod
     def of(cls, p: NDArray[np.float32], device: torch.device) -> "Popularity":
         """Distributions [4, N + 1], with their logarithms, which serve many predictions."""
-        positive = np.maximum(p, MIN_P, dtype=np.float32)
-        return cls(*(torch.from_numpy(array).to(device) for array in (p, np.log(positive), 1 / positive[-1])))
+        if is_host(device):
+            positive = np.maximum(p, MIN_P, dtype=np.float32)
+            return cls(*to_device([p, np.log(positive), 1 / positive[-1]], device))
+        (on_device,) = to_device([p], device)
+        clamped = on_device.clamp_min(MIN_P)
+        return cls(on_device, clamped.log(), clamped[-1].reciprocal())
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +89,5 @@ class ExpertOutputs:
         popular = self.popularity.log_p[:, item].T - z @ self.popularity.log_p.T  # [p, 4]
         boost = (self.columns.lookup(self.log_boost, item) - self.columns.mean(self.log_boost, z)).T  # [p, F]
         advantage = torch.cat([network, popular, popular[:, -1:] + boost], 1)  # [p, E]
-        arrays = (tensor.double().cpu().numpy() for tensor in (expert_p, product_p, advantage))
+        arrays = to_host([tensor.double() for tensor in (expert_p, product_p, advantage)])
         return GateExamples(self.features, event_weight.astype(np.float64), *arrays)

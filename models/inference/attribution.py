@@ -14,8 +14,8 @@ from torch import Tensor
 
 from models.experts.count_experts import REPEAT, CountExperts
 from models.experts.mixture import MixtureBlock, PredictionContexts
-from models.experts.outputs import ExpertOutputs
 from models.experts.popularity_counts import SMOOTHING
+from models.transfers import to_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,20 @@ def attribute(
 ) -> Attribution:
     """Shares in the probability of the block's items [p], 0 = none; `counts` are those of the mixture."""
     rows, windows = block.rows, contexts.windows
-    target = item.cpu().numpy()
-    attention = contexts.network_output.attention[rows].double().cpu().numpy()  # [p, K]
-    copied = contexts.network_output.copied[rows].double().cpu().numpy()  # [p, K]
-    if block.outputs is None or counts is None:
-        expert_p = block.p.gather(1, item.unsqueeze(1)).double().cpu().numpy()  # [p, 1]
+    output, outputs = contexts.network_output, block.outputs
+    tensors = [output.attention[rows], output.copied[rows]]
+    if outputs is None or counts is None:
+        tensors.append(block.p.gather(1, item.unsqueeze(1)))
+    else:
+        tensors += [*outputs.item_p(item), outputs.product_weight, outputs.mixture_weight]
+    target, *arrays = to_host([item, *(tensor.double() for tensor in tensors)])
+    attention, copied, expert_p = arrays[:3]  # [p, K] both, [p, E]
+    if outputs is None or counts is None:
         expert_share, history_shares = np.ones_like(expert_p), {}
     else:
         by_event = counts.history_shares(windows.item[rows], target)  # [F, p, K]
         history_shares = dict(zip(counts.history_names, by_event, strict=True))
-        expert_p, expert_share = _expert_shares(block.outputs, item, len(history_shares))  # [p, E] both
+        expert_share = _expert_shares(len(history_shares), *arrays[2:])  # [p, E]
     copy_share = _ratio(copied * (windows.item[rows] == target[:, None]), expert_p[:, :1])  # [p, K]
     copy_share /= np.maximum(copy_share.sum(1, keepdims=True), 1)
     copying = expert_share[:, 0] * copy_share.sum(1)  # [p]
@@ -87,12 +91,16 @@ def top_items(
 
 
 def _expert_shares(
-    outputs: ExpertOutputs, item: Tensor, history_experts: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """[p, E] each expert's probability of the items [p], and its share in the mixture's; the rest is popularity's."""
-    expert_p, product_p = (tensor.double().cpu().numpy() for tensor in outputs.item_p(item))  # [p, E], [p]
-    product_weight = outputs.product_weight.double().cpu().numpy()  # [p, E]
-    mixture_weight = outputs.mixture_weight.double().cpu().numpy()  # [p, E + 1]
+    history_experts: int,
+    expert_p: NDArray[np.float64],
+    product_p: NDArray[np.float64],
+    product_weight: NDArray[np.float64],
+    mixture_weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """[p, E] each expert's share in the mixture's probability of an item; the rest is popularity's.
+
+    As in `ExpertOutputs`: `expert_p` [p, E] and `product_p` [p] of the item, the weights [p, E] and [p, E + 1].
+    """
     first = expert_p.shape[1] - history_experts
     popular = expert_p[:, first - 1 : first]  # [p, 1], the undecayed one
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -103,7 +111,7 @@ def _expert_shares(
     linear = mixture_weight[:, :-1] * expert_p  # [p, E]
     product = (mixture_weight[:, -1] * product_p)[:, None]  # [p, 1]
     share = linear + _ratio(log_boost, total_boost) * (1 - np.exp(-total_boost)) * product  # [p, E]
-    return expert_p, _ratio(share, linear.sum(1, keepdims=True) + product)
+    return _ratio(share, linear.sum(1, keepdims=True) + product)
 
 
 def _ratio(part: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:

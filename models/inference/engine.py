@@ -37,6 +37,7 @@ from models.metrics.prequential_sample import PrequentialSample, draw_events
 from models.metrics.ranking import TargetScores, target_rank
 from models.network.recurrence import lstm_step, recompute_states, repair_nonfinite_states
 from models.network.weights import Weights
+from models.transfers import to_device, to_host
 
 _POPULARITY = "decayed-popularity"
 _REVIEWS = "reviews."
@@ -149,7 +150,8 @@ class Engine:
             else:
                 mark_seen(after["seen"], batch.user, batch.item)
                 seen = after["seen"][batch.user[event]]
-        h = states.h[torch.from_numpy(event).to(self.device)]  # [P, H]
+        (index,) = to_device([event], self.device)
+        h = states.h[index]  # [P, H]
         user, number, known = batch.user[event], timeline.event_number[event], self._candidates.known
         contexts = model.contexts_after(timeline, h, user, number, seen, self._candidates, known)
         predictions = self._predict(event, contexts)
@@ -203,13 +205,13 @@ class Engine:
         h = lstm_step(model.network, model.item_table, timeline).h
         contexts = model.contexts_before(timeline, h, np.arange(len(batch)), seen, self._candidates, known)
         scores = TargetScores(*(np.full(len(batch), np.nan) for _ in range(4)))
-        target = torch.from_numpy(np.where(batch.item <= known, batch.item, 0)).to(self.device)
+        (target,) = to_device([np.where(batch.item <= known, batch.item, 0)], self.device)
         for block in self._blocks(contexts, known):
             item = target[block.rows]
             top1_p, top1 = block.p.max(1)
             hit = (top1 == item) & (top1 > 0)
             scores.rank[block.rows], scores.log_p[block.rows] = target_rank(block.p, block.is_candidate, item)
-            scores.top1_p[block.rows], scores.top1_hit[block.rows] = top1_p.double().cpu(), hit.double().cpu()
+            scores.top1_p[block.rows], scores.top1_hit[block.rows] = to_host([top1_p.double(), hit.double()])
         for column in (scores.rank, scores.log_p, scores.top1_p, scores.top1_hit):
             column[batch.item == 0] = np.nan
         return scores
@@ -247,8 +249,8 @@ class Engine:
         event = event[possible]
         seen = seen_before(timeline, event) if not self.config.allow_repeats else None
         contexts = self._model.contexts_before(timeline, h, event, seen, self._candidates, known)
-        popular = torch.from_numpy(self._popularity.weights(known + 1)).to(self.device)  # [N + 1]
-        target = torch.from_numpy(batch.item[event]).to(self.device)
+        # popular: [N + 1]
+        popular, target = to_device([self._popularity.weights(known + 1), batch.item[event]], self.device)
         weight = TYPE_WEIGHT[batch.type[event]]
         # The gate takes an optimizer step after each of these parts, before the next part is scored.
         for low in range(0, len(event), GATE_BATCH_EVENTS):

@@ -17,6 +17,7 @@ from models.network.interest_network import InterestNetwork
 from models.network.item_embeddings import ItemEmbeddings
 from models.network.recurrence import load_states
 from models.network.weights import Weights
+from models.transfers import to_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,10 @@ class ServedModel:
     ) -> PredictionContexts:
         """Contexts right before these events [P] of the batch; h [n, H] are the states after each event."""
         user = timeline.batch.user[event]
-        h_before = h[torch.from_numpy(np.maximum(event - 1, 0)).to(h.device)]  # [P, H]
         first = np.flatnonzero(timeline.position[event] == 0)
+        before_index, first_index = to_device([np.maximum(event - 1, 0), first], h.device)
+        h_before = h[before_index]  # [P, H]
         stored_h = load_states(self.network, timeline.rows, "h", user[first])[:, -h.shape[1] :]  # of the last layer
-        h_before[torch.from_numpy(first).to(h.device)] = stored_h
+        h_before[first_index] = stored_h
         number = timeline.event_number[event] - 1
         return self.contexts_after(timeline, h_before, user, number, seen, candidates, known)

@@ -12,6 +12,7 @@ from models.experts.mixture import MixtureBlock, PredictionContexts
 from models.inference import attribution
 from models.inference.predictions import CARRIERS, InterestParts, Predictions
 from models.network.outputs import NetworkOutput
+from models.transfers import to_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ def top_predictions(
     for block in blocks:
         top_p, top = largest(block.p, count)  # [p, k]
         top = top * (top_p > 0)
-        item[block.rows, :count], item_p[block.rows, :count] = top.cpu().numpy(), top_p.cpu().numpy()
         top_category, top_category_p = candidates.categories(block.p, sizes.categories)
-        category[block.rows] = top_category.cpu().numpy()
-        category_p[block.rows] = top_category_p.cpu().numpy()
+        item[block.rows, :count], item_p[block.rows, :count], category[block.rows], category_p[block.rows] = to_host(
+            [top, top_p, top_category, top_category_p]
+        )
         if count:
             shares = attribution.attribute(block, contexts, counts, top[:, 0])
             event_share[block.rows], carrier[block.rows] = shares.event, shares.carrier
@@ -67,8 +68,6 @@ def top_predictions(
 def _interest_parts(output: NetworkOutput) -> InterestParts | None:
     if output.long_term is None:
         return None
-    short_term, long_term = (
-        part.float().nan_to_num(nan=0.0).cpu().numpy()
-        for part in (output.interest - output.long_term, output.long_term)
-    )
+    parts = output.interest - output.long_term, output.long_term
+    short_term, long_term = to_host([part.float().nan_to_num(nan=0.0) for part in parts])
     return InterestParts(short_term, long_term)

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.transfers import to_host
+
 _MIN_P = 1e-38
 """A smaller probability, as of one that underflows, is taken for this"""
 
@@ -36,7 +38,8 @@ def target_rank(
     target = weight.expand_as(candidate).gather(1, index)  # [p, 1]
     greater = ((weight > target) & candidate).sum(1, dtype=torch.int32)  # [p]
     not_less = ((weight >= target) & candidate).sum(1, dtype=torch.int32)  # [p]
-    possible = candidate.gather(1, index).squeeze(1).cpu().numpy()
-    rank = np.where(possible, ((greater + not_less).cpu().numpy() + 1) / 2, np.inf)
-    p = (target.squeeze(1) / total).double().cpu().numpy()
+    possible, ranks, p = to_host(
+        [candidate.gather(1, index).squeeze(1), greater + not_less, (target.squeeze(1) / total).double()]
+    )
+    rank = np.where(possible, (ranks + 1) / 2, np.inf)
     return rank, np.where(possible, np.log(np.clip(p, _MIN_P, 1)), -np.inf)

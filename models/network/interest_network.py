@@ -28,6 +28,7 @@ from models.network.long_term import LongTerm
 from models.network.outputs import NetworkOutput, SequenceOutput
 from models.network.weights import Weights
 from models.text.sign_codes import BITS, unpack_signs
+from models.transfers import to_device
 
 ITEM_TABLES = ("item", "item_bias")
 """Tensors with a row per item index, which grow; the shapes of all others are fixed."""
@@ -94,7 +95,7 @@ class InterestNetwork(nn.Module):
 
         `repeatable` [P, K] says which events may be repeated.
         """
-        valid = torch.from_numpy(windows.valid).to(h.device)  # [P, K]
+        (valid,) = to_device([windows.valid], h.device)  # [P, K]
         has_events = valid[:, :1]
         newest = window[:, 0] * has_events  # [P, D]
         weight, v = window.new_zeros(1, 1).expand(window.shape[:2]), newest[:, :0]  # [P, K], [P, 0]
@@ -104,7 +105,7 @@ class InterestNetwork(nn.Module):
         fused = torch.cat([h, v, newest], 1)  # [P, F]
         text = None
         if self.fusion.reads_text and windows.features.text.any():
-            text = torch.from_numpy(unpack_signs(windows.features.text[:, 0])).to(h.device)  # [P, BITS]
+            (text,) = to_device([unpack_signs(windows.features.text[:, 0])], h.device)  # [P, BITS]
         scale = 1.0 if self.log_scale is None else self.log_scale.exp()
         interest = self.fusion(fused, text) * scale  # [P, D]
         long_term = None

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from models.items.vocabulary import ItemContentLike
 from models.network.interest_network import InterestNetwork
+from models.transfers import to_device
 
 _BLOCK_ROWS = 8192
 
@@ -42,6 +43,6 @@ class ItemEmbeddings:
     def _update_rows(self, content: ItemContentLike, item: NDArray[np.int64]) -> None:
         assert self._weight is not None
         assert self._network.content is not None
-        vectors = torch.from_numpy(content.rows(item)).to(self._weight)  # [n, content width]
-        row = torch.from_numpy(item).to(self._weight.device)
+        vectors, row = to_device([content.rows(item), item], self._weight.device)
+        vectors = vectors.to(self._weight.dtype)  # [n, content width]
         self._weight[row] = self._network.item[row] + self._network.content(vectors)

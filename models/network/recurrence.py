@@ -16,6 +16,7 @@ from models.data.timeline import Timeline
 from models.data.user_state import ordered_history
 from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
+from models.transfers import is_host, to_device, to_host
 
 _HALF_MAX = 65504.0
 
@@ -37,7 +38,8 @@ class LstmStepResult:
 
 def load_states(network: InterestNetwork, rows: NDArray[np.void], name: str, user: NDArray[np.int64]) -> Tensor:
     """[p, L H] `h` or `c` of all layers of these users, as tensors of the network's number type."""
-    return torch.from_numpy(rows[name][user]).to(network.gap.device, network.gap.dtype)
+    (state,) = to_device([rows[name][user]], network.gap.device)
+    return state.to(network.gap.dtype)
 
 
 def recompute_states(network: InterestNetwork, table: Tensor, rows: NDArray[np.void]) -> NDArray[np.void]:
@@ -53,7 +55,7 @@ def recompute_states(network: InterestNetwork, table: Tensor, rows: NDArray[np.v
         _, state = network.lstm(sequence)
         h, c = (layers.transpose(0, 1).flatten(1) for layers in state)  # [B, L H]
         finite = _finite(h, c).unsqueeze(1)
-        _store_states(after, user, torch.where(finite, h, 0), torch.where(finite, c, 0))
+        _store_states(after, user, torch.where(finite, h, 0), torch.where(finite, c, 0), finite)
     return after
 
 
@@ -86,8 +88,13 @@ def lstm_step(network: InterestNetwork, table: Tensor, timeline: Timeline) -> Ls
     packed = (np.cumsum(batch_sizes) - batch_sizes)[timeline.position] + sequence_index[batch.user]  # [n]
     source = np.empty_like(packed)
     source[packed] = np.arange(len(batch))
-    x = network.embed(table, FeatureTensors.of(timeline.features[source], device))  # [n, D]
-    h0, c0 = load_states(network, rows, "h", order), load_states(network, rows, "c", order)  # [A, L H]
+    sequence_of_event = sequence_index[batch.user]  # [n]
+    arrays = rows["h"][order], rows["c"][order], packed, sequence_of_event
+    features, (*states, packed_index, sequence_of) = FeatureTensors.with_arrays(
+        timeline.features[source], arrays, device
+    )
+    x = network.embed(table, features)  # [n, D]
+    h0, c0 = (state.to(network.gap.dtype) for state in states)  # [A, L H]
     layers, hidden_size = network.config.num_layers, network.config.hidden_size
 
     def by_layer(state: Tensor) -> Tensor:
@@ -95,16 +102,16 @@ def lstm_step(network: InterestNetwork, table: Tensor, timeline: Timeline) -> Ls
 
     sequence = PackedSequence(x, torch.from_numpy(batch_sizes))
     output, (h1, c1) = network.lstm(sequence, (by_layer(h0), by_layer(c0)))
-    h = output.data[torch.from_numpy(packed).to(device)]  # [n, H]
+    h = output.data[packed_index]  # [n, H]
     h1, c1 = (state.transpose(0, 1).flatten(1) for state in (h1, c1))  # [A, L H]
     finite = _finite(h1, c1)  # [A]
-    if not bool(finite.all()):
+    # To ask another device whether any is not would take longer than to replace none.
+    if not is_host(device) or not bool(finite.all()):
         broken = ~finite.unsqueeze(1)
         h1, c1 = torch.where(broken, h0, h1), torch.where(broken, c0, c1)
-        sequence_of_event = torch.from_numpy(sequence_index[batch.user]).to(device)  # [n]
-        h = torch.where(broken[sequence_of_event], h0[sequence_of_event, -hidden_size:], h)
-    _store_states(after, order, h1, c1)
-    return LstmStepResult(h, after, np.sort(order[~finite.cpu().numpy()]))
+        h = torch.where(broken[sequence_of], h0[sequence_of, -hidden_size:], h)
+    is_finite = _store_states(after, order, h1, c1, finite)
+    return LstmStepResult(h, after, np.sort(order[~is_finite]))
 
 
 def _finite(h: Tensor, c: Tensor) -> Tensor:
@@ -112,8 +119,11 @@ def _finite(h: Tensor, c: Tensor) -> Tensor:
     return (torch.isfinite(h) & torch.isfinite(c)).all(1)
 
 
-def _store_states(rows: NDArray[np.void], user: NDArray[np.int64], h: Tensor, c: Tensor) -> None:
-    """Write states [A, L H] into these users' rows, in the number type of the rows."""
+def _store_states(
+    rows: NDArray[np.void], user: NDArray[np.int64], h: Tensor, c: Tensor, finite: Tensor
+) -> NDArray[np.bool_]:
+    """Write states [A, L H] into these users' rows, in the number type of the rows; `finite` as an array."""
     dtype = torch.from_numpy(np.empty(0, rows.dtype["h"].base)).dtype
-    rows["h"][user] = h.to("cpu", dtype).numpy()
-    rows["c"][user] = c.float().clamp(-_HALF_MAX, _HALF_MAX).to("cpu", dtype).numpy()
+    half_c = c.float().clamp(-_HALF_MAX, _HALF_MAX).to(dtype)
+    rows["h"][user], rows["c"][user], is_finite = to_host([h.to(dtype), half_c, finite])
+    return is_finite

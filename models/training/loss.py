@@ -26,6 +26,7 @@ from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.network.outputs import SequenceOutput
 from models.training.optimizer import RowGradient
 from models.training.replay_buffer import TrainingWindows
+from models.transfers import to_device
 
 _NEGATIVES_WEIGHT = 10.0
 """Degree: weight of the squared error of all other items together, beside that of the target"""
@@ -159,7 +160,8 @@ def _loss(
     device = network.item.device
 
     def tensor(array: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(array).to(device)
+        (on_device,) = to_device([array], device)
+        return on_device
 
     if candidates.rows is None:
         rows = torch.arange(len(candidates.log_count), device=device)  # [R]
