@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.data.growable_array import FIRST_ROWS, grown
+from models.experts.device_copy import DeviceCopy
+from models.transfers import is_host, to_device
 
 WAYS: Final = 16
 """Cells of a set: successors are kept without loss as long as no set has more than these"""
@@ -36,6 +38,7 @@ class SuccessorTable:
         self._items = np.zeros((FIRST_ROWS, self._sets, WAYS), dtype=np.int32)
         self._counts = np.zeros((FIRST_ROWS, self._sets, WAYS), dtype=np.float32)
         self._totals = np.zeros(FIRST_ROWS, dtype=np.float32)
+        self._on_device = DeviceCopy()  # of items and counts, where predictions are made on another device
 
     @property
     def cells(self) -> int:
@@ -58,6 +61,7 @@ class SuccessorTable:
         match = items[set_index] == successor[:, None]  # [n, WAYS]
         kept, way = match.any(1), match.argmax(1)
         counts[set_index[kept], way[kept]] += count[kept]
+        self._on_device.mark_changed(set_index[kept] * WAYS + way[kept])
         self._insert(set_index[~kept], successor[~kept], count[~kept])
 
     def totals(self, item: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -73,13 +77,16 @@ class SuccessorTable:
         kept = (self._items.ravel()[cell] == successor) & (successor > 0)
         return np.where(kept, self._counts.ravel()[cell], np.float32(0))
 
-    def successors(self, item: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """[P, J, cells] the successors of items [P, J], and their counts; both 0 in a cell that is empty."""
+    def successors(self, item: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
+        """[P, J, cells] the successors of items [P, J], and their counts; both 0 in a cell that is empty.
+
+        A device that is not the host gets a copy of the table, so that few bytes cross for a prediction.
+        """
         # An index without counts may lie beyond the table.
-        row = torch.from_numpy(np.where(item < len(self._totals), item, 0)).flatten()
-        shape = (*item.shape, self.cells)
-        items = torch.from_numpy(self._items).flatten(1).index_select(0, row)
-        counts = torch.from_numpy(self._counts).flatten(1).index_select(0, row)
+        (row,) = to_device([np.where(item < len(self._totals), item, 0).ravel()], device)
+        shape, arrays = (*item.shape, self.cells), (self._items, self._counts)
+        tables = to_device(arrays, device) if is_host(device) else self._on_device.refresh(arrays, device)
+        items, counts = (table.flatten(1).index_select(0, row) for table in tables)
         return items.view(shape), counts.view(shape)
 
     def matrix(self, rows: int) -> Tensor:
@@ -104,6 +111,7 @@ class SuccessorTable:
         if state["items"].shape[1:] != self._items.shape[1:]:
             raise ValueError(f"{state['items'][0].size} successors per item there, {self._items[0].size} here")
         rows = max(len(state["totals"]), FIRST_ROWS)
+        self._on_device.clear()
         self._items = grown(np.array(state["items"]), rows)
         self._counts = grown(np.array(state["counts"]), rows)
         self._totals = grown(np.array(state["totals"]), rows)
@@ -121,6 +129,7 @@ class SuccessorTable:
             way = counts[set_index[pair]].argmin(1)
             items[set_index[pair], way] = successor[pair]
             counts[set_index[pair], way] = count[pair]
+            self._on_device.mark_changed(set_index[pair] * WAYS + way)
 
 
 def sparse_rows(column: NDArray[np.int32], value: NDArray[np.float32], columns: int) -> Tensor:

@@ -207,7 +207,7 @@ class CountExperts:
         nearest = last_items[:, :_MAX_LAST_ITEMS]
         cells = {}
         for name, table in self._tables.items():
-            items, counts = to_device([part.numpy() for part in table.successors(nearest)], device)  # [P, J, cells]
+            items, counts = table.successors(nearest, device)  # [P, J, cells] both
             cells[name] = _clip(items.long(), size, self.known), counts
         for expert in TRANSITIONS:
             (weight,) = to_device([self._transition_weights(expert, last_items)], device)  # [P, J]

@@ -120,7 +120,7 @@ def test_successors_are_those_of_a_table_by_hand(batches: list[dict[tuple[int, i
     np.testing.assert_allclose(result, expected, rtol=1e-6)
     assert ((result > 0).sum(1) <= cells).all()
     np.testing.assert_allclose(table.totals(np.arange(4)), [total[item] for item in range(4)], rtol=1e-5)
-    successors, counts = table.successors(np.array([[1, 2], [3, 5000]]))
+    successors, counts = table.successors(np.array([[1, 2], [3, 5000]]), torch.device("cpu"))
     for row, column, item in ((0, 0, 1), (0, 1, 2), (1, 0, 3), (1, 1, 0)):
         dense = np.zeros(71, dtype=np.float32)
         np.add.at(dense, successors[row, column].numpy(), counts[row, column].numpy())

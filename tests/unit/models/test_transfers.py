@@ -16,7 +16,7 @@ from models.config import ModelConfig
 from models.data.event_types import EVENT_TYPES
 from models.data.events import EventBatch
 from models.data.user_state import new_user_states
-from models.experts import candidates, count_experts, outputs
+from models.experts import candidates, cooccurrence, count_experts, outputs
 from models.inference.engine import Engine, StepResult
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
@@ -38,7 +38,7 @@ ARRAYS: list[NDArray[Any]] = [
 @pytest.fixture
 def other_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """The CPU counts as a device that is not the host."""
-    for module in (transfers, candidates, count_experts, outputs, recurrence):
+    for module in (transfers, candidates, cooccurrence, count_experts, outputs, recurrence):
         monkeypatch.setattr(module, "is_host", lambda device: False)
 
 
