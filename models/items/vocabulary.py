@@ -6,16 +6,15 @@ Indices follow the order of `add`: processes that add ids in the order of the it
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.data.growable_array import FIRST_ROWS, grown
 from models.errors import ItemCapacityError
+from models.items.ragged_rows import RaggedRows
 from models.text.encoder import TextEncoder
-
-_NO_CATEGORY = -1
 
 
 class ItemContentLike(Protocol):
@@ -47,8 +46,25 @@ class ItemContentLike(Protocol):
         """Load mean reviews."""
 
 
+class _Description(NamedTuple):
+    """An item's catalog entry."""
+
+    title: str = ""
+    categories: tuple[int, ...] = ()
+    text: str = ""
+    features: Sequence[float] = ()
+    active: bool = True
+
+
+_FORGOTTEN = _Description(active=False)
+
+
 class ItemVocabulary:
-    """Items by index, 1 … len; index 0 is "no item". Any thread may call it."""
+    """Items by index, 1 … len; index 0 is "no item". Any thread may call it.
+
+    Descriptions of items that are not added yet wait for them: the `capacity` newest, and none once the vocabulary is
+    full.
+    """
 
     def __init__(self, capacity: int, content: ItemContentLike | None = None) -> None:
         """`content` gets text and features of the items; None where they are not needed."""
@@ -61,13 +77,11 @@ class ItemVocabulary:
         self._lock = threading.RLock()
         self._ids: list[str] = [""]
         self._index: dict[str, int] = {}
-        self._titles: dict[str, str] = {}
-        self._described: dict[str, tuple[int, ...]] = {}
-        self._content: dict[str, tuple[str, Sequence[float]]] = {}
-        self._forgotten: set[str] = set()
+        self._titles: dict[int, str] = {}
+        self._waiting: dict[str, _Description] = {}  # of items that are not added yet, oldest first
         self._category_index: dict[str, int] = {}
-        self._rows = np.full((FIRST_ROWS, 4), _NO_CATEGORY, dtype=np.int32)
-        self._active = np.ones(FIRST_ROWS, dtype=np.bool_)
+        self._item_categories = RaggedRows()
+        self._inactive = np.zeros(FIRST_ROWS, dtype=np.bool_)
 
     def __len__(self) -> int:
         """Known items, without "no item"."""
@@ -82,12 +96,13 @@ class ItemVocabulary:
             if len(self) >= self.capacity:
                 raise ItemCapacityError(self.capacity, item_id)
             index = len(self._ids)
-            self._rows = grown(self._rows, index + 1, fill=_NO_CATEGORY)
-            self._active = grown(self._active, index + 1, fill=True)
+            self._inactive = grown(self._inactive, index + 1)
             self._ids.append(item_id)
             self._index[item_id] = index
-            if item_id in self._described or item_id in self._forgotten:
-                self._apply(index)
+            if (description := self._waiting.pop(item_id, None)) is not None:
+                self._apply(index, description)
+            if len(self) >= self.capacity:
+                self._waiting.clear()
             return index
 
     def index(self, item_id: str) -> int | None:
@@ -107,44 +122,34 @@ class ItemVocabulary:
     ) -> None:
         """Replace the item's catalog entry; the item need not be added yet. A forgotten one becomes active again."""
         with self._lock:
-            self._titles[item_id] = title
+            indices = tuple(self._category(name) for name in dict.fromkeys(categories))
+            content: tuple[str, Sequence[float]] = ("", ())
             if self.content is not None:
-                self._content[item_id] = "\n".join(filter(None, (title, ", ".join(categories), text))), features
-            self._described[item_id] = tuple(self._category(name) for name in dict.fromkeys(categories))
-            self._forgotten.discard(item_id)
-            index = self._index.get(item_id)
-            if index is not None:
-                self._apply(index)
+                content = "\n".join(filter(None, (title, ", ".join(categories), text))), features
+            self._replace(item_id, _Description(title, indices, *content))
 
     def forget(self, item_id: str) -> None:
         """Drop title and categories; the item keeps its index and is not predicted until described again."""
         with self._lock:
-            self._titles.pop(item_id, None)
-            self._described.pop(item_id, None)
-            self._content.pop(item_id, None)
-            self._forgotten.add(item_id)
-            index = self._index.get(item_id)
-            if index is not None:
-                self._apply(index)
+            self._replace(item_id, _FORGOTTEN)
 
     def title(self, index: int) -> str:
         """Title of the item, empty where the catalog has none."""
-        return self._titles.get(self._ids[index], "")
+        return self._titles.get(index, "")
 
     def active(self) -> NDArray[np.bool_]:
         """[n + 1] copy: which items may be predicted; never index 0."""
         with self._lock:
-            active = self._active[: len(self._ids)].copy()
+            active = ~self._inactive[: len(self._ids)]
         active[0] = False
         return active
 
     def category_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """Non-zero entries of the item → category matrix (item, category, share); the shares of an item sum to one."""
         with self._lock:
-            rows = self._rows[: len(self._ids)].copy()
-        item, column = np.nonzero(rows != _NO_CATEGORY)
-        share = 1.0 / np.bincount(item, minlength=len(rows)).clip(min=1)
-        return item, rows[item, column].astype(np.int64), share[item].astype(np.float32)
+            item, category, length = self._item_categories.entries(len(self._ids))
+        share = 1.0 / length.clip(min=1)
+        return item, category, share[item].astype(np.float32)
 
     def digest(self, n: int) -> str:
         """SHA-256 of the first n ids in order: equal in two registers exactly when those agree."""
@@ -164,16 +169,23 @@ class ItemVocabulary:
             self.categories.append(name)
         return index
 
-    def _apply(self, index: int) -> None:
-        item_id = self._ids[index]
-        categories = self._described.get(item_id, ())
-        if len(categories) > self._rows.shape[1]:
-            wider = np.full((len(self._rows), 2 * len(categories)), _NO_CATEGORY, dtype=np.int32)
-            wider[:, : self._rows.shape[1]] = self._rows
-            self._rows = wider
-        self._rows[index] = _NO_CATEGORY
-        self._rows[index, : len(categories)] = categories
-        self._active[index] = item_id not in self._forgotten
+    def _replace(self, item_id: str, description: _Description) -> None:
+        index = self._index.get(item_id)
+        if index is not None:
+            self._apply(index, description)
+        elif len(self) < self.capacity:
+            self._waiting.pop(item_id, None)
+            self._waiting[item_id] = description
+            if len(self._waiting) > self.capacity:
+                del self._waiting[next(iter(self._waiting))]
+
+    def _apply(self, index: int, description: _Description) -> None:
+        if description.title:
+            self._titles[index] = description.title
+        else:
+            self._titles.pop(index, None)
+        self._item_categories.replace(index, description.categories)
+        self._inactive[index] = not description.active
         if self.content is not None:
-            self.content.describe(index, *self._content.pop(item_id, ("", ())))
+            self.content.describe(index, description.text, description.features)
         self.version += 1

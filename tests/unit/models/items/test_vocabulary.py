@@ -1,4 +1,5 @@
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -135,3 +136,37 @@ def test_threads_that_add_the_same_ids_agree() -> None:
     assert len(items) == 1000
     assert all(result == results[0] for result in results)
     assert np.unique(results[0]).size == 1000
+
+
+def test_one_item_with_many_categories_takes_no_memory_of_others() -> None:
+    items = ItemVocabulary(100_000)
+    for number in range(100_000):
+        items.add(str(number))
+    tracemalloc.start()
+    items.describe("5", "", [f"c{number}" for number in range(100)])
+    items.describe("6", "", ["c1", "c99"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    item, category, share = items.category_rows()
+    assert item.tolist() == [6] * 100 + [7] * 2
+    assert category.tolist() == [*range(100), 1, 99]
+    assert share.tolist() == pytest.approx([0.01] * 100 + [0.5] * 2)
+    assert peak < 1 << 20  # a column for each of them would take 40 MB
+
+
+def test_descriptions_that_wait_for_their_items_are_bounded() -> None:
+    items = ItemVocabulary(3)
+    for number in range(10):
+        items.describe(str(number), f"title {number}", [])
+    titles = [items.title(items.add(str(number))) for number in (6, 7, 9)]
+    assert titles == ["", "title 7", "title 9"]
+    items.describe("another", "title", [])
+    assert not items._waiting  # full: no item can come that these would describe
+
+
+def test_a_new_title_may_be_empty() -> None:
+    items = ItemVocabulary(3)
+    index = items.add("a")
+    items.describe("a", "Title", [])
+    items.describe("a", "", [])
+    assert items.title(index) == ""
