@@ -186,4 +186,22 @@ def _state_errors(folder: Path) -> Iterator[None]:
             raise StoreCorruptError(_corrupt_message(folder, text)) from error
         if "lock" in text.lower() and "LOCK" in text:
             raise FolderInUseError(f"the store in {folder} is already open ({text}): close it first") from error
-        raise StoreError(f"RocksDB refused to work on {folder} ({text}): see to disk space and permissions") from error
+        raise StoreError(f"RocksDB refused to work on {folder} ({text}): {_cure(text)}") from error
+
+
+_CURES = {
+    "No space left": "free some disk space, or set worker.data_dir to a larger disk",
+    "Disk quota exceeded": "raise the quota, or set worker.data_dir to another disk",
+    "Read-only file system": "mount the file system writable, or set worker.data_dir",
+    "Permission denied": "change the owner or permissions of the data folder, or set worker.data_dir",
+    "Too many open files": "raise the limit of open files (`ulimit -n 65536`, LimitNOFILE= of a systemd unit)",
+    "File too large": "raise the limit of file sizes (`ulimit -f unlimited`)",
+}
+
+
+def _cure(text: str) -> str:
+    """What an operator does about an error of RocksDB, which names the system's."""
+    for fault, cure in _CURES.items():
+        if fault in text:
+            return cure
+    return "look at the disk and its kernel messages"

@@ -6,6 +6,8 @@ import typer
 from typer.core import TyperGroup
 
 from streams.errors import KafkaAccessError
+from streams.os_errors import os_error_cure
+from streams.terminal.text import printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +38,7 @@ class Commands(TyperGroup):
             if message is None:
                 raise
             typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            typer.echo(message, err=True)
+            typer.echo(printable_lines(message), err=True)
             raise typer.Exit(1) from None
 
 
@@ -67,8 +69,11 @@ def explain(error: Exception, line: "CommandLine | None") -> str | None:
         if line is not None and line.loaded is not None:
             return _explain_kafka(error, line.loaded.kafka)
         return f"Kafka at kafka.bootstrap_servers: {error or type(error).__name__}"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError):
+        if (cure := os_error_cure(error)) is not None:
+            return cure
+        if error.filename is not None:
+            return f"{error.filename}: {error.strerror}"
     return None
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from streams.cli.command_group import console
 
@@ -23,7 +24,8 @@ def start(
 
     with console().status("starting Kafka"):
         state = start_background(folder, nodes)
-    text = f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log are in {state.folder}"
+    data = escape(str(state.folder))
+    text = f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log are in {data}"
     if state.bootstrap_servers != KafkaSettings().bootstrap_servers:
         variable = f"INTEREST_KAFKA__BOOTSTRAP_SERVERS={state.bootstrap_servers}"
         text += f"\n  [bold]export {variable}[/]   makes every command use it"
@@ -36,7 +38,7 @@ def stop(folder: KafkaFolder = Path("data/kafka")) -> None:
     from streams.local_kafka.cluster import stop_background
 
     stopped = stop_background(folder)
-    console().print(f"no Kafka has been started in {folder}" if stopped is None else "[green]✓[/] stopped")
+    console().print(f"no Kafka has been started in {escape(str(folder))}" if stopped is None else "[green]✓[/] stopped")
 
 
 @kafka_app.command()
@@ -46,7 +48,7 @@ def status(folder: KafkaFolder = Path("data/kafka")) -> None:
 
     state = cluster.status(folder)
     if state is None or not state.running:
-        console().print(f"no Kafka runs in {folder}")
+        console().print(f"no Kafka runs in {folder}", markup=False)
         raise typer.Exit(1)
     pids = ", ".join(map(str, state.pids))
     console().print(f"Kafka runs at [bold]{state.bootstrap_servers}[/] (process {pids})", soft_wrap=True)

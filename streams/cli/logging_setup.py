@@ -6,6 +6,8 @@ import logging
 import time
 from collections import Counter
 
+from streams.terminal.text import printable_lines
+
 _LIBRARIES = ("aiokafka", "faust", "mode", "asyncio")
 
 
@@ -35,10 +37,18 @@ class RepeatFilter(logging.Filter):
         return True
 
 
+class PrintableFormatter(logging.Formatter):
+    """Writes control characters of ids and messages as escapes, so that they cannot act on a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or lines where there is a traceback."""
+        return printable_lines(super().format(record))
+
+
 def configure_logging(level: int = logging.INFO) -> None:
     """The process logs to standard error."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s"))
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _LIBRARIES:

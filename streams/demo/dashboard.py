@@ -16,6 +16,7 @@ from streams.schema.predictions import Prediction
 from streams.schema.quality import WorkerQuality, format_mean, format_quality
 from streams.terminal.predictions import bar, percent
 from streams.terminal.sparklines import downsample, sparkline
+from streams.terminal.text import printable
 
 WIDTH = 100
 ROWS = 12  # of interests and of items
@@ -159,12 +160,12 @@ class Dashboard:
 
     def _user_panel(self) -> RenderableType:
         prediction = self._metrics.latest.get(self._shown_user)
-        title = f"user [bold cyan]{escape(self._shown_user)}[/]"
+        title = f"user [bold cyan]{escape(printable(self._shown_user))}[/]"
         body: RenderableType
         if prediction is None:
             body = Text("\n" * (ROWS // 2) + "no prediction yet", "dim", justify="center")
         else:
-            title += f" · {prediction.state_version} events · model {prediction.model_version}"
+            title += f" · {prediction.state_version} events · model {escape(printable(prediction.model_version))}"
             event = self._metrics.event(prediction)
             body = Table.grid(padding=(0, 2))
             body.add_column(width=60)
@@ -175,7 +176,7 @@ class Dashboard:
             body = Group(
                 body,
                 "",
-                _line("just did   ", f"{event.event_type} {self._title(event.item_id)}"),
+                _line("just did   ", f"{printable(event.event_type)} {self._title(event.item_id)}"),
                 _line("because of ", ", ".join(map(self._title, prediction.because))),
             )
         return Panel(body, title=title, title_align="left", box=ROUNDED, height=ROWS + 6, width=WIDTH)
@@ -198,7 +199,7 @@ class Dashboard:
             mark = "●" if name == true_topic else ""
             table.add_row(
                 Text(mark, style),
-                Text(name[:12], style),
+                Text(printable(name)[:12], style),
                 percent(p),
                 Text(bar(p / maximum, 13), style),
                 Text(sparkline(series, maximum), style),
@@ -214,7 +215,7 @@ class Dashboard:
         return table
 
     def _title(self, item_id: str) -> str:
-        return self._titles.get(item_id, item_id)
+        return printable(self._titles.get(item_id, item_id))
 
 
 def _line(label: str, text: str) -> Text:

@@ -173,7 +173,7 @@ class DemoRun:
         while True:
             self._dashboard.sample()
             if line_console is not None and self._dashboard.elapsed_s >= next_line_s:
-                line_console.print(self._dashboard.plain_line(), soft_wrap=True)
+                line_console.print(self._dashboard.plain_line(), soft_wrap=True, markup=False)
                 next_line_s += LOG_INTERVAL_S
             await asyncio.sleep(SAMPLE_INTERVAL_S)
 
@@ -189,7 +189,7 @@ def _demo_folder(keep: bool, console: Console) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        console.print(f"kept: {folder} (Kafka's data, the worker's data and log)", soft_wrap=True)
+        console.print(f"kept: {folder} (Kafka's data, the worker's data and log)", soft_wrap=True, markup=False)
 
 
 @contextmanager

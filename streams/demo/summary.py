@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import msgspec
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from streams.demo.metrics import DemoMetrics
 from streams.reference_fold import InputFold, UserFold, compare
 from streams.schema.predictions import Prediction
 from streams.schema.quality import Means, WorkerQuality, format_mean
+from streams.terminal.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class DemoSummary:
         if self.faults:
             console.print("[bold red]✗ the result differs from the input[/]")
             for fault in self.faults:
-                console.print(f"  [red]{fault}[/]", soft_wrap=True)
+                console.print(f"  [red]{escape(printable(fault))}[/]", soft_wrap=True)
         else:
             console.print(
                 "[green]✓[/] rows and last predictions match the input exactly: event count, last offset, hash chain",

@@ -101,6 +101,7 @@ _OPTIONS: dict[str, dict[str, "dataclasses.Field[Any]"]] = {
     if section.name != "sources"
 }
 _KEYS = [f"{section}.{key}" for section, options in _OPTIONS.items() for key in options]
+_KEYS_WITH_ONE_UNDERSCORE = {key.replace(".", "_") for key in _KEYS}
 _SETTINGS = TypeAdapter(Settings)
 _VARIABLE = "environment variable "
 
@@ -194,9 +195,15 @@ def _from_file(file: Path, source: str, faults: list[str]) -> Iterator[_Entry]:
 
 
 def _from_environment(faults: list[str]) -> Iterator[_Entry]:
+    """The variables with `__`, and those that lack only the second underscore of a setting's.
+
+    Others are not ours: a Kubernetes service named interest-kafka sets INTEREST_KAFKA_PORT in every pod.
+    """
     for name, value in sorted(os.environ.items()):
         if name.startswith(ENVIRONMENT_PREFIX):
-            section, _, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+            section, underscores, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+            if not underscores and section.removesuffix("_file") not in _KEYS_WITH_ONE_UNDERSCORE:
+                continue
             secret = key.removesuffix("_file")
             if secret != key and is_secret(f"{section}.{secret}"):
                 try:

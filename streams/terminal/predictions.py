@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 
 import msgspec
 from rich.console import Console, Group, RenderableType
@@ -10,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.errors import StreamError
-from streams.kafka.reader import partition_count, partition_of, reading
+from streams.kafka.reader import reading
 from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.predictions import Prediction, decode
 from streams.settings.settings import Settings
+from streams.terminal.text import format_time, printable, printable_json
 from streams.terminal.titles import ItemTitles
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -35,24 +35,24 @@ def percent(share: float) -> str:
 
 def render_prediction(prediction: Prediction, title: Callable[[str], str]) -> RenderableType:
     """One prediction as a block of lines; `title` maps an item id to what is shown for it."""
-    event_time = datetime.fromtimestamp(prediction.event_time / 1000, UTC)
+    source = f"{prediction.source.partition}:{prediction.source.offset}"
     head = Text.assemble(
-        (prediction.user_id, "bold cyan"),
-        (f"  event {prediction.state_version} of the user, {event_time:%Y-%m-%d %H:%M:%S} UTC", "dim"),
-        (f"  ·  {prediction.model_version}  ·  {prediction.source.partition}:{prediction.source.offset}", "dim"),
+        (printable(prediction.user_id), "bold cyan"),
+        (f"  event {prediction.state_version} of the user, {format_time(prediction.event_time)}", "dim"),
+        (f"  ·  {printable(prediction.model_version)}  ·  {source}", "dim"),
     )
     categories = Table.grid(padding=(0, 1))
     for name, p in zip(prediction.categories, prediction.category_p, strict=True):
-        categories.add_row(Text(name[:16], style="magenta"), percent(p), Text(bar(p, 20), style="magenta"))
+        categories.add_row(Text(printable(name)[:16], style="magenta"), percent(p), Text(bar(p, 20), style="magenta"))
     items = Table.grid(padding=(0, 1))
     for item, p in list(zip(prediction.items, prediction.item_p, strict=True))[:SHOWN_ITEMS]:
-        items.add_row(Text(percent(p), style="green"), Text(title(item), overflow="ellipsis", no_wrap=True))
+        items.add_row(Text(percent(p), style="green"), Text(printable(title(item)), overflow="ellipsis", no_wrap=True))
     body = Table.grid(padding=(0, 3), expand=False)
     body.add_row(Text(" "), categories, items)
     parts: list[RenderableType] = [head, body]
     if prediction.items:
         parts.extend(
-            Text(f"    {line}", style="dim", overflow="ellipsis", no_wrap=True)
+            Text(f"    {printable(line)}", style="dim", overflow="ellipsis", no_wrap=True)
             for line in _explanation_lines(prediction, title)
         )
     parts.append(Text(""))
@@ -82,11 +82,11 @@ async def tail_predictions(
 ) -> None:
     """Print predictions as they arrive, `limit` of them (None: without end); `as_json` prints the records unchanged."""
     kafka, topic = settings.kafka, settings.topics.interest_predictions
-    partitions = None if user is None else [partition_of(user.encode(), await partition_count(kafka, topic))]
     printed = 0
     async with (
         ItemTitles(kafka, settings.topics.item_catalog) as titles,
-        reading(kafka, [topic], from_start=from_start, partitions=partitions) as consumer,
+        # All partitions for one user, too: which one is the producer's choice.
+        reading(kafka, [topic], from_start=from_start) as consumer,
     ):
         while limit is None or printed < limit:
             batches = await consumer.getmany(timeout_ms=200)
@@ -100,7 +100,7 @@ async def tail_predictions(
                 ):
                     continue  # a tombstone: the user was deleted
                 if as_json:
-                    sys.stdout.write(record.value.decode() + "\n")
+                    sys.stdout.write(printable_json(record.value.decode(errors="backslashreplace")) + "\n")
                     sys.stdout.flush()
                 else:
                     console.print(render_prediction(read_prediction(record.value), titles))

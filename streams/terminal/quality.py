@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
@@ -17,6 +16,7 @@ from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.quality import INTERVAL_S, Means, WorkerQuality, decode_quality, format_mean, format_quality
 from streams.settings.settings import Settings
 from streams.terminal.sparklines import downsample, sparkline
+from streams.terminal.text import format_time, printable, printable_json
 
 INACTIVE_AFTER_S = 5 * INTERVAL_S
 """Without a record for so long, a worker has no events"""
@@ -74,9 +74,8 @@ class StatsTable:
             stats = self._workers[quality.worker] = WorkerStats(quality, now_s)
         else:
             stats.add(quality, now_s)
-        written_at = datetime.fromtimestamp(quality.emitted_at / 1000, UTC)
         rate = "" if stats.events_per_s is None else f", {stats.events_per_s:.0f}/s"
-        worker = f"{written_at:%H:%M:%S} {short_name(quality.worker)}"
+        worker = f"{format_time(quality.emitted_at, '%H:%M:%S')} {printable(short_name(quality.worker))}"
         return f"{worker}: {quality.events} events{rate}, {format_quality(quality)}"
 
     def __rich__(self) -> RenderableType:
@@ -93,7 +92,7 @@ class StatsTable:
             latest, inactive = stats.latest, stats.inactive(now_s)
             rate = 0.0 if inactive else stats.events_per_s
             table.add_row(
-                Text(short_name(latest.worker), "dim" if inactive else "bold cyan"),
+                Text(printable(short_name(latest.worker)), "dim" if inactive else "bold cyan"),
                 "" if rate is None else f"{rate:,.0f}",
                 f"{latest.events:,}",
                 *_cells(latest, latest.popularity),
@@ -149,7 +148,7 @@ async def tail_stats(
                     count += 1
                     line = table.add(decode_quality(record.value), time.monotonic())
                     if as_json:
-                        line = record.value.decode()
+                        line = printable_json(record.value.decode())
                     if not live:
                         sys.stdout.write(line + "\n")
                         sys.stdout.flush()

@@ -44,7 +44,7 @@ try:
         store.put_many([b"a", b"b"], [(n + 1).to_bytes(8, "big") * 128] * 2, position=n + 1)
         n += 1
 except StoreError as error:
-    assert "see to disk space" in str(error), error
+    assert "raise the limit of file sizes" in str(error), error
     assert not isinstance(error, StoreCorruptError), error
     assert store.position == n, store.position
     print(n)

@@ -62,6 +62,17 @@ def test_every_other_source_wins_over_the_recipe(monkeypatch: pytest.MonkeyPatch
     assert recipe_settings("horizon").model.num_layers == 2
 
 
+def test_variables_of_a_kubernetes_service_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "INTEREST_KAFKA_PORT": "tcp://10.0.0.1:9092",
+        "INTEREST_KAFKA_SERVICE_HOST": "10.0.0.1",
+        "INTEREST_KAFKA_PORT_9092_TCP_ADDR": "10.0.0.1",
+        "INTEREST_PORT": "tcp://10.0.0.2:80",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == Settings()
+
+
 def test_a_wrong_recipe_names_all_of_them() -> None:
     (fault,) = faults(recipe="horizont")
     assert fault.startswith("--recipe horizont: there is no such recipe, there are default, fusion, fusion-scaled, ")

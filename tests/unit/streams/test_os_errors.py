@@ -1,0 +1,50 @@
+"""Errors of the operating system, in words of an operator."""
+
+import errno
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from streams.cli.command_group import explain
+from streams.os_errors import os_error_cure, raise_file_limit
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "no space is left for /data/users: free some, or set worker.data_dir"),
+        (errno.EROFS, "/data/users is on a file system that is mounted read-only"),
+        (errno.EACCES, "/data/users cannot be used by user"),
+        (errno.EMFILE, "too many open files: this process may have"),
+    ],
+)
+def test_each_has_a_cure_in_one_line(number: int, words: str) -> None:
+    cure = os_error_cure(OSError(number, os.strerror(number), "/data/users"))
+    assert cure is not None
+    assert cure.startswith(words)
+    assert "\n" not in cure
+    assert explain(OSError(number, os.strerror(number), "/data/users"), None) == cure
+
+
+def test_others_are_left_to_say_what_they_say() -> None:
+    assert os_error_cure(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
+
+
+def test_the_owner_of_a_folder_of_somebody_else_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.os_errors.os.geteuid", lambda: tmp_path.stat().st_uid + 1)
+    cure = os_error_cure(PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "users" / "lock")))
+    assert cure is not None
+    assert f"({tmp_path} belongs to " in cure
+
+
+def test_the_limit_of_open_files_becomes_the_hard_one() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lower = min(soft, 1024)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lower, hard))
+        assert raise_file_limit() in (hard, lower)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] in (hard, lower)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
