@@ -5,6 +5,7 @@ Defines the header fields that every row begins with; the model declares the oth
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,14 @@ HEADER: tuple[Field, ...] = (
     ("last_offset", "<i8", ()),  # offset of the last applied record in its source partition; -1 before the first
     ("chain", "|u1", (CHAIN_BYTES,)),  # hash chain over the applied events' ids (event_hash.py)
 )
+
+
+_LAST_OFFSET_AT = struct.calcsize("<HQ")  # behind format and count
+
+
+def without_offset(row: bytes) -> bytes:
+    """The row as if none of the source's records had been applied: the next of its user is, whatever its offset."""
+    return row[:_LAST_OFFSET_AT] + struct.pack("<q", -1) + row[_LAST_OFFSET_AT + 8 :]
 
 
 class RowLayout:

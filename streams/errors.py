@@ -9,6 +9,9 @@ StreamError
 ├── UnknownUserError   nothing, or look for the user's events in user-events (streams.terminal.user)
 ├── WorkerEndedError   read the end of the worker's log, which the message holds (streams.worker.launcher)
 ├── ChangelogError     decide whether the changelog was meant to go, as the message says; the worker stops until then
+├── SourceTopicError   decide whether the input topic was meant to go, as the message says; the worker stops until then
+├── GroupActiveError   stop the group's workers, then try again
+├── StepTimeoutError   start the worker again; look at machine and disk if it repeats
 ├── TransactionFailed  nothing: the worker starts over from the changelog; look at the broker if it goes on
 ├── StaleMembership    nothing: another worker has taken over, this one waits for its next assignment
 └── KafkaStartError    install what the message names, or read the log that it names
@@ -61,6 +64,8 @@ class Rejected(StreamError):  # noqa: N818 - an outcome of decoding, expected ev
         super().__init__(f"{code}: {message}")
         self.code: RejectionCode = code
         self.message = message
+        self.events: tuple[int, ...] = ()
+        """Of a record of several events: the indices of those that cannot be used"""
 
 
 class TopicError(StreamError):
@@ -77,6 +82,18 @@ class KafkaStartError(StreamError):
 
 class ChangelogError(StreamError):
     """The changelog is not the one that the local rows were read from."""
+
+
+class SourceTopicError(StreamError):
+    """The input topic is not the one whose offsets are remembered: it was recreated, rolled back or does not answer."""
+
+
+class GroupActiveError(StreamError):
+    """The consumer group has members, whose offsets nobody else may change."""
+
+
+class StepTimeoutError(StreamError):
+    """A step has not returned within worker.step_timeout_s."""
 
 
 class TransactionFailed(StreamError):  # noqa: N818 - an outcome that the worker recovers from

@@ -3,6 +3,7 @@
 The oracle of the demo and the integration tests. It shares only the event decoder and the hash chain with the worker.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -62,7 +63,7 @@ def fold_records(
     records: Iterable[Record], max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules = BUILT_IN_RULES
 ) -> InputFold:
     """The rows that these records of `user-events` must lead to, each partition's in order of offset."""
-    users: dict[str, UserFold] = {}
+    users: dict[tuple[str, int], UserFold] = {}
     events = rejected = 0
     for record in records:
         if isinstance(record, UndecodableRecord):
@@ -72,13 +73,22 @@ def fold_records(
         rejected += reason is not None
         for event in decoded:
             if isinstance(event, UserDelete):
-                users.pop(event.user_id, None)
+                users.pop((event.user_id, record.partition), None)
             elif isinstance(event, UserEvent):
                 events += 1
-                before = users.get(event.user_id, UserFold())
+                before = users.get((event.user_id, record.partition), UserFold())
                 chain = advance_chain(before.chain, [event.event_id.encode()])
-                users[event.user_id] = UserFold(before.count + 1, record.offset, chain)
-    return InputFold(users, events, rejected)
+                users[event.user_id, record.partition] = UserFold(before.count + 1, record.offset, chain)
+    return InputFold(_by_name(users), events, rejected)
+
+
+def _by_name(users: Mapping[tuple[str, int], UserFold]) -> dict[str, UserFold]:
+    """By user id; a user of two partitions has a row in each, and is named with the partition."""
+    rows = Counter(user for user, _ in users)
+    return {
+        user if rows[user] == 1 else f"{user} in partition {partition}": fold
+        for (user, partition), fold in users.items()
+    }
 
 
 async def fold_input(
@@ -95,20 +105,19 @@ async def fold_changelog(kafka: KafkaSettings, topic: str) -> dict[str, UserFold
 
 async def fold_rows(records: AsyncIterable[Record]) -> dict[str, UserFold]:
     """The newest row of every user; a tombstone deletes it, keys that begin with U+0000 are not users."""
-    newest: dict[bytes, bytes] = {}
+    newest: dict[tuple[str, int], bytes] = {}
     async for record in records:
         if record.key is None or record.key.startswith(b"\0"):
             continue
+        user = record.key.decode(), record.partition
         if record.value is None:
-            newest.pop(record.key, None)
+            newest.pop(user, None)
         else:
-            newest[record.key] = record.value
+            newest[user] = record.value
     header = RowLayout(())  # every row begins with it, whatever fields the model declares
     rows = header.unpack([value[: header.size] for value in newest.values()])
-    return {
-        key.decode(): UserFold(int(row["count"]), int(row["last_offset"]), row["chain"].tobytes())
-        for key, row in zip(newest, rows, strict=True)
-    }
+    folds = (UserFold(int(row["count"]), int(row["last_offset"]), row["chain"].tobytes()) for row in rows)
+    return _by_name(dict(zip(newest, folds, strict=True)))
 
 
 def compare(expected: Mapping[str, UserFold], actual: Mapping[str, UserFold]) -> Comparison:

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from streams.cli.command_group import Commands, console
+from streams.cli.dead_letters import dlq_app
 from streams.cli.files import Columns, Delimiter, Encoding, Header, Items, Quote, profile, replay, train
 from streams.cli.kafka import kafka_app
+from streams.cli.operations import reset
 from streams.cli.settings import config, recipes
 from streams.settings.source import CommandLine
 
@@ -23,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="[dim]--recipe, --config and --set may stand anywhere: interest-stream worker --recipe horizon[/]",
 )
+app.add_typer(dlq_app, name="dlq", help="Records that could not be used: list, show, replay.")
 app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
 
 
@@ -160,6 +163,7 @@ def show(
     asyncio.run(show_user(ctx.obj.settings(), console(), user))
 
 
+app.command()(reset)
 app.command()(config)
 app.command()(recipes)
 

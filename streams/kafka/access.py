@@ -57,6 +57,7 @@ def worker_rights(settings: Settings) -> list[Right]:
     topics = settings.topics
     read = (topics.user_events, settings.changelog_topic, topics.item_index, topics.item_catalog)
     written = (
+        topics.user_events,  # a user.delete is forwarded to the other partitions
         settings.changelog_topic,
         topics.interest_predictions,
         topics.user_events_dlq,

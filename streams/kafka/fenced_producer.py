@@ -40,6 +40,27 @@ class ConsumerGroupMetadata:
             raise ValueError(f"not a member of a consumer group: {self}")
 
 
+@dataclass(frozen=True, slots=True)
+class EmptyGroup:
+    """A consumer group in which nobody is a member: the broker refuses the offsets if it has one.
+
+    For tools that set the offsets of a stopped group. The name of a member that the group does not have makes the
+    broker check: without any it accepts what a transaction commits, members or not.
+    """
+
+    group_id: str
+
+    @property
+    def generation(self) -> int:
+        """That of nobody."""
+        return -1
+
+    @property
+    def member_id(self) -> str:
+        """Of nobody."""
+        return "none"
+
+
 class TxnOffsetCommitResponseV3(Response):
     """The broker's answer, partition by partition."""
 
@@ -119,7 +140,10 @@ class FencedCommitHandler(TxnOffsetCommitHandler):
     """Sends offsets with the group metadata; the broker's answer is handled as aiokafka does."""
 
     def __init__(
-        self, sender: Sender, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_metadata: ConsumerGroupMetadata
+        self,
+        sender: Sender,
+        offsets: Mapping[TopicPartition, OffsetAndMetadata],
+        group_metadata: ConsumerGroupMetadata | EmptyGroup,
     ) -> None:
         super().__init__(sender, offsets, group_metadata.group_id)
         self._group_metadata = group_metadata
@@ -154,7 +178,7 @@ class FencedCommitHandler(TxnOffsetCommitHandler):
 class _FencedSender(Sender):
     """aiokafka's sender, whose offset commits name a group member."""
 
-    group_metadata: ConsumerGroupMetadata | None = None
+    group_metadata: ConsumerGroupMetadata | EmptyGroup | None = None
 
     async def _do_txn_offset_commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_id: str) -> None:
         if not offsets:
@@ -190,7 +214,9 @@ class FencedProducer(AIOKafkaProducer):
             request_timeout_ms=request_timeout_ms,
         )
 
-    async def send_offsets(self, offsets: Mapping[TopicPartition, int], group_metadata: ConsumerGroupMetadata) -> None:
+    async def send_offsets(
+        self, offsets: Mapping[TopicPartition, int], group_metadata: ConsumerGroupMetadata | EmptyGroup
+    ) -> None:
         """Adds the offsets to the transaction; raises when the broker refuses the generation or member id."""
         self._sender.group_metadata = group_metadata
         await super().send_offsets_to_transaction(offsets, group_metadata.group_id)

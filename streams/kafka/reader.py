@@ -1,5 +1,6 @@
 """Topics read without a consumer group: from start or end of every partition, up to their present ends."""
 
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal, TypeAlias
@@ -24,6 +25,11 @@ POLL_MS = 50  # how long a fetch at the end of a partition waits for records, wh
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition that Kafka's own clients choose for the key (murmur2)."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def crc32_partition_of(key: bytes, partitions: int) -> int:
+    """The partition that librdkafka's clients choose for the key unless they are told otherwise (CRC32)."""
+    return zlib.crc32(key) % partitions
 
 
 async def partition_count(kafka: KafkaSettings, topic: str, operation: Literal["Read", "Write"] = "Read") -> int:

@@ -172,10 +172,18 @@ async def _verify_or_create(
     )
 
 
+def partition_fault(spec: TopicSpec, partitions: int, settings: Settings) -> str | None:
+    """The fault of a topic with so many partitions, and its remedy; None if there is none."""
+    if not spec.verify_partitions or partitions == spec.partitions:
+        return None
+    return (
+        f"{spec.name} has {partitions} partitions, must have {spec.partitions}: {_remedy(spec, partitions, settings)}"
+    )
+
+
 def _faults(spec: TopicSpec, partitions: int, configs: Mapping[str, str], settings: Settings) -> Iterator[str]:
-    if spec.verify_partitions and partitions != spec.partitions:
-        remedy = _remedy(spec, partitions, settings)
-        yield f"{spec.name} has {partitions} partitions, must have {spec.partitions}: {remedy}"
+    if (fault := partition_fault(spec, partitions, settings)) is not None:
+        yield fault
     wrong = {name: value for name, value in spec.exact.items() if _value(configs[name]) != _value(value)}
     wrong |= {name: str(least) for name, least in spec.at_least.items() if int(configs[name]) < least}
     for name, value in wrong.items():

@@ -18,7 +18,7 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 
 from streams.errors import TransactionFailed
 from streams.kafka.client_options import client_options, producer_options
-from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
+from streams.kafka.fenced_producer import ConsumerGroupMetadata, EmptyGroup, FencedProducer
 from streams.settings.sections import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,9 @@ class TransactionWriter:
     `transactional_id` is new in each process; whoever takes over its partitions ends its last transaction by that id.
     """
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, transaction_timeout_ms: int = _TRANSACTION_TIMEOUT_MS) -> None:
         self._kafka = kafka
+        self._transaction_timeout_ms = transaction_timeout_ms
         self.transactional_id = f"{kafka.group_id}-{uuid4()}"
         self._producer: FencedProducer | None = None
 
@@ -59,7 +60,7 @@ class TransactionWriter:
         producer = FencedProducer(
             **producer_options(self._kafka),
             transactional_id=self.transactional_id,
-            transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            transaction_timeout_ms=self._transaction_timeout_ms,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             retry_backoff_ms=_RETRY_BACKOFF_MS,
             max_batch_size=self._kafka.max_record_bytes,
@@ -89,7 +90,7 @@ class TransactionWriter:
         self,
         records: Mapping[TopicPartition, Iterable[ProducerRecord]],
         offsets: Mapping[TopicPartition, int] | None = None,
-        group_metadata: ConsumerGroupMetadata | None = None,
+        group_metadata: ConsumerGroupMetadata | EmptyGroup | None = None,
     ) -> dict[TopicPartition, int]:
         """Commits the records and offsets; returns the offset after the last record of each partition.
 

@@ -55,6 +55,8 @@ def dead_letter(record: Record, reason: Rejected, app_version: str, max_bytes: i
         "timestamp": str(record.timestamp),
         "app_version": app_version,
     }
+    if reason.events:
+        error_headers["events"] = ",".join(map(str, reason.events))
     if replaced:
         error_headers["replaced"] = ",".join(replaced)
     if "headers" in replaced:

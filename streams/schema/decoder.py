@@ -160,4 +160,6 @@ def _summary(faults: list[tuple[int, Rejected]], events: int) -> Rejected | None
     named = [f"event {index} of {events}: {error}" for index, error in faults[:_MOST_FAULTS_NAMED]]
     if len(faults) > _MOST_FAULTS_NAMED:
         named.append(f"and {len(faults) - _MOST_FAULTS_NAMED} more")
-    return Rejected(faults[0][1].code, "; ".join(named))
+    rejected = Rejected(faults[0][1].code, "; ".join(named))
+    rejected.events = tuple(index for index, _ in faults)
+    return rejected

@@ -232,6 +232,10 @@ class WorkerSettings:
     step_max_events: Annotated[int, Field(ge=1, le=1_000_000)] = field(
         default=5000, metadata={"help": "most events in one step"}
     )
+    step_timeout_s: Annotated[float, Field(ge=1, le=86_400)] = field(
+        default=300.0,
+        metadata={"help": "a step that computes or stores for longer ends the process, and others take its partitions"},
+    )
     learning_share: Annotated[float, Field(gt=0, le=1)] = field(
         default=0.5, metadata={"help": "most of a core's time that learning takes; a quarter of it behind a backlog"}
     )

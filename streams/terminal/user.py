@@ -1,7 +1,7 @@
 """One user's state: the changelog row, the history of recent events in it, and the latest prediction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -11,11 +11,12 @@ from models.data.event_types import EVENT_TYPES
 from models.data.user_state import user_state_fields
 from state.rows import RowLayout
 from streams.errors import StreamError
-from streams.kafka.reader import partition_count, partition_of, read_topic
+from streams.kafka.reader import crc32_partition_of, partition_count, partition_of, read_topic
 from streams.schema.predictions import Prediction
 from streams.settings.sections import KafkaSettings
 from streams.settings.settings import Settings
 from streams.terminal.predictions import read_prediction, render_prediction
+from streams.terminal.text import format_time, printable
 from streams.terminal.titles import ItemTitles
 
 SHOWN_EVENTS = 10
@@ -38,73 +39,103 @@ class UnknownUserError(StreamError):
     """The changelog has no row of this user."""
 
 
-async def load_user(settings: Settings, user: str) -> UserState:
-    """The user's committed state. Raises UnknownUserError if there is none."""
+async def load_user(settings: Settings, user: str) -> list[UserState]:
+    """The user's committed state, one for each partition that has a row. Raises UnknownUserError if none has."""
     kafka, topic = settings.kafka, settings.changelog_topic
-    partitions = await partition_count(kafka, topic)
-    partition = partition_of(user.encode(), partitions)
-    value = await _latest_value(kafka, topic, partition, user)
-    if value is None:
+    values = await _latest_values(kafka, topic, user)
+    if not values:
         raise UnknownUserError(
             f"no row of user {user!r} in {topic}: no event of this user has been applied yet, or the user was deleted"
         )
-    row = RowLayout(user_state_fields(settings.model)).unpack([value])[0]
-    length, count = settings.model.history_length, int(row["steps"])  # events written to the ring buffer
-    slots = [event % length for event in range(count - 1, max(-1, count - 1 - length), -1)]  # newest first
-    ids = await _item_ids(kafka, settings.topics.item_index, max([0, *(int(row["ring_item"][slot]) for slot in slots)]))
-    history = [(EVENT_TYPES[row["ring_type"][slot]], ids[row["ring_item"][slot]]) for slot in slots]
-    return UserState(
-        user,
-        partition,
-        int(row["count"]),
-        int(row["last_offset"]),
-        row["chain"].tobytes(),
-        int(row["last_time_ms"]),
-        history,
-    )
+    layout, length = RowLayout(user_state_fields(settings.model)), settings.model.history_length
+    rows = {partition: layout.unpack([value])[0] for partition, value in values.items()}
+    # Newest first; `steps` counts the events written to the ring buffer.
+    slots = {
+        partition: [event % length for event in range(steps - 1, max(-1, steps - 1 - length), -1)]
+        for partition, steps in ((partition, int(row["steps"])) for partition, row in rows.items())
+    }
+    largest = max([0, *(int(rows[partition]["ring_item"][slot]) for partition in rows for slot in slots[partition])])
+    ids = await _item_ids(kafka, settings.topics.item_index, largest)
+    return [
+        UserState(
+            user,
+            partition,
+            int(row["count"]),
+            int(row["last_offset"]),
+            row["chain"].tobytes(),
+            int(row["last_time_ms"]),
+            [(EVENT_TYPES[row["ring_type"][slot]], ids[row["ring_item"][slot]]) for slot in slots[partition]],
+        )
+        for partition, row in rows.items()
+    ]
 
 
-async def load_prediction(settings: Settings, user: str) -> Prediction | None:
-    """The user's latest prediction; None if there is none."""
-    kafka, topic = settings.kafka, settings.topics.interest_predictions
-    partition = partition_of(user.encode(), await partition_count(kafka, topic))
-    value = await _latest_value(kafka, topic, partition, user)
-    return None if value is None else read_prediction(value)
+async def load_prediction(settings: Settings, user: str, partition: int) -> Prediction | None:
+    """The user's latest prediction in this partition; None if there is none."""
+    values = await _latest_values(settings.kafka, settings.topics.interest_predictions, user, [partition])
+    return read_prediction(values[partition]) if partition in values else None
 
 
 async def show_user(settings: Settings, console: Console, user: str) -> None:
-    """Print the user's state, recent events and latest prediction."""
-    state = await load_user(settings, user)
-    prediction = await load_prediction(settings, user)
-    last_seen = datetime.fromtimestamp(state.last_time_ms / 1000, UTC)
+    """Print the user's state, recent events and latest prediction, once for each partition that has a row."""
+    states = await load_user(settings, user)
+    console.print(Text(printable(user), style="bold cyan"))
+    if len(states) > 1:
+        console.print(
+            f"[yellow]rows in {len(states)} partitions: producers use different partitioners, and each row has a part "
+            "of the events; set partitioner=murmur2_random in producers of librdkafka[/]"
+        )
+    async with ItemTitles(settings.kafka, settings.topics.item_catalog) as titles:
+        for state in states:
+            prediction = await load_prediction(settings, user, state.partition)
+            _print_state(console, state, prediction, titles)
+
+
+def _print_state(console: Console, state: UserState, prediction: Prediction | None, titles: ItemTitles) -> None:
     summary = Table.grid(padding=(0, 2))
     summary.add_row("events applied", f"[bold]{state.count}[/]")
-    summary.add_row("last seen", f"{last_seen:%Y-%m-%d %H:%M:%S} UTC")
+    summary.add_row("last seen", format_time(state.last_time_ms))
     summary.add_row("last applied record", f"partition {state.partition}, offset {state.last_offset}")
     summary.add_row("hash chain of event ids", f"{state.event_hash.hex()}")
-    async with ItemTitles(settings.kafka, settings.topics.item_catalog) as titles:
-        recent = Table.grid(padding=(0, 2))
-        recent.add_column()
-        recent.add_column(no_wrap=True, overflow="ellipsis")
-        recent.add_column(no_wrap=True, overflow="ellipsis")
-        for event_type, item in state.history[:SHOWN_EVENTS]:
-            recent.add_row(
-                Text(event_type, "dim"), Text(titles(item)), Text(", ".join(titles.categories(item)), "magenta")
-            )
-        console.print(Text(user, style="bold cyan"))
-        console.print(summary)
-        console.print(f"\n[bold]Recent events[/], newest first ({len(state.history)} stored)")
-        console.print(recent)
-        console.print("\n[bold]Latest prediction[/]")
-        console.print("[dim]none yet[/]" if prediction is None else render_prediction(prediction, titles))
+    recent = Table.grid(padding=(0, 2))
+    recent.add_column()
+    recent.add_column(no_wrap=True, overflow="ellipsis")
+    recent.add_column(no_wrap=True, overflow="ellipsis")
+    for event_type, item in state.history[:SHOWN_EVENTS]:
+        recent.add_row(
+            Text(event_type, "dim"),
+            Text(printable(titles(item))),
+            Text(printable(", ".join(titles.categories(item))), "magenta"),
+        )
+    console.print(summary)
+    console.print(f"\n[bold]Recent events[/], newest first ({len(state.history)} stored)")
+    console.print(recent)
+    console.print("\n[bold]Latest prediction[/]")
+    console.print("[dim]none yet[/]" if prediction is None else render_prediction(prediction, titles))
 
 
-async def _latest_value(kafka: KafkaSettings, topic: str, partition: int, user: str) -> bytes | None:
-    key, value = user.encode(), None
-    async for record in read_topic(kafka, topic, partitions=[partition]):
-        if record.key == key:
-            value = record.value
-    return value
+async def _latest_values(
+    kafka: KafkaSettings, topic: str, user: str, partitions: Sequence[int] | None = None
+) -> dict[int, bytes]:
+    """The user's newest value in each partition that has one.
+
+    Without `partitions`, those that the two usual partitioners choose are read first; the others, which takes longer,
+    only where neither has the user.
+    """
+    key = user.encode()
+    if partitions is None:
+        count = await partition_count(kafka, topic)
+        usual = sorted({partition_of(key, count), crc32_partition_of(key, count)})
+        others = [partition for partition in range(count) if partition not in usual]
+        values = await _latest_values(kafka, topic, user, usual)
+        return values if values or not others else await _latest_values(kafka, topic, user, others)
+    values = {}
+    async for record in read_topic(kafka, topic, partitions=partitions):
+        if record.key == key and record.value is None:
+            values.pop(record.partition, None)
+        elif record.key == key and record.value is not None:
+            values[record.partition] = record.value
+    return dict(sorted(values.items()))
 
 
 async def _item_ids(kafka: KafkaSettings, topic: str, largest: int) -> list[str]:

@@ -22,6 +22,7 @@ from streams.kafka.access import check_access, raise_permanent, with_cure, worke
 from streams.kafka.source_consumer import SourceConsumer
 from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
+from streams.os_errors import raise_file_limit
 from streams.schema.quality import format_quality
 from streams.settings.settings import Settings
 from streams.worker.items.item_topics import ItemTopics
@@ -32,10 +33,13 @@ from streams.worker.partitions.changelog import Changelog
 from streams.worker.partitions.offset_gaps import OffsetGaps
 from streams.worker.partitions.partition_recovery import PartitionRecovery
 from streams.worker.partitions.source_reader import SourceReader
+from streams.worker.partitions.source_topic import SourceTopic
+from streams.worker.partitions.topic_watch import TopicWatch
 from streams.worker.pipeline import Engine, Pipeline
 from streams.worker.process import exit_with_error, stop_event, wait_for_broker
 from streams.worker.quality_meter import QualityMeter
 from streams.worker.step_loop import StepLoop
+from streams.worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +53,7 @@ def run_worker(settings: Settings, engine: Engine | None = None) -> None:
 
     `engine` replaces the network in benchmarks of the path around it; then nothing is learnt.
     """
+    log.info("this process may have %d files open", raise_file_limit())
     try:
         asyncio.run(_run(settings, engine))
     except Exception as error:
@@ -125,13 +130,18 @@ class Worker:
         encoder = OutputEncoder(settings, self._items, self._quality, self._writer.transactional_id)
         # User state: RocksDB, restored from the changelog
         self._changelog = Changelog(kafka, settings.changelog_topic)
-        recovery = PartitionRecovery(kafka, self._table, self._changelog, self._consumer, self._writer.transactional_id)
+        self._offset_gaps = OffsetGaps(kafka, topics.user_events)
+        source_topic = SourceTopic(kafka, topics.user_events, self._offset_gaps)
+        recovery = PartitionRecovery(
+            kafka, self._table, self._changelog, source_topic, self._consumer, self._writer.transactional_id
+        )
         self._partitions = AssignedPartitions(recovery, self._raise_permanent, on_error=exit_with_error)
         # Input: the source topic
-        self._offset_gaps = OffsetGaps(kafka, topics.user_events)
+        self._topic_watch = TopicWatch(settings, on_error=exit_with_error)
         source = SourceReader(self._partitions, self._offset_gaps, self._consumer)
 
-        self.pipeline = Pipeline(settings, engine, source, self._items, encoder, self._writer)
+        self._watchdog = Watchdog(settings.worker.step_timeout_s, on_timeout=exit_with_error)
+        self.pipeline = Pipeline(settings, engine, source, self._items, encoder, self._writer, self._watchdog)
         learner = None if self._model is None else self._model.learner
         self._step_loop = StepLoop(self.pipeline, self._partitions, learner, settings.worker, self._raise_permanent)
 
@@ -139,9 +149,13 @@ class Worker:
         """Starts everything; the stack stops what was started, last first."""
         stack.callback(self._table.close)
         stack.callback(self._step_loop.close)
+        self._watchdog.start()
+        stack.callback(self._watchdog.stop)
         for part in (self._items.index, self._items.catalog, self._changelog, self._offset_gaps, self._writer):
             await part.start()
             stack.push_async_callback(part.stop)
+        self._topic_watch.start()
+        stack.push_async_callback(self._topic_watch.stop)
         stack.push_async_callback(self._write_last_quality)
         if self._model is not None:
             await self._model.start(self._items.index)
@@ -171,14 +185,17 @@ class Worker:
             log.warning("the last record of %s is not written: %r", self._quality.topic_partition.topic, error)
 
     def report(self) -> None:
-        """Logs counts and stage times since the last report."""
+        """Logs counts and stage times since the last report, and refused records where they are many."""
         counts, seconds = self.pipeline.take_counts()
+        if expired := self._offset_gaps.take_expired():
+            counts["expired"] = expired
         if counts["steps"]:
             stages = ", ".join(
                 f"{stage} {1e6 * spent / max(counts['events'], 1):.0f}" for stage, spent in seconds.items()
             )
             log.info("%s; µs per event: %s", ", ".join(f"{n} {what}" for what, n in counts.items()), stages)
             log.info("%s", format_quality(self._quality.quality()))
+            self.pipeline.log_rejections()
 
 
 def _reduce_garbage_collection() -> None:

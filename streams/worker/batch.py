@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from aiokafka import ConsumerRecord
@@ -26,6 +27,9 @@ from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.schema.prediction_encoder import EventOrigins
 from streams.worker.partitions.partition_state import PartitionState
 
+FORWARDED_HEADER: Final = "interest.forwarded-from"
+"""Of a user.delete that a worker has written to the partitions beside the one where it was read"""
+
 
 @dataclass(slots=True)
 class PartitionBatch:
@@ -40,6 +44,8 @@ class PartitionBatch:
     event_user: list[int] = field(default_factory=list)  # [n] user index of each event
     items: list[ItemUpsert | ItemDelete] = field(default_factory=list)
     deleted: dict[str, int] = field(default_factory=dict)  # user id → number of events before the last user.delete
+    forwarded: set[str] = field(default_factory=set)  # of `deleted`: by a worker that read it in another partition
+    erasures: list[UserDelete] = field(default_factory=list)  # to be forwarded to the other partitions
     rejected: list[tuple[ConsumerRecord[bytes, bytes], Rejected]] = field(default_factory=list)
 
 
@@ -105,6 +111,11 @@ def decode_partition(
                 elif isinstance(event, UserDelete):
                     users.setdefault(event.user_id, len(users))
                     part.deleted[event.user_id] = len(part.events)
+                    if any(name == FORWARDED_HEADER for name, _ in record.headers):
+                        part.forwarded.add(event.user_id)
+                    else:
+                        part.forwarded.discard(event.user_id)
+                        part.erasures.append(event)
                 elif event is not None:
                     part.items.append(event)
     return part
@@ -130,6 +141,8 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
     for part in parts:
         keys = [user.encode() for user in part.users]
         stored = part.state.store.get_many(keys)
+        if part.forwarded:
+            _leave_unknown(part, stored)
         for user in part.deleted:
             stored[part.users[user]] = None
         columns = _columns(part, items)
@@ -171,6 +184,15 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
     )
 
 
+def _leave_unknown(part: PartitionBatch, stored: Sequence[bytes | None]) -> None:
+    """Drops forwarded deletions of users whom the partition does not have: a tombstone would only repeat their ids."""
+    with_events = set(part.event_user)
+    for user in part.forwarded:
+        index = part.users[user]
+        if stored[index] is None and index not in with_events:
+            del part.deleted[user]
+
+
 def _values(events: Sequence[UserEvent]) -> NDArray[np.float32] | None:
     values = [event.value for event in events]
     if all(value is None for value in values):
@@ -207,12 +229,16 @@ def _columns(part: PartitionBatch, items: ItemVocabulary) -> NDArray[np.int64]:
 
 def _reject_items(part: PartitionBatch, item: Sequence[int | None], message: str) -> None:
     """Rejects the records of events without an item index, each once."""
-    rejected = {record.offset for record, _ in part.rejected}
+    rejected = {record.offset: error for record, error in part.rejected}
     for record, index, item_index in zip(part.records, part.record_index, item, strict=True):
-        if item_index is None and record.offset not in rejected:
-            rejected.add(record.offset)
+        if item_index is not None:
+            continue
+        if record.offset not in rejected:
             which = f"event {index}: " if index >= 0 else ""
-            part.rejected.append((record, Rejected("item_capacity", which + message)))
+            rejected[record.offset] = Rejected("item_capacity", which + message)
+            part.rejected.append((record, rejected[record.offset]))
+        if index >= 0:
+            rejected[record.offset].events += (index,)
 
 
 def count_events(batch: MicroBatch, rows: NDArray[np.void]) -> NDArray[np.void]:

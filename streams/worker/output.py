@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from uuid import uuid4
 
+import msgspec
 import numpy as np
 from aiokafka.structs import TopicPartition
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from streams.kafka.transaction import ProducerRecord
 from streams.schema import prediction_encoder
 from streams.schema.dead_letters import MAX_BYTES, dead_letter
 from streams.settings.settings import Settings
-from streams.worker.batch import MicroBatch, PartitionBatch
+from streams.worker.batch import FORWARDED_HEADER, MicroBatch, PartitionBatch
 from streams.worker.items.item_topics import ItemTopics
 from streams.worker.partitions.changelog import ID_KEY, OFFSET_KEY, SourceOffset
 from streams.worker.partitions.partition_state import PartitionState
@@ -72,7 +73,8 @@ class OutputEncoder:
         """The row changes by partition, in the order of `batch.parts`; `packed_rows` [U] are those after the batch."""
         changes = []
         for part in batch.parts:
-            offset_row = SourceOffset(part.next_offset, self._transactional_id, now_ms).encode()
+            topic_id = part.state.topic_id
+            offset_row = SourceOffset(part.next_offset, self._transactional_id, now_ms, topic_id).encode()
             changelog_id = None if part.state.store.changelog_id is not None else uuid4().bytes
             changes.append(RowChanges(part.state, offset_row, changelog_id, [], []))
         for user, part_index, row in zip(batch.users, batch.part_index.tolist(), packed_rows, strict=True):
@@ -109,6 +111,13 @@ class OutputEncoder:
         if part.deleted:
             predictions = records[TopicPartition(self._topics.interest_predictions, partition)]
             predictions += [ProducerRecord(user.encode(), None) for user in part.deleted]
+        for erasure in part.erasures:
+            # A producer with another partitioner may have written the user's events elsewhere.
+            value, header = msgspec.json.encode(erasure), [(FORWARDED_HEADER, str(partition).encode())]
+            for other in range(self._topics.partitions):
+                if other != partition:
+                    tp = TopicPartition(self._topics.user_events, other)
+                    records[tp].append(ProducerRecord(erasure.user_id.encode(), value, header))
         if part.rejected:
             letters = records[TopicPartition(self._topics.user_events_dlq, partition)]
             letters += [

@@ -7,11 +7,10 @@ readers of committed records each event counts exactly once, whatever fails when
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Literal, Protocol
 
 import numpy as np
@@ -23,14 +22,21 @@ from models.data.user_state import user_state_fields
 from models.inference.engine import StepResult
 from state.rows import RowLayout
 from streams.kafka.faust_transport import RecordBatch
-from streams.kafka.transaction import TransactionWriter
+from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.schema.decoder import SchemaRules
 from streams.settings.settings import Settings
-from streams.worker.batch import MicroBatch, build_batch, count_events, decode_partition, item_ids
+from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_events, decode_partition, item_ids
 from streams.worker.items.item_topics import ItemTopics
 from streams.worker.output import OutputEncoder, RowChanges, StepOutput
+from streams.worker.partitioners import MixedPartitioners
 from streams.worker.partitions.source_reader import SourceReader
+from streams.worker.rejections import Rejections
+from streams.worker.threads import in_thread
 from streams.worker.unknown_types import UnknownTypes
+from streams.worker.watchdog import Watchdog
+
+_WAITS_FOR_BROKER = ("items", "transaction")
+"""Stages that take as long as the broker is away"""
 
 
 class Engine(Protocol):
@@ -52,6 +58,7 @@ class Pipeline:
         items: ItemTopics,
         encoder: OutputEncoder,
         writer: TransactionWriter,
+        watchdog: Watchdog,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -59,10 +66,13 @@ class Pipeline:
         self._items = items
         self._encoder = encoder
         self._writer = writer
+        self._watchdog = watchdog
         self._layout = RowLayout(user_state_fields(settings.model))
         self._rules = SchemaRules.of(settings.events)
         self._unknown_types = UnknownTypes()
         self._counts: Counter[str] = Counter()
+        self._rejections = Rejections()
+        self._mixed_partitioners = MixedPartitioners(settings.topics.user_events, settings.topics.partitions)
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     async def read(self, batches: Sequence[RecordBatch]) -> MicroBatch | None:
@@ -79,8 +89,13 @@ class Pipeline:
         with self._timed("items"):
             await self._items.update(item_ids(parts))
         with self._timed("load"):
-            batch = build_batch(self._settings.topics.user_events, parts, self._items.vocabulary, self._layout)
+            topic, items = self._settings.topics.user_events, self._items.vocabulary
+            batch = await in_thread(build_batch, topic, parts, items, self._layout)
         self._unknown_types.log_once(batch)
+        is_new = batch.rows["count"] == 0  # [U]
+        for index, part in enumerate(batch.parts):
+            new_users = (is_new & (batch.part_index == index)).nonzero()[0].tolist()
+            self._mixed_partitioners.look(part.state.partition, [batch.users[user] for user in new_users])
         return batch
 
     def step(self, batch: MicroBatch) -> StepOutput:
@@ -101,21 +116,46 @@ class Pipeline:
         Raises TransactionFailed; then nothing was done here, and only the changelog knows whether the transaction
         committed: call `restart_producer` and open the partitions again.
         """
-        topic = self._settings.topics.user_events
-        offsets = {TopicPartition(topic, part.state.partition): part.next_offset for part in batch.parts}
-        with self._timed("transaction"):
-            ends = await self._writer.write(output.records, offsets, self._source.partitions.group_metadata)
-        with self._timed("store"):
-            await asyncio.to_thread(self._store, output.row_changes, ends)
-        for part in batch.parts:
-            part.state.next_offset = part.next_offset
+        await self._commit(batch.parts, output.records, output.row_changes)
         self._encoder.count_committed(batch, output)
+        for part in batch.parts:
+            self._rejections.add(len(part.events), part.rejected)
         self._counts.update(
             steps=1,
             events=len(batch.events),
             predictions=len(output.result.predictions),
             rejected=sum(len(part.rejected) for part in batch.parts),
         )
+
+    async def skip_markers(self) -> None:
+        """Moves next offsets past the commit markers and aborted records at the end of the log: then the lag is 0.
+
+        To be called between micro-batches. Raises as `write` does, and KafkaError without a broker.
+        """
+        parts = [PartitionBatch(state, end) for state, end in await self._source.past_markers()]
+        if not parts:
+            return
+        batch = build_batch(self._settings.topics.user_events, parts, self._items.vocabulary, self._layout)
+        row_changes = self._encoder.encode_rows(batch, [], int(time.time() * 1000))
+        records = {
+            self._encoder.changelog_partition(change.state.partition): change.records() for change in row_changes
+        }
+        await self._commit(parts, records, row_changes)
+
+    async def _commit(
+        self,
+        parts: Sequence[PartitionBatch],
+        records: Mapping[TopicPartition, list[ProducerRecord]],
+        row_changes: list[RowChanges],
+    ) -> None:
+        topic = self._settings.topics.user_events
+        offsets = {TopicPartition(topic, part.state.partition): part.next_offset for part in parts}
+        with self._timed("transaction"):
+            ends = await self._writer.write(records, offsets, self._source.partitions.group_metadata)
+        with self._timed("store"):
+            await in_thread(self._store, row_changes, ends)
+        for part in parts:
+            part.state.next_offset = part.next_offset
 
     def _store(self, row_changes: list[RowChanges], ends: dict[TopicPartition, int]) -> None:
         for change in row_changes:
@@ -138,10 +178,15 @@ class Pipeline:
         self._counts, self._seconds = Counter(), defaultdict(float)
         return taken
 
+    def log_rejections(self) -> None:
+        """Logs where many records were refused since the last call."""
+        self._rejections.log()
+
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         began = time.perf_counter()
         try:
-            yield
+            with nullcontext() if stage in _WAITS_FOR_BROKER else self._watchdog.watch(stage):
+                yield
         finally:
             self._seconds[stage] += time.perf_counter() - began

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.client_options import client_options
 from streams.kafka.connection import check_connection
+from streams.os_errors import os_error_cure
 from streams.settings.sections import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ def exit_process(code: int) -> NoReturn:
 def exit_with_error(error: BaseException) -> NoReturn:
     """Logs the error, with its traceback where it is not one of this program's, and ends the process with 70."""
     is_known = type(error).__module__.partition(".")[0] in ("streams", "state", "models")
-    log.critical("stopping: %s", error if is_known else repr(error), exc_info=None if is_known else error)
+    cure = os_error_cure(error) if isinstance(error, OSError) else str(error) if is_known else None
+    log.critical("stopping: %s", repr(error) if cure is None else cure, exc_info=error if cure is None else None)
     exit_process(EX_SOFTWARE)
 
 

@@ -31,6 +31,7 @@ RaisePermanent = Callable[[KafkaError], Awaitable[None]]
 _MAX_FAILURES = 12
 _MAX_PAUSE_S = 2.0
 _RETRY_S = 1.0
+_IDLE_S = 3.0
 
 
 async def collect_batches(
@@ -83,6 +84,7 @@ class StepLoop:
         self._raise_permanent = raise_permanent
         self._compute = ThreadPoolExecutor(1, "compute")  # a blocked event loop would miss heartbeats and signals
         self._failures = 0
+        self._idle_since_s = time.monotonic()
 
     def close(self) -> None:
         """Ends the computing thread, after the micro-batch in it."""
@@ -91,8 +93,30 @@ class StepLoop:
     async def run(self, batches: AsyncIterator[RecordBatch]) -> None:
         """Processes batches until their end. Raises every error that is not a failed transaction."""
         settings = self._settings
-        async for collected in collect_batches(batches, settings.step_interval_s, settings.step_max_events):
-            await self.process(collected)
+        skipping = asyncio.create_task(self._skip_markers_when_idle())
+        try:
+            async for collected in collect_batches(batches, settings.step_interval_s, settings.step_max_events):
+                self._idle_since_s = time.monotonic()
+                await self.process(collected)
+                self._idle_since_s = time.monotonic()
+        finally:
+            skipping.cancel()
+
+    async def _skip_markers_when_idle(self) -> None:
+        while True:
+            await asyncio.sleep(_IDLE_S)
+            if time.monotonic() - self._idle_since_s > _IDLE_S:
+                await self.skip_markers()
+
+    async def skip_markers(self) -> None:
+        """Commits that only markers follow the records that are applied, where that is so."""
+        async with self._partitions.keep_open():
+            try:
+                await self._pipeline.skip_markers()
+            except TransactionFailed as error:
+                await self._recover(error)
+            except KafkaError as error:
+                log.debug("the markers at the end are not skipped: %r", error)
 
     async def process(self, batches: list[RecordBatch]) -> None:
         """Processes one micro-batch while the assigned partitions are kept open.

@@ -110,6 +110,7 @@ class InMemoryBroker:
     def __init__(self, topics: dict[str, int]) -> None:
         """`topics`: number of partitions by name."""
         self.topics = {topic: [PartitionLog() for _ in range(partitions)] for topic, partitions in topics.items()}
+        self.topic_ids = {topic: f"{topic}-1" for topic in topics}
         self.group = ConsumerGroup()
         self._epochs: defaultdict[str, int] = defaultdict(int)
         self._transactions: dict[str, Transaction] = {}
@@ -119,8 +120,13 @@ class InMemoryBroker:
         return self.topics[tp.topic][tp.partition]
 
     def recreate(self, topic: str) -> None:
-        """Empties the topic, as deleting and creating it does."""
+        """Empties the topic, which gets another id, as deleting and creating it does."""
         self.topics[topic] = [PartitionLog() for _ in self.topics[topic]]
+        self.topic_ids[topic] += "'"
+
+    def add_partitions(self, topic: str, partitions: int) -> None:
+        """The topic has so many."""
+        self.topics[topic] += [PartitionLog() for _ in range(partitions - len(self.topics[topic]))]
 
     def init_producer(self, transactional_id: str) -> int:
         """The producer's epoch; an open transaction of its id is aborted, an earlier producer of it is fenced."""

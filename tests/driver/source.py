@@ -62,6 +62,8 @@ class InMemorySource:
         for partition, position in self._positions.items():
             tp = TopicPartition(self._topic, partition)
             log = self._broker.log(tp)
+            if not log.begin <= position <= log.end:  # auto.offset.reset=earliest
+                position = log.begin
             entries = list(log.read(position, log.last_stable_offset, aborted=False))[:_FETCH_RECORDS]
             if entries:
                 batches.append(RecordBatch(partition, [consumer_record(tp, entry) for entry in entries]))

@@ -27,6 +27,7 @@ from streams.settings.settings import Settings, load_settings
 from streams.worker.app import Worker
 from streams.worker.partitions.partition_state import PartitionState
 from streams.worker.pipeline import Engine
+from tests.driver.admin import InMemoryTopicMetadata, in_memory_group, in_memory_metadata
 from tests.driver.broker import InMemoryBroker
 from tests.driver.clients import CallFaults, InMemoryConsumer, InMemoryProducer, InMemoryTransactionalProducer
 from tests.driver.engines import RowCopy
@@ -103,6 +104,18 @@ class DrivenWorker:
         await self.wait_open()
         return True
 
+    async def skip_markers(self) -> None:
+        """What a worker without events does after some seconds."""
+        await self._run(self._worker._step_loop.skip_markers())
+
+    def take_expired(self) -> int:
+        """Records that expired unread since the last call."""
+        return self._worker._offset_gaps.take_expired()
+
+    async def watch_topics(self) -> None:
+        """What the watch over the topics does every few seconds; raises the error that ends the process."""
+        await self._worker._topic_watch.check()
+
     async def revoke(self) -> None:
         """The group revokes every partition."""
         await self._worker._partitions.on_revoked()
@@ -120,6 +133,8 @@ class DrivenWorker:
         if (opening := self._worker._partitions._opening) is not None:
             opening.cancel()
         self._worker._step_loop.close()
+        self._worker._watchdog.stop()
+        await self._worker._topic_watch.stop()
         if self._worker._model is not None:
             await self._worker._model.stop()
         self._worker._table.close()
@@ -162,12 +177,16 @@ class WorkerDriver:
                 InMemoryTransactionalProducer, self.broker, self.faults
             ),
             "streams.worker.app.SourceConsumer": partial(InMemorySource, self.broker),
+            "streams.worker.partitions.source_topic.topic_metadata": partial(in_memory_metadata, self.broker),
+            "streams.worker.partitions.source_topic.group_admin": partial(in_memory_group, self.broker),
+            "streams.worker.partitions.topic_watch.TopicMetadataClient": partial(InMemoryTopicMetadata, self.broker),
             "streams.worker.app.exit_with_error": self._errors.put_nowait,
             "streams.worker.app._reduce_garbage_collection": lambda: None,
             # What waits for a busy broker need not wait here.
             "streams.worker.step_loop._MAX_PAUSE_S": 0,
             "streams.worker.partitions.changelog._PATIENCE_S": 0,
             "streams.worker.partitions.changelog._POLL_S": 0,
+            "streams.worker.partitions.source_topic._SETTLE_S": 0,
         }.items():
             monkeypatch.setattr(target, stand_in)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NoReturn
 
 
@@ -10,3 +11,11 @@ class Raising:
 
     def step(self, *_: Any, **__: Any) -> NoReturn:
         raise ZeroDivisionError("the engine broke")
+
+
+class Sleeping:
+    """Its first step never returns."""
+
+    def step(self, *_: Any, **__: Any) -> NoReturn:
+        while True:
+            time.sleep(1)

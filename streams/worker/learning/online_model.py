@@ -15,6 +15,7 @@ from models.training.online import OnlineLearner
 from streams.settings.settings import Settings
 from streams.worker.items.item_index import ItemIndex
 from streams.worker.learning.learner_thread import LearnerThread
+from streams.worker.threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +51,11 @@ class OnlineModel:
         """The worker's own checkpoint, else the trained one, else None; the engine continues from its counts."""
         trained_dir = self._settings.worker.trained_dir
         folder = self._checkpoint_dir if checkpoint.exists(self._checkpoint_dir) else trained_dir
-        ids = checkpoint.item_ids(folder)
+        ids = await in_thread(checkpoint.item_ids, folder)
         # An item index that is new, or was lost, continues as the checkpoint has it. A different one is left alone.
         if ids[: len(self._items)] == self._items.ids(len(self._items)):
             await index.register(ids)
-        weights = checkpoint.load(folder, self._settings.model, self._items)
+        weights = await in_thread(checkpoint.load, folder, self._settings.model, self._items)
         if weights is not None:
             log.info("weights m%d of %s", weights.version, folder)
             self.engine.restore(weights.experts)

@@ -56,6 +56,10 @@ class AssignedPartitions:
         """The state of a partition; None if it is not assigned to this worker."""
         return self._states.get(partition)
 
+    def states(self) -> list[PartitionState]:
+        """The states of all assigned partitions, in order."""
+        return [self._states[partition] for partition in sorted(self._states)]
+
     @asynccontextmanager
     async def keep_open(self) -> AsyncIterator[None]:
         """Inside the block every assigned partition is open and stays open; waits until that is so."""
@@ -82,7 +86,7 @@ class AssignedPartitions:
             await asyncio.gather(self._opening, return_exceptions=True)
             self._opening = None
         async with self._lock:
-            self._close()
+            await self._close()
 
     def reopen(self) -> None:
         """Starts to open the same partitions again from the changelog: the way back from a failed transaction."""
@@ -104,7 +108,7 @@ class AssignedPartitions:
         async with self._lock:
             partitions = sorted(self._states if assigned is None else assigned)
             while True:
-                self._close()
+                await self._close()
                 try:
                     self._states = await self._recovery.open(partitions, self.group_metadata)
                 except StaleMembership as error:
@@ -119,6 +123,6 @@ class AssignedPartitions:
             self._opened.set()
         log.info("own partitions %s (generation %d)", partitions or "none", self.group_metadata.generation)
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
         self._states = {}
-        self._recovery.close()
+        await self._recovery.close()

@@ -23,6 +23,7 @@ from streams.errors import ChangelogError
 from streams.kafka.client_options import client_options
 from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
 from streams.settings.sections import KafkaSettings
+from streams.worker.threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +36,19 @@ _POLL_S = 0.02
 # At the end of the log only commit markers follow, for which no record comes: look at the position often.
 _FETCH_TIMEOUT_MS = 50
 
-_CURE = "If that was meant, delete the worker's data folder; if not, restore the topic first."
+CHANGELOG_CURE = "If that was meant, delete the worker's data folder; if not, restore the topic first."
 
 
 class SourceOffset(msgspec.Struct, frozen=True):
-    """The offset row: the next source offset of the partition, the transactional id that wrote it, and when."""
+    """The offset row: the next source offset of the partition, the transactional id that wrote it, and when.
+
+    An offset counts in one topic: `topic_id` is that of the source topic, empty where brokers give none.
+    """
 
     next_offset: int
     writer: str
     written_ms: int
+    topic_id: str = ""
 
     def encode(self) -> bytes:
         """The row's bytes."""
@@ -138,7 +143,7 @@ class Changelog:
         while behind:
             fetched = await self._fetch(behind)
             for tp, records in fetched.items():
-                await asyncio.to_thread(_apply, tps[tp], records)
+                await in_thread(_apply, tps[tp], records)
                 restored += len(records)
             behind = {tp for tp in behind if await self._committed.position(tp) < ends[tp]}
         if restored:
@@ -166,7 +171,8 @@ class Changelog:
             if store.position is not None and not begins[tp] <= store.position <= ends[tp]:
                 raise ChangelogError(
                     f"{tp.topic} partition {tp.partition} holds offsets {begins[tp]} to {ends[tp]}, but the local rows "
-                    f"were read up to {store.position}: it was truncated or recreated, and user state is lost. {_CURE}"
+                    f"were read up to {store.position}: it was truncated or recreated, and user state is lost. "
+                    f"{CHANGELOG_CURE}"
                 )
         # The id row was written once, in the first transaction, and compaction leaves it where it is.
         unchecked = {tp for tp, store in stores.items() if store.changelog_id is not None}
@@ -179,7 +185,7 @@ class Changelog:
                 if stores[tp].changelog_id not in [r.value for r in records if r.key == ID_KEY]:
                     raise ChangelogError(
                         f"{tp.topic} partition {tp.partition} is not the changelog that the local rows were read from: "
-                        f"it was truncated or recreated. {_CURE}"
+                        f"it was truncated or recreated. {CHANGELOG_CURE}"
                     )
                 unchecked.discard(tp)
 

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Collection
+from typing import NamedTuple
+
+from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
+from streams.errors import SourceTopicError
 from streams.kafka.client_options import client_options
 from streams.kafka.undecodable import isolating_consumer
 from streams.settings.sections import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+_ANSWER_S = 10.0
+_MOST_WAITS = 6  # in which the broker answers other questions: it is there, and does not deliver
+
+# At the end of the log only markers follow, for which no record comes: look at the position often.
+_FETCH_TIMEOUT_MS = 50
+_MARKER_FETCHES = 20
+
+RESET_CURE = (
+    "If the topic was meant to be replaced, stop the workers and run `interest-stream reset --to earliest` (user state "
+    "begins anew; with --keep-rows it stays); if not, restore the topic first."
+)
+
+
+class LogRange(NamedTuple):
+    """Offsets that a partition holds: `begin` ≤ offset < `end`."""
+
+    begin: int
+    end: int
 
 
 class OffsetGaps:
@@ -16,9 +44,10 @@ class OffsetGaps:
     """
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
+        self._expired = 0
         self._topic = topic
         self._consumer = isolating_consumer(
-            **client_options(kafka), isolation_level="read_committed", auto_offset_reset="earliest"
+            **client_options(kafka), isolation_level="read_committed", auto_offset_reset="none"
         )
 
     async def start(self) -> None:
@@ -29,10 +58,75 @@ class OffsetGaps:
         """Closes the consumer."""
         await self._consumer.stop()
 
-    async def is_offset_gap(self, partition: int, begin: int, end: int) -> bool:
-        """Whether no committed record lies in `begin` ≤ offset < `end`; one must exist at or after `end`."""
+    async def log_ranges(self, partitions: Collection[int]) -> dict[int, LogRange]:
+        """The offsets that these partitions hold now, up to their last stable offset."""
+        tps = [TopicPartition(self._topic, partition) for partition in partitions]
+        if not tps:
+            return {}
+        begins, ends = await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps)
+        return {tp.partition: LogRange(begins[tp], ends[tp]) for tp in tps}
+
+    def take_expired(self) -> int:
+        """Offsets whose records expired before they were read, since the last call."""
+        expired, self._expired = self._expired, 0
+        return expired
+
+    async def end_of_markers(self, partition: int, begin: int) -> int:
+        """The offset after the markers and aborted records that lie at the end of the log from `begin` on.
+
+        `begin` where committed records lie there: they are still to be delivered.
+        """
         tp = TopicPartition(self._topic, partition)
+        end = (await self.log_ranges([partition]))[partition].end
         self._consumer.assign([tp])
         self._consumer.seek(tp, begin)
-        record = await self._consumer.getone(tp)
-        return int(record.offset) >= end
+        for _ in range(_MARKER_FETCHES):
+            if (await self._consumer.getmany(tp, timeout_ms=_FETCH_TIMEOUT_MS)).get(tp):
+                return begin
+            if await self._consumer.position(tp) >= end:
+                return end
+        return begin
+
+    async def is_offset_gap(self, partition: int, begin: int, end: int) -> bool:
+        """Whether no committed record lies in `begin` ≤ offset < `end`; one must exist at or after `end`.
+
+        Raises SourceTopicError where there is none any more, KafkaError where the broker does not answer.
+        """
+        tp = TopicPartition(self._topic, partition)
+        for _ in range(_MOST_WAITS):
+            self._consumer.assign([tp])
+            self._consumer.seek(tp, begin)
+            try:
+                record = await asyncio.wait_for(self._consumer.getone(tp), _ANSWER_S)
+                return int(record.offset) >= end
+            except OffsetOutOfRangeError:
+                ranges = await self.log_ranges([partition])
+                if begin < ranges[partition].begin:
+                    self.report_expired(partition, begin, ranges[partition].begin)
+                    begin = ranges[partition].begin
+                    if begin >= end:
+                        return True
+            except TimeoutError:
+                ranges = await self.log_ranges([partition])
+            if ranges[partition].end < end:
+                raise SourceTopicError(
+                    f"{self._topic} partition {partition} ends at offset {ranges[partition].end}, but records up to "
+                    f"{end} have been read from it: it was recreated or rolled back. {RESET_CURE}"
+                )
+        raise SourceTopicError(
+            f"the broker does not deliver {self._topic} partition {partition} from offset {begin} on, though it holds "
+            "records there: look at the log of the partition's leader, then start the worker again"
+        )
+
+    def report_expired(self, partition: int, begin: int, end: int) -> None:
+        """Logs that the records at `begin` ≤ offset < `end` expired before they were read, and counts them."""
+        self._expired += end - begin
+        log.warning(
+            "%s partition %d: %d records (offsets %d to %d) expired before they were read, and are missing in user "
+            "state; keep them for longer (retention.ms, retention.bytes of the topic) or run more workers",
+            self._topic,
+            partition,
+            end - begin,
+            begin,
+            end - 1,
+        )

@@ -14,4 +14,5 @@ class PartitionState:
     partition: int
     store: PartitionStore
     next_offset: int
+    topic_id: str = ""  # of the source topic, whose offsets these are
     rewind_started_s: float | None = None  # monotonic time of a rewind whose records have not arrived yet

@@ -44,6 +44,14 @@ class SourceReader:
         states = {partition: self.partitions.get(partition) for partition in sorted(admitted)}
         return [(state, admitted[partition]) for partition, state in states.items() if state is not None]
 
+    async def past_markers(self) -> list[tuple[PartitionState, int]]:
+        """The assigned partitions in which only markers and aborted records follow, and the offset after those."""
+        ends = [
+            (state, await self._offset_gaps.end_of_markers(state.partition, state.next_offset))
+            for state in self.partitions.states()
+        ]
+        return [(state, end) for state, end in ends if end > state.next_offset]
+
     async def _admit(self, state: PartitionState, batch: RecordBatch, next_offset: int) -> RecordBatch | None:
         """The batch's records from `next_offset` on; None where there are none, or records before them are missing."""
         fresh = batch.since(next_offset)

@@ -1,0 +1,101 @@
+"""The commands `interest-stream dlq …`: records that could not be used."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.command_group import console
+
+if TYPE_CHECKING:
+    from streams.terminal.dead_letters import LetterFilter
+
+dlq_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+
+Reasons = Annotated[list[str] | None, typer.Option("--reason", metavar="CODE", help="With this reason; repeatable.")]
+Partitions = Annotated[list[int] | None, typer.Option("--partition", metavar="N", help="Of this one; repeatable.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Records from this time on.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Records before this time.")]
+
+
+@dlq_app.command("list")
+def list_letters(
+    ctx: typer.Context,
+    reason: Reasons = None,
+    partition: Partitions = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many are listed; all are counted.")] = 20,
+) -> None:
+    """Count the records that could not be used, by reason, and list the newest.
+
+    interest-stream dlq list --reason missing_field --since 2026-11-01
+    """
+    from streams.terminal.dead_letters import print_letters, read_letters
+
+    settings, screen = ctx.obj.settings(), console()
+    letters = asyncio.run(read_letters(settings, _filter(reason, partition, since, until)))
+    print_letters(screen, letters, limit)
+
+
+@dlq_app.command()
+def show(
+    ctx: typer.Context,
+    letter: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", show_default=False, help="As listed.")],
+) -> None:
+    """Show one of them in full."""
+    from streams.terminal.dead_letters import find_letter, print_letter
+
+    print_letter(console(), asyncio.run(find_letter(ctx.obj.settings(), letter)))
+
+
+@dlq_app.command()
+def replay(
+    ctx: typer.Context,
+    reason: Reasons = None,
+    partition: Partitions = None,
+    since: Since = None,
+    until: Until = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be sent.")] = False,
+) -> None:
+    """Send them to user-events again, once what was wrong is mended, such as [events.map] in the settings.
+
+    Each is read by today's settings; those that can be used go to the partition that they came from, with the ids
+    that they had. None is sent twice, however often this is run.
+
+    interest-stream dlq replay --reason missing_field --config interest.toml
+    """
+    from streams.terminal.dead_letters import read_letters
+    from streams.worker.dead_letter_replay import replay_letters
+
+    settings, screen = ctx.obj.settings(), console()
+
+    async def run() -> None:
+        letters = await read_letters(settings, _filter(reason, partition, since, until))
+        counts = await replay_letters(settings, letters, dry_run)
+        verb = "would be replayed" if dry_run else "replayed"
+        screen.print(f"[green]✓[/] {counts.letters:,} dead letters {verb}, {counts.events:,} events", highlight=False)
+        for code, count in counts.still_refused.most_common():
+            screen.print(f"  {count:,} are still refused: {code}", markup=False)
+        if counts.incomplete:
+            screen.print(f"  {counts.incomplete:,} are kept as a hash only: they were too large")
+        if before := sum(letter.replayed for letter in letters):
+            screen.print(f"  {before:,} were replayed before")
+
+    asyncio.run(run())
+
+
+def _filter(
+    reasons: list[str] | None, partitions: list[int] | None, since: str | None, until: str | None
+) -> LetterFilter:
+    from streams.schema.times import time_ms
+    from streams.terminal.dead_letters import LetterFilter
+
+    return LetterFilter(
+        tuple(reasons or ()),
+        tuple(partitions or ()),
+        None if since is None else time_ms(since),
+        None if until is None else time_ms(until),
+    )

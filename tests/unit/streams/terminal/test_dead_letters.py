@@ -1,0 +1,53 @@
+"""Dead letters as they are printed."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from streams.schema.dead_letter_reader import Letter
+from streams.terminal.dead_letters import LetterFilter, print_letter, print_letters
+
+
+def letter(offset: int, reason: str = "not_json", **fields: object) -> Letter:
+    given: dict[str, object] = {
+        "letter_partition": 2, "letter_offset": offset, "reason": reason, "message": "no", "app_version": "1",
+        "topic": "user-events", "partition": 2, "offset": 100 + offset, "timestamp": 1_731_900_000_000 + offset,
+        "key": b"u1", "value": b'{"a": [1]}', "headers": [], "replaced": (), "events": (),
+    }  # fmt: skip
+    return Letter(**{**given, **fields})  # type: ignore[arg-type]
+
+
+def printed(console: Console) -> list[str]:
+    return [" ".join(line.split()) for line in console.export_text().splitlines()]
+
+
+def test_reasons_are_counted_and_the_newest_listed() -> None:
+    console = Console(width=160, record=True, file=io.StringIO())
+    letters = [letter(1), letter(2, replayed=True), letter(3, "missing_field")]
+    print_letters(console, letters, limit=2)
+    lines = printed(console)
+    assert lines[1:3] == ["not_json 2 1", "missing_field 1"]
+    assert "The newest 2 of 3" in lines
+    assert lines[-2].startswith("2:2 2024-11-18 03:20:00 UTC user-events:2:102 u1 not_json: no (replayed)")
+    assert lines[-1].startswith("2:3 2024-11-18 03:20:00 UTC user-events:2:103 u1 missing_field: no")
+
+
+@pytest.mark.parametrize("value", [b'{"a": "\\u001b[31m"}', b"\x1b[31m\xff", None])
+def test_a_letter_in_full_never_acts_on_the_terminal(value: bytes | None) -> None:
+    console = Console(width=160, record=True, file=io.StringIO())
+    print_letter(console, letter(1, value=value, key=b"\x1bkey", message="[bold]\x07", headers=[("\x1b", b"\x9b")]))
+    text = console.export_text()
+    assert not set(map(chr, [*range(0x20), *range(0x7F, 0xA0)])) - {"\n"} & set(text)
+    assert "[bold]\\x07" in text
+
+
+def test_letters_are_chosen_by_reason_partition_and_time() -> None:
+    assert LetterFilter().accepts(letter(1))
+    assert LetterFilter(reasons=("not_json",), partitions=(2,)).accepts(letter(1))
+    assert not LetterFilter(reasons=("missing_field",)).accepts(letter(1))
+    assert not LetterFilter(partitions=(0, 1)).accepts(letter(1))
+    at = letter(1).timestamp
+    assert LetterFilter(since_ms=at, until_ms=at + 1).accepts(letter(1))
+    assert not LetterFilter(since_ms=at + 1).accepts(letter(1))
+    assert not LetterFilter(until_ms=at).accepts(letter(1))
