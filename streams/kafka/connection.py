@@ -6,6 +6,7 @@ aiokafka logs the reason and raises that it is unable to bootstrap; here one con
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Iterator
 from typing import Any, Final
@@ -69,7 +70,7 @@ async def _ask(host: str, port: int, options: dict[str, Any]) -> list[tuple[str,
         # The broker knows which of its APIs there are, and closes at the first request that needs more.
         raise _ClosedError from error
     finally:
-        connection.close()
+        await _close(connection)
 
 
 class _ClosedError(KafkaError):
@@ -149,6 +150,8 @@ async def _speaks_tls(host: str, port: int) -> bool:
     except (OSError, TimeoutError):
         return False
     writer.close()
+    with contextlib.suppress(OSError, TimeoutError):
+        await asyncio.wait_for(writer.wait_closed(), _TIMEOUT_MS / 1000)
     return True
 
 
@@ -157,5 +160,11 @@ async def _answers_in_plain(host: str, port: int) -> bool:
         connection = await create_conn(host, port, request_timeout_ms=_TIMEOUT_MS)
     except (OSError, KafkaError, TimeoutError):
         return False
-    connection.close()
+    await _close(connection)
     return True
+
+
+async def _close(connection: Any) -> None:
+    connection.close()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(connection._closed_fut), _TIMEOUT_MS / 1000)
