@@ -1,3 +1,7 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
 import torch
 
 from bench.gpu.host_reads import HostReads
@@ -6,15 +10,17 @@ from bench.gpu.workload import StepWorkload, vocabulary
 from models.config import ModelConfig
 
 
-def test_operations_that_read_the_device_are_counted() -> None:
-    values = torch.arange(4.0)
-    with HostReads() as reads:
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_operations_that_read_the_device_are_counted(mode: Callable[[], AbstractContextManager[None]]) -> None:
+    with mode(), HostReads() as reads:
+        values = torch.arange(4.0) + 0
         assert float(values.sum()) == 6
         assert bool((values > 2).any())
+        assert values.amax().item() == 3
         values[values > 2] = values[:1]
         values.nonzero()
         _ = values[torch.tensor([0, 1])] + values[2:]
-    assert reads.counts == {"_local_scalar_dense": 2, "index_put_": 1, "nonzero": 1}
+    assert reads.counts == {"__float__": 1, "__bool__": 1, "item": 1, "index_put_": 1, "nonzero": 1}
 
 
 def test_a_trace_gives_bytes_by_direction_and_synchronisations() -> None:
