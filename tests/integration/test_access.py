@@ -104,7 +104,7 @@ def worker_acls(settings: Settings) -> dict[str, Acl]:
     names = names_of(settings)
     acls = {f"{key} configs": ("topic", name, "DescribeConfigs") for key, name in names.items()}
     acls |= {f"{key} read": ("topic", names[key], "Read") for key in ("source", "changelog", "index", "catalog")}
-    acls |= {f"{key} write": ("topic", names[key], "Write") for key in names if key != "source"}
+    acls |= {f"{key} write": ("topic", name, "Write") for key, name in names.items()}
     acls["group"] = ("group", settings.kafka.group_id, "Read")
     acls["transactional id"] = ("transactional-id", f"{settings.kafka.group_id}-", "Write")
     return acls
@@ -149,7 +149,7 @@ def test_exactly_these_lists_suffice(secured: SecuredKafka, site: Deployment, tm
         await site.applied()
         await worker.stop()
 
-    acls.set([*worker_acls(site.settings).values(), ("topic", names["source"], "Write")])
+    acls.set(worker_acls(site.settings).values())
     asyncio.run(work())
     acls.set([("topic", names["predictions"], "Read"), ("topic", names["catalog"], "Read")])
     done = run(site, "tail", "--from-start", "--limit", "1")
@@ -167,6 +167,7 @@ def test_exactly_these_lists_suffice(secured: SecuredKafka, site: Deployment, tm
 DENIED = {
     "group": ("Read on group ", "--group "),
     "transactional id": ("Write on transactional-id ", "--resource-pattern-type prefixed"),
+    "source write": ("Write on topic ", "-user_events"),
     "source read": ("Read on topic ", "-user_events"),
     "changelog read": ("Read on topic ", "-user-state-changelog"),
     "changelog write": ("Write on topic ", "-user-state-changelog"),
