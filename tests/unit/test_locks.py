@@ -17,12 +17,20 @@ def locked(name: str) -> dict[str, set[str]]:
     return versions
 
 
+def _requirements(extras: dict[str, list[str]], name: str) -> list[Requirement]:
+    """The packages of an extra, those of the project's other extras that it takes in included."""
+    requirements = [Requirement(line) for line in extras[name]]
+    taken_in = [extra for line in requirements if line.name == "interest-stream" for extra in sorted(line.extras)]
+    others = [line for line in requirements if line.name != "interest-stream"]
+    return [*others, *(line for extra in taken_in for line in _requirements(extras, extra))]
+
+
 def declared() -> dict[str, list[Requirement]]:
     """What each lock must hold."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     runtime = [Requirement(line) for line in project["dependencies"]]
-    text, dev = ([Requirement(line) for line in extras[name]] for name in ("text", "dev"))
+    text, dev = (_requirements(extras, name) for name in ("text", "dev"))
     return {
         "requirements.txt": runtime,
         "requirements-text.txt": [*runtime, *text],
