@@ -56,7 +56,7 @@ class _NumberReads(TorchFunctionMode):
 
 class _DataDependent(TorchDispatchMode):
     def __init__(self, counts: Counter[str]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types for it
         self._counts = counts
 
     def __torch_dispatch__(

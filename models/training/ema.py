@@ -43,4 +43,4 @@ class SharedWeightsEMA:
 def _update(averages: Sequence[Tensor], weights: Sequence[Tensor], steps: Tensor | int) -> None:
     step = int(steps) + 1
     decay = min(_DECAY, (1 + step) / (_WARM_UP_STEPS + step))
-    get_ema_multi_avg_fn(decay)(averages, weights, steps)  # type: ignore[no-untyped-call]
+    get_ema_multi_avg_fn(decay)(averages, weights, steps)  # type: ignore[no-untyped-call]  # torch has no types for it

@@ -41,7 +41,7 @@ async def test_sys_exit_in_an_agent_leaves_a_worker_that_not_even_sigterm_ends(
     await cluster.send(topic, [b"sys.exit"])
     arguments = [cluster.bootstrap_servers, cluster.name("app"), topic]
     async with worker_process("ending_worker", *arguments, folder=tmp_path) as worker:
-        await worker.hears("end", "sys.exit")
+        await worker.wait_for_output("end", "sys.exit")
         worker.process.send_signal(signal.SIGTERM)
         with pytest.raises(TimeoutError):
             await worker.end(PATIENCE_S)
@@ -53,7 +53,7 @@ async def test_os_exit_in_an_agent_ends_the_worker_with_its_code(cluster: Cluste
     await cluster.send(topic, [b"os._exit"])
     arguments = [cluster.bootstrap_servers, cluster.name("app"), topic]
     async with worker_process("ending_worker", *arguments, folder=tmp_path) as worker:
-        await worker.hears("end", "os._exit")
+        await worker.wait_for_output("end", "os._exit")
         assert await worker.end(PATIENCE_S) == 70
 
 
@@ -70,7 +70,7 @@ async def test_a_stop_does_not_end_while_the_broker_is_down(tmp_path: Path) -> N
         await cluster.send(topic, [b"running"])
         arguments = [cluster.bootstrap_servers, cluster.name("app"), topic]
         async with worker_process("ending_worker", *arguments, folder=tmp_path) as worker:
-            await worker.hears("end", "running")
+            await worker.wait_for_output("end", "running")
             kafka.nodes[0].kill()
             await until(lambda: "Unable connect" in worker.log)
             worker.process.send_signal(signal.SIGTERM)

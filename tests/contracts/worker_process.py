@@ -29,7 +29,7 @@ class WorkerProcess:
     def values(self, name: str) -> list[Any]:
         return [value for printed_name, value in self.printed if printed_name == name]
 
-    async def hears(self, name: str, value: object, timeout_s: float = 120) -> None:
+    async def wait_for_output(self, name: str, value: object, timeout_s: float = 120) -> None:
         """Returns once the program has printed `value` under `name`; fails at once when the program has ended."""
         await until(lambda: (name, value) in self.printed or self.process.returncode is not None, timeout_s)
         assert (name, value) in self.printed, f"ended with {self.process.returncode}:\n{self.log[-3000:]}"

@@ -18,4 +18,4 @@ class Sleeping:
 
     def step(self, *_: Any, **__: Any) -> NoReturn:
         while True:
-            time.sleep(1)
+            time.sleep(1)  # until the watchdog ends the process

@@ -85,7 +85,7 @@ def test_an_interrupted_replay_goes_on_where_it_was(
     position = tmp_path / "log.csv.replay.json"
     while not position.exists() or orjson.loads(position.read_bytes())["sent"] < 500:
         assert process.poll() is None
-        time.sleep(0.02)
+        time.sleep(0.02)  # the child prints nothing to wait for
     process.send_signal(stop)
     output, _ = process.communicate(timeout=60)
     if stop == signal.SIGINT:

@@ -31,7 +31,7 @@ def test_other_numbers_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     step, calls = Engine.step, []
 
     def changed(*arguments: object) -> StepResult:
-        result: StepResult = step(*arguments)  # type: ignore[arg-type]
+        result: StepResult = step(*arguments)  # type: ignore[arg-type]  # passed on as they came
         calls.append(result)
         if len(calls) == 6:  # the last of the second engine
             result.rows["h"] += np.float16(0.5)
