@@ -1,4 +1,4 @@
-"""Access control lists: exactly those of the README suffice, and each that is missing is named."""
+"""Access control lists: exactly those of docs/kafka.md suffice, and each that is missing is named."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def names_of(settings: Settings) -> dict[str, str]:
 
 
 def worker_acls(settings: Settings) -> dict[str, Acl]:
-    """Those of the README for `worker`, by a name."""
+    """Those of docs/kafka.md for `worker`, by a name."""
     names = names_of(settings)
     acls = {f"{key} configs": ("topic", name, "DescribeConfigs") for key, name in names.items()}
     acls |= {f"{key} read": ("topic", names[key], "Read") for key in ("source", "changelog", "index", "catalog")}
@@ -111,7 +111,7 @@ def worker_acls(settings: Settings) -> dict[str, Acl]:
 
 
 def topics_acls(settings: Settings) -> list[Acl]:
-    """Those of the README for `topics`."""
+    """Those of docs/kafka.md for `topics`."""
     operations = ("Create", "Describe", "DescribeConfigs")
     return [("topic", name, operation) for name in names_of(settings).values() for operation in operations]
 
