@@ -20,7 +20,7 @@ from streams.schema.event_types import BUILT_IN_NAMES, EventTypeNames
 from streams.schema.events import ITEM_EVENTS, Event, ItemDelete, ItemUpsert, UserEvent
 from streams.schema.field_map import FieldMap
 from streams.schema.json_text import check_text, parse
-from streams.schema.record import Record, key_id, position
+from streams.schema.record import NUMBER_BYTES, Record, is_key_of, key_id, position
 from streams.schema.times import MS_BELOW, SECONDS_BELOW
 from streams.schema.typed_events import MAX_FUTURE_MS, item_upsert, typed_event
 from streams.settings.sections import EventSettings
@@ -65,7 +65,7 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules
             time, record_time = event.time_ms, record.timestamp
             renamed = rules.type_names.renamed.get(event.event_type, _UNKNOWN)
             if (
-                key == event.user_id.encode()
+                (key == event.user_id.encode() or is_key_of(key, event.user_id))
                 and SECONDS_BELOW <= time < MS_BELOW
                 and (time <= record_time + MAX_FUTURE_MS or record_time <= 0)
                 and renamed is not _UNKNOWN
@@ -89,7 +89,8 @@ def decode_item(record: Record, max_bytes: int = MAX_RECORD_BYTES) -> ItemUpsert
     """The description or deletion (a null value) of the item that is the key. Raises Rejected, and nothing else."""
     if not record.key:
         raise Rejected("missing_key", "records of the catalog are keyed by item_id")
-    check_text(record.key)
+    if len(record.key) not in NUMBER_BYTES:
+        check_text(record.key)
     item_id = key_id(record.key)
     if record.value is None:
         return ItemDelete(item_upsert({"item_id": item_id}).item_id)
@@ -98,7 +99,7 @@ def decode_item(record: Record, max_bytes: int = MAX_RECORD_BYTES) -> ItemUpsert
         raise Rejected("not_an_object", f"an item is a JSON object, not {type_name(source)}")
     (fields,) = canonical.events(source, record)
     item = item_upsert({"item_id": item_id} | {name: value for name, value in fields.items() if value is not None})
-    if item.item_id not in (item_id, record.key.decode()):
+    if not is_key_of(record.key, item.item_id):
         raise Rejected("key_mismatch", f"the key is {record.key[:40]!r}, but item_id is {item.item_id[:40]!r}")
     return item
 

@@ -30,7 +30,7 @@ from streams.schema.events import (
     UserDelete,
     UserEvent,
 )
-from streams.schema.record import Record, key_id
+from streams.schema.record import Record, is_key_of
 from streams.schema.times import time_ms
 from streams.settings.sections import IGNORED_TYPE
 
@@ -109,7 +109,7 @@ def _check_key(user_id: str, record: Record) -> None:
         raise Rejected(
             "missing_key", "events are keyed by user_id, so that all of a user's events lie in one partition"
         )
-    if user_id.encode() != key and key_id(key) != user_id:
+    if not is_key_of(key, user_id):
         raise Rejected("key_mismatch", f"the key is {key[:40]!r}, but user_id is {user_id[:40]!r}")
     if user_id[0] == "\0":
         raise Rejected("reserved_id", "a user_id must not begin with U+0000")

@@ -13,6 +13,7 @@ from state.rows import RowLayout
 from streams.errors import StreamError
 from streams.kafka.reader import crc32_partition_of, partition_count, partition_of, read_topic
 from streams.schema.predictions import Prediction
+from streams.schema.record import keys_of
 from streams.settings.sections import KafkaSettings
 from streams.settings.settings import Settings
 from streams.terminal.predictions import read_prediction, render_prediction
@@ -119,13 +120,13 @@ async def _latest_values(
 ) -> dict[int, bytes]:
     """The user's newest value in each partition that has one.
 
-    Without `partitions`, those that the two usual partitioners choose are read first; the others, which takes longer,
-    only where neither has the user.
+    Without `partitions`, those that the usual serializers and partitioners lead to are read first; the others, which
+    takes longer, only where none of these has the user.
     """
     key = user.encode()
     if partitions is None:
         count = await partition_count(kafka, topic)
-        usual = sorted({partition_of(key, count), crc32_partition_of(key, count)})
+        usual = sorted({choose(sent, count) for sent in keys_of(user) for choose in (partition_of, crc32_partition_of)})
         others = [partition for partition in range(count) if partition not in usual]
         values = await _latest_values(kafka, topic, user, usual)
         return values if values or not others else await _latest_values(kafka, topic, user, others)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 
 from streams.kafka.reader import crc32_partition_of, partition_of
+from streams.schema.record import key_id
 
 log = logging.getLogger(__name__)
 
@@ -23,21 +24,21 @@ class MixedPartitioners:
     def __init__(self, topic: str, partitions: int) -> None:
         self._topic = topic
         self._partitions = partitions
-        self._murmur2: dict[int, bytes] = {}  # partition → a user whom only murmur2 sends there
+        self._murmur2: dict[int, bytes] = {}  # partition → key of a user whom only murmur2 sends there
         self._crc32: dict[int, bytes] = {}
         self._logged: set[int] = set()
 
-    def look(self, partition: int, new_users: Sequence[bytes]) -> None:
-        """Takes users without a row before this batch."""
+    def look(self, partition: int, keys: Sequence[bytes]) -> None:
+        """Takes the keys, as they were sent, of users without a row before this batch."""
         if partition in self._logged:
             return
-        for user in new_users[:_USERS_PER_BATCH]:
-            by_murmur2 = partition_of(user, self._partitions) == partition
-            by_crc32 = crc32_partition_of(user, self._partitions) == partition
+        for key in keys[:_USERS_PER_BATCH]:
+            by_murmur2 = partition_of(key, self._partitions) == partition
+            by_crc32 = crc32_partition_of(key, self._partitions) == partition
             if by_murmur2 and not by_crc32:
-                self._murmur2.setdefault(partition, user)
+                self._murmur2.setdefault(partition, key)
             elif by_crc32 and not by_murmur2:
-                self._crc32.setdefault(partition, user)
+                self._crc32.setdefault(partition, key)
         if partition in self._murmur2 and partition in self._crc32:
             self._logged.add(partition)
             log.warning(
@@ -46,6 +47,6 @@ class MixedPartitioners:
                 "of librdkafka (confluent-kafka for Python, Go, .NET; PHP, Ruby, Node)",
                 self._topic,
                 partition,
-                self._murmur2[partition].decode(errors="replace"),
-                self._crc32[partition].decode(errors="replace"),
+                key_id(self._murmur2[partition]),
+                key_id(self._crc32[partition]),
             )

@@ -92,10 +92,13 @@ class Pipeline:
             topic, items = self._settings.topics.user_events, self._items.vocabulary
             batch = await in_thread(build_batch, topic, parts, items, self._layout)
         self._unknown_types.log_once(batch)
-        is_new = batch.rows["count"] == 0  # [U]
+        is_new, last_event = batch.rows["count"] == 0, batch.last_event  # [U]
         for index, part in enumerate(batch.parts):
-            new_users = (is_new & (batch.part_index == index)).nonzero()[0].tolist()
-            self._mixed_partitioners.look(part.state.partition, [batch.users[user] for user in new_users])
+            new_events = last_event[is_new & (batch.part_index == index)].tolist()
+            # Not the user ids: a producer may have hashed them as numbers or in quotes.
+            self._mixed_partitioners.look(
+                part.state.partition, [batch.records[event].key or b"" for event in new_events]
+            )
         return batch
 
     def step(self, batch: MicroBatch) -> StepOutput:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from streams.schema.event_types import BUILT_IN_NAMES
-from streams.schema.record import Record, key_id
+from streams.schema.record import Record, is_key_of
 
 Fields = Mapping[str, Any]
 """A JSON object."""
@@ -52,8 +52,7 @@ def user_of(record: Record, *candidates: object) -> Any:
     """The user's id of several (account, device): the one that is the record's key, else the first that is given."""
     given = [candidate for candidate in candidates if candidate is not None and candidate != ""]
     if record.key is not None and len(given) > 1:
-        key = key_id(record.key)
-        given.sort(key=lambda candidate: str(candidate) != key)  # stable: only the key goes before the others
+        given.sort(key=lambda candidate: not is_key_of(record.key, str(candidate)))  # stable: the key goes first
     return given[0] if given else None
 
 

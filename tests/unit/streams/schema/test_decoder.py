@@ -214,6 +214,46 @@ def test_a_key_that_kafka_connect_wrote_as_json_is_the_id_in_it(key: bytes) -> N
     assert decode_item(record({"title": "T"}, key=key)) == ItemUpsert(item_id="u1", title="T")
 
 
+@pytest.mark.parametrize(
+    ("user", "key"),
+    [
+        (17, b"\0\0\0\0\0\0\0\x11"),  # LongSerializer
+        (17, b"\0\0\0\x11"),  # IntegerSerializer
+        (-5, b"\xff\xff\xff\xff\xff\xff\xff\xfb"),
+        (2**63 - 1, b"\x7f\xff\xff\xff\xff\xff\xff\xff"),
+        (3544952156018063160, b"12345678"),  # whose bytes are digits by chance
+        (825373492, b"1234"),
+    ],
+)
+def test_a_key_of_eight_or_four_bytes_is_the_number_that_the_user_id_spells(user: int, key: bytes) -> None:
+    event = user_event(CLICK | {"user_id": str(user)}, key=key)
+    assert event.user_id == str(user)
+    assert user_event(CLICK | {"user_id": user}, key=key) == event
+    assert rejection(CLICK | {"user_id": str(user + 1)}, key=key).code == "key_mismatch"
+    assert rejection(CLICK | {"user_id": f"0{user}"}, key=key).code == "key_mismatch"
+    assert events_of({"event_type": "user.delete", "user_id": user}, key=key) == [
+        UserDelete(str(user), "user.delete", NOW, "user-events:3:991")
+    ]
+
+
+@pytest.mark.parametrize("user", ["1234", "12345678", "ünïc", "u\tb\n"])
+def test_a_text_of_eight_or_four_bytes_is_no_number(user: str) -> None:
+    assert user_event(CLICK | {"user_id": user}, key=user.encode()).user_id == user
+
+
+@pytest.mark.parametrize("key", [b"\0\0\x11", b"\0" * 15 + b"\x11"])
+def test_a_number_of_another_length_is_refused(key: bytes) -> None:
+    assert rejection(CLICK | {"user_id": 17}, key=key).code == "key_mismatch"
+
+
+def test_an_item_may_have_a_number_as_its_key() -> None:
+    for key in ((17).to_bytes(8), (17).to_bytes(4)):
+        assert decode_item(record({"title": "T"}, key=key)) == ItemUpsert(item_id="17", title="T")
+        assert decode_item(record({"item_id": 17}, key=key)) == ItemUpsert(item_id="17")
+        assert decode_item(record(None, key=key)) == ItemDelete("17")
+    assert decode_item(record({}, key=(-2).to_bytes(8, signed=True))) == ItemUpsert(item_id="-2")
+
+
 def test_a_user_whose_id_is_in_quotes_stays_so() -> None:
     assert user_event(CLICK | {"user_id": '"u1"'}, key=b'"u1"').user_id == '"u1"'
 

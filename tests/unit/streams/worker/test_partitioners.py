@@ -43,6 +43,18 @@ def test_one_partitioner_alone_is_fine(caplog: pytest.LogCaptureFixture) -> None
     assert caplog.text == ""
 
 
+async def test_keys_are_hashed_as_they_were_sent(driver: WorkerDriver, caplog: pytest.LogCaptureFixture) -> None:
+    worker = await driver.start()
+    for number in range(40):
+        key = number.to_bytes(8)
+        send(driver, partition_of(key, N), (key, event(str(number), number)[1]))
+    await worker.apply_all()
+    assert not [r for r in caplog.records if "two partitioners" in r.getMessage()]
+    assert len(await driver.rows()) == 40
+    assert (await driver.compare()).exact
+    await worker.stop()
+
+
 def test_both_partitioners_are_reported_once_for_each_partition(caplog: pytest.LogCaptureFixture) -> None:
     mixed = MixedPartitioners("user-events", 8)
     for number in range(500):

@@ -21,6 +21,11 @@ def test_a_cloud_event_fills_what_its_data_leaves_out() -> None:
     assert (event.item_id, event.time_ms) == ("i9", 1_731_900_000_250)
 
 
+def test_the_key_of_a_cloud_event_may_be_a_number() -> None:
+    assert user_event({"item_id": "i9"}, headers=CLOUD_EVENT, key=(17).to_bytes(8)).user_id == "17"
+    assert user_event({"item_id": "i9"}, headers=CLOUD_EVENT, key=b"12345678").user_id == "12345678"
+
+
 def test_the_data_of_a_cloud_event_goes_before_its_headers() -> None:
     assert user_event(CLICK, headers=CLOUD_EVENT) == user_event(CLICK)
     without_id = {name: CLICK[name] for name in CLICK if name != "event_id"}
