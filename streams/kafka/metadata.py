@@ -1,20 +1,27 @@
-"""Topics by name, with what this client may do with them (KIP-430), which aiokafka does not ask for.
-
-Version 8 of the Metadata request also creates no topic on brokers with `auto.create.topics.enable`; aiokafka's does.
-"""
+"""What brokers know of topics by name: id, partitions, and what this client may do. None is created by the question."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from aiokafka import AIOKafkaClient
-from aiokafka.errors import NoError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
-from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    NoError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from streams.kafka.client_options import client_options
+from streams.kafka.metadata_request import TopicMetadataRequest
 from streams.settings.sections import KafkaSettings
 
 OPERATIONS: Final = {
@@ -26,7 +33,11 @@ OPERATIONS: Final = {
     "IdempotentWrite": 12,
 }
 """Kafka's operations that we need, with their bit in a set of them."""
-_NOT_TOLD = -(2**31)
+_UNKNOWN_OPERATIONS: Final = -(2**31)
+_NO_ID: Final = UUID(int=0)
+_REQUEST_TIMEOUT_MS: Final = 10_000
+_ATTEMPTS: Final = 5
+_RETRY_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,81 +45,22 @@ class TopicMetadata:
     """A topic as the broker describes it to this client."""
 
     name: str
+    topic_id: str  # new in each topic, whatever its name; empty where brokers are older than 2.8
     exists: bool
-    describable: bool  # False: whether it exists is not told
+    describable: bool  # False: the broker does not say whether it exists
     leaders: Sequence[int]  # [partitions] the leader's node, -1 for none
     operations: int
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions it has."""
+        return len(self.leaders)
+
     def allows(self, operation: str) -> bool:
-        """Whether this client may do that; True where the broker does not tell."""
-        if self.operations == _NOT_TOLD:
+        """Whether this client may do that; True where the broker (older than 2.3) does not say."""
+        if self.operations == _UNKNOWN_OPERATIONS:
             return self.describable
         return bool(self.operations >> OPERATIONS[operation] & 1)
-
-
-class MetadataResponseV8(Response):
-    """Brokers and topics, with the operations that are authorized."""
-
-    API_KEY = 3
-    API_VERSION = 8
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "brokers",
-            Array(("node_id", Int32), ("host", String("utf-8")), ("port", Int32), ("rack", String("utf-8"))),
-        ),
-        ("cluster_id", String("utf-8")),
-        ("controller_id", Int32),
-        (
-            "topics",
-            Array(
-                ("error_code", Int16),
-                ("topic", String("utf-8")),
-                ("is_internal", Boolean),
-                (
-                    "partitions",
-                    Array(
-                        ("error_code", Int16),
-                        ("partition", Int32),
-                        ("leader", Int32),
-                        ("leader_epoch", Int32),
-                        ("replicas", Array(Int32)),
-                        ("isr", Array(Int32)),
-                        ("offline_replicas", Array(Int32)),
-                    ),
-                ),
-                ("authorized_operations", Int32),
-            ),
-        ),
-        ("cluster_authorized_operations", Int32),
-    )
-
-
-class MetadataRequestV8(RequestStruct):
-    """Topics by name, on the wire."""
-
-    API_KEY = 3
-    API_VERSION = 8
-    RESPONSE_TYPE = MetadataResponseV8
-    SCHEMA = Schema(
-        ("topics", Array(String("utf-8"))),
-        ("allow_auto_topic_creation", Boolean),
-        ("include_cluster_authorized_operations", Boolean),
-        ("include_topic_authorized_operations", Boolean),
-    )
-
-
-class AuthorizedMetadata(Request[MetadataRequestV8]):
-    """The request in the only version that is used; brokers older than 2.3 do not have it."""
-
-    API_KEY = 3
-
-    def __init__(self, topics: Iterable[str]) -> None:
-        self._topics = list(topics)
-
-    def build(self, request_struct_class: type[MetadataRequestV8]) -> MetadataRequestV8:
-        """The struct that goes over the wire."""
-        return request_struct_class(self._topics, False, True, True)
 
 
 async def describe_topics(kafka: KafkaSettings, topics: Iterable[str]) -> Mapping[str, TopicMetadata]:
@@ -123,14 +75,81 @@ async def describe_topics(kafka: KafkaSettings, topics: Iterable[str]) -> Mappin
 
 async def describe_topics_by(client: Any, topics: Iterable[str]) -> dict[str, TopicMetadata]:
     """The same by a client that is connected."""
-    response = await client.send(client.get_random_node(), AuthorizedMetadata(topics))
-    described = {}
-    for code, name, _, partitions, operations in response.topics:
-        error = for_code(code)
-        leaders = [leader for _, leader in sorted((partition[1], partition[2]) for partition in partitions)]
-        if error not in (NoError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError) and not leaders:
-            raise error(name)  # leaders are being elected
-        exists = error is not UnknownTopicOrPartitionError and error is not TopicAuthorizationFailedError
-        describable = error is not TopicAuthorizationFailedError
-        described[name] = TopicMetadata(name, exists, describable, leaders, operations if exists else 0)
-    return described
+    node = client.get_random_node()
+    if node is None:
+        raise NodeNotReadyError("no broker is known")
+    response = await client.send(node, TopicMetadataRequest(topics))
+    return {topic["topic"]: _topic(topic) for topic in response.to_object()["topics"]}
+
+
+def _topic(fields: Mapping[str, Any]) -> TopicMetadata:
+    """A topic of a response of any version."""
+    error = for_code(fields["error_code"])
+    partitions = sorted((partition["partition"], partition["leader"]) for partition in fields["partitions"])
+    if error not in (NoError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError) and not partitions:
+        raise error(fields["topic"])  # leaders are being elected
+    exists = error not in (TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
+    topic_id = fields.get("topic_id", _NO_ID)
+    return TopicMetadata(
+        name=fields["topic"],
+        topic_id="" if topic_id == _NO_ID else str(topic_id),
+        exists=exists,
+        describable=error is not TopicAuthorizationFailedError,
+        leaders=[leader for _, leader in partitions],
+        operations=fields.get("authorized_operations", _UNKNOWN_OPERATIONS) if exists else 0,
+    )
+
+
+class TopicMetadataClient:
+    """A connection that is kept for further questions, and made anew where a broker fails."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._client: AIOKafkaClient | None = None
+
+    async def stop(self) -> None:
+        """Closes the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def describe(self, topics: Collection[str]) -> dict[str, TopicMetadata]:
+        """These topics by name; one that does not exist is left out.
+
+        Raises KafkaError where no broker answers, or where this client may not describe one of them.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._describe(topics)
+            except KafkaError as error:
+                # A new client for each attempt: the old one may know only brokers that are gone.
+                await self.stop()
+                if attempt == _ATTEMPTS or isinstance(error, KafkaConnectionError | TopicAuthorizationFailedError):
+                    raise
+            await asyncio.sleep(_RETRY_S)
+        raise AssertionError("unreachable")
+
+    async def _describe(self, topics: Collection[str]) -> dict[str, TopicMetadata]:
+        if self._client is None:
+            client = AIOKafkaClient(**client_options(self._kafka), request_timeout_ms=_REQUEST_TIMEOUT_MS)
+            try:
+                await client.bootstrap()
+            except BaseException:
+                await client.close()
+                raise
+            self._client = client
+        described = await describe_topics_by(self._client, topics)
+        for topic in described.values():
+            if not topic.describable:
+                raise TopicAuthorizationFailedError(topic.name)
+        return {name: topic for name, topic in described.items() if topic.exists}
+
+
+@asynccontextmanager
+async def topic_metadata(kafka: KafkaSettings) -> AsyncIterator[TopicMetadataClient]:
+    """A client for the block."""
+    client = TopicMetadataClient(kafka)
+    try:
+        yield client
+    finally:
+        await client.stop()

@@ -45,7 +45,7 @@ async def partition_count(kafka: KafkaSettings, topic: str, operation: Literal["
             f"topic {topic!r} does not exist at {kafka.bootstrap_servers}; "
             "`interest-stream topics` creates what is missing"
         )
-    return len(described.leaders)
+    return described.partitions
 
 
 @asynccontextmanager

@@ -157,14 +157,14 @@ async def _verify_or_create(
         raise _NotReadyError(f"partitions without a leader in {', '.join(waiting)}")
     configs = await _configs(admin, settings.kafka, [spec.name for spec in specs])
     faults = [
-        fault for spec in specs for fault in _faults(spec, len(topics[spec.name].leaders), configs[spec.name], settings)
+        fault for spec in specs for fault in _faults(spec, topics[spec.name].partitions, configs[spec.name], settings)
     ]
     if faults:
         raise TopicError("\n".join(faults))
     return tuple(
         TopicReport(
             spec.name,
-            len(topics[spec.name].leaders),
+            topics[spec.name].partitions,
             configs[spec.name]["cleanup.policy"],
             "created" if spec.name in created else "ok",
         )

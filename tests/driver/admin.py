@@ -8,8 +8,10 @@ from typing import Any
 
 from aiokafka.structs import TopicPartition
 
-from streams.kafka.topic_metadata import TopicMetadata
+from streams.kafka.metadata import TopicMetadata
 from tests.driver.broker import InMemoryBroker
+
+ALL_OPERATIONS = 2**13 - 1
 
 
 class InMemoryTopicMetadata:
@@ -23,7 +25,9 @@ class InMemoryTopicMetadata:
 
     async def describe(self, topics: Collection[str]) -> dict[str, TopicMetadata]:
         return {
-            topic: TopicMetadata(self._broker.topic_ids[topic], len(self._broker.topics[topic]))
+            topic: TopicMetadata(
+                topic, self._broker.topic_ids[topic], True, True, [0] * len(self._broker.topics[topic]), ALL_OPERATIONS
+            )
             for topic in topics
             if topic in self._broker.topic_ids
         }

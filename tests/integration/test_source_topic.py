@@ -12,8 +12,8 @@ from aiokafka.structs import TopicPartition
 
 from streams.errors import GroupActiveError, TransactionFailed
 from streams.kafka.fenced_producer import EmptyGroup
+from streams.kafka.metadata import topic_metadata
 from streams.kafka.reader import partition_count
-from streams.kafka.topic_metadata import topic_metadata
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.reference_fold import fold_changelog
 from streams.worker.partitions.offset_reset import PartitionReset, ResetTarget, reset_offsets

@@ -21,8 +21,8 @@ from streams.errors import GroupActiveError, TopicError, TransactionFailed
 from streams.kafka.client_options import client_options
 from streams.kafka.fenced_producer import EmptyGroup
 from streams.kafka.group_admin import group_admin
+from streams.kafka.metadata import topic_metadata
 from streams.kafka.reader import read_topic
-from streams.kafka.topic_metadata import topic_metadata
 from streams.kafka.transaction import ProducerRecord, TransactionWriter, end_transaction
 from streams.settings.settings import Settings
 from streams.worker.partitions.changelog import ID_KEY, OFFSET_KEY, Changelog, SourceOffset
