@@ -7,7 +7,7 @@ StreamError
 ├── KafkaAccessError   correct the setting of the connection, or grant the right, that the message names
 ├── LogError           mend the file at the line that the message names, or leave bad lines out (streams.files)
 ├── UnknownUserError   nothing, or look for the user's events in user-events (streams.terminal.user)
-├── WorkerEndedError   read the end of the worker's log, which the message holds (streams.worker.launcher)
+├── WorkerEndedError   read the end of the worker's log, which the message holds (streams.worker.process.launcher)
 ├── ChangelogError     decide whether the changelog was meant to go, as the message says; the worker stops until then
 ├── SourceTopicError   decide whether the input topic was meant to go, as the message says; the worker stops until then
 ├── GroupActiveError   stop the group's workers, then try again

@@ -14,9 +14,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from bench.gpu import equality, floors, marked_tests, quality, report, step_cost, training, transfers
+from bench.gpu import report
 from bench.gpu.environment import environment
-from bench.gpu.parts import GpuRun, Part, PartResult, run_part
+from bench.gpu.part import GpuRun, Part, PartResult, run_part
+from bench.gpu.parts import equality, floors, marked_tests, quality, step_cost, training, transfers
 from bench.gpu.sizes import FULL, SMALL
 
 _screen = Console(highlight=False)

@@ -12,7 +12,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from bench.gpu.parts import PartResult
+from bench.gpu.part import PartResult
 
 _STYLES = {"passed": "green", "failed": "red", "skipped": "yellow", "shortened": "yellow"}
 

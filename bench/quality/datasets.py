@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from bench.errors import DatasetError
 from models.data.event_log import EventLog
-from streams.files.compression import open_data
 from streams.files.event_columns import event_columns
 from streams.files.event_logs import read_events
+from streams.files.formats.compression import open_data
+from streams.files.formats.log_error import LogError
 from streams.files.item_files import read_items
-from streams.files.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"

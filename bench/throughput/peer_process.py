@@ -14,7 +14,7 @@ from bench.errors import PeerError
 from bench.throughput.peers.job import Job
 from bench.throughput.peers.meter import Measurement, Progress
 from models.progress import ProgressCallback
-from streams.worker.launcher import python_environment, python_module
+from streams.worker.process.launcher import python_environment, python_module
 
 _TAIL_LINES = 15
 _STOP_TIMEOUT_S = 5.0

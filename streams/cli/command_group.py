@@ -80,7 +80,7 @@ def explain(error: Exception, line: "CommandLine | None") -> str | None:
 def _explain_kafka(error: Exception, kafka: "KafkaSettings") -> str:
     import asyncio
 
-    from streams.kafka.connection import check_connection, no_broker
+    from streams.kafka.client.connection import check_connection, no_broker
 
     if type(error).__name__ != "KafkaConnectionError":
         return f"Kafka at {kafka.bootstrap_servers}: {error or type(error).__name__}"

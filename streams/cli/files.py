@@ -75,7 +75,7 @@ def replay(
     """
     from streams.cli.replay import ReplayOptions, replay_file
     from streams.files.cleaning import CleaningRules
-    from streams.files.dialect import FormatOptions
+    from streams.files.formats.dialect import FormatOptions
     from streams.kafka.pacing import parse_rate
 
     settings = ctx.obj.settings()
@@ -121,7 +121,7 @@ def train(
     from streams.cli.train import read_log, registered_items
     from streams.cli.train import train as train_on
     from streams.files.cleaning import CleaningRules
-    from streams.files.dialect import FormatOptions
+    from streams.files.formats.dialect import FormatOptions
 
     settings, screen = ctx.obj.settings(), console()
     known = asyncio.run(registered_items(settings)) if registered else []
@@ -154,8 +154,8 @@ def profile(
     interest-stream profile events.csv --json profile.json --picture profile.png
     """
     from streams.cli.profile import show_profile
-    from streams.files.dialect import FormatOptions
     from streams.files.event_logs import open_events, parse_columns
+    from streams.files.formats.dialect import FormatOptions
 
     log = open_events(file, parse_columns(columns), FormatOptions.parse(delimiter, header, encoding, quote))
     show_profile(console(), log, json, picture)

@@ -69,7 +69,7 @@ def worker(
     """
     settings = ctx.obj.settings()
     from streams.cli.logging_setup import configure_logging
-    from streams.worker.launcher import end_with_stdin
+    from streams.worker.process.launcher import end_with_stdin
 
     configure_logging()
     if with_stdin:
@@ -207,7 +207,7 @@ def demo(
     """
     from streams.demo.input import DemoOptions
     from streams.demo.run import run_demo
-    from streams.files.dialect import FormatOptions
+    from streams.files.formats.dialect import FormatOptions
 
     line: CommandLine = ctx.obj
     log_format = FormatOptions.parse(delimiter, header, encoding, quote)

@@ -12,11 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from streams.files.cleaning import NO_RULES, Cleaner, CleaningRules
-from streams.files.dialect import FormatOptions
 from streams.files.event_logs import no_events, open_events, parse_columns
+from streams.files.formats.dialect import FormatOptions
+from streams.files.formats.log_error import LogError
 from streams.files.item_files import FileItem, read_items
 from streams.files.left_out import LeftOut
-from streams.files.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.files.replay_position import ReplayPosition
 from streams.files.time_order import in_time_order

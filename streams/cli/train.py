@@ -39,12 +39,12 @@ from models.training.offline import EpochResult, Trainer
 from models.training.prequential_replay import PrequentialReplay
 from models.training.sequences import UserSequences
 from streams.files.cleaning import NO_RULES, Cleaner, CleaningRules
-from streams.files.dialect import FormatOptions
 from streams.files.event_columns import sorted_event_columns
 from streams.files.event_logs import no_events, open_events, parse_columns
+from streams.files.formats.dialect import FormatOptions
+from streams.files.formats.log_error import LogError
 from streams.files.item_files import FileItem, read_items
 from streams.files.left_out import LeftOut
-from streams.files.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.files.time_order import in_time_order
 from streams.kafka.reader import read_topic

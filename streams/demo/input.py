@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streams.demo.metrics import has_repeats
-from streams.files.dialect import FormatOptions
 from streams.files.event_logs import parse_columns, read_events
+from streams.files.formats.dialect import FormatOptions
+from streams.files.formats.log_error import LogError
 from streams.files.item_files import FileItem, read_items
-from streams.files.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.files.synthetic import TOPICS, synthesize
 from streams.kafka.pacing import parse_rate

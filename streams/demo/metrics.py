@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.metrics.popularity_baseline import DecayedPopularity
-from streams.files.log_error import LogError
+from streams.files.formats.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.schema.predictions import Prediction
 

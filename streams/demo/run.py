@@ -27,7 +27,7 @@ from streams.schema.quality import WorkerQuality, decode_quality
 from streams.settings.settings import Settings, load_settings
 from streams.settings.source import CommandLine
 from streams.terminal.predictions import read_prediction
-from streams.worker.launcher import WorkerProcess
+from streams.worker.process.launcher import WorkerProcess
 
 STALL_TIMEOUT_S = 60.0  # without a record from the worker, though events are waiting
 LOG_INTERVAL_S = 5.0

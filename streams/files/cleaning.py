@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from streams.files.log_error import LogError
+from streams.files.formats.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.files.outliers import count_outliers
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from streams.errors import Rejected
-from streams.files.compression import data_suffix
-from streams.files.delimited import JSON_SUFFIXES, PARQUET_SUFFIXES, read_delimited
-from streams.files.dialect import FormatOptions
-from streams.files.json_objects import is_array, json_objects
+from streams.files.formats.compression import data_suffix
+from streams.files.formats.delimited import JSON_SUFFIXES, PARQUET_SUFFIXES, read_delimited
+from streams.files.formats.dialect import FormatOptions
+from streams.files.formats.json_objects import is_array, json_objects
+from streams.files.formats.log_error import BadLine, LogError
+from streams.files.formats.parquet import parquet_columns, parquet_rows
+from streams.files.formats.text_lines import TextFile, open_text
 from streams.files.left_out import LeftOut
-from streams.files.log_error import BadLine, LogError
 from streams.files.logged_event import LoggedEvent, RoleNames, event_of_cells, event_of_fields
-from streams.files.parquet import parquet_columns, parquet_rows
-from streams.files.text_lines import TextFile, open_text
 from streams.schema.adapters.registry import adapter_of
 from streams.schema.field_map import look_up, parse_path
 

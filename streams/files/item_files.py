@@ -6,11 +6,11 @@ from pathlib import Path
 
 import orjson
 
-from streams.files.compression import data_suffix
-from streams.files.delimited import JSON_SUFFIXES, read_delimited
-from streams.files.json_objects import json_objects
-from streams.files.log_error import BadLine, LogError
-from streams.files.text_lines import open_text
+from streams.files.formats.compression import data_suffix
+from streams.files.formats.delimited import JSON_SUFFIXES, read_delimited
+from streams.files.formats.json_objects import json_objects
+from streams.files.formats.log_error import BadLine, LogError
+from streams.files.formats.text_lines import open_text
 
 COLUMN_ALIASES = {  # role → column names that mean it, in lower case
     "item": ("item_id", "item", "itemid", "id", "movie_id", "movieid", "product_id", "asin", "track_id", "article_id"),

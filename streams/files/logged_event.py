@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from streams.errors import Rejected
-from streams.files.log_error import BadLine, quoted
+from streams.files.formats.log_error import BadLine, quoted
 from streams.schema.times import SECONDS_BELOW, time_ms
 
 ITEMLESS_TYPES = ("search", "user.delete")

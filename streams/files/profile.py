@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from streams.files.event_logs import EventFile, no_events
+from streams.files.formats.log_error import LogError
 from streams.files.left_out import LeftOut
-from streams.files.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.files.outliers import CountOutliers, count_outliers
 from streams.files.time_order import in_time_order

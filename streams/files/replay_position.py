@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streams.files.log_error import LogError
+from streams.files.formats.log_error import LogError
 
 SUFFIX = ".replay.json"
 _SAVE_INTERVAL_S = 0.25

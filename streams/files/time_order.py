@@ -16,8 +16,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import IO
 
+from streams.files.formats.log_error import LogError
 from streams.files.left_out import LeftOut
-from streams.files.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 
 RUN_EVENTS = 100_000

@@ -19,7 +19,7 @@ from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT, ConsumerMessage, EventT, Message
 
-from streams.kafka.client_options import client_options
+from streams.kafka.client.client_options import client_options
 from streams.kafka.fenced_producer import ConsumerGroupMetadata
 from streams.kafka.transaction import REQUEST_TIMEOUT_MS
 from streams.kafka.undecodable import isolating_consumer

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from aiokafka import ConsumerRecord
 from aiokafka.structs import TopicPartition
 
-from streams.kafka.client_options import client_options
+from streams.kafka.client.client_options import client_options
 from streams.kafka.reader import partition_of
 from streams.kafka.undecodable import isolating_consumer
 from streams.settings.sections import KafkaSettings

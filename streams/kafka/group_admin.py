@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
-from streams.kafka.client_options import client_options
+from streams.kafka.client.client_options import client_options
 from streams.settings.sections import KafkaSettings
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from aiokafka import AIOKafkaProducer
 
-from streams.kafka.client_options import producer_options
+from streams.kafka.client.client_options import producer_options
 from streams.kafka.reader import partition_count, partition_of
 from streams.settings.sections import KafkaSettings
 

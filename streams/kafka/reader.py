@@ -9,9 +9,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.partitioner import murmur2
 
 from streams.errors import KafkaAccessError, TopicError
-from streams.kafka.access import Right, denial
-from streams.kafka.client_options import client_options
-from streams.kafka.metadata import describe_topics
+from streams.kafka.client.access import Right, denial
+from streams.kafka.client.client_options import client_options
+from streams.kafka.client.metadata import describe_topics
 from streams.kafka.undecodable import UndecodableRecord, isolating_consumer
 from streams.settings.sections import KafkaSettings
 

@@ -20,10 +20,10 @@ from aiokafka.errors import (
 )
 
 from streams.errors import KafkaAccessError, TopicError
-from streams.kafka.access import Right, denial
-from streams.kafka.client_options import client_options
-from streams.kafka.connection import check_connection, no_broker
-from streams.kafka.metadata import TopicMetadata, describe_topics_by
+from streams.kafka.client.access import Right, denial
+from streams.kafka.client.client_options import client_options
+from streams.kafka.client.connection import check_connection, no_broker
+from streams.kafka.client.metadata import TopicMetadata, describe_topics_by
 from streams.settings.sections import KafkaSettings
 from streams.settings.settings import Settings
 

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from streams.errors import TransactionFailed
-from streams.kafka.client_options import client_options, producer_options
+from streams.kafka.client.client_options import client_options, producer_options
 from streams.kafka.fenced_producer import ConsumerGroupMetadata, EmptyGroup, FencedProducer
 from streams.settings.sections import KafkaSettings
 

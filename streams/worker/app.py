@@ -18,7 +18,7 @@ from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from state.table import UserTable
 from streams.errors import TransactionFailed
-from streams.kafka.access import check_access, raise_permanent, with_cure, worker_rights
+from streams.kafka.client.access import check_access, raise_permanent, with_cure, worker_rights
 from streams.kafka.source_consumer import SourceConsumer
 from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
@@ -36,10 +36,10 @@ from streams.worker.partitions.source_reader import SourceReader
 from streams.worker.partitions.source_topic import SourceTopic
 from streams.worker.partitions.topic_watch import TopicWatch
 from streams.worker.pipeline import Engine, Pipeline
-from streams.worker.process import exit_with_error, stop_event, wait_for_broker
+from streams.worker.process.lifecycle import exit_with_error, stop_event, wait_for_broker
+from streams.worker.process.watchdog import Watchdog
 from streams.worker.quality_meter import QualityMeter
 from streams.worker.step_loop import StepLoop
-from streams.worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 

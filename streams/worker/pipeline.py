@@ -30,10 +30,10 @@ from streams.worker.items.item_topics import ItemTopics
 from streams.worker.output import OutputEncoder, RowChanges, StepOutput
 from streams.worker.partitioners import MixedPartitioners
 from streams.worker.partitions.source_reader import SourceReader
+from streams.worker.process.threads import in_thread
+from streams.worker.process.watchdog import Watchdog
 from streams.worker.rejections import Rejections
-from streams.worker.threads import in_thread
 from streams.worker.unknown_types import UnknownTypes
-from streams.worker.watchdog import Watchdog
 
 _WAITS_FOR_BROKER = ("items", "transaction")
 """Stages that take as long as the broker is away"""

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiokafka.structs import TopicPartition
 
-from streams.kafka.metadata import TopicMetadata
+from streams.kafka.client.metadata import TopicMetadata
 from tests.driver.broker import InMemoryBroker
 
 ALL_OPERATIONS = 2**13 - 1

@@ -22,13 +22,13 @@ from streams.kafka import transaction
 from streams.kafka.faust_transport import BatchConsumer, RecordBatch
 from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
 from streams.kafka.transaction import ProducerRecord
-from streams.worker import process
 from streams.worker.batch import MicroBatch
 from streams.worker.output import StepOutput
 from streams.worker.partitions.changelog import Changelog
 from streams.worker.partitions.partition_state import PartitionState
 from streams.worker.partitions.source_reader import SourceReader
 from streams.worker.pipeline import Pipeline
+from streams.worker.process import lifecycle
 from streams.worker.quality_meter import QualityMeter
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def trust_the_delivery() -> None:
 
 def stop_after(deadline_s: float) -> None:
     """No harm: a worker that cannot stop in order exits so long after the signal."""
-    _replace(process, "STOP_DEADLINE_S", deadline_s)
+    _replace(lifecycle, "STOP_DEADLINE_S", deadline_s)
 
 
 def store_before_commit(number: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from streams.files.synthetic import TOPICS
 from streams.local_kafka.cluster import LocalKafka
-from streams.worker.launcher import WorkerProcess
+from streams.worker.process.launcher import WorkerProcess
 
 ROOT = Path(__file__).parents[2]
 LOG = "user,item,time,rating\n" + "".join(

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from aiokafka.protocol.metadata import MetadataRequest_v5
 
-from streams.kafka.metadata import OPERATIONS, TopicMetadata, describe_topics
-from streams.kafka.metadata_request import MetadataRequestV8, MetadataRequestV10, TopicMetadataRequest
+from streams.kafka.client.metadata import OPERATIONS, TopicMetadata, describe_topics
+from streams.kafka.client.metadata_request import MetadataRequestV8, MetadataRequestV10, TopicMetadataRequest
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
 from tests.topics import create_topics

@@ -1,7 +1,7 @@
 """A network of a recipe in the stream: nothing but --recipe tells the worker."""
 
 from streams.schema.predictions import decode
-from streams.worker.launcher import WorkerProcess
+from streams.worker.process.launcher import WorkerProcess
 from tests.integration.deployment import Deploy, event
 
 

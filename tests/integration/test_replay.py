@@ -15,7 +15,7 @@ from rich.console import Console
 
 from streams.cli.replay import ReplayOptions, replay_file
 from streams.files.cleaning import CleaningRules
-from streams.files.log_error import LogError
+from streams.files.formats.log_error import LogError
 from streams.kafka.reader import read_topic
 from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka

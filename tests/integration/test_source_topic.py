@@ -11,8 +11,8 @@ from aiokafka.admin import NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from streams.errors import GroupActiveError, TransactionFailed
+from streams.kafka.client.metadata import topic_metadata
 from streams.kafka.fenced_producer import EmptyGroup
-from streams.kafka.metadata import topic_metadata
 from streams.kafka.reader import partition_count
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.reference_fold import fold_changelog

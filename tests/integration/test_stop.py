@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from streams.worker.launcher import WorkerProcess
+from streams.worker.process.launcher import WorkerProcess
 from tests.integration.deployment import Deploy, Deployment, event
 from tests.integration.worker import poll
 

@@ -127,10 +127,10 @@ def _work(overrides: Sequence[str], log: Path, fault: Fault | None, engine: Call
     os.dup2(descriptor, sys.stderr.fileno())
     from streams.cli.logging_setup import configure_logging
     from streams.settings.settings import load_settings
-    from streams.worker import process
     from streams.worker.app import run_worker
+    from streams.worker.process import lifecycle
 
-    process.STOP_DEADLINE_S = DEADLINE_S  # what ends at once on an idle machine may take long on a busy one
+    lifecycle.STOP_DEADLINE_S = DEADLINE_S  # what ends at once on an idle machine may take long on a busy one
     configure_logging()
     logging.getLogger("faust").setLevel(logging.INFO)
     if fault is not None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.files.dialect import FormatOptions
 from streams.files.event_logs import parse_columns, read_events
-from streams.files.log_error import LogError
+from streams.files.formats.dialect import FormatOptions
+from streams.files.formats.log_error import LogError
 
 DELIMITERS = [",", ";", "\t", "|"]
 ID = st.text(st.characters(categories=("L", "N"), max_codepoint=0x2FF), min_size=1, max_size=8)

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from models.errors import ItemCapacityError
 from models.items.vocabulary import ItemVocabulary
 from streams.errors import TopicError
-from streams.kafka.client_options import producer_options
+from streams.kafka.client.client_options import producer_options
 from streams.kafka.follower import TopicFollower
 from streams.kafka.undecodable import UndecodableRecord
 from streams.settings.sections import KafkaSettings

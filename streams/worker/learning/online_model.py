@@ -15,7 +15,7 @@ from models.training.online import OnlineLearner
 from streams.settings.settings import Settings
 from streams.worker.items.item_index import ItemIndex
 from streams.worker.learning.learner_thread import LearnerThread
-from streams.worker.threads import in_thread
+from streams.worker.process.threads import in_thread
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from aiokafka.structs import TopicPartition
 
 from state.store import PartitionStore
 from streams.errors import ChangelogError
-from streams.kafka.client_options import client_options
+from streams.kafka.client.client_options import client_options
 from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
 from streams.settings.sections import KafkaSettings
-from streams.worker.threads import in_thread
+from streams.worker.process.threads import in_thread
 
 log = logging.getLogger(__name__)
 

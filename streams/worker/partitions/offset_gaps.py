@@ -11,7 +11,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from streams.errors import SourceTopicError
-from streams.kafka.client_options import client_options
+from streams.kafka.client.client_options import client_options
 from streams.kafka.undecodable import isolating_consumer
 from streams.settings.sections import KafkaSettings
 

@@ -18,10 +18,10 @@ from aiokafka.structs import TopicPartition
 
 from state.rows import without_offset
 from streams.errors import GroupActiveError, TopicError, TransactionFailed
-from streams.kafka.client_options import client_options
+from streams.kafka.client.client_options import client_options
+from streams.kafka.client.metadata import topic_metadata
 from streams.kafka.fenced_producer import EmptyGroup
 from streams.kafka.group_admin import group_admin
-from streams.kafka.metadata import topic_metadata
 from streams.kafka.reader import read_topic
 from streams.kafka.transaction import ProducerRecord, TransactionWriter, end_transaction
 from streams.settings.settings import Settings

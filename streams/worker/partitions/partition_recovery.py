@@ -14,7 +14,7 @@ from streams.settings.sections import KafkaSettings
 from streams.worker.partitions.changelog import Changelog, SourceOffset, is_outdated
 from streams.worker.partitions.partition_state import PartitionState
 from streams.worker.partitions.source_topic import SourceTopic
-from streams.worker.threads import in_thread
+from streams.worker.process.threads import in_thread
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from aiokafka.errors import KafkaError
 
 from streams.errors import SourceTopicError
+from streams.kafka.client.metadata import topic_metadata
 from streams.kafka.group_admin import group_admin
-from streams.kafka.metadata import topic_metadata
 from streams.settings.sections import KafkaSettings
 from streams.worker.partitions.changelog import SourceOffset
 from streams.worker.partitions.offset_gaps import RESET_CURE, LogRange, OffsetGaps

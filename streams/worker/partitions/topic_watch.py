@@ -13,7 +13,7 @@ from collections.abc import Callable
 from aiokafka.errors import KafkaError
 
 from streams.errors import ChangelogError, SourceTopicError, TopicError
-from streams.kafka.metadata import TopicMetadataClient
+from streams.kafka.client.metadata import TopicMetadataClient
 from streams.kafka.topics import partition_fault, topic_specs
 from streams.settings.settings import Settings
 from streams.worker.partitions.changelog import CHANGELOG_CURE

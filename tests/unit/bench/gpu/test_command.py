@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.gpu.command import PARTS
-from bench.gpu.marked_tests import marked_files
+from bench.gpu.parts.marked_tests import marked_files
 
 ROOT = Path(__file__).parents[4]
 MISSING = ("faust", "mode", "aiokafka", "rocksdict", "orjson", "msgspec", "pydantic", "tensorboardX", "pytest_asyncio")

@@ -5,7 +5,7 @@ import pytest
 
 from streams.demo.metrics import DemoMetrics, has_repeats
 from streams.files.event_logs import read_events
-from streams.files.log_error import LogError
+from streams.files.formats.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.schema.predictions import Carriers, Prediction, Source
 

@@ -5,7 +5,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from streams.files.event_logs import parse_columns, read_events
-from streams.files.log_error import LogError
+from streams.files.formats.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.schema.decoder import decode
 from streams.schema.events import UserDelete, UserEvent

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from aiokafka import ConsumerRecord
 
+from streams.files.formats.log_error import LogError
 from streams.files.item_files import FileItem, read_items, split_categories
-from streams.files.log_error import LogError
 from streams.schema.decoder import decode_item
 from streams.schema.events import ItemUpsert
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.files.dialect import FormatOptions
 from streams.files.event_logs import parse_columns, read_events
-from streams.files.log_error import LogError
+from streams.files.formats.dialect import FormatOptions
+from streams.files.formats.log_error import LogError
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streams.files.cleaning import Cleaner, CleaningRules
 from streams.files.event_logs import open_events
-from streams.files.log_error import LogError
+from streams.files.formats.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.files.outliers import count_outliers
 from streams.files.profile import LogProfile, profile_log, write_picture

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.files.log_error import LogError
+from streams.files.formats.log_error import LogError
 from streams.files.replay_position import ReplayPosition
 
 OPTIONS = {"--columns": "", "--skip-bad": "False"}

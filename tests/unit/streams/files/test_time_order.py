@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from streams.files.event_columns import event_columns, sorted_event_columns
 from streams.files.event_logs import read_events
+from streams.files.formats.log_error import LogError
 from streams.files.left_out import LeftOut
-from streams.files.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.files.time_order import EventsOf, in_time_order
 

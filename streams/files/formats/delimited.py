@@ -1,0 +1,206 @@
+"""Delimited text files: `.csv`, `.tsv`, `.txt`, `.inter` and `.item` (typed headers), `.dat` (`::`), `.data`."""
+
+import csv
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from streams.files.formats.compression import data_suffix
+from streams.files.formats.dialect import DIALECTS, Dialect, FormatOptions, detect_dialect, header_cells
+from streams.files.formats.log_error import BadLine, LogError, quoted
+from streams.files.formats.text_lines import NumberedLine, TextFile, open_text
+
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+MAX_ROW_LINES = 1000
+"""Lines of one row at most, where a quoted cell holds line ends"""
+
+Cells = tuple[int, list[str] | BadLine]
+
+
+@dataclass(frozen=True, slots=True)
+class DelimitedFile:
+    """A delimited file with its format and the names of its columns."""
+
+    text: TextFile
+    dialect: Dialect
+    names: list[str]
+    types: list[str]
+    """Of a typed header, else "" """
+    _header_lines: int = field(default=0)
+
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self.text.path
+
+    def rows(self) -> Iterator[Cells]:
+        """Every row as (number of its first line, cells); a bad one does not cost its neighbours."""
+        lines = self.text.lines()
+        for _ in range(self._header_lines):
+            next(lines, None)
+        return _rows(lines, self.dialect, len(self.names))
+
+    def describe(self) -> str:
+        """Format and encoding in words."""
+        note = f" ({self.text.note})" if self.text.note else ""
+        return f"{self.dialect.describe()}, {self.text.encoding}{note}"
+
+    def column_indexes(
+        self, aliases: Mapping[str, Sequence[str]], chosen: Mapping[str, str], required: Sequence[str]
+    ) -> dict[str, int]:
+        """Column index by role: of the chosen column, else of the first of the role's aliases in the header.
+
+        A chosen column is a name of the header or a number from 1. Raises LogError if a chosen column is missing, or
+        a required role has no column.
+        """
+        index_of = {name.lower(): index for index, name in reversed(list(enumerate(self.names)))}
+        indexes: dict[str, int] = {}
+        for role, names in aliases.items():
+            if role in chosen:
+                indexes[role] = self._chosen_index(index_of, role, chosen[role])
+            else:
+                index = next((index_of[name] for name in names if name in index_of), None)
+                if index is not None:
+                    indexes[role] = index
+        for role in required:
+            if role not in indexes:
+                advice = f"name it with --columns {role}=COLUMN"
+                if not self.dialect.header:
+                    numbers = ",".join(f"{name}={number}" for number, name in enumerate(required, 1))
+                    advice = f"without a header line, columns go by number: --columns {numbers}"
+                raise LogError(f"{self.path}: no column looks like the {role} ({self._columns()}); {advice}")
+        return indexes
+
+    def _chosen_index(self, index_of: Mapping[str, int], role: str, column: str) -> int:
+        index = index_of.get(column.lower())
+        if index is None and column.isascii() and column.isdigit() and 1 <= int(column) <= len(self.names):
+            index = int(column) - 1
+        if index is None:
+            raise LogError(f"{self.path}: no column {column!r} for {role}; {self._columns()}")
+        return index
+
+    def _columns(self) -> str:
+        names = ", ".join(name if name.isprintable() else quoted(name) for name in self.names)
+        if self.dialect.header:
+            one = "; --delimiter sets what separates columns" if len(self.names) == 1 else ""
+            return f"columns: {names}{one}"
+        first = next((line for line in self.text.sample if line), "")
+        return f"{len(self.names)} columns, the first line is {quoted(first)}"
+
+
+def read_delimited(
+    path: Path,
+    default_names: Sequence[str],
+    options: FormatOptions | None = None,
+    column_names: Collection[str] = (),
+) -> DelimitedFile:
+    """The file's format and columns. Raises LogError.
+
+    `default_names` are the columns of MovieLens' formats without a header, `column_names` words (lower case) that are
+    known from headers.
+    """
+    options = options or FormatOptions()
+    suffix = data_suffix(path)
+    default = DIALECTS.get(suffix)
+    if default is None and options.delimiter is None:
+        known = ", ".join([*DIALECTS, *JSON_SUFFIXES, PARQUET_SUFFIXES[0]])
+        raise LogError(
+            f"{path}: unknown format {suffix!r}; known are {known}, each also with .gz, .zst or .zip; "
+            "--delimiter reads other text"
+        )
+    text = open_text(path, options.encoding)
+    dialect = detect_dialect(default, text.sample, options, column_names)
+    if dialect.header:
+        number, line = _first_line(text)
+        names, types = header_cells(dialect, line, f"{path}:{number}")
+        return DelimitedFile(text, dialect, names, types, number)
+    widths = Counter(len(cells) for _, cells in _rows(enumerate(text.sample), dialect, None) if isinstance(cells, list))
+    ((width, _),) = widths.most_common(1) or [(len(default_names), 0)]
+    names = list(default_names)
+    if suffix not in (".dat", ".data") or width != len(names):
+        names = [str(number) for number in range(1, width + 1)]
+    return DelimitedFile(text, dialect, names, [""] * len(names))
+
+
+def _first_line(text: TextFile) -> tuple[int, str]:
+    """Number and text of the header line."""
+    for number, line in text.lines():
+        if isinstance(line, BadLine):
+            raise LogError(f"{text.path}:{number}: the header line: {line.message}")
+        if line.strip():
+            return number, line.rstrip("\r\n")
+    raise LogError(f"{text.path}:1: the file is empty; a header line is expected")
+
+
+def _rows(lines: Iterable[NumberedLine], dialect: Dialect, width: int | None) -> Iterator[Cells]:
+    """Cells of each line that is not empty; with quoting, of as many lines as a quoted cell goes over."""
+    ahead: deque[NumberedLine] = deque()
+    source = iter(lines)
+    delimiter, quote = dialect.delimiter, dialect.quote
+    while True:
+        if ahead:
+            number, line = ahead.popleft()
+        else:
+            following = next(source, None)
+            if following is None:
+                return
+            number, line = following
+        if isinstance(line, BadLine):
+            yield number, line
+        elif not quote or quote not in line:
+            if stripped := line.rstrip("\r\n"):
+                cells = stripped.split(delimiter)
+                yield number, cells if width in (None, len(cells)) else _wrong_width(cells, width)
+        else:
+            taken: list[NumberedLine] = []
+            row = _quoted_row(line, ahead, source, taken, dialect, width)
+            if isinstance(row, BadLine):
+                ahead.extendleft(reversed(taken))
+            if row:
+                yield number, row
+
+
+def _quoted_row(
+    line: str,
+    ahead: deque[NumberedLine],
+    source: Iterator[NumberedLine],
+    taken: list[NumberedLine],
+    dialect: Dialect,
+    width: int | None,
+) -> list[str] | BadLine:
+    """The row that begins with this line; `taken` gets the further lines that were read for it."""
+
+    def row_lines() -> Iterator[str]:
+        yield line
+        while len(taken) < MAX_ROW_LINES:
+            following = ahead.popleft() if ahead else next(source, None)
+            if following is None:
+                return
+            taken.append(following)
+            if isinstance(following[1], BadLine):
+                return
+            yield following[1]
+
+    reader = csv.reader(row_lines(), delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
+    try:
+        cells = next(reader, [])
+    except csv.Error as error:
+        if "unexpected end of data" not in str(error):
+            return BadLine("quoting", f"quotes that do not match ({error}); --quote none reads them as characters")
+        return BadLine(
+            "quoting",
+            f"a quote ({dialect.quote}) is opened and not closed within {len(taken) + 1} lines; "
+            "--quote none reads quotes as characters",
+        )
+    if cells and width is not None and len(cells) != width:
+        bad = _wrong_width(cells, width)
+        if taken:
+            return BadLine("quoting", f"a quote ({dialect.quote}) is closed {len(taken)} lines below: {bad.message}")
+        return bad
+    return cells
+
+
+def _wrong_width(cells: Sequence[str], width: int) -> BadLine:
+    return BadLine("number of columns", f"{len(cells)} columns where {width} are expected")

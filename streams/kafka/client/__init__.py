@@ -1,0 +1,1 @@
+"""How a connection to Kafka is made, what it may do, and what the brokers say of topics."""
