@@ -80,11 +80,12 @@ kafka:
 	@$(FIND_PYTHON); PYTHONDONTWRITEBYTECODE=1 "$$python" -m streams.local_kafka.jars || { \
 		echo "With Docker you need neither: \`docker compose up\` runs Kafka and a worker." >&2; exit 1; }
 
-# Made anew whenever a lock changes, so that nothing is left of older ones. pip only installs uv.
+# Made anew whenever a lock changes, so that nothing is left of older ones. pip only installs uv. Without bytecode each
+# process would compile PyTorch anew where Python may write none (PYTHONDONTWRITEBYTECODE).
 .venv/.locked: requirements-uv.txt requirements-dev.txt
 	@$(FIND_PYTHON); echo "Setting up .venv with $$("$$python" --version)"; "$$python" -m venv --clear .venv || { \
 		echo "Install its venv module: \`apt install python3-venv\` (Debian, Ubuntu)" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

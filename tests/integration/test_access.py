@@ -6,7 +6,8 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from streams.cli.train import registered_items
 from streams.settings.settings import Settings
 from tests.integration.deployment import Deployment, event
 from tests.integration.faults import set_environment
-from tests.integration.worker import killed_at_end
+from tests.integration.worker import Worker, killed_at_end
 from tests.secured_kafka import PASSWORD, USER, SecuredKafka
 
 kafka_admin: Any = confluent_admin  # exports more than it declares
@@ -30,6 +31,7 @@ _with_secret = partial(set_environment, _SECRET)
 
 Acl = tuple[str, str, str]
 """Resource, name, operation"""
+Sites = Callable[[Iterable[str]], dict[str, Deployment]]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ class Acls:
         )
         for future in self._admin.delete_acls([everything]).values():
             future.result()
-        if bindings := [self._binding(acl) for acl in acls]:
+        if bindings := [self._binding(acl) for acl in dict.fromkeys(acls)]:
             for future in self._admin.create_acls(bindings).values():
                 future.result()
         time.sleep(0.5)  # until the broker applies them
@@ -117,13 +119,28 @@ def topics_acls(settings: Settings) -> list[Acl]:
 
 
 @pytest.fixture
-def site(secured: SecuredKafka, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+def sites(secured: SecuredKafka, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sites]:
+    """Makes deployments by name, whose commands and workers are the user's."""
     for name, value in _SECRET.items():
         monkeypatch.setenv(name, value)
     overrides = ["topics.partitions=1", *secured.sasl("PLAIN", "SASLPLAIN", "SASL_PLAINTEXT")]
-    deployment = Deployment(secured.kafka.bootstrap_servers, prefix, tmp_path, overrides)
-    with killed_at_end(deployment.workers):
-        yield deployment
+    with ExitStack() as stack:
+
+        def make(names: Iterable[str]) -> dict[str, Deployment]:
+            made = {}
+            for number, name in enumerate(names):
+                folder = tmp_path / str(number)
+                folder.mkdir()
+                made[name] = Deployment(secured.kafka.bootstrap_servers, f"{prefix}-{number}", folder, overrides)
+                stack.enter_context(killed_at_end(made[name].workers))
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def site(sites: Sites) -> Deployment:
+    return sites(["the only one"]).popitem()[1]
 
 
 def run(site: Deployment, *words: str) -> subprocess.CompletedProcess[str]:
@@ -182,36 +199,52 @@ DENIED = {
 }
 
 
-async def test_each_denial_ends_a_worker_and_names_the_right(secured: SecuredKafka, site: Deployment) -> None:
-    acls = Acls(secured)
-    acls.set(topics_acls(site.settings))
-    await site.create()
-    for denied, parts in DENIED.items():
-        granted = [acl for name, acl in worker_acls(site.settings).items() if name != denied]
-        acls.set(granted)
-        began = time.monotonic()
-        worker = site.worker(fault=_with_secret)
-        assert await worker.ended() == 70, (denied, worker.text())
+def granted(sites: Mapping[str, Deployment]) -> Iterator[Acl]:
+    """All that the workers need, but for the right by whose name each site goes."""
+    for denied, site in sites.items():
+        yield from (acl for name, acl in worker_acls(site.settings).items() if name != denied)
+
+
+async def test_each_denial_ends_a_worker_and_names_the_right(secured: SecuredKafka, sites: Sites) -> None:
+    """A deployment for each right that is missing, three at a time."""
+    deployments = sites(DENIED)
+    Acls(secured).set(acl for site in deployments.values() for acl in topics_acls(site.settings))
+    await asyncio.gather(*(site.create() for site in deployments.values()))
+    Acls(secured).set(granted(deployments))
+    side_by_side = asyncio.Semaphore(3)
+
+    async def ends(denied: str, site: Deployment) -> None:
+        async with side_by_side:
+            began = time.monotonic()
+            worker = site.worker(fault=_with_secret)
+            assert await worker.ended() == 70, (denied, worker.text())
+            assert time.monotonic() - began < _DENIAL_S, denied
         text = worker.text()
         last = text.strip().splitlines()[-1]
         assert "the broker does not allow kafka.sasl_username=alice" in last, (denied, text)
-        assert all(part in last for part in parts), (denied, last)
+        assert all(part in last for part in DENIED[denied]), (denied, last)
         assert "Traceback" not in text, (denied, text)
-        assert time.monotonic() - began < _DENIAL_S, denied
+
+    await asyncio.gather(*(ends(denied, site) for denied, site in deployments.items()))
 
 
-async def test_a_right_taken_from_a_running_worker_ends_it(secured: SecuredKafka, site: Deployment) -> None:
-    acls = Acls(secured)
-    acls.set(topics_acls(site.settings))
-    await site.create()
-    for denied in ("predictions write", "group", "source read"):
-        acls.set(worker_acls(site.settings).values())
+async def test_a_right_taken_from_a_running_worker_ends_it(secured: SecuredKafka, sites: Sites) -> None:
+    deployments = sites(["predictions write", "group", "source read"])
+    settings = [site.settings for site in deployments.values()]
+    Acls(secured).set(acl for one in settings for acl in (*topics_acls(one), *worker_acls(one).values()))
+
+    async def applies(site: Deployment) -> Worker:
+        await site.create()
         worker = site.worker(fault=_with_secret)
         await site.send(event(n) for n in range(20))
         await worker.owns()
         await site.applied()
-        acls.set(acl for name, acl in worker_acls(site.settings).items() if name != denied)
-        await site.send(event(n) for n in range(20, 40))
+        return worker
+
+    workers = await asyncio.gather(*(applies(site) for site in deployments.values()))
+    Acls(secured).set(granted(deployments))
+    for denied, worker in zip(deployments, workers, strict=True):
+        await deployments[denied].send(event(n) for n in range(20, 40))
         assert await worker.ended() == 70, (denied, worker.text())
         last = worker.text().strip().splitlines()[-1]
         assert "kafka-acls.sh" in last, (denied, worker.text())

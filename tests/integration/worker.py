@@ -28,7 +28,9 @@ Fault = Callable[[], None]
 """Run in the worker before anything else, to patch what the test breaks."""
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["streams.worker.app", "tests.integration.engines", "tests.integration.faults"])
+# An optimizer of torch.optim imports torch._dynamo when it is made.
+_PRELOADED = ("streams.worker.app", "tests.integration.engines", "tests.integration.faults", "torch._dynamo")
+_FORKSERVER.set_forkserver_preload(list(_PRELOADED))
 
 
 async def poll(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
