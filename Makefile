@@ -60,7 +60,7 @@ format: setup ## format, and mend what lint can mend
 lock: setup ## resolve pyproject.toml into the locks anew (ARGS='--upgrade': newest versions)
 	@$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
 	@$(COMPILE) $(ARGS) --extra text -c requirements.txt pyproject.toml -o requirements-text.txt
-	@$(COMPILE) $(ARGS) --extra text --extra parquet --extra dev -c requirements-text.txt pyproject.toml -o requirements-dev.txt
+	@$(COMPILE) $(ARGS) --extra text --extra parquet --extra registry --extra dev -c requirements-text.txt pyproject.toml -o requirements-dev.txt
 	@$(COMPILE) $(ARGS) - -o requirements-uv.txt <<<uv
 
 clean: ## remove the environment and what the tools have cached here

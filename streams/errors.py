@@ -5,6 +5,7 @@ StreamError
 ├── Rejected           nothing: the record lies in the dead-letter topic with this code and message, the stream went on
 ├── TopicError         create or repair the topic as the message says
 ├── KafkaAccessError   correct the setting of the connection, or grant the right, that the message names
+├── RegistryError      start the schema registry, or correct the setting that the message names
 ├── LogError           mend the file at the line that the message names, or leave bad lines out (streams.files)
 ├── UnknownUserError   nothing, or look for the user's events in user-events (streams.terminal.user)
 ├── WorkerEndedError   read the end of the worker's log, which the message holds (streams.worker.process.launcher)
@@ -42,6 +43,9 @@ RejectionCode = Literal[
     "undecodable_record",
     "corrupt_batch",
     "unknown_codec",
+    "unknown_schema_id",
+    "unusable_schema",
+    "schema_mismatch",
 ]
 
 
@@ -74,6 +78,10 @@ class TopicError(StreamError):
 
 class KafkaAccessError(StreamError):
     """The broker refuses this client: its listener, its certificate or user, or a right that is not granted."""
+
+
+class RegistryError(StreamError):
+    """The schema registry does not answer, refuses this client, or refuses a schema."""
 
 
 class KafkaStartError(StreamError):

@@ -95,7 +95,10 @@ async def fold_input(
     kafka: KafkaSettings, topic: str, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules = BUILT_IN_RULES
 ) -> InputFold:
     """`fold_records` of the whole topic."""
-    return fold_records([record async for record in read_topic(kafka, topic, undecodable=True)], max_bytes, rules)
+    records = [record async for record in read_topic(kafka, topic, undecodable=True)]
+    if rules.transcoder is not None:
+        await rules.transcoder.load(records)
+    return fold_records(records, max_bytes, rules)
 
 
 async def fold_changelog(kafka: KafkaSettings, topic: str) -> dict[str, UserFold]:

@@ -22,11 +22,12 @@ from streams.kafka.reader import TopicReader, read_topic, reading
 from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka
 from streams.reference_fold import fold_changelog, fold_input
+from streams.registry.connection import connect_registry
+from streams.registry.prediction_reader import PredictionReader
 from streams.schema.decoder import SchemaRules
 from streams.schema.quality import WorkerQuality, decode_quality
 from streams.settings.settings import Settings, load_settings
 from streams.settings.source import CommandLine
-from streams.terminal.predictions import read_prediction
 from streams.worker.process.launcher import WorkerProcess
 
 STALL_TIMEOUT_S = 60.0  # without a record from the worker, though events are waiting
@@ -90,6 +91,7 @@ class DemoRun:
         self._worker = worker
         self._metrics = metrics
         self._dashboard = dashboard
+        self._reader = PredictionReader(settings.registry)
         self._rejected = 0
 
     async def run(self, line_console: Console | None) -> DemoSummary:
@@ -114,7 +116,8 @@ class DemoRun:
             async for record in read_topic(self._kafka, topics.interest_quality):
                 if record.value is not None:  # the last one is written when the worker stops
                     quality = decode_quality(record.value)
-            expected = await fold_input(self._kafka, topics.user_events, rules=SchemaRules.of(self._settings.events))
+            rules = SchemaRules.of(self._settings.events, await connect_registry(self._settings.registry))
+            expected = await fold_input(self._kafka, topics.user_events, rules=rules)
             actual = await fold_changelog(self._kafka, self._settings.changelog_topic)
             self._dashboard.phase = "done"
         finally:
@@ -158,7 +161,7 @@ class DemoRun:
                         self._dashboard.add_quality(decode_quality(value))
                 else:
                     for value in (record.value for record in records if record.value is not None):
-                        self._metrics.record_prediction(read_prediction(value), now_s)
+                        self._metrics.record_prediction(await self._reader.read(value), now_s)
             if batches or self._dashboard.lag <= self._rejected:
                 last_record_s = now_s
             elif now_s - last_record_s > STALL_TIMEOUT_S:

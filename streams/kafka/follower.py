@@ -5,7 +5,7 @@ Knows offsets; knows nothing of what the records mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiokafka import ConsumerRecord
 from aiokafka.structs import TopicPartition
@@ -25,9 +25,17 @@ class TopicFollower:
     What cannot be decoded comes as an UndecodableRecord.
     """
 
-    def __init__(self, kafka: KafkaSettings, topic: str, apply: Callable[[ConsumerRecord[bytes, bytes]], None]) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        topic: str,
+        apply: Callable[[ConsumerRecord[bytes, bytes]], None],
+        prepare: Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]] | None = None,
+    ) -> None:
+        """Follow the topic; `prepare` is awaited with the records that are applied next."""
         self._topic = topic
         self._apply = apply
+        self._prepare = prepare
         self._consumer = isolating_consumer(
             **client_options(kafka), isolation_level="read_committed", auto_offset_reset="earliest"
         )
@@ -68,5 +76,7 @@ class TopicFollower:
         """Applies what has arrived; waits up to `timeout_ms` for a first record."""
         fetched = await self._consumer.getmany(timeout_ms=timeout_ms)
         for records in fetched.values():
+            if self._prepare is not None:
+                await self._prepare(records)
             for record in records:
                 self._apply(record)

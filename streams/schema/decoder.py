@@ -1,9 +1,10 @@
 """Decoder of `user-events` and `item-catalog`: the events that a record holds, and why the rest of it is none.
 
 A canonical record is decoded in one call. Every other accepted form goes one way: JSON → adapter → canonical fields →
-typed events.
+typed events. What a schema registry's schemas wrote is JSON first.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from streams.schema.json_text import check_text, parse
 from streams.schema.record import NUMBER_BYTES, Record, is_key_of, key_id, position
 from streams.schema.times import MS_BELOW, SECONDS_BELOW
 from streams.schema.typed_events import MAX_FUTURE_MS, item_upsert, typed_event
+from streams.schema.wire_format import PlainRecord, Transcoder, is_framed, plain_record
 from streams.settings.sections import EventSettings
 
 MAX_RECORD_BYTES: Final = 2**20
@@ -33,17 +35,19 @@ _USER_EVENT: Final = msgspec.json.Decoder(UserEvent).decode
 
 @dataclass(frozen=True, slots=True)
 class SchemaRules:
-    """What the settings say of records: `[events]`."""
+    """What the settings say of records: `[events]`, and `[registry]`."""
 
     field_map: FieldMap | None = None
     type_names: EventTypeNames = field(default_factory=lambda: BUILT_IN_NAMES)
+    transcoder: Transcoder | None = None
 
     @classmethod
-    def of(cls, settings: EventSettings) -> "SchemaRules":
-        """The rules that the section gives."""
+    def of(cls, settings: EventSettings, transcoder: Transcoder | None = None) -> "SchemaRules":
+        """The rules that the section gives, with the schemas of the registry."""
         return cls(
             FieldMap(settings.map) if settings.map else None,
             EventTypeNames(settings.types) if settings.types else BUILT_IN_NAMES,
+            transcoder,
         )
 
 
@@ -54,8 +58,13 @@ Decoded = tuple[Sequence[Event | None], Rejected | None]
 
 
 def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules = BUILT_IN_RULES) -> Decoded:
-    """The events that a record of `user-events` holds. Total: raises nothing, whatever the bytes."""
+    """The events that a record of `user-events` holds. Total: raises nothing, whatever the bytes.
+
+    The transcoder of the rules must have loaded the record.
+    """
     value, key = record.value, record.key
+    if rules.transcoder is not None and not isinstance(record, PlainRecord) and (is_framed(value) or is_framed(key)):
+        return _decode_framed(record, max_bytes, rules, rules.transcoder)
     if value is not None and len(value) <= max_bytes and rules.field_map is None:
         try:
             event = _USER_EVENT(value)
@@ -85,8 +94,31 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules
         return (), error
 
 
-def decode_item(record: Record, max_bytes: int = MAX_RECORD_BYTES) -> ItemUpsert | ItemDelete:
-    """The description or deletion (a null value) of the item that is the key. Raises Rejected, and nothing else."""
+def _decode_framed(record: Record, max_bytes: int, rules: SchemaRules, transcoder: Transcoder) -> Decoded:
+    try:
+        _checked_size(record.value, max_bytes)
+        plain = plain_record(record, transcoder)
+    except Rejected as error:
+        return (), error
+    decoded = decode(plain, sys.maxsize, rules)
+    if decoded[1] is not None and decoded[1].code == "key_mismatch" and len(record.key or b"") in NUMBER_BYTES:
+        plain.key = record.key  # may be a number, whose bytes happen to be what some schema writes
+        as_number = decode(plain, sys.maxsize, rules)
+        return decoded if as_number[1] is not None else as_number
+    return decoded
+
+
+def decode_item(
+    record: Record, max_bytes: int = MAX_RECORD_BYTES, transcoder: Transcoder | None = None
+) -> ItemUpsert | ItemDelete:
+    """The description or deletion (a null value) of the item that is the key. Raises Rejected, and nothing else.
+
+    The transcoder must have loaded the record.
+    """
+    if transcoder is not None and (is_framed(record.value) or is_framed(record.key)):
+        if record.value is not None:
+            _checked_size(record.value, max_bytes)
+        record, max_bytes = plain_record(record, transcoder), sys.maxsize
     if not record.key:
         raise Rejected("missing_key", "records of the catalog are keyed by item_id")
     if len(record.key) not in NUMBER_BYTES:

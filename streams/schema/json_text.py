@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from streams.errors import Rejected
+from streams.schema.wire_format import wire_format_hint
 
 MAX_DEPTH: Final = 64
 
@@ -35,8 +36,7 @@ def parse(value: bytes) -> object:
     try:
         return _LENIENT.decode(_ESCAPE.sub(_replace_lone_surrogate, value).decode())
     except json.JSONDecodeError as error:
-        hint = "; it begins like Confluent's wire format, and only JSON is read here" if value[:1] == b"\0" else ""
-        raise Rejected("not_json", f"{error}{hint}") from None
+        raise Rejected("not_json", f"{error}{wire_format_hint(value)}") from None
     except (ValueError, RecursionError) as error:
         raise Rejected("not_json", str(error)) from None
 

@@ -3,10 +3,10 @@
 Parallel flat arrays; what numpy can do for all rows is done once per batch, as this runs for every prediction.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -34,8 +34,18 @@ class EventOrigins:
     """Each user's count of applied events after the event"""
 
 
-def encode(predictions: Predictions, origins: EventOrigins, items: ItemVocabulary, emitted_at_ms: int) -> list[bytes]:
-    """One JSON value per prediction, in their order.
+Dump = Callable[[Mapping[str, Any]], bytes]
+"""Makes the bytes of a record from its fields"""
+
+
+def encode(
+    predictions: Predictions,
+    origins: EventOrigins,
+    items: ItemVocabulary,
+    emitted_at_ms: int,
+    dump: Dump = orjson.dumps,
+) -> list[bytes]:
+    """One value per prediction, in their order; in JSON, unless `dump` writes another format.
 
     Probabilities are truncated to five digits, the remainder goes to other_p; shares are truncated to five decimals,
     and their sums as decimals are exactly 1.
@@ -70,7 +80,7 @@ def encode(predictions: Predictions, origins: EventOrigins, items: ItemVocabular
         record_index = origins.record_index[index]
         suffix = version if record_index < 0 else f"{record_index}:{version}"
         values.append(
-            orjson.dumps(
+            dump(
                 {
                     "schema_version": SCHEMA_VERSION,
                     "prediction_id": f"{topic}:{partition}:{offset}:{suffix}",

@@ -32,6 +32,7 @@ from streams.schema.events import (
 )
 from streams.schema.record import Record, is_key_of
 from streams.schema.times import time_ms
+from streams.schema.wire_format import wire_format_hint
 from streams.settings.sections import IGNORED_TYPE
 
 MAX_FUTURE_MS: Final = 24 * 3600 * 1000
@@ -110,7 +111,8 @@ def _check_key(user_id: str, record: Record) -> None:
             "missing_key", "events are keyed by user_id, so that all of a user's events lie in one partition"
         )
     if not is_key_of(key, user_id):
-        raise Rejected("key_mismatch", f"the key is {key[:40]!r}, but user_id is {user_id[:40]!r}")
+        hint = wire_format_hint(key)
+        raise Rejected("key_mismatch", f"the key is {key[:40]!r}, but user_id is {user_id[:40]!r}{hint}")
     if user_id[0] == "\0":
         raise Rejected("reserved_id", "a user_id must not begin with U+0000")
 

@@ -267,6 +267,10 @@ class PredictionSettings:
     per: Literal["user", "event"] = field(
         default="user", metadata={"help": "one per user touched in a step, or one per event"}
     )
+    format: Literal["json", "avro"] = field(
+        default="json",
+        metadata={"help": "json, or avro in Confluent's wire format (needs registry.url)"},
+    )
     top_items: Annotated[int, Field(ge=1, le=1000)] = field(default=10, metadata={"help": "most likely items"})
     top_categories: Annotated[int, Field(ge=0, le=1000)] = field(default=5, metadata={"help": "most likely categories"})
     top_because: Annotated[int, Field(ge=0, le=100)] = field(

@@ -5,7 +5,6 @@ The sections are defined in streams.settings.sections and models.config.
 
 import dataclasses
 import difflib
-import json
 import os
 import tomllib
 from collections import defaultdict
@@ -20,6 +19,7 @@ from pydantic.dataclasses import dataclass
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from streams.errors import SettingsError
 from streams.settings.recipes import RECIPES, recipe_file
+from streams.settings.registry_section import RegistrySettings
 from streams.settings.sections import (
     CHANGELOG_SUFFIX,
     STRICT,
@@ -30,6 +30,7 @@ from streams.settings.sections import (
     TopicSettings,
     WorkerSettings,
 )
+from streams.settings.toml_text import shown_value, toml_value
 
 DEFAULT_FILE = Path("interest.toml")
 ENVIRONMENT_PREFIX = "INTEREST_"
@@ -50,6 +51,7 @@ class Settings:
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     topics: TopicSettings = field(default_factory=TopicSettings)
+    registry: RegistrySettings = field(default_factory=RegistrySettings)
     events: EventSettings = field(default_factory=EventSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     items: ItemSettings = field(default_factory=ItemSettings)
@@ -73,7 +75,7 @@ class Settings:
         return [
             SettingRow(
                 key := f"{section}.{option.name}",
-                _shown(getattr(getattr(self, section), option.name)),
+                shown_value(getattr(getattr(self, section), option.name)),
                 self.sources.get(key, "default"),
                 option.metadata.get("help", ""),
             )
@@ -91,7 +93,7 @@ class Settings:
             if is_secret(row.key):
                 lines.append(f"# {key}, {row.help}: from {_spelling(row.key, _VARIABLE)}, or …_FILE, alone")
                 continue
-            lines += [f"# {row.help}", f"{key} = {_toml_value(row.value)}"]
+            lines += [f"# {row.help}", f"{key} = {toml_value(row.value)}"]
         return "\n".join(lines) + "\n"
 
 
@@ -158,8 +160,8 @@ def _settings(entries: Iterable[_Entry], faults: list[str]) -> Settings:
             valid[section][key] = value
     for section, key, value, source in invalid_alone:  # some are valid only together: embedding_dim and fusion
         wrong = _validation_faults(section, {**valid[section], key: value})
-        shown = "(secret)" if is_secret(f"{section}.{key}") else repr(value)
-        faults += [f"{source}: {section}.{key} = {shown}: {fault}" for fault in wrong]
+        given = "(secret)" if is_secret(f"{section}.{key}") else repr(value)
+        faults += [f"{source}: {section}.{key} = {given}: {fault}" for fault in wrong]
     if not faults:
         try:
             return _SETTINGS.validate_python({**values, "sources": sources})
@@ -274,24 +276,3 @@ def _messages(error: ValidationError) -> list[str]:
     return [
         fault["msg"].replace("Input should be", "must be").removeprefix("Value error, ") for fault in error.errors()
     ]
-
-
-class _InlineTable(str):
-    """A setting that is a table, as TOML writes it in one line."""
-
-
-def _shown(value: object) -> object:
-    if not isinstance(value, dict):
-        return value
-    entries = ", ".join(f"{_toml_value(name)} = {_toml_value(entry)}" for name, entry in value.items())
-    return _InlineTable(f"{{ {entries} }}" if entries else "{}")
-
-
-def _toml_value(value: object) -> str:
-    if isinstance(value, _InlineTable):
-        return value
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON leaves DEL, TOML refuses it

@@ -8,10 +8,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from streams.errors import StreamError
 from streams.kafka.reader import reading
 from streams.kafka.undecodable import UndecodableRecord
-from streams.schema.predictions import Prediction, decode
+from streams.registry.prediction_reader import PredictionReader
+from streams.schema.predictions import Prediction
 from streams.settings.settings import Settings
 from streams.terminal.text import format_time, printable, printable_json
 from streams.terminal.titles import ItemTitles
@@ -80,11 +80,12 @@ async def tail_predictions(
     from_start: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Print predictions as they arrive, `limit` of them (None: without end); `as_json` prints the records unchanged."""
+    """Print predictions as they arrive, `limit` of them (None: without end); `as_json` prints the records as JSON."""
     kafka, topic = settings.kafka, settings.topics.interest_predictions
+    reader = PredictionReader(settings.registry)
     printed = 0
     async with (
-        ItemTitles(kafka, settings.topics.item_catalog) as titles,
+        ItemTitles(settings) as titles,
         # All partitions for one user, too: which one is the producer's choice.
         reading(kafka, [topic], from_start=from_start) as consumer,
     ):
@@ -100,18 +101,11 @@ async def tail_predictions(
                 ):
                     continue  # a tombstone: the user was deleted
                 if as_json:
-                    sys.stdout.write(printable_json(record.value.decode(errors="backslashreplace")) + "\n")
+                    text = (await reader.json(record.value)).decode(errors="backslashreplace")
+                    sys.stdout.write(printable_json(text) + "\n")
                     sys.stdout.flush()
                 else:
-                    console.print(render_prediction(read_prediction(record.value), titles))
+                    console.print(render_prediction(await reader.read(record.value), titles))
                 printed += 1
                 if printed == limit:
                     return
-
-
-def read_prediction(value: bytes) -> Prediction:
-    """The decoded prediction. Raises StreamError if the record is not one."""
-    try:
-        return decode(value)
-    except msgspec.MsgspecError as error:
-        raise StreamError(f"a record of the prediction topic cannot be decoded: {error}") from error

@@ -6,22 +6,29 @@ from typing import Self
 
 from streams.errors import Rejected
 from streams.kafka.reader import TopicReader, read_to_end, reading
+from streams.registry.connection import connect_registry
 from streams.schema.decoder import decode_item
 from streams.schema.events import ItemUpsert
-from streams.settings.sections import KafkaSettings
+from streams.schema.wire_format import Transcoder
+from streams.settings.settings import Settings
 
 
 class ItemTitles:
     """Title and categories by item id; call it with an item id for the title."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str):
-        self._kafka, self._topic = kafka, topic
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._transcoder: Transcoder | None = None
         self._items: dict[str, ItemUpsert] = {}
         self._exit_stack = AsyncExitStack()
         self._consumer: TopicReader
 
     async def __aenter__(self) -> Self:
-        self._consumer = await self._exit_stack.enter_async_context(reading(self._kafka, [self._topic]))
+        settings = self._settings
+        self._transcoder = await connect_registry(settings.registry)
+        self._consumer = await self._exit_stack.enter_async_context(
+            reading(settings.kafka, [settings.topics.item_catalog])
+        )
         await self.refresh()
         return self
 
@@ -34,8 +41,10 @@ class ItemTitles:
         """Read the catalog topic up to its present end."""
         ends = await self._consumer.end_offsets(self._consumer.assignment())
         async for record in read_to_end(self._consumer, ends):
+            if self._transcoder is not None:
+                await self._transcoder.load([record])
             try:
-                item = decode_item(record)
+                item = decode_item(record, transcoder=self._transcoder)
             except Rejected:
                 continue  # the worker logs bad records of the catalog
             if isinstance(item, ItemUpsert):

@@ -12,11 +12,12 @@ from models.data.user_state import user_state_fields
 from state.rows import RowLayout
 from streams.errors import StreamError
 from streams.kafka.reader import crc32_partition_of, partition_count, partition_of, read_topic
+from streams.registry.prediction_reader import PredictionReader
 from streams.schema.predictions import Prediction
 from streams.schema.record import keys_of
 from streams.settings.sections import KafkaSettings
 from streams.settings.settings import Settings
-from streams.terminal.predictions import read_prediction, render_prediction
+from streams.terminal.predictions import render_prediction
 from streams.terminal.text import format_time, printable
 from streams.terminal.titles import ItemTitles
 
@@ -74,7 +75,7 @@ async def load_user(settings: Settings, user: str) -> list[UserState]:
 async def load_prediction(settings: Settings, user: str, partition: int) -> Prediction | None:
     """The user's latest prediction in this partition; None if there is none."""
     values = await _latest_values(settings.kafka, settings.topics.interest_predictions, user, [partition])
-    return read_prediction(values[partition]) if partition in values else None
+    return await PredictionReader(settings.registry).read(values[partition]) if partition in values else None
 
 
 async def show_user(settings: Settings, console: Console, user: str) -> None:
@@ -86,7 +87,7 @@ async def show_user(settings: Settings, console: Console, user: str) -> None:
             f"[yellow]rows in {len(states)} partitions: producers use different partitioners, and each row has a part "
             "of the events; set partitioner=murmur2_random in producers of librdkafka[/]"
         )
-    async with ItemTitles(settings.kafka, settings.topics.item_catalog) as titles:
+    async with ItemTitles(settings) as titles:
         for state in states:
             prediction = await load_prediction(settings, user, state.partition)
             _print_state(console, state, prediction, titles)

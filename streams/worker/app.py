@@ -25,6 +25,7 @@ from streams.kafka.transaction import TransactionWriter
 from streams.os_errors import raise_file_limit
 from streams.schema.quality import format_quality
 from streams.settings.settings import Settings
+from streams.worker.formats import JSON_ALONE, RecordFormats, connect_formats
 from streams.worker.items.item_topics import ItemTopics
 from streams.worker.learning.online_model import OnlineModel
 from streams.worker.output import OutputEncoder
@@ -97,7 +98,7 @@ async def _start(settings: Settings, engine: Engine | None, stack: AsyncExitStac
     await check_access(settings.kafka, rights)
     if any(topic.outcome == "created" for topic in await ensure_topics(settings)):
         await check_access(settings.kafka, rights)  # of topics that are not there yet, nothing can be learnt
-    worker = Worker(settings, engine)
+    worker = Worker(settings, engine, await connect_formats(settings))
     await worker.start(stack)
     return worker
 
@@ -111,7 +112,7 @@ async def _wait_for_either(task: asyncio.Task[Any], stop: asyncio.Event) -> None
 class Worker:
     """The parts of one worker process, connected. Made inside a running event loop."""
 
-    def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
+    def __init__(self, settings: Settings, engine: Engine | None = None, formats: RecordFormats = JSON_ALONE) -> None:
         kafka, topics = settings.kafka, settings.topics
         self._settings = settings
         # First, as it locks the data folder
@@ -119,7 +120,8 @@ class Worker:
         self._consumer = SourceConsumer(settings, on_error=exit_with_error)
         # Item vocabulary and model
         set_compute_threads(settings.model)
-        self._items = ItemTopics(settings, ItemVocabulary(settings.items.capacity, ItemContent(settings.model)))
+        vocabulary = ItemVocabulary(settings.items.capacity, ItemContent(settings.model))
+        self._items = ItemTopics(settings, vocabulary, formats.registry)
         self._model = None
         if engine is None:
             self._model = OnlineModel(settings, self._items.vocabulary, on_error=exit_with_error)
@@ -127,7 +129,9 @@ class Worker:
         # Output: one transactional producer for everything that is written
         self._writer = TransactionWriter(kafka)
         self._quality = QualityMeter(topics.interest_quality, self._writer.transactional_id)
-        encoder = OutputEncoder(settings, self._items, self._quality, self._writer.transactional_id)
+        encoder = OutputEncoder(
+            settings, self._items, self._quality, self._writer.transactional_id, formats.dump_prediction
+        )
         # User state: RocksDB, restored from the changelog
         self._changelog = Changelog(kafka, settings.changelog_topic)
         self._offset_gaps = OffsetGaps(kafka, topics.user_events)
@@ -141,7 +145,9 @@ class Worker:
         source = SourceReader(self._partitions, self._offset_gaps, self._consumer)
 
         self._watchdog = Watchdog(settings.worker.step_timeout_s, on_timeout=exit_with_error)
-        self.pipeline = Pipeline(settings, engine, source, self._items, encoder, self._writer, self._watchdog)
+        self.pipeline = Pipeline(
+            settings, engine, source, self._items, encoder, self._writer, self._watchdog, formats.registry
+        )
         learner = None if self._model is None else self._model.learner
         self._step_loop = StepLoop(self.pipeline, self._partitions, learner, settings.worker, self._raise_permanent)
 

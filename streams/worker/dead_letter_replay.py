@@ -16,6 +16,7 @@ from aiokafka.structs import TopicPartition
 
 from streams.kafka.reader import partition_count, partition_of
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
+from streams.registry.connection import connect_registry
 from streams.schema.dead_letter_reader import REPLAYED_HEADER, Letter
 from streams.schema.decoder import SchemaRules, decode
 from streams.schema.events import Event, ItemDelete, ItemUpsert
@@ -37,7 +38,10 @@ class ReplayCounts:
 async def replay_letters(settings: Settings, letters: Sequence[Letter], dry_run: bool = False) -> ReplayCounts:
     """Sends the events of these letters; those that were replayed before, or are still refused, stay as they are."""
     counts = ReplayCounts()
-    rules, max_bytes = SchemaRules.of(settings.events), settings.kafka.max_record_bytes
+    rules = SchemaRules.of(settings.events, await connect_registry(settings.registry))
+    max_bytes = settings.kafka.max_record_bytes
+    if rules.transcoder is not None:
+        await rules.transcoder.load(letters)
     usable: list[tuple[Letter, list[Event]]] = []
     for letter in letters:
         if letter.replayed:

@@ -57,13 +57,21 @@ class StepOutput:
 class OutputEncoder:
     """Encodes what a micro-batch writes: rows, predictions, tombstones, dead letters, item descriptions, quality."""
 
-    def __init__(self, settings: Settings, items: ItemTopics, quality: QualityMeter, transactional_id: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        items: ItemTopics,
+        quality: QualityMeter,
+        transactional_id: str,
+        dump_prediction: prediction_encoder.Dump,
+    ) -> None:
         self._topics = settings.topics
         self._changelog_topic = settings.changelog_topic
         self._max_letter_bytes = min(MAX_BYTES, settings.kafka.max_record_bytes)
         self._items = items
         self._quality = quality
         self._transactional_id = transactional_id
+        self._dump_prediction = dump_prediction
 
     def changelog_partition(self, partition: int) -> TopicPartition:
         """The changelog partition of a source partition: they have the same number."""
@@ -96,7 +104,9 @@ class OutputEncoder:
             records[self.changelog_partition(change.state.partition)] = change.records()
         for part in batch.parts:
             self._add_partition(part, records)
-        values = prediction_encoder.encode(result.predictions, batch.origins, self._items.vocabulary, now_ms)
+        values = prediction_encoder.encode(
+            result.predictions, batch.origins, self._items.vocabulary, now_ms, self._dump_prediction
+        )
         for event, value in zip(result.predictions.event.tolist(), values, strict=True):
             tp = TopicPartition(self._topics.interest_predictions, batch.records[event].partition)
             # Not the source's key, in which Kafka Connect may have put the id in quotes.

@@ -24,6 +24,7 @@ from state.rows import RowLayout
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.schema.decoder import SchemaRules
+from streams.schema.wire_format import Transcoder
 from streams.settings.settings import Settings
 from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_events, decode_partition, item_ids
 from streams.worker.items.item_topics import ItemTopics
@@ -35,8 +36,8 @@ from streams.worker.process.watchdog import Watchdog
 from streams.worker.rejections import Rejections
 from streams.worker.unknown_types import UnknownTypes
 
-_WAITS_FOR_BROKER = ("items", "transaction")
-"""Stages that take as long as the broker is away"""
+_WAITS_FOR_OTHERS = ("schemas", "items", "transaction")
+"""Stages that take as long as the broker or the schema registry is away"""
 
 
 class Engine(Protocol):
@@ -59,6 +60,7 @@ class Pipeline:
         encoder: OutputEncoder,
         writer: TransactionWriter,
         watchdog: Watchdog,
+        transcoder: Transcoder | None = None,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -68,7 +70,7 @@ class Pipeline:
         self._writer = writer
         self._watchdog = watchdog
         self._layout = RowLayout(user_state_fields(settings.model))
-        self._rules = SchemaRules.of(settings.events)
+        self._rules = SchemaRules.of(settings.events, transcoder)
         self._unknown_types = UnknownTypes()
         self._counts: Counter[str] = Counter()
         self._rejections = Rejections()
@@ -80,6 +82,10 @@ class Pipeline:
         admitted = await self._source.admit(batches)
         if not admitted:
             return None
+        if (transcoder := self._rules.transcoder) is not None:
+            with self._timed("schemas"):
+                batches = [batch for _, partition_batches in admitted for batch in partition_batches]
+                await transcoder.load([record for batch in batches for record in batch.records])
         with self._timed("decode"):
             max_bytes = self._settings.kafka.max_record_bytes
             parts = [
@@ -189,7 +195,7 @@ class Pipeline:
     def _timed(self, stage: str) -> Iterator[None]:
         began = time.perf_counter()
         try:
-            with nullcontext() if stage in _WAITS_FOR_BROKER else self._watchdog.watch(stage):
+            with nullcontext() if stage in _WAITS_FOR_OTHERS else self._watchdog.watch(stage):
                 yield
         finally:
             self._seconds[stage] += time.perf_counter() - began

@@ -23,6 +23,7 @@ from state.table import partition_folder
 from streams.kafka.reader import partition_of, read_topic, reading
 from streams.kafka.topics import ensure_topics
 from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_changelog, fold_input, fold_rows
+from streams.registry.connection import connect_registry
 from streams.schema.decoder import SchemaRules
 from streams.settings.settings import Settings, load_settings
 from tests.integration.worker import DEADLINE_S, Fault, Worker
@@ -214,7 +215,7 @@ class Deployment:
         await worker.stop()
 
     async def expected(self) -> InputFold:
-        rules = SchemaRules.of(self.settings.events)
+        rules = SchemaRules.of(self.settings.events, await connect_registry(self.settings.registry))
         return await fold_input(
             self.settings.kafka, self.settings.topics.user_events, self.settings.kafka.max_record_bytes, rules
         )

@@ -9,6 +9,7 @@ from streams.kafka.publisher import BATCH_BYTES, Publisher
 from streams.kafka.reader import partition_count, partition_of, read_topic
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
+from streams.settings.settings import load_settings
 from streams.terminal.titles import ItemTitles
 from tests.topics import create_topics
 
@@ -98,7 +99,8 @@ async def test_an_open_transaction_is_waited_for_where_asked(kafka: LocalKafka, 
 async def test_titles_follow_the_catalog(kafka: LocalKafka, topic: str) -> None:
     async with Publisher(settings_of(kafka), topic) as publisher:
         await publisher.send([(b"i1", b'{"title": "One", "categories": ["A"]}'), (b"i2", b"no item")])
-        async with ItemTitles(settings_of(kafka), topic) as titles:
+        overrides = [f"kafka.bootstrap_servers={kafka.bootstrap_servers}", f"topics.item_catalog={topic}"]
+        async with ItemTitles(load_settings(None, overrides)) as titles:
             assert [titles("i1"), titles("i2"), titles("i3")] == ["One", "i2", "i3"]
             assert (titles.categories("i1"), titles.categories("i3")) == (("A",), ())
             await publisher.send([(b"i1", b'{"title": "Uno"}'), (b"i3", b'{"title": ""}')])

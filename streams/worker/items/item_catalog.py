@@ -15,6 +15,7 @@ from streams.kafka.transaction import ProducerRecord
 from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.decoder import decode_item
 from streams.schema.events import ItemDelete, ItemUpsert
+from streams.schema.wire_format import Transcoder
 from streams.settings.sections import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -23,9 +24,13 @@ log = logging.getLogger(__name__)
 class ItemCatalog:
     """Follows the catalog topic and applies its records to the item vocabulary."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, items: ItemVocabulary) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, topic: str, items: ItemVocabulary, transcoder: Transcoder | None = None
+    ) -> None:
         self._items = items
-        self._follower = TopicFollower(kafka, topic, self._describe)
+        self._transcoder = transcoder
+        prepare = None if transcoder is None else transcoder.load
+        self._follower = TopicFollower(kafka, topic, self._describe, prepare)
 
     async def start(self) -> None:
         """Applies the whole catalog."""
@@ -49,7 +54,7 @@ class ItemCatalog:
         try:
             if isinstance(record, UndecodableRecord):
                 raise Rejected(record.code, record.message)
-            item = decode_item(record)
+            item = decode_item(record, transcoder=self._transcoder)
         except Rejected as error:
             log.warning(
                 "%s, partition %d, offset %d: left out: %s", record.topic, record.partition, record.offset, error

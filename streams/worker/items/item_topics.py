@@ -9,6 +9,7 @@ from aiokafka.structs import TopicPartition
 from models.items.vocabulary import ItemVocabulary
 from streams.kafka.transaction import ProducerRecord
 from streams.schema.events import ItemDelete, ItemUpsert
+from streams.schema.wire_format import Transcoder
 from streams.settings.settings import Settings
 from streams.worker.items.item_catalog import ItemCatalog
 from streams.worker.items.item_index import ItemIndex
@@ -17,10 +18,10 @@ from streams.worker.items.item_index import ItemIndex
 class ItemTopics:
     """The vocabulary and the followers of both topics, which alone change it. Both are to be started and stopped."""
 
-    def __init__(self, settings: Settings, vocabulary: ItemVocabulary) -> None:
+    def __init__(self, settings: Settings, vocabulary: ItemVocabulary, transcoder: Transcoder | None = None) -> None:
         self.vocabulary = vocabulary
         self.index = ItemIndex(settings.kafka, settings.topics.item_index, vocabulary)
-        self.catalog = ItemCatalog(settings.kafka, settings.topics.item_catalog, vocabulary)
+        self.catalog = ItemCatalog(settings.kafka, settings.topics.item_catalog, vocabulary, transcoder)
 
     async def update(self, item_ids: Collection[str]) -> None:
         """Applies new descriptions and registers these items (each named once), so that every one has its index.

@@ -3,9 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from streams.errors import StreamError
 from streams.schema.predictions import Carriers, Prediction, Source
-from streams.terminal.predictions import bar, percent, read_prediction, render_prediction
+from streams.terminal.predictions import bar, percent, render_prediction
 
 TITLES = {"i1": "The Silent Orbit", "i2": "A [bold]Heist[/]", "i3": "Last Colony"}
 
@@ -44,8 +43,3 @@ def test_a_prediction_shows_user_items_interests_and_explanation() -> None:
     assert lines[3].split() == ["3.0%", "i9"]
     assert lines[4].strip() == "because of Last Colony (40%), i9 (20%), other events 25%, popularity 15%"
     assert lines[5].strip() == "carried by attention 60%, following 25%, popularity 15%"
-
-
-def test_a_record_that_is_no_prediction_is_a_stream_error() -> None:
-    with pytest.raises(StreamError, match="cannot be decoded"):
-        read_prediction(b"{}")
