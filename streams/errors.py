@@ -12,6 +12,7 @@ StreamError
 ├── ChangelogError     decide whether the changelog was meant to go, as the message says; the worker stops until then
 ├── SourceTopicError   decide whether the input topic was meant to go, as the message says; the worker stops until then
 ├── GroupActiveError   stop the group's workers, then try again
+├── ReplayFencedError  nothing: another `dlq replay` was started later, and sends what is left
 ├── StepTimeoutError   start the worker again; look at machine and disk if it repeats
 ├── TransactionFailed  nothing: the worker starts over from the changelog; look at the broker if it goes on
 ├── StaleMembership    nothing: another worker has taken over, this one waits for its next assignment
@@ -32,6 +33,7 @@ RejectionCode = Literal[
     "missing_field",
     "empty_field",
     "wrong_type",
+    "wrong_format",
     "out_of_range",
     "field_too_large",
     "bad_timestamp",
@@ -98,6 +100,10 @@ class SourceTopicError(StreamError):
 
 class GroupActiveError(StreamError):
     """The consumer group has members, whose offsets nobody else may change."""
+
+
+class ReplayFencedError(StreamError):
+    """Another replay of the same group's dead letters was started after this one."""
 
 
 class StepTimeoutError(StreamError):

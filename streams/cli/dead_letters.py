@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,7 +64,7 @@ def replay(
     """Send them to user-events again, once what was wrong is mended, such as [events.map] in the settings.
 
     Each is read by today's settings; those that can be used go to the partition that they came from, with the ids
-    that they had. None is sent twice, however often this is run.
+    that they had. None is sent twice, however often this is run; of two at the same time, the first ends.
 
     interest-stream dlq replay --reason missing_field --config interest.toml
     """
@@ -73,16 +74,16 @@ def replay(
     settings, screen = ctx.obj.settings(), console()
 
     async def run() -> None:
-        letters = await read_letters(settings, _filter(reason, partition, since, until))
-        counts = await replay_letters(settings, letters, dry_run)
+        read = partial(read_letters, settings, _filter(reason, partition, since, until))
+        counts = await replay_letters(settings, read, dry_run)
         verb = "would be replayed" if dry_run else "replayed"
         screen.print(f"[green]✓[/] {counts.letters:,} dead letters {verb}, {counts.events:,} events", highlight=False)
         for code, count in counts.still_refused.most_common():
             screen.print(f"  {count:,} are still refused: {code}", markup=False)
         if counts.incomplete:
             screen.print(f"  {counts.incomplete:,} are kept as a hash only: they were too large")
-        if before := sum(letter.replayed for letter in letters):
-            screen.print(f"  {before:,} were replayed before")
+        if counts.replayed_before:
+            screen.print(f"  {counts.replayed_before:,} were replayed before")
 
     asyncio.run(run())
 

@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -231,6 +232,8 @@ class FencedProducer(AIOKafkaProducer):
             await self.stop()
         except (KafkaError, AssertionError) as error:
             log.debug("the failed producer closed with %r", error)
-        waiter = self._txn_manager._transaction_waiter
-        if waiter is not None and waiter.done() and not waiter.cancelled():
-            waiter.exception()
+        accumulator = self._message_accumulator
+        batches = [*chain.from_iterable(accumulator._batches.values()), *accumulator._pending_batches]
+        for waiter in (self._txn_manager._transaction_waiter, *(batch._drain_waiter for batch in batches)):
+            if waiter is not None and waiter.done() and not waiter.cancelled():
+                waiter.exception()

@@ -44,16 +44,20 @@ class ProducerRecord(NamedTuple):
 
 
 class TransactionWriter:
-    """The transactional producer of this process: one transaction per write.
+    """A transactional producer: one transaction per write.
 
-    `transactional_id` is new in each process; whoever takes over its partitions ends its last transaction by that id.
+    `transactional_id` is `GROUP-purpose`: of two producers with the same, the broker lets the newer one write. Without
+    a purpose it is new in each process; whoever takes over its partitions ends its last transaction by that id.
     """
 
-    def __init__(self, kafka: KafkaSettings, transaction_timeout_ms: int = _TRANSACTION_TIMEOUT_MS) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, transaction_timeout_ms: int = _TRANSACTION_TIMEOUT_MS, purpose: str | None = None
+    ) -> None:
         self._kafka = kafka
         self._transaction_timeout_ms = transaction_timeout_ms
-        self.transactional_id = f"{kafka.group_id}-{uuid4()}"
+        self.transactional_id = f"{kafka.group_id}-{purpose or uuid4()}"
         self._producer: FencedProducer | None = None
+        self._failed = False
 
     async def start(self) -> None:
         """Starts a producer, which ends any transaction that this id has open."""
@@ -71,13 +75,13 @@ class TransactionWriter:
         except BaseException:
             await producer.discard()
             raise
-        self._producer = producer
+        self._producer, self._failed = producer, False
 
     async def stop(self) -> None:
-        """Closes the producer."""
+        """Closes the producer; a transaction that failed stays open, for a new producer with this id to end."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            await (producer.discard() if self._failed else producer.stop())
 
     async def restart(self) -> None:
         """Starts a new producer with the same id, which ends the failed transaction: its records stay invisible."""
@@ -109,6 +113,7 @@ class TransactionWriter:
             await producer.commit_transaction()
         except (KafkaError, AssertionError) as error:
             # aiokafka raises AssertionError for a call that its failed state machine does not allow.
+            self._failed = True
             raise TransactionFailed(f"{type(error).__name__}: {error}") from error
         return dict(zip(records, ends, strict=True))
 

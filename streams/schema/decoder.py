@@ -15,15 +15,17 @@ from msgspec import UNSET
 
 from streams.errors import Rejected
 from streams.schema.adapters import canonical
+from streams.schema.adapters.adapter import Adapter
 from streams.schema.adapters.registry import canonical_events, type_name
 from streams.schema.adapters.snowplow import from_tsv
+from streams.schema.event_encoder import CANONICAL_HEADER
 from streams.schema.event_types import BUILT_IN_NAMES, EventTypeNames
 from streams.schema.events import ITEM_EVENTS, Event, ItemDelete, ItemUpsert, UserEvent
 from streams.schema.field_map import FieldMap
 from streams.schema.json_text import check_text, parse
-from streams.schema.record import NUMBER_BYTES, Record, is_key_of, key_id, position
+from streams.schema.record import NUMBER_BYTES, Record, UnkeyedRecord, is_key_of, key_id, position
 from streams.schema.times import MS_BELOW, SECONDS_BELOW
-from streams.schema.typed_events import MAX_FUTURE_MS, item_upsert, typed_event
+from streams.schema.typed_events import MAX_FUTURE_MS, encode_shared_properties, item_upsert, typed_event
 from streams.schema.wire_format import PlainRecord, Transcoder, is_framed, plain_record
 from streams.settings.sections import EventSettings
 
@@ -40,6 +42,10 @@ class SchemaRules:
     field_map: FieldMap | None = None
     type_names: EventTypeNames = field(default_factory=lambda: BUILT_IN_NAMES)
     transcoder: Transcoder | None = None
+    adapter: Adapter | None = None
+    """That of the only format that is accepted; None: that of each record"""
+    check_key: bool = True
+    """Whether the key must be the user; if not, it is not looked at"""
 
     @classmethod
     def of(cls, settings: EventSettings, transcoder: Transcoder | None = None) -> "SchemaRules":
@@ -52,6 +58,7 @@ class SchemaRules:
 
 
 BUILT_IN_RULES: Final = SchemaRules()
+_UNKEYED_RULES: Final = SchemaRules(check_key=False)
 
 Decoded = tuple[Sequence[Event | None], Rejected | None]
 """One entry for each event of the record, None where it is left out or cannot be used; and why, if any cannot."""
@@ -63,9 +70,11 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules
     The transcoder of the rules must have loaded the record.
     """
     value, key = record.value, record.key
+    if record.headers and any(name == CANONICAL_HEADER for name, _ in record.headers):
+        rules = BUILT_IN_RULES if rules.check_key else _UNKEYED_RULES
     if rules.transcoder is not None and not isinstance(record, PlainRecord) and (is_framed(value) or is_framed(key)):
         return _decode_framed(record, max_bytes, rules, rules.transcoder)
-    if value is not None and len(value) <= max_bytes and rules.field_map is None:
+    if value is not None and len(value) <= max_bytes and rules.field_map is None and rules.adapter is None:
         try:
             event = _USER_EVENT(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -74,7 +83,7 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules
             time, record_time = event.time_ms, record.timestamp
             renamed = rules.type_names.renamed.get(event.event_type, _UNKNOWN)
             if (
-                (key == event.user_id.encode() or is_key_of(key, event.user_id))
+                (key == event.user_id.encode() or not rules.check_key or is_key_of(key, event.user_id))
                 and SECONDS_BELOW <= time < MS_BELOW
                 and (time <= record_time + MAX_FUTURE_MS or record_time <= 0)
                 and renamed is not _UNKNOWN
@@ -97,7 +106,7 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules
 def _decode_framed(record: Record, max_bytes: int, rules: SchemaRules, transcoder: Transcoder) -> Decoded:
     try:
         _checked_size(record.value, max_bytes)
-        plain = plain_record(record, transcoder)
+        plain = plain_record(record if rules.check_key else UnkeyedRecord(record), transcoder)
     except Rejected as error:
         return (), error
     decoded = decode(plain, sys.maxsize, rules)
@@ -154,8 +163,12 @@ def _is_clean_object(raw: bytes) -> bool:
 
 
 def _decode_any(record: Record, value: bytes, rules: SchemaRules) -> Decoded:
-    canonical = canonical_events(from_tsv(value) or parse(value), record, rules.field_map)
+    if not rules.check_key:
+        record = UnkeyedRecord(record)
+    canonical = canonical_events(from_tsv(value) or parse(value), record, rules.field_map, rules.adapter)
     several = len(canonical) > 1
+    if several:
+        encode_shared_properties(canonical, MAX_RECORD_BYTES)
     shared_ids = _shared_ids(canonical) if several else frozenset()
     events: list[Event | None] = []
     faults: list[tuple[int, Rejected]] = []
@@ -164,7 +177,8 @@ def _decode_any(record: Record, value: bytes, rules: SchemaRules) -> Decoded:
         try:
             if isinstance(fields, Rejected):
                 raise fields
-            event = typed_event(fields, record, event_position(record, index, several), rules.type_names)
+            event_id = event_position(record, index, several)
+            event = typed_event(fields, record, event_id, rules.type_names, rules.check_key)
             if shared_ids and isinstance(event, UserEvent) and event.event_id in shared_ids:
                 event.event_id = f"{event.event_id}:{index}"
         except Rejected as error:

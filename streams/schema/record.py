@@ -41,6 +41,21 @@ class Record(Protocol):
         """Headers in their order; names may repeat."""
 
 
+class UnkeyedRecord:
+    """A record without its key, which in its topic says nothing of the user."""
+
+    __slots__ = ("headers", "key", "offset", "partition", "timestamp", "topic", "value")
+
+    def __init__(self, record: Record) -> None:
+        self.topic = record.topic
+        self.partition = record.partition
+        self.offset = record.offset
+        self.timestamp = record.timestamp
+        self.key: bytes | None = None
+        self.value = record.value
+        self.headers = record.headers
+
+
 def position(record: Record) -> str:
     """The record's position, as ids name it."""
     return f"{record.topic}:{record.partition}:{record.offset}"

@@ -5,7 +5,7 @@ must not cost the event. Ids may be whole numbers.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -39,13 +39,16 @@ MAX_FUTURE_MS: Final = 24 * 3600 * 1000
 _SUPPORTED: Final = re.compile(r"1(\.\d+)*", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
 _MAX_INTEGER_ID: Final = 10**40
+_INGEST_HINT: Final = "; `interest-stream ingest` reads a topic that is keyed otherwise"
 _ROLES: Final = {"user_id": "user", "item_id": "item", "event_type": "type", "timestamp": "time"}  # of [events.map]
 
 
-def typed_event(fields: Mapping[str, Any], record: Record, event_position: str, names: EventTypeNames) -> Event | None:
+def typed_event(
+    fields: Mapping[str, Any], record: Record, event_position: str, names: EventTypeNames, check_key: bool = True
+) -> Event | None:
     """The event that canonical fields describe; None where `[events.types]` leaves it out. Raises Rejected.
 
-    `event_position` stands in for an event_id that is not given.
+    `event_position` stands in for an event_id that is not given. `check_key`: the record's key must be the user.
     """
     _check_version(fields)
     event_type = names[_identifier(fields, "event_type", MAX_TYPE_LENGTH)]
@@ -58,7 +61,7 @@ def typed_event(fields: Mapping[str, Any], record: Record, event_position: str, 
     user_id = _identifier(fields, "user_id")
     event_id = _optional_id(fields.get("event_id")) or event_position
     if event_type == "user.delete":
-        _check_key(user_id, record)
+        _check_user(user_id, record, check_key)
         return UserDelete(user_id, "user.delete", _erasure_time_ms(fields, record), event_id)
     item_id = fields.get("item_id")
     if item_id is not None and (item_id != "" or event_type in ITEM_EVENTS):
@@ -79,8 +82,26 @@ def typed_event(fields: Mapping[str, Any], record: Record, event_position: str, 
         impression=_ids(fields.get("impression"), MAX_IMPRESSION),
         properties=_object(fields.get("properties")),
     )
-    _check_key(user_id, record)
+    _check_user(user_id, record, check_key)
     return event
+
+
+def encode_shared_properties(canonical: Sequence[Mapping[str, Any] | Rejected], most_bytes: int) -> None:
+    """Encodes, in place, the properties that several events of a record share: once, as Raw.
+
+    They are left out where all copies of them together would be longer than `most_bytes`: an order of thousands of
+    products would else become as many events as long as itself.
+    """
+    sharing: dict[int, list[Any]] = {}
+    for fields in canonical:
+        if not isinstance(fields, Rejected) and isinstance(fields.get("properties"), dict):
+            sharing.setdefault(id(fields["properties"]), []).append(fields)
+    for events in sharing.values():
+        if len(events) > 1:
+            properties = _object(events[0]["properties"])
+            keep = properties is UNSET or len(bytes(properties)) * len(events) <= most_bytes
+            for fields in events:
+                fields["properties"] = properties if keep else None
 
 
 def item_upsert(fields: Mapping[str, Any]) -> ItemUpsert:
@@ -104,15 +125,15 @@ def _check_version(fields: Mapping[str, Any]) -> None:
         )
 
 
-def _check_key(user_id: str, record: Record) -> None:
+def _check_user(user_id: str, record: Record, check_key: bool) -> None:
     key = record.key
-    if key is None:
+    if check_key and key is None:
         raise Rejected(
-            "missing_key", "events are keyed by user_id, so that all of a user's events lie in one partition"
+            "missing_key", f"events are keyed by user_id, so that a user's lie in one partition{_INGEST_HINT}"
         )
-    if not is_key_of(key, user_id):
-        hint = wire_format_hint(key)
-        raise Rejected("key_mismatch", f"the key is {key[:40]!r}, but user_id is {user_id[:40]!r}{hint}")
+    if check_key and not is_key_of(key, user_id):
+        hint = wire_format_hint(key) or _INGEST_HINT
+        raise Rejected("key_mismatch", f"the key is {(key or b'')[:40]!r}, but user_id is {user_id[:40]!r}{hint}")
     if user_id[0] == "\0":
         raise Rejected("reserved_id", "a user_id must not begin with U+0000")
 
@@ -195,4 +216,6 @@ def _short(value: object) -> str | None:
 
 
 def _object(value: object) -> Any:
+    if isinstance(value, Raw):
+        return value
     return Raw(msgspec.json.encode(value)) if isinstance(value, dict) and value else UNSET

@@ -12,9 +12,10 @@ from models.data.event_types import EVENT_TYPES
 from streams.errors import Rejected
 from streams.schema.adapters.adapter import Adapter
 from streams.schema.adapters.canonical import ALIASES
-from streams.schema.adapters.registry import ADAPTERS, canonical_events
+from streams.schema.adapters.registry import FORMATS, canonical_events
 from streams.schema.adapters.snowplow import from_tsv
 from streams.schema.decoder import SchemaRules, decode, decode_item
+from streams.schema.event_encoder import encode_event
 from streams.schema.events import UserEvent
 from streams.schema.field_map import FieldMap
 from streams.schema.json_text import parse
@@ -66,11 +67,19 @@ def decoded(fields: dict[str, Any], user_id: str, headers: tuple[tuple[str, byte
     return event
 
 
+def decoded_value(value: bytes, user_id: str, timestamp: int = NOW) -> UserEvent:
+    source = ConsumerRecord("user-events", 0, 7, timestamp, 0, user_id.encode(), value, None, 0, 0, ())
+    (event,), rejected = decode(source)
+    assert rejected is None
+    assert isinstance(event, UserEvent)
+    return event
+
+
 RULES = SchemaRules(FieldMap({"user": "who.id", "item": "items[0]", "time": "properties.time", "value": "a.0"}))
 
 
 def assert_only_rejected(source: Record) -> None:
-    for rules in (SchemaRules(), RULES):
+    for rules in (SchemaRules(), RULES, SchemaRules(check_key=False, adapter=FORMATS["segment"])):
         events, rejected = decode(source, rules=rules)
         assert rejected is None or len(str(rejected)) < 2000
         for event in filter(None, events):
@@ -120,7 +129,7 @@ WORDS = """
     track page screen identify interaction ranking item user page_view purchase $pageview item.upsert user.delete 1.0
     transaction page_ping u1 https://x.example/a?b https://[ {} [] 17 0001-01-01 2024-11-18T03:20:00Z pv
 """.split()  # noqa: SIM905
-FORMATS = st.recursive(
+FORMAT_VALUES = st.recursive(
     st.sampled_from(WORDS) | PLAIN | st.floats() | st.text(st.characters()),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
     max_leaves=8,
@@ -128,7 +137,7 @@ FORMATS = st.recursive(
 
 
 @given(
-    st.lists(st.dictionaries(st.sampled_from(NAMES), FORMATS, min_size=1, max_size=8), min_size=1, max_size=3),
+    st.lists(st.dictionaries(st.sampled_from(NAMES), FORMAT_VALUES, min_size=1, max_size=8), min_size=1, max_size=3),
     st.sampled_from([b"u1", b"17", b'"u1"', b"\xff", None]),
 )
 def test_any_json_in_the_names_of_the_formats_gives_events_or_rejections(
@@ -138,7 +147,7 @@ def test_any_json_in_the_names_of_the_formats_gives_events_or_rejections(
         assert_only_rejected(record(json.dumps(value).encode(), key))
 
 
-@given(st.dictionaries(st.sampled_from(NAMES), FORMATS, max_size=10), st.sampled_from(ADAPTERS))
+@given(st.dictionaries(st.sampled_from(NAMES), FORMAT_VALUES, max_size=10), st.sampled_from(list(FORMATS.values())))
 def test_each_adapter_is_total(fields: dict[str, Any], adapter: Adapter) -> None:
     source = record(b"", b"u1")
     try:
@@ -149,8 +158,10 @@ def test_each_adapter_is_total(fields: dict[str, Any], adapter: Adapter) -> None
     with contextlib.suppress(Rejected):
         if adapter.matches(parsed, source.headers):
             assert all(isinstance(event, dict) for event in adapter.events(parsed, source))
-    for event in canonical_events(parsed, source):
-        assert isinstance(event, dict | Rejected)
+    for only_adapter in (None, adapter):
+        with contextlib.suppress(Rejected):
+            for event in canonical_events(parsed, source, None, only_adapter):
+                assert isinstance(event, dict | Rejected)
 
 
 @given(st.dictionaries(st.integers(0, 130), st.sampled_from([*WORDS, '{"data": [{"schema": 1, "data": 5}]}', "\r"])))
@@ -167,6 +178,21 @@ def test_a_canonical_event_keeps_every_field(fields: dict[str, Any]) -> None:
     expected["impression"] = tuple(expected.get("impression", ()))
     expected["time_ms"] = expected.pop("timestamp")
     assert {name: getattr(event, name) for name in expected} == expected
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(NAMES), FORMAT_VALUES, min_size=1, max_size=8), min_size=1, max_size=3))
+def test_an_event_of_any_key_decodes_to_itself_once_it_is_encoded_and_keyed(values: list[dict[str, Any]]) -> None:
+    events, _ = decode(record(json.dumps(values).encode(), b"any"), rules=SchemaRules(check_key=False))
+    for event in events:
+        if isinstance(event, UserEvent):
+            assert decoded_value(encode_event(event), event.user_id) == event
+
+
+@given(EVENTS, st.integers(-62_000_000_000_000, 10**14 - 1))
+def test_a_time_of_any_year_survives_the_encoding(fields: dict[str, Any], time: int) -> None:
+    event = decoded(fields, fields["user_id"])
+    event.time_ms = time
+    assert decoded_value(encode_event(event), event.user_id, timestamp=0) == event
 
 
 @given(EVENTS, st.data())

@@ -19,27 +19,32 @@ from streams.schema.event_types import CONTROL_TYPES
 from streams.schema.field_map import FieldMap
 from streams.schema.record import Record
 
-ADAPTERS: Final = (
-    cloud_events.ADAPTER,
-    canonical.ADAPTER,
-    personalize.ADAPTER,
-    metarank.ADAPTER,
-    segment.ADAPTER,
-    posthog.ADAPTER,
-    ga4.ADAPTER,
-    snowplow.ADAPTER,
-    gorse.ADAPTER,
-)
-"""In the order in which they are asked; an object that none of them knows is read as canonical."""
+FORMATS: Final = {
+    "cloudevents": cloud_events.ADAPTER,
+    "canonical": canonical.ADAPTER,
+    "personalize": personalize.ADAPTER,
+    "metarank": metarank.ADAPTER,
+    "segment": segment.ADAPTER,
+    "posthog": posthog.ADAPTER,
+    "ga4": ga4.ADAPTER,
+    "snowplow": snowplow.ADAPTER,
+    "gorse": gorse.ADAPTER,
+}
+"""By the name that commands take, in the order in which they are asked; what none knows is read as canonical."""
 
 
 def adapter_of(fields: Fields, record: Record) -> Adapter:
     """The adapter of the object's format."""
-    return next((adapter for adapter in ADAPTERS if adapter.matches(fields, record.headers)), canonical.ADAPTER)
+    return next((adapter for adapter in FORMATS.values() if adapter.matches(fields, record.headers)), canonical.ADAPTER)
 
 
-def canonical_events(value: object, record: Record, field_map: FieldMap | None = None) -> list[Canonical | Rejected]:
-    """The canonical fields of each event in a record's JSON value, or why an element of it is none. Raises Rejected."""
+def canonical_events(
+    value: object, record: Record, field_map: FieldMap | None = None, adapter: Adapter | None = None
+) -> list[Canonical | Rejected]:
+    """The canonical fields of each event in a record's JSON value, or why an element of it is none. Raises Rejected.
+
+    `adapter` reads every object; None: the one that knows its format.
+    """
     value = _without_envelope(value)
     sources = value if isinstance(value, list) else [value]
     if not sources:
@@ -47,17 +52,21 @@ def canonical_events(value: object, record: Record, field_map: FieldMap | None =
     events: list[Canonical | Rejected] = []
     for source in sources:
         try:
-            events += _events_of(source, record, field_map)
+            events += _events_of(source, record, field_map, adapter)
         except Rejected as error:
             events.append(error)
     return events
 
 
-def _events_of(source: Any, record: Record, field_map: FieldMap | None) -> list[Canonical]:
+def _events_of(
+    source: Any, record: Record, field_map: FieldMap | None, only_adapter: Adapter | None
+) -> list[Canonical]:
     source = _without_envelope(source)
     if not isinstance(source, dict):
         raise Rejected("not_an_object", f"an event is a JSON object, not {type_name(source)}")
-    adapter = adapter_of(source, record)
+    adapter = only_adapter or adapter_of(source, record)
+    if only_adapter not in (None, canonical.ADAPTER) and not adapter.matches(source, record.headers):
+        raise Rejected("wrong_format", f"this is no event of {adapter.name}, the only format that is accepted here")
     events = adapter.events(source, record)
     if not adapter.may_control and any(str(event.get("event_type")) in CONTROL_TYPES for event in events):
         raise Rejected("wrong_type", f"an event of {adapter.name} cannot be a control record")

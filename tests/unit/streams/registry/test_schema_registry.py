@@ -124,7 +124,8 @@ async def test_keys_that_a_schema_wrote(
     registry, key = registry_of(server), framed(server.add("k", schema, kind), payload)
     assert (await event_of(registry, record(CLICK, key=key))).user_id == "u1"
     rejected = await reason_of(registry, record(CLICK | {"user_id": "u2"}, key=key))
-    assert (rejected.code, rejected.message) == ("key_mismatch", "the key is b'u1', but user_id is 'u2'")
+    assert rejected.code == "key_mismatch"
+    assert rejected.message.startswith("the key is b'u1', but user_id is 'u2'")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ import pytest
 
 from models.data.event_types import EVENT_TYPES
 from streams.errors import Rejected
-from streams.schema.decoder import MAX_RECORD_BYTES, decode, decode_item
+from streams.schema.adapters.registry import FORMATS
+from streams.schema.decoder import MAX_RECORD_BYTES, SchemaRules, decode, decode_item
+from streams.schema.event_encoder import canonical_headers, encode_event
 from streams.schema.events import ITEM_EVENTS, ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.schema.json_text import MAX_DEPTH
+from streams.settings.sections import EventSettings
 from tests.unit.streams.wire import CLICK, NOW, events_of, record, rejection, user_event, user_events
 
 
@@ -334,6 +337,71 @@ def test_a_user_outside_of_ascii_is_compared_in_utf8() -> None:
 @pytest.mark.parametrize("event_type", ["click", "user.delete"])
 def test_user_ids_that_begin_with_nul_are_ours(event_type: str) -> None:
     assert rejection(CLICK | {"event_type": event_type, "user_id": "\0u"}, key=b"\0u").code == "reserved_id"
+
+
+UNKEYED = SchemaRules(check_key=False)
+
+
+@pytest.mark.parametrize("key", [None, b"", b"session-9", b"\xff\xfe"])
+def test_without_a_check_of_keys_any_key_will_do(key: bytes | None) -> None:
+    without_id = {name: CLICK[name] for name in CLICK if name != "event_id"}
+    assert events_of(CLICK, rules=UNKEYED, key=key) == [user_event(CLICK)]
+    assert events_of(without_id | {"colour": 1}, rules=UNKEYED, key=key) == [user_event(without_id)]
+    erasure = {"event_type": "user.delete", "user_id": "u1"}
+    assert events_of(erasure, rules=UNKEYED, key=key) == events_of(erasure)
+    (_, rejected) = decode(record(CLICK | {"user_id": "\0u"}, key=key), rules=UNKEYED)
+    assert rejected is not None
+    assert rejected.code == "reserved_id"
+
+
+def test_a_key_that_is_not_checked_names_nobody() -> None:
+    account = {"type": "page", "userId": "u1", "anonymousId": "device-4", "properties": {"path": "/a"}}
+    (event,) = events_of(account, rules=UNKEYED, key=b"device-4")
+    assert isinstance(event, UserEvent)
+    assert event.user_id == "u1"
+    headers = (("ce_specversion", b"1.0"), ("ce_type", b"click"), ("ce_partitionkey", b"u7"))
+    (event,) = events_of({"item_id": "i9"}, rules=UNKEYED, key=b"session-9", headers=headers)
+    assert isinstance(event, UserEvent)
+    assert event.user_id == "u7"
+
+
+def test_one_format_alone_may_be_accepted() -> None:
+    feedback = {"FeedbackType": "star", "UserId": "u1", "ItemId": "i9", "Timestamp": NOW}
+    both = feedback | {"event_type": "click", "user_id": "u1", "item_id": "i2", "timestamp": NOW}
+    gorse, canonical = (SchemaRules(adapter=FORMATS[name]) for name in ("gorse", "canonical"))
+    assert events_of(both) == events_of(both, rules=canonical)
+    assert events_of(both, rules=gorse) == events_of(feedback) != events_of(both)
+    (_, rejected) = decode(record(CLICK), rules=gorse)
+    assert rejected is not None
+    assert (rejected.code, rejected.message) == (
+        "wrong_format",
+        "this is no event of Gorse, the only format that is accepted here",
+    )
+    assert events_of(CLICK, rules=canonical) == [user_event(CLICK)]
+
+
+def test_settings_are_applied_once() -> None:
+    settings = EventSettings({"user": "item_id", "item": "user_id"}, {"click": "view", "view": "ignore"})
+    rules = SchemaRules.of(settings)
+    (event,) = events_of(CLICK, rules=rules, key=b"i9")
+    assert isinstance(event, UserEvent)
+    assert (event.user_id, event.item_id, event.event_type) == ("i9", "u1", "view")
+    value, headers = encode_event(event), tuple(canonical_headers(settings))
+    assert events_of(value, rules=rules, key=b"i9", headers=headers) == [event]
+    assert not events_of(value, rules=rules, key=b"u1")  # a view, which is left out
+    assert canonical_headers(EventSettings()) == []
+
+
+def test_events_of_one_order_do_not_grow_with_the_square_of_its_products() -> None:
+    products = [{"sku": f"p{number}"} for number in range(2000)]
+    order = {"type": "track", "event": "Order Completed", "userId": "u1", "timestamp": NOW}
+    small, large = (order | {"properties": {"note": "n", "products": shown}} for shown in (products[:3], products))
+    first, *_ = user_events(small)
+    assert isinstance(first.properties, msgspec.Raw)
+    assert json.loads(bytes(first.properties)) == small["properties"]
+    events = user_events(large)
+    assert len(events) == 2000
+    assert all(event.properties is msgspec.UNSET for event in events)
 
 
 def test_user_delete_needs_nothing_but_the_user() -> None:

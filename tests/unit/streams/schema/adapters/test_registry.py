@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from streams.schema.adapters.registry import ADAPTERS, adapter_of
+from streams.schema.adapters.registry import FORMATS, adapter_of
 from tests.unit.streams.wire import CLICK, record
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -20,13 +20,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 
 def test_every_adapter_has_an_example() -> None:
-    assert {adapter.name for adapter in ADAPTERS} == EXAMPLES.keys()
+    assert {adapter.name for adapter in FORMATS.values()} == EXAMPLES.keys()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_each_format_is_recognised_by_its_own_adapter_alone(name: str) -> None:
     fields = json.loads(json.dumps(EXAMPLES[name]))
-    assert [adapter.name for adapter in ADAPTERS if adapter.matches(fields, ())] == [name]
+    assert [adapter.name for adapter in FORMATS.values() if adapter.matches(fields, ())] == [name]
 
 
 def test_what_no_adapter_knows_is_read_as_canonical() -> None:
