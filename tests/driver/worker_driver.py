@@ -32,10 +32,8 @@ from tests.driver.broker import InMemoryBroker
 from tests.driver.clients import CallFaults, InMemoryConsumer, InMemoryProducer, InMemoryTransactionalProducer
 from tests.driver.engines import RowCopy
 from tests.driver.source import InMemorySource
+from tests.inputs import Input
 from tests.oracle import iterate, newest_values, prediction_problems
-
-Input = tuple[bytes | None, bytes | None]
-"""Key and value of an input record."""
 
 _SMALL = (
     "model.embedding_dim=16",

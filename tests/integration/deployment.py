@@ -13,7 +13,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
@@ -26,11 +25,9 @@ from streams.reference_fold import Comparison, InputFold, UserFold, compare, fol
 from streams.registry.connection import connect_registry
 from streams.schema.decoder import SchemaRules
 from streams.settings.settings import Settings, load_settings
+from tests.inputs import Input, event
 from tests.integration.worker import DEADLINE_S, Fault, Worker
 from tests.oracle import iterate, newest_values, prediction_problems
-
-Input = tuple[bytes | None, bytes | None]
-"""Key and value of an input record."""
 
 _SMALL = (
     "model.embedding_dim=16",
@@ -43,15 +40,9 @@ _SMALL = (
 )
 
 
-def event(number: int, users: int = 97, items: int = 53) -> Input:
+def round_robin_event(number: int, users: int = 97, items: int = 53) -> Input:
     """The n-th event of a stream in which users take turns."""
-    return event_of(f"u{number % users}", number, f"i{number * 7 % items}")
-
-
-def event_of(user: str, number: int, item: str = "i1") -> Input:
-    """An event of this user; the number makes its id and time."""
-    fields = {"user_id": user, "event_type": "click", "item_id": item, "timestamp": 1731900000000 + number * 1000}
-    return user.encode(), orjson.dumps(fields | {"event_id": f"e{number}"})
+    return event(f"u{number % users}", number, f"i{number * 7 % items}")
 
 
 class WorkersEndedError(AssertionError):
@@ -194,7 +185,7 @@ class Deployment:
                 for begin in count(0, 100):
                     if stop.is_set():
                         return
-                    await self.send_by(producer, (event(n) for n in range(begin, begin + 100)))
+                    await self.send_by(producer, (round_robin_event(n) for n in range(begin, begin + 100)))
                     await asyncio.sleep(0.05)
 
         feeding = asyncio.create_task(feed())

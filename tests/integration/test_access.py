@@ -17,7 +17,7 @@ from confluent_kafka import admin as confluent_admin
 
 from streams.cli.train import registered_items
 from streams.settings.settings import Settings
-from tests.integration.deployment import Deployment, event
+from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment
 from tests.integration.worker import Worker, killed_at_end
 from tests.secured_kafka import PASSWORD, USER, SecuredKafka
@@ -236,7 +236,7 @@ async def test_a_right_taken_from_a_running_worker_ends_it(secured: SecuredKafka
     async def applies(site: Deployment) -> Worker:
         await site.create()
         worker = site.worker(fault=_with_secret)
-        await site.send(event(n) for n in range(20))
+        await site.send(round_robin_event(n) for n in range(20))
         await worker.owns()
         await site.applied()
         return worker
@@ -244,7 +244,7 @@ async def test_a_right_taken_from_a_running_worker_ends_it(secured: SecuredKafka
     workers = await asyncio.gather(*(applies(site) for site in deployments.values()))
     Acls(secured).set(granted(deployments))
     for denied, worker in zip(deployments, workers, strict=True):
-        await deployments[denied].send(event(n) for n in range(20, 40))
+        await deployments[denied].send(round_robin_event(n) for n in range(20, 40))
         assert await worker.ended() == 70, (denied, worker.text())
         last = worker.text().strip().splitlines()[-1]
         assert "kafka-acls.sh" in last, (denied, worker.text())

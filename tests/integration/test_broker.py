@@ -7,7 +7,7 @@ import signal
 from functools import partial
 
 from streams.local_kafka.cluster import LocalKafka
-from tests.integration.deployment import Deployment, event
+from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import stop_after
 
 
@@ -16,7 +16,7 @@ async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: Local
     await worker.wait_for(f"waiting for a Kafka broker at {site.servers} (kafka.bootstrap_servers)")
     own_kafka.start()
     await worker.owns()
-    await site.send(event(n) for n in range(1000))
+    await site.send(round_robin_event(n) for n in range(1000))
     await site.applied()
 
     node = own_kafka.nodes[0]
@@ -34,6 +34,6 @@ async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: Local
     await asyncio.gather(worker.stop(signal.SIGTERM, in_order=False), other.stop(signal.SIGINT, in_order=False))
     assert len(worker.text()) - logged < 20_000
     node.start()
-    await site.send(event(n) for n in range(1000))
+    await site.send(round_robin_event(n) for n in range(1000))
     await site.finish(site.worker())
     await site.check(stopped=["a"])

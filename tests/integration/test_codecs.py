@@ -15,7 +15,8 @@ from confluent_kafka import Producer
 from streams.kafka.topics import topic_specs
 from streams.local_kafka.cluster import LocalKafka
 from streams.local_kafka.jars import fetch_jars, find_java
-from tests.integration.deployment import Deploy, Deployment, Input, event
+from tests.inputs import Input
+from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.segments import CODECS, segment, stored_batches
 
 # More by hand, before a release
@@ -72,7 +73,7 @@ def _console_producer() -> Path:
 
 
 def _numbered(begin: int) -> list[Input]:
-    return [event(n) for n in range(begin, begin + _EVENTS)]
+    return [round_robin_event(n) for n in range(begin, begin + _EVENTS)]
 
 
 def _codecs_of(kafka: LocalKafka, topics: Iterable[str], partitions: int) -> set[str]:
@@ -104,7 +105,7 @@ async def test_events_of_every_codec_and_client_give_exact_rows(kafka: LocalKafk
 async def test_what_a_worker_writes_is_compressed_as_set(kafka: LocalKafka, deploy: Deploy, codec: str) -> None:
     site = await deploy(f"kafka.compression={codec}")
     worker = site.worker()
-    await site.send(event(n) for n in range(400))
+    await site.send(round_robin_event(n) for n in range(400))
     await site.finish(worker)
     await site.check(stopped=["a"])
     topics = site.settings.topics
@@ -123,7 +124,7 @@ async def test_codec_set_by_the_topics(kafka: LocalKafka, deploy: Deploy, codec:
             ]
         )
     worker = site.worker()
-    await site.send(event(n) for n in range(400))
+    await site.send(round_robin_event(n) for n in range(400))
     await site.finish(worker)
     await site.check(stopped=["a"])
     topics = [site.settings.topics.user_events, site.settings.topics.interest_predictions]
@@ -136,7 +137,7 @@ async def test_codec_set_by_the_broker(tmp_path: Path, prefix: str) -> None:
         site = await Deployment(kafka.bootstrap_servers, prefix, tmp_path).create()
         worker = site.worker()
         try:
-            await site.send(event(n) for n in range(400))
+            await site.send(round_robin_event(n) for n in range(400))
             await site.finish(worker)
             await site.check(stopped=["a"])
         finally:

@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from state.table import partition_folder
-from tests.integration.deployment import Deploy, Deployment, Input, event
+from tests.inputs import Input
+from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.integration.faults import signal_at
 
 EVENTS = 20_000
@@ -37,7 +38,7 @@ async def test_events_of_a_worker_killed_in_a_transaction_count_once(
     await victim.owns()
     sent = 0
     while victim.exit_code is None and sent < EVENTS:
-        await site.send(event(n) for n in range(sent, sent + 100))
+        await site.send(round_robin_event(n) for n in range(sent, sent + 100))
         sent += 100
     assert await victim.ended() == -signal.SIGKILL
     successor = site.worker()
@@ -81,7 +82,7 @@ async def test_a_record_of_several_events_counts_once_after_a_kill(deploy: Deplo
 async def test_repeated_kills_lead_to_the_rows_of_an_undisturbed_worker(deploy: Deploy) -> None:
     calm, site = await deploy(), await deploy("worker.step_max_events=1000")
     undisturbed = calm.worker()
-    await calm.send(event(n) for n in range(EVENTS))
+    await calm.send(round_robin_event(n) for n in range(EVENTS))
     await calm.finish(undisturbed)
 
     chance = random.Random(7)
@@ -107,20 +108,20 @@ async def _feed(site: Deployment) -> None:
     """20 000 events within some seconds, so that there is a middle to be killed in."""
     async with site.producer(enable_idempotence=True) as producer:
         for begin in range(0, EVENTS, 250):
-            await site.send_by(producer, (event(n) for n in range(begin, begin + 250)))
+            await site.send_by(producer, (round_robin_event(n) for n in range(begin, begin + 250)))
             await asyncio.sleep(0.05)
 
 
 async def test_rows_are_restored_from_the_changelog(deploy: Deploy) -> None:
     site = await deploy()
     worker = site.worker()
-    await site.send(event(n) for n in range(3000))
+    await site.send(round_robin_event(n) for n in range(3000))
     await site.finish(worker)
     shutil.rmtree(site.data_dir())
 
     worker = site.worker()
     await worker.wait_for("restored")
-    await site.send(event(n) for n in range(3000, 4000))
+    await site.send(round_robin_event(n) for n in range(3000, 4000))
     await site.finish(worker)
     rows = await site.check(stopped=["a"])
     assert sum(row.count for row in rows.values()) == 4000
@@ -128,13 +129,13 @@ async def test_rows_are_restored_from_the_changelog(deploy: Deploy) -> None:
 
 async def test_damaged_rows_are_set_aside_and_restored_from_the_changelog(deploy: Deploy) -> None:
     site = await deploy()
-    await site.send(event(n) for n in range(1000))
+    await site.send(round_robin_event(n) for n in range(1000))
     await site.finish(site.worker())
     store = partition_folder(site.data_dir() / "users", 1)
     (store / "CURRENT").unlink()
 
     worker = site.worker()
-    await site.send(event(n) for n in range(1000, 2000))
+    await site.send(round_robin_event(n) for n in range(1000, 2000))
     await site.finish(worker)
     await site.check(stopped=["a"])
     (aside,) = store.parent.glob("partition-1.corrupt-*")

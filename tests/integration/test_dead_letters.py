@@ -24,7 +24,8 @@ from streams.terminal.dead_letters import LetterFilter, find_letter, print_lette
 from streams.terminal.user import load_user, show_user
 from streams.worker import dead_letter_replay
 from streams.worker.dead_letter_replay import replay_letters
-from tests.integration.deployment import Deploy, Deployment, Input, event_of
+from tests.inputs import Input, event
+from tests.integration.deployment import Deploy, Deployment
 
 
 def without_item(user: str, number: int) -> Input:
@@ -42,7 +43,7 @@ async def test_letters_are_replayed_once_after_the_settings_were_mended(deploy: 
     site = await deploy()
     worker = site.worker()
     await site.send(without_item(f"u{n % 5}", n) for n in range(30))
-    await site.send([(b"u1", b"not json"), *(event_of("u1", n) for n in range(100, 110))])
+    await site.send([(b"u1", b"not json"), *(event("u1", n) for n in range(100, 110))])
     await worker.owns()
     await site.applied()
 
@@ -132,7 +133,7 @@ async def test_a_user_of_two_partitions_is_shown_and_erased_in_both(deploy: Depl
     partitions = sorted({partition_of(user.encode(), 3), crc32_partition_of(user.encode(), 3)})
     async with site.producer() as producer:
         for partition in partitions:
-            key, value = event_of(user, partition)
+            key, value = event(user, partition)
             await producer.send_and_wait(topic, value, key=key, partition=partition)
     worker = site.worker()
     await worker.owns()

@@ -18,8 +18,8 @@ from aiokafka.structs import TopicPartition
 from streams.schema import predictions
 from tests.driver.broker import ProcessKilled
 from tests.driver.engines import RowCopy
-from tests.driver.inputs import delete, event, events
-from tests.driver.worker_driver import DrivenWorker, Input, WorkerDriver
+from tests.driver.worker_driver import DrivenWorker, WorkerDriver
+from tests.inputs import Input, delete, event, events
 from tests.integration.deployment import Deploy, Deployment, WorkersEndedError
 from tests.integration.faults import fail_a_commit, repeat_a_fetch, signal_at
 from tests.integration.worker import Fault

@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from streams.kafka.reader import reading
 from streams.kafka.topics import topic_specs
-from tests.integration.deployment import Deploy, Deployment, event
+from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.integration.engines import Raising
 from tests.integration.worker import DEADLINE_S, Worker
 
@@ -30,14 +30,14 @@ async def _fails(worker: Worker, *messages: str) -> None:
 
 async def _applied(site: Deployment, events: int) -> None:
     worker = site.worker()
-    await site.send(event(n) for n in range(events))
+    await site.send(round_robin_event(n) for n in range(events))
     await site.finish(worker)
 
 
 async def test_broken_engine(deploy: Deploy) -> None:
     site = await deploy()
     worker = site.worker(engine=Raising)
-    await site.send(event(n) for n in range(100))
+    await site.send(round_robin_event(n) for n in range(100))
     await _fails(worker, "stopping: ZeroDivisionError('the engine broke')", "in step")
     for topic in (site.settings.changelog_topic, site.settings.topics.interest_predictions):
         assert [record async for record in site.read(topic)] == []
@@ -53,7 +53,7 @@ async def test_data_folder_of_another_worker(deploy: Deploy) -> None:
     holder = site.worker()
     await holder.owns()
     await _fails(site.worker(), f"in use by process {holder.pid}", "worker.data_dir")
-    await site.send(event(n) for n in range(100))
+    await site.send(round_robin_event(n) for n in range(100))
     await site.finish(holder)
     await site.check(stopped=["a"])
 
@@ -90,7 +90,7 @@ async def test_changelog_recreated_and_longer_than_before(deploy: Deploy) -> Non
     await _recreate_changelog(site)
     other = site.worker("b")
     await other.owns()
-    await site.send(event(n) for n in range(300, 600))
+    await site.send(round_robin_event(n) for n in range(300, 600))
     await _poll_rows(site)
     await other.stop()
     await _fails(site.worker("a"), "not the changelog", "delete the worker's data folder")

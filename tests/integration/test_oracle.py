@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from tests.integration.deployment import Deploy, event, event_of
+from tests.inputs import event
+from tests.integration.deployment import Deploy, round_robin_event
 from tests.integration.faults import (
     combine,
     lose_a_fetch,
@@ -27,9 +28,9 @@ async def test_trusting_the_delivery_loses_events(deploy: Deploy) -> None:
     site = await deploy("topics.partitions=1")
     worker = site.worker(fault=partial(combine, trust_the_delivery, partial(lose_a_fetch, 1)))
     await worker.owns()
-    await site.send(event(n) for n in range(300))
+    await site.send(round_robin_event(n) for n in range(300))
     await worker.wait_for("delivered 0 times")
-    await site.send(event(n) for n in range(300, 600))
+    await site.send(round_robin_event(n) for n in range(300, 600))
     await site.finish(worker)
     comparison = await site.compare()
     assert 0 < comparison.lost <= 300
@@ -42,7 +43,7 @@ async def test_trusting_the_delivery_counts_events_twice(deploy: Deploy) -> None
     worker = site.worker(fault=partial(combine, trust_the_delivery, partial(repeat_a_fetch, 1)))
     await worker.owns()
     for begin in (0, 300):
-        await site.send(event(n) for n in range(begin, begin + 300))
+        await site.send(round_robin_event(n) for n in range(begin, begin + 300))
         await site.applied()
     await site.finish(worker)
     comparison = await site.compare()
@@ -57,7 +58,7 @@ async def test_rocksdb_before_the_commit_loses_events(deploy: Deploy) -> None:
     await victim.owns()
     sent = 0
     while victim.exit_code is None:  # each user once, so that no later row makes up for a lost one
-        await site.send(event_of(f"u{n}", n) for n in range(sent, sent + 100))
+        await site.send(event(f"u{n}", n) for n in range(sent, sent + 100))
         sent += 100
     assert await victim.ended() == -signal.SIGKILL
     await site.finish(site.worker())

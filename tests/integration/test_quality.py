@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from streams.schema.quality import WorkerQuality, decode_quality
-from tests.integration.deployment import Deploy, Deployment, event
+from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.integration.faults import combine, fail_a_commit, write_quality_in_each_step
 
 
@@ -19,7 +19,7 @@ async def quality_records(site: Deployment) -> list[WorkerQuality]:
 async def send_in_parts(site: Deployment) -> None:
     """A thousand events, in ten steps or more."""
     for begin in range(0, 1000, 100):
-        await site.send(event(n) for n in range(begin, begin + 100))
+        await site.send(round_robin_event(n) for n in range(begin, begin + 100))
         await site.applied()
 
 

@@ -2,7 +2,7 @@
 
 from streams.schema.predictions import decode
 from streams.worker.process.launcher import WorkerProcess
-from tests.integration.deployment import Deploy, event
+from tests.integration.deployment import Deploy, round_robin_event
 
 
 async def test_short_and_long_term_interest_arrive_as_vectors(deploy: Deploy) -> None:
@@ -11,7 +11,7 @@ async def test_short_and_long_term_interest_arrive_as_vectors(deploy: Deploy) ->
     worker.start()
     try:
         await worker.wait_ready()
-        await deployment.send(event(number) for number in range(300))
+        await deployment.send(round_robin_event(number) for number in range(300))
         await deployment.applied()
     finally:
         assert worker.stop() == 0, worker.log_tail()

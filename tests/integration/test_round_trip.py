@@ -10,7 +10,8 @@ import pytest
 
 from streams.schema import predictions
 from streams.schema.predictions import Prediction
-from tests.integration.deployment import Deploy, Deployment, Input, event, event_of
+from tests.inputs import Input, event
+from tests.integration.deployment import Deploy, Deployment, round_robin_event
 
 NOW_MS = 1731900000000
 
@@ -18,7 +19,7 @@ NOW_MS = 1731900000000
 async def test_every_event_counts_once(deploy: Deploy) -> None:
     site = await deploy()
     worker = site.worker()
-    await site.send(event(n) for n in range(2000))
+    await site.send(round_robin_event(n) for n in range(2000))
     await site.send(
         (
             b"alias",
@@ -35,17 +36,17 @@ async def test_every_event_counts_once(deploy: Deploy) -> None:
 async def test_deleted_user_is_gone_and_may_come_back(deploy: Deploy) -> None:
     site = await deploy("topics.partitions=1")
     worker = site.worker()
-    await site.send(event_of(user, n) for n, user in enumerate(["gone", "back", "stays", "back"] * 20))
+    await site.send(event(user, n) for n, user in enumerate(["gone", "back", "stays", "back"] * 20))
     await site.applied()
     await site.send(
         (user, orjson.dumps({"event_type": "user.delete", "user_id": user.decode()})) for user in (b"gone", b"back")
     )
-    await site.send([event_of("back", 100), event_of("stays", 101)])
+    await site.send([event("back", 100), event("stays", 101)])
     await site.send(
         [
-            event_of("brief", 102),
+            event("brief", 102),
             (b"brief", orjson.dumps({"event_type": "user.delete", "user_id": "brief"})),
-            event_of("brief", 103),
+            event("brief", 103),
         ]
     )
     await site.finish(worker)
@@ -76,7 +77,7 @@ async def test_items_are_described_by_control_records(deploy: Deploy) -> None:
     number = 0
     async with asyncio.timeout(120):
         while not (prediction := await _newest(site)) or prediction.categories != ["Drama"]:
-            await site.send(event(n, users=5, items=3) for n in range(number, number + 50))
+            await site.send(round_robin_event(n, users=5, items=3) for n in range(number, number + 50))
             number += 50
             await site.applied()
     assert "i2" not in prediction.items
@@ -102,10 +103,10 @@ POISON: dict[str, tuple[Input, str]] = {
         "missing_field",
     ),
     "too deep": ((b"u1", DEEP), "nesting_too_deep"),
-    "another's key": ((b"u2", event_of("u1", 1)[1]), "key_mismatch"),
-    "no key": ((None, event_of("u1", 1)[1]), "missing_key"),
-    "a key that is not UTF-8": ((b"\xff", event_of("u1", 1)[1]), "key_mismatch"),
-    "a reserved id": ((b"\0source-offset", event_of("\0source-offset", 1)[1]), "reserved_id"),
+    "another's key": ((b"u2", event("u1", 1)[1]), "key_mismatch"),
+    "no key": ((None, event("u1", 1)[1]), "missing_key"),
+    "a key that is not UTF-8": ((b"\xff", event("u1", 1)[1]), "key_mismatch"),
+    "a reserved id": ((b"\0source-offset", event("\0source-offset", 1)[1]), "reserved_id"),
     "no item": ((b"u1", b'{"user_id": "u1", "event_type": "click", "timestamp": 1}'), "missing_field"),
     "one byte too large": ((b"u1", b" " * (MOST + 1)), "record_too_large"),
     "as large as the topic allows": ((b"u1", b"x" * (2 * MOST - 100)), "record_too_large"),
@@ -117,7 +118,7 @@ async def test_poison_records_are_dead_lettered_and_their_neighbours_count(deplo
     worker = site.worker()
     sent: list[Input] = []
     for number, (poison, _) in enumerate(POISON.values()):
-        sent += [event_of("u1", 2 * number), poison, event_of("u1", 2 * number + 1)]
+        sent += [event("u1", 2 * number), poison, event("u1", 2 * number + 1)]
     await site.send(sent)
     await site.finish(worker)
     rows = await site.check(stopped=["a"])
@@ -152,6 +153,6 @@ def _reason(record: Any, *names: str) -> tuple[str, ...]:
 async def test_rows_and_predictions_larger_than_the_largest_event(deploy: Deploy, most: int) -> None:
     site = await deploy(f"kafka.max_record_bytes={most}", "model.hidden_size=512", "predictions.top_items=50")
     worker = site.worker()
-    await site.send(event(n) for n in range(500))
+    await site.send(round_robin_event(n) for n in range(500))
     await site.finish(worker)
     await site.check(stopped=["a"])

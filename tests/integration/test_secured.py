@@ -15,7 +15,7 @@ import pytest
 from streams.errors import KafkaAccessError
 from streams.kafka.topics import ensure_topics
 from streams.settings.settings import Settings, load_settings
-from tests.integration.deployment import Deployment, event
+from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment
 from tests.integration.worker import killed_at_end
 from tests.secured_kafka import CLIENT, PASSWORD, USER, SecuredKafka, token_endpoint
@@ -53,7 +53,7 @@ async def _applies_events(
     with killed_at_end(site.workers):
         await site.create()
         worker = site.worker(fault=partial(set_environment, dict(environment)))
-        await site.send(event(n) for n in range(200))
+        await site.send(round_robin_event(n) for n in range(200))
         await site.finish(worker)
         await site.check(stopped=["a"])
     for secret in environment.values():
@@ -99,7 +99,7 @@ async def test_client_credentials(
         with killed_at_end(site.workers):
             await site.create()
             worker = site.worker(fault=partial(set_environment, environment))
-            await site.send(event(n) for n in range(200))
+            await site.send(round_robin_event(n) for n in range(200))
             await site.finish(worker)
             await site.check(stopped=["a"])
 

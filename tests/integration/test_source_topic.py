@@ -17,7 +17,7 @@ from streams.kafka.reader import partition_count
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.reference_fold import fold_changelog
 from streams.worker.partitions.offset_reset import PartitionReset, ResetTarget, reset_offsets
-from tests.integration.deployment import Deploy, Deployment, event
+from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.integration.engines import Sleeping
 from tests.integration.worker import Worker
 
@@ -33,7 +33,7 @@ async def ends_with(worker: Worker, *messages: str) -> None:
 
 async def applied(site: Deployment, begin: int, end: int) -> Worker:
     worker = site.worker()
-    await site.send(event(n) for n in range(begin, end))
+    await site.send(round_robin_event(n) for n in range(begin, end))
     await worker.owns()
     await site.applied()
     return worker
@@ -83,7 +83,7 @@ async def test_a_recreated_input_topic_is_refused_until_the_group_is_reset(deplo
     site = await deploy()
     await (await applied(site, 0, 300)).stop()
     await recreate_input(site)
-    await site.send(event(n) for n in range(1000, 2000))  # longer than the old one
+    await site.send(round_robin_event(n) for n in range(1000, 2000))  # longer than the old one
     await ends_with(site.worker("another-machine"), "was deleted and created again", "interest-stream reset")
 
     resets = await reset(site, "earliest")
@@ -98,7 +98,7 @@ async def test_rows_are_kept_where_the_topic_was_meant_to_be_created_again(deplo
     await (await applied(site, 0, 300)).stop()
     await recreate_input(site)
     await reset(site, "earliest", keep_rows=True)
-    await site.send(event(n) for n in range(300, 400))
+    await site.send(round_robin_event(n) for n in range(300, 400))
     await site.finish(site.worker())
     rows = await fold_changelog(site.settings.kafka, site.settings.changelog_topic)
     assert sum(row.count for row in rows.values()) == 400
@@ -113,7 +113,7 @@ async def test_a_reset_to_a_time_or_the_end_skips_what_is_before(deploy: Deploy)
     await asyncio.sleep(0.05)
     between_ms = int(time.time() * 1000)
     await asyncio.sleep(0.05)
-    await site.send(event(n) for n in range(100, 150))
+    await site.send(round_robin_event(n) for n in range(100, 150))
 
     to_time = await reset(site, between_ms)
     assert sum(part.after for part in to_time) == 100
@@ -148,7 +148,7 @@ async def test_records_that_expired_unread_are_a_warning(deploy: Deploy) -> None
     site = await deploy()
     await (await applied(site, 0, 300)).stop()
     next_offset = (await site.progress())[tp := TopicPartition(site.settings.topics.user_events, 1)]
-    await site.send(event(n) for n in range(300, 600))
+    await site.send(round_robin_event(n) for n in range(300, 600))
     async with site.admin() as admin:
         await admin.delete_records({tp: RecordsToDelete(before_offset=next_offset + 20)})
     worker = site.worker()
@@ -181,7 +181,7 @@ async def test_offsets_that_an_operator_has_set_are_named_and_not_used(deploy: D
     worker = site.worker()
     await worker.owns()
     assert "the group's offset of partition 2 was set to 1: it is not used" in worker.text()
-    await site.send(event(n) for n in range(300, 400))
+    await site.send(round_robin_event(n) for n in range(300, 400))
     await site.finish(worker)
     assert (await site.compare()).exact
 
@@ -189,7 +189,7 @@ async def test_offsets_that_an_operator_has_set_are_named_and_not_used(deploy: D
 async def test_a_step_that_never_returns_gives_its_partitions_to_another(deploy: Deploy) -> None:
     site = await deploy("worker.step_timeout_s=1")
     sleeper = site.worker("sleeper", engine=Sleeping)
-    await site.send(event(n) for n in range(100))
+    await site.send(round_robin_event(n) for n in range(100))
     await ends_with(sleeper, "a step has not returned from 'model' within 1 s (worker.step_timeout_s)")
     assert "in step" in sleeper.text()  # the stack that does not return
     await site.finish(site.worker(overrides=["worker.step_timeout_s=300"]))

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from streams.worker.process.launcher import WorkerProcess
-from tests.integration.deployment import Deploy, Deployment, event
+from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.integration.worker import poll
 
 
@@ -17,7 +17,7 @@ async def test_the_command_until_ctrl_c(deploy: Deploy) -> None:
     worker.start()
     try:
         await worker.wait_ready()
-        await site.send(event(n) for n in range(500))
+        await site.send(round_robin_event(n) for n in range(500))
         await site.applied()
         worker.send_signal(signal.SIGINT)
         await poll(lambda: worker.exit_code is not None, "the worker has ended")

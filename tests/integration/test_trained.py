@@ -10,7 +10,8 @@ from rich.console import Console
 from models import checkpoint
 from streams.cli.train import TrainingLog, read_log, registered_items, train
 from streams.kafka.reader import read_topic
-from tests.integration.deployment import Deploy, Deployment, event, event_of
+from tests.inputs import event
+from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.integration.worker import poll
 
 
@@ -41,13 +42,13 @@ async def test_workers_start_from_trained_weights_and_then_from_those_they_saved
     for worker in (first, second):
         await worker.wait_for(f"weights m{version} of {site.settings.worker.trained_dir}")
     assert await registered_items(site.settings) == log.items[1:]
-    await site.send([event_of("new", 1, "i3"), event_of("new", 2, "i4")])
+    await site.send([event("new", 1, "i3"), event("new", 2, "i4")])
     await site.applied()
     predictions = await first_predictions(site)
     assert {prediction["model_version"] for prediction in predictions} == {f"m{version}"}
     # No event was seen here before, and yet i4's successor is known, if not yet that no item comes twice.
     assert "i5" in predictions[-1]["items"][:2]
-    await site.send(event(n, items=10) for n in range(600))
+    await site.send(round_robin_event(n, items=10) for n in range(600))
     await site.applied()
     # Only the owner of the partition learns and saves.
     checkpoints = {name: site.data_dir(name) / "checkpoints" for name in ("a", "b")}
@@ -65,7 +66,7 @@ async def test_workers_start_from_trained_weights_and_then_from_those_they_saved
 async def test_training_for_an_existing_item_register_keeps_its_order(deploy: Deploy) -> None:
     site = await deploy("topics.partitions=1", "training.epochs=1")
     worker = site.worker()
-    await site.send([event_of("u", 1, "unregistered"), event_of("u", 2, "i7")])
+    await site.send([event("u", 1, "unregistered"), event("u", 2, "i7")])
     await site.applied()
     await worker.stop()
     await trained(site, log_of(site.folder))

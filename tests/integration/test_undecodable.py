@@ -9,7 +9,8 @@ import pytest
 from aiokafka.record.util import calc_crc32c
 
 from streams.local_kafka.cluster import LocalKafka
-from tests.integration.deployment import Deploy, Deployment, event, event_of
+from tests.inputs import event
+from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.segments import ATTRIBUTES, StoredBatch, overwrite, segment, stored_batches
 
 _CRC = ATTRIBUTES - 4
@@ -23,7 +24,7 @@ async def _send_batches(kafka: LocalKafka, site: Deployment) -> tuple[Path, list
                 await producer.send(
                     site.settings.topics.user_events, value, key=key, partition=0, headers=[("trace", b"1")]
                 )
-                for key, value in (event(n) for n in range(begin, begin + 20))
+                for key, value in (round_robin_event(n) for n in range(begin, begin + 20))
             ]:
                 await future
             await producer.flush()
@@ -56,7 +57,7 @@ async def test_a_batch_that_cannot_be_decoded_becomes_a_dead_letter(
     worker = site.worker()
     await site.sent_by_others()
     await site.applied()
-    await site.send([event_of("later", 99)])
+    await site.send([event("later", 99)])
     await site.finish(worker)
     (letter,) = [record async for record in site.read(site.settings.topics.user_events_dlq)]
     headers = {name: text.decode() for name, text in letter.headers}
@@ -74,7 +75,7 @@ async def test_a_header_name_that_is_not_utf8_costs_nothing(kafka: LocalKafka, d
     topic = site.settings.topics.user_events if where == "events" else site.settings.topics.item_catalog
     async with site.producer() as producer:
         for number in range(3):
-            key, value = event(number) if where == "events" else (f"i{number}".encode(), b'{"title": "T"}')
+            key, value = round_robin_event(number) if where == "events" else (f"i{number}".encode(), b'{"title": "T"}')
             await producer.send_and_wait(topic, value, key=key, partition=0, headers=[("trace", b"1")])
     file = segment(kafka, topic)
     batch = stored_batches(file)[1]
@@ -83,7 +84,7 @@ async def test_a_header_name_that_is_not_utf8_costs_nothing(kafka: LocalKafka, d
     _seal(file, batch)
     worker = site.worker()
     if where == "catalog":
-        await site.send(event(number) for number in range(3))
+        await site.send(round_robin_event(number) for number in range(3))
     else:
         await site.sent_by_others()
     await site.finish(worker)
@@ -97,7 +98,7 @@ async def test_damage_in_what_cannot_do_without_a_record_ends_the_worker(
 ) -> None:
     site = await deploy("topics.partitions=1")
     worker = site.worker()
-    await site.send(event(n) for n in range(60))
+    await site.send(round_robin_event(n) for n in range(60))
     await site.finish(worker)
     topic = site.settings.changelog_topic if which == "changelog" else site.settings.topics.item_index
     file = segment(kafka, topic)

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
-from aiokafka import ConsumerRecord
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from streams.schema.field_map import FieldMap
 from streams.schema.json_text import parse
 from streams.schema.record import Record
 from streams.schema.times import FIRST_MS, MS_BELOW, SECONDS_BELOW
+from tests.records import consumer_record
 
 NOW = 1_731_900_000_500
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(lambda text: text[0] != "\0")
@@ -56,12 +56,8 @@ ALMOST_JSON = json_values(PLAIN | st.floats() | st.integers() | st.text(st.chara
 CAMEL = {name: alias for alias, name in ALIASES.items()}
 
 
-def record(value: bytes | None, key: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()) -> Record:
-    return ConsumerRecord("user-events", 3, 991, NOW, 0, key, value, None, 0, 0, headers)
-
-
 def decoded(fields: dict[str, Any], user_id: str, headers: tuple[tuple[str, bytes], ...] = ()) -> UserEvent:
-    (event,), rejected = decode(record(json.dumps(fields).encode(), user_id.encode(), headers))
+    (event,), rejected = decode(consumer_record(json.dumps(fields).encode(), user_id.encode(), headers))
     assert rejected is None
     assert isinstance(event, UserEvent)
     return event
@@ -98,7 +94,7 @@ def assert_only_rejected(source: Record) -> None:
 def test_any_bytes_give_an_event_or_a_rejection(
     value: bytes, key: bytes | None, headers: list[tuple[str, bytes]]
 ) -> None:
-    assert_only_rejected(record(value, key, tuple(headers)))
+    assert_only_rejected(consumer_record(value, key, tuple(headers)))
 
 
 @given(
@@ -114,7 +110,7 @@ def test_any_json_gives_an_event_or_a_rejection(given: tuple[str, dict[str, Any]
     user_id, fields = given
     if control is not None:
         fields = fields | {"event_type": control}
-    assert_only_rejected(record(json.dumps(fields).encode(), user_id.encode()))
+    assert_only_rejected(consumer_record(json.dumps(fields).encode(), user_id.encode()))
 
 
 NAMES = """
@@ -144,12 +140,12 @@ def test_any_json_in_the_names_of_the_formats_gives_events_or_rejections(
     values: list[dict[str, Any]], key: bytes | None
 ) -> None:
     for value in (values, values[0]):
-        assert_only_rejected(record(json.dumps(value).encode(), key))
+        assert_only_rejected(consumer_record(json.dumps(value).encode(), key))
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), FORMAT_VALUES, max_size=10), st.sampled_from(list(FORMATS.values())))
 def test_each_adapter_is_total(fields: dict[str, Any], adapter: Adapter) -> None:
-    source = record(b"", b"u1")
+    source = consumer_record(b"", b"u1")
     try:
         parsed = parse(json.dumps(fields).encode())
     except Rejected:
@@ -168,7 +164,7 @@ def test_each_adapter_is_total(fields: dict[str, Any], adapter: Adapter) -> None
 def test_any_line_of_131_columns_gives_an_event_or_a_rejection(cells: dict[int, str]) -> None:
     value = "\t".join(cells.get(column, "") for column in range(131)).encode()
     from_tsv(value)
-    assert_only_rejected(record(value, b"u1"))
+    assert_only_rejected(consumer_record(value, b"u1"))
 
 
 @given(EVENTS)

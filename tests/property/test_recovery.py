@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.driver.broker import ProcessKilled
-from tests.driver.inputs import delete, event, several
-from tests.driver.worker_driver import Input, WorkerDriver
+from tests.driver.worker_driver import WorkerDriver
+from tests.inputs import Input, delete, event, several
 
 
 @dataclass(frozen=True)

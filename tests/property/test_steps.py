@@ -20,7 +20,7 @@ from state.rows import RowLayout
 from state.table import UserTable
 from streams.worker.batch import build_batch, count_events, decode_partition
 from streams.worker.partitions.partition_state import PartitionState
-from tests.unit.streams.records import batch, click, record
+from tests.records import batch, click, record
 
 torch.set_num_threads(1)
 

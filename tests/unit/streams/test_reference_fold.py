@@ -11,7 +11,7 @@ from state.event_hash import advance_chain
 from state.rows import RowLayout
 from streams.reference_fold import Comparison, UserFold, compare, fold_records, fold_rows
 from tests.oracle import iterate
-from tests.unit.streams.records import click, record
+from tests.records import click, consumer_record, record
 
 NEW = bytes(16)
 LAYOUT = RowLayout([("h", "<f2", (3,))])
@@ -25,7 +25,7 @@ def row(count: int, last_offset: int, chain: bytes = NEW) -> bytes:
 
 def changelog(*pairs: tuple[bytes | None, bytes | None]) -> AsyncIterator["ConsumerRecord[bytes, bytes]"]:
     return iterate(
-        [ConsumerRecord("c", 0, n, 0, 0, key, value, None, 0, 0, ()) for n, (key, value) in enumerate(pairs)]
+        [consumer_record(value, key, topic="c", partition=0, offset=n) for n, (key, value) in enumerate(pairs)]
     )
 
 

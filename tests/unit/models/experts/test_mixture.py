@@ -16,15 +16,9 @@ from models.experts.mixture_state import MixtureState
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
-from models.network.weights import Weights
+from tests.unit.models.random_weights import noisy
 
 MakeBatch = Callable[..., EventBatch]
-
-
-def noisy(config: ModelConfig) -> Weights:
-    weights = InterestNetwork(config).snapshot(1)
-    generator = torch.Generator().manual_seed(2)
-    return Weights(1, {n: t + 0.3 * torch.randn(t.shape, generator=generator) for n, t in weights.tensors.items()})
 
 
 def probabilities(engine: Engine, batch: EventBatch, rows: NDArray[np.void]) -> NDArray[np.float64]:

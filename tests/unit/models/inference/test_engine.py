@@ -7,30 +7,14 @@ import pytest
 import torch
 
 from models.config import ModelConfig
-from models.data.events import EventBatch
 from models.data.user_state import new_user_states
 from models.errors import UnknownItemError, WeightsError
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
+from tests.unit.models.random_weights import events, noisy
 from tests.unit.models.sequences import tensors_of
-
-
-def noisy(config: ModelConfig, version: int = 1, scale: float = 0.3) -> Weights:
-    """Random weights in which nothing is zero."""
-    weights = InterestNetwork(config).snapshot(version)
-    generator = torch.Generator().manual_seed(version)
-    return Weights(
-        version, {name: t + scale * torch.randn(t.shape, generator=generator) for name, t in weights.tensors.items()}
-    )
-
-
-def events(user: list[int], item: list[int], time_s: list[int] | None = None) -> EventBatch:
-    times = np.array(time_s or range(len(user)), dtype=np.int64) * 1000
-    return EventBatch(
-        np.array(user, dtype=np.int64), np.array(item, dtype=np.int64), np.ones(len(user), dtype=np.int64), times
-    )
 
 
 def test_step_agrees_with_the_network_over_the_whole_sequence(config: ModelConfig, items: ItemVocabulary) -> None:
@@ -233,43 +217,6 @@ def test_huge_weights_still_give_distributions(config: ModelConfig, items: ItemV
         assert not (p.item_p[p.item == 0] > 0).any()
         assert not np.isin(p.item[1], [1, 2]).any()
         assert all(np.isfinite(part).all() for part in (p.category_p, p.because_weight, rows["h"], rows["c"]))
-
-
-def test_rank_is_the_place_in_the_prediction_before_the_event(config: ModelConfig, items: ItemVocabulary) -> None:
-    config = replace(config, experts=False)  # whose counts each step below would change
-    engine = Engine(config, items, top_items=30)
-    engine.update(noisy(config))
-    rows = engine.step(events([0, 1, 1], [1, 2, 3]), new_user_states(config, 3)).rows
-    # The last event of a user leaves the row from which the next event is ranked, in this batch or the next.
-    ranks = engine.score(events([0, 0, 0, 1, 2, 2], [4, 5, 6, 7, 8, 0]), rows).rank
-    before = (([0], [4], 5), ([0, 0], [4, 5], 6), ([2], [8], None))
-    for index, (user, item, target) in zip((1, 2, 5), before, strict=True):
-        predictions = engine.step(events(user, item), rows).predictions
-        if target is None:
-            assert math.isnan(ranks[index])
-        else:
-            assert predictions.item[0, int(ranks[index]) - 1] == target
-    stepped = engine.step(events([0, 0], [4, 5]), rows).rows
-    assert engine.score(events([0], [6], [2]), stepped).rank[0] == ranks[2]
-    assert np.isfinite(ranks[[0, 3, 4]]).all()
-
-
-def test_rank_misses_what_is_not_known_yet_or_already_had(config: ModelConfig, items: ItemVocabulary) -> None:
-    engine = Engine(config, items)
-    engine.update(noisy(config))
-    ranks = engine.score(events([0, 0, 0, 0], [20, 21, 3, 3]), new_user_states(config, 1), known=20).rank
-    assert math.isfinite(ranks[0])
-    assert ranks[1] == math.inf
-    assert ranks[2] <= 19
-    assert ranks[3] == math.inf
-
-
-def test_ties_take_the_mean_rank(config: ModelConfig, items: ItemVocabulary) -> None:
-    engine = Engine(config, items)
-    weights = InterestNetwork(config).snapshot(1)
-    weights.tensors["item"].zero_()
-    engine.update(weights)
-    assert engine.score(events([0, 0], [1, 2]), new_user_states(config, 1)).rank.tolist() == [15.5, 15]
 
 
 @pytest.mark.bfloat16

@@ -4,7 +4,6 @@ from typing import Literal
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
@@ -14,16 +13,9 @@ from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.popularity_baseline import DecayedPopularity
 from models.metrics.prequential_sample import PrequentialSample, draw_events
-from models.network.interest_network import InterestNetwork
-from models.network.weights import Weights
+from tests.unit.models.random_weights import noisy
 
 MakeBatch = Callable[..., EventBatch]
-
-
-def noisy(config: ModelConfig) -> Weights:
-    weights = InterestNetwork(config).snapshot(1)
-    generator = torch.Generator().manual_seed(2)
-    return Weights(1, {n: t + 0.3 * torch.randn(t.shape, generator=generator) for n, t in weights.tensors.items()})
 
 
 def warmed_up(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> tuple[Engine, NDArray[np.void]]:

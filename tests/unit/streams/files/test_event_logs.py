@@ -2,13 +2,13 @@ import json
 from pathlib import Path
 
 import pytest
-from aiokafka import ConsumerRecord
 
 from streams.files.event_logs import parse_columns, read_events
 from streams.files.formats.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.schema.decoder import decode
 from streams.schema.events import UserDelete, UserEvent
+from tests.records import consumer_record
 
 ML_100K = Path(__file__).parents[5] / "shared/data/ml-100k/ml-100k.inter"
 
@@ -23,8 +23,7 @@ def decoded(event: LoggedEvent) -> object:
     """The event as a worker reads it."""
     value = event.encode()
     key = event.user_id.encode()
-    record = ConsumerRecord("user-events", 0, 0, 1_731_900_000_000, 0, key, value, None, 0, len(value), ())
-    (decoded_event,), rejected = decode(record)
+    (decoded_event,), rejected = decode(consumer_record(value, key))
     assert rejected is None
     return decoded_event
 

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from aiokafka import ConsumerRecord
 
 from streams.files.formats.log_error import LogError
 from streams.files.item_files import FileItem, read_items, split_categories
 from streams.schema.decoder import decode_item
 from streams.schema.events import ItemUpsert
+from tests.records import consumer_record
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -41,7 +41,7 @@ def test_every_format_describes_the_same_item(tmp_path: Path, name: str, text: s
 def test_a_catalog_record_is_what_the_worker_reads() -> None:
     item = FileItem("i1", "Orbit", ("Sci-Fi", "Drama"))
     value = item.encode()
-    read = decode_item(ConsumerRecord("item-catalog", 0, 0, 0, 0, b"i1", value, None, 0, len(value), ()))
+    read = decode_item(consumer_record(value, b"i1", topic="item-catalog"))
     assert read == ItemUpsert("Orbit", "", ("Sci-Fi", "Drama"), item_id="i1")
 
 

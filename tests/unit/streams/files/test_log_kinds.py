@@ -1,10 +1,7 @@
 """Two examples of each kind of log that was once read wrongly, or not at all."""
 
-import gzip
 import json
 import sys
-import zipfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,21 +11,10 @@ from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.log_error import LogError
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    pass
 else:
-    from backports import zstd
-
-
-def write(folder: Path, name: str, text: str | bytes) -> Path:
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def triples(path: Path, columns: str = "", skip_bad: bool = False, **options: object) -> list[tuple[str, str, int]]:
-    """User, item and time in seconds of every event."""
-    log = read_events(path, parse_columns(columns), skip_bad, FormatOptions(**options))  # type: ignore[arg-type]
-    return [(event.user_id, event.item_id, event.time_ms // 1000) for event in log.events]
+    pass
+from tests.unit.streams.files.logs import triples, write
 
 
 @pytest.mark.parametrize("columns", ["user=1,item=2,type=4,time=5", "user=1,item=2,type=4,time=5,value=3"])
@@ -241,100 +227,3 @@ def test_events_of_other_platforms_are_read_as_the_worker_reads_them(tmp_path: P
         ("b", "Order Completed", "a.jsonl:1:1", None),
     ]
     assert log.left_out.counts == {"no event of interest": 1}
-
-
-CSV = b"user,item,time\nu,i,1\nv,j,2\n"
-
-
-@pytest.mark.parametrize("suffix", [".gz", ".zst", ".zip"])
-def test_compressed_files_are_read(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"a.csv{suffix}"
-    if suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.mkdir("data")
-            archive.writestr("data/log.csv", CSV)
-            archive.writestr("__MACOSX/._log.csv", b"x")
-    else:
-        path.write_bytes(gzip.compress(CSV) if suffix == ".gz" else zstd.compress(CSV))
-    assert triples(path) == [("u", "i", 1), ("v", "j", 2)]
-
-
-def test_the_file_in_an_archive_names_the_format(tmp_path: Path) -> None:
-    path = tmp_path / "export.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("part.jsonl", b'{"user":1,"item":2,"time":3}\n')
-    assert triples(path) == [("1", "2", 3)]
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("other.jsonl", b"")
-    with pytest.raises(LogError, match=r"holds 2 files \('part.jsonl', 'other.jsonl'\) where one is expected"):
-        triples(path)
-
-
-@pytest.mark.parametrize("suffix", [".gz", ".zst", ".zip"])
-@pytest.mark.parametrize("size", [6, 30, -8])
-def test_a_truncated_archive_is_one_line(tmp_path: Path, suffix: str, size: int) -> None:
-    data = b"user,item,time\n" + b"".join(b"u%d,i,%d\n" % (n * 7919 % 1000, n) for n in range(500))
-    path = tmp_path / f"a.csv{suffix}"
-    if suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("log.csv", data)
-    else:
-        path.write_bytes(gzip.compress(data) if suffix == ".gz" else zstd.compress(data))
-    path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(LogError, match=rf"a\.csv\{suffix}: cannot be read"):
-        triples(path)
-
-
-def test_a_pipe_and_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(LogError, match="not a regular file"):
-        triples(Path("/dev/zero"), delimiter=",")
-    (tmp_path / "a.csv").mkdir()
-    with pytest.raises(LogError, match="not a regular file"):
-        triples(tmp_path / "a.csv")
-
-
-def test_a_line_without_end_costs_no_memory_and_its_line_alone(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.csv", b"user,item,time\nu,i,1\nv," + b"x" * 5_000_000 + b",2\nw,k,3\n")
-    log = read_events(path, skip_bad=True)
-    assert [event.user_id for event in log.events] == ["u", "w"]
-    assert log.left_out.counts == {"too long": 1}
-
-
-def test_parquet(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    table = pyarrow.table(
-        {
-            "user_id": pyarrow.array([1.0, None, 3.0]),  # what pandas makes of integers with a gap
-            "info": [{"sku": "a"}, {"sku": "b"}, {"sku": "c"}],
-            "ts": pyarrow.array([datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)] * 3, pyarrow.timestamp("ns", "UTC")),
-            "stars": [4.0, 5.0, None],
-            "unused": [b"x"] * 3,
-        }
-    )
-    parquet.write_table(table, tmp_path / "a.parquet")
-    log = read_events(tmp_path / "a.parquet", parse_columns("item=info.sku"), skip_bad=True)
-    assert [(e.user_id, e.item_id, e.time_ms, e.value, e.event_id) for e in log.events] == [
-        ("1", "a", 5000, 4.0, "a.parquet:1"),
-        ("3", "c", 5000, None, "a.parquet:3"),
-    ]
-    assert log.left_out.first == {"the user is empty": "a.parquet:2: the user (column 'user_id') is empty"}
-    assert log.description == "a.parquet: Parquet; columns item=info.sku, user=user_id, time=ts, value=stars"
-    with pytest.raises(LogError, match="no column looks like the item"):
-        read_events(tmp_path / "a.parquet")
-    with pytest.raises(LogError, match="no column 'who' for user"):
-        read_events(tmp_path / "a.parquet", parse_columns("item=info.sku,user=who"))
-
-
-def test_a_broken_parquet_file_is_one_line(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
-    with pytest.raises(LogError, match=r"a\.parquet: cannot be read"):
-        read_events(write(tmp_path, "a.parquet", b"PAR1 nothing PAR1"))
-    with pytest.raises(LogError, match=r"none\.parquet: cannot be read: No such file"):
-        read_events(tmp_path / "none.parquet")
-
-
-def test_parquet_without_its_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(LogError, match=r"Parquet needs the extra `parquet`: pip install 'interest-stream\[parquet\]'"):
-        read_events(write(tmp_path, "a.parquet", b""))

@@ -1,4 +1,4 @@
-from tests.unit.streams.records import batch, click
+from tests.records import batch, click
 
 
 def test_a_batchs_next_offset_follows_its_last_record() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from tests.unit.streams.wire import CLICK, record
 
 from streams.errors import RegistryError, Rejected
 from streams.kafka.undecodable import UndecodableRecord
@@ -16,7 +17,6 @@ from streams.schema.record import Record
 from streams.settings.registry_section import RegistrySettings
 from tests.registry_server import RegistryServer
 from tests.unit.streams.registry.test_avro import EVENT, written
-from tests.unit.streams.wire import CLICK, record
 
 TIME = 1_731_900_000_123
 VALUE = {"user_id": "u1", "event_type": "click", "item_id": "i9", "timestamp": TIME, "value": 3.5}

@@ -10,7 +10,7 @@ from streams.errors import Rejected
 from streams.schema.dead_letter_reader import REPLAYED_HEADER, letter_of, letters_of
 from streams.schema.dead_letters import dead_letter
 from streams.schema.decoder import decode
-from tests.unit.streams.records import record
+from tests.records import consumer_record, record
 
 
 def letter_record(
@@ -24,7 +24,7 @@ def letter_record(
 def stored(
     offset: int, headers: Sequence[tuple[str, bytes]], key: bytes | None = None, value: bytes | None = None
 ) -> "ConsumerRecord[bytes, bytes]":
-    return ConsumerRecord("user-events-dlq", 2, offset, 0, 0, key, value, None, 0, 0, headers)
+    return consumer_record(value, key, headers, topic="user-events-dlq", partition=2, offset=offset, timestamp=0)
 
 
 def test_a_letter_is_read_back_as_the_record_that_was_refused() -> None:

@@ -2,11 +2,10 @@ import hashlib
 import json
 
 import pytest
-from aiokafka import ConsumerRecord
 
 from streams.errors import Rejected
 from streams.schema.dead_letters import MAX_BYTES, dead_letter
-from streams.schema.record import Record
+from tests.records import consumer_record
 
 REASON = Rejected("wrong_type", "value: Expected `float`, got `str`")
 ABOUT = {
@@ -20,15 +19,6 @@ ABOUT = {
 }
 
 
-def record(
-    key: bytes | None,
-    value: bytes | None,
-    headers: tuple[tuple[str, bytes], ...] = (),
-    timestamp: int = 1_731_900_000_500,
-) -> Record:
-    return ConsumerRecord("user-events", 3, 991, timestamp, 0, key, value, None, 0, 0, headers)
-
-
 def digest(part: bytes) -> dict[str, object]:
     return {"sha256": hashlib.sha256(part).hexdigest(), "bytes": len(part)}
 
@@ -37,35 +27,35 @@ def digest(part: bytes) -> dict[str, object]:
 @pytest.mark.parametrize("value", [None, b"", b"\xff\x00{"])
 def test_everything_is_kept_as_it_came_and_the_reason_added(key: bytes | None, value: bytes | None) -> None:
     headers = (("trace", b"\xff"), ("trace", b"2"))
-    letter = dead_letter(record(key, value, headers), REASON, "1.2.3")
+    letter = dead_letter(consumer_record(value, key, headers), REASON, "1.2.3")
     assert (letter.key, letter.value, letter.timestamp_ms) == (key, value, 1_731_900_000_500)
     assert letter.headers == [*headers, *ABOUT.items()]
 
 
 def test_the_reason_of_an_earlier_refusal_is_replaced() -> None:
-    first = dead_letter(record(b"u1", b"[]"), Rejected("not_an_object", "first"), "1.0.0")
-    again = dead_letter(record(b"u1", b"[]", tuple(first.headers)), REASON, "1.2.3")
+    first = dead_letter(consumer_record(b"[]"), Rejected("not_an_object", "first"), "1.0.0")
+    again = dead_letter(consumer_record(b"[]", headers=first.headers), REASON, "1.2.3")
     assert again.headers == list(ABOUT.items())
 
 
 def test_a_record_without_time_stays_without() -> None:
-    assert dead_letter(record(b"u1", b"", timestamp=-1), REASON, "1.2.3").timestamp_ms is None
+    assert dead_letter(consumer_record(b"", timestamp=-1), REASON, "1.2.3").timestamp_ms is None
 
 
 def test_a_long_message_is_cut() -> None:
-    letter = dead_letter(record(b"u1", b""), Rejected("not_json", "é" * 5000), "1.2.3")
+    letter = dead_letter(consumer_record(b""), Rejected("not_json", "é" * 5000), "1.2.3")
     assert dict(letter.headers)["interest.error.message"].decode() == "é" * 1000
 
 
 def test_what_just_fits_is_kept() -> None:
     value = b"x" * (MAX_BYTES - 2)
-    assert dead_letter(record(b"u1", value), REASON, "1.2.3").value == value
-    assert dead_letter(record(b"u1", value + b"x"), REASON, "1.2.3").value != value + b"x"
+    assert dead_letter(consumer_record(value), REASON, "1.2.3").value == value
+    assert dead_letter(consumer_record(value + b"x"), REASON, "1.2.3").value != value + b"x"
 
 
 def test_a_value_too_large_is_replaced_by_hash_and_length() -> None:
     value = b"x" * 10_000_000
-    letter = dead_letter(record(b"u1", value, (("trace", b"1"),)), REASON, "1.2.3")
+    letter = dead_letter(consumer_record(value, headers=(("trace", b"1"),)), REASON, "1.2.3")
     assert json.loads(letter.value or b"") == digest(value)
     assert letter.key == b"u1"
     assert letter.headers == [("trace", b"1"), *ABOUT.items(), ("interest.error.replaced", b"value")]
@@ -73,7 +63,7 @@ def test_a_value_too_large_is_replaced_by_hash_and_length() -> None:
 
 def test_the_largest_parts_give_way_first() -> None:
     headers = (("a", b"h" * MAX_BYTES), ("b", b""))
-    letter = dead_letter(record(b"k" * 2 * MAX_BYTES, b"value", headers), REASON, "1.2.3")
+    letter = dead_letter(consumer_record(b"value", b"k" * 2 * MAX_BYTES, headers), REASON, "1.2.3")
     assert json.loads(letter.key or b"") == digest(b"k" * 2 * MAX_BYTES)
     assert letter.value == b"value"
     about = dict(letter.headers)
@@ -86,7 +76,7 @@ def test_the_largest_parts_give_way_first() -> None:
 def test_a_dead_letter_fits_into_what_kafka_takes_by_default(sizes: tuple[int, int, int]) -> None:
     key, value, header = (b"x" * size for size in sizes)
     many = tuple(("h", header[:100]) for _ in range(len(header) // 100 + 1))
-    letter = dead_letter(record(key, value, many), Rejected("not_json", "é" * 5000), "1.2.3")
+    letter = dead_letter(consumer_record(value, key, many), Rejected("not_json", "é" * 5000), "1.2.3")
     content = len(letter.key or b"") + len(letter.value or b"")
     framed = sum(len(name) + len(text) + 10 for name, text in letter.headers)
     assert content + framed + 100 < 1_048_588

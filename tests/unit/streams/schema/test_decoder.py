@@ -5,14 +5,10 @@ import msgspec
 import pytest
 
 from models.data.event_types import EVENT_TYPES
-from streams.errors import Rejected
-from streams.schema.adapters.registry import FORMATS
-from streams.schema.decoder import MAX_RECORD_BYTES, SchemaRules, decode, decode_item
-from streams.schema.event_encoder import canonical_headers, encode_event
+from streams.schema.decoder import MAX_RECORD_BYTES, decode
 from streams.schema.events import ITEM_EVENTS, ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.schema.json_text import MAX_DEPTH
-from streams.settings.sections import EventSettings
-from tests.unit.streams.wire import CLICK, NOW, events_of, record, rejection, user_event, user_events
+from tests.unit.streams.decoding import CLICK, NOW, events_of, record, rejection, user_event, user_events
 
 
 def test_a_canonical_record_gives_all_its_fields() -> None:
@@ -209,63 +205,6 @@ def test_a_surrogate_without_its_pair_becomes_the_replacement_character(sent: by
     assert user_event(json.dumps(CLICK | {"unknown": "?"}).encode().replace(b"?", sent)) == user_event(CLICK)
 
 
-@pytest.mark.parametrize(
-    "key", [b'"u1"', b'{"schema": {"type": "string"}, "payload": "u1"}', b'{"payload": "u1", "schema": null}']
-)
-def test_a_key_that_kafka_connect_wrote_as_json_is_the_id_in_it(key: bytes) -> None:
-    assert user_event(CLICK, key=key) == user_event(CLICK)
-    assert decode_item(record({"title": "T"}, key=key)) == ItemUpsert(item_id="u1", title="T")
-
-
-@pytest.mark.parametrize(
-    ("user", "key"),
-    [
-        (17, b"\0\0\0\0\0\0\0\x11"),  # LongSerializer
-        (17, b"\0\0\0\x11"),  # IntegerSerializer
-        (-5, b"\xff\xff\xff\xff\xff\xff\xff\xfb"),
-        (2**63 - 1, b"\x7f\xff\xff\xff\xff\xff\xff\xff"),
-        (3544952156018063160, b"12345678"),  # whose bytes are digits by chance
-        (825373492, b"1234"),
-    ],
-)
-def test_a_key_of_eight_or_four_bytes_is_the_number_that_the_user_id_spells(user: int, key: bytes) -> None:
-    event = user_event(CLICK | {"user_id": str(user)}, key=key)
-    assert event.user_id == str(user)
-    assert user_event(CLICK | {"user_id": user}, key=key) == event
-    assert rejection(CLICK | {"user_id": str(user + 1)}, key=key).code == "key_mismatch"
-    assert rejection(CLICK | {"user_id": f"0{user}"}, key=key).code == "key_mismatch"
-    assert events_of({"event_type": "user.delete", "user_id": user}, key=key) == [
-        UserDelete(str(user), "user.delete", NOW, "user-events:3:991")
-    ]
-
-
-@pytest.mark.parametrize("user", ["1234", "12345678", "ünïc", "u\tb\n"])
-def test_a_text_of_eight_or_four_bytes_is_no_number(user: str) -> None:
-    assert user_event(CLICK | {"user_id": user}, key=user.encode()).user_id == user
-
-
-@pytest.mark.parametrize("key", [b"\0\0\x11", b"\0" * 15 + b"\x11"])
-def test_a_number_of_another_length_is_refused(key: bytes) -> None:
-    assert rejection(CLICK | {"user_id": 17}, key=key).code == "key_mismatch"
-
-
-def test_an_item_may_have_a_number_as_its_key() -> None:
-    for key in ((17).to_bytes(8), (17).to_bytes(4)):
-        assert decode_item(record({"title": "T"}, key=key)) == ItemUpsert(item_id="17", title="T")
-        assert decode_item(record({"item_id": 17}, key=key)) == ItemUpsert(item_id="17")
-        assert decode_item(record(None, key=key)) == ItemDelete("17")
-    assert decode_item(record({}, key=(-2).to_bytes(8, signed=True))) == ItemUpsert(item_id="-2")
-
-
-def test_a_user_whose_id_is_in_quotes_stays_so() -> None:
-    assert user_event(CLICK | {"user_id": '"u1"'}, key=b'"u1"').user_id == '"u1"'
-
-
-@pytest.mark.parametrize("key", [b'"u2"', b'"u1', b"{}", b'{"payload": ["u1"]}', b"\xff", b'"' + b"[" * 5000])
-def test_any_other_key_is_refused(key: bytes) -> None:
-    assert rejection(CLICK, key=key).code == "key_mismatch"
-
-
 def test_a_kafka_connect_envelope_is_opened() -> None:
     assert user_event({"schema": {"type": "struct"}, "payload": CLICK}) == user_event(CLICK)
     assert user_event({"payload": CLICK, "schema": None}) == user_event(CLICK)
@@ -280,34 +219,6 @@ def test_an_id_may_hold_any_character(item: str) -> None:
 
 def test_a_header_that_is_not_utf8_changes_nothing() -> None:
     assert user_event(CLICK, headers=(("x", b"\xff"),)) == user_event(CLICK)
-
-
-def test_an_array_is_several_events_with_positions_of_their_own() -> None:
-    bare = {name: CLICK[name] for name in CLICK if name != "event_id"}
-    first, second, third = user_events([CLICK, bare | {"item_id": "i2"}, bare | {"itemId": 3, "item_id": None}])
-    assert (first.event_id, first.item_id) == ("e1", "i9")
-    assert (second.event_id, second.item_id) == ("user-events:3:991:1", "i2")
-    assert (third.event_id, third.item_id) == ("user-events:3:991:2", "3")
-    assert user_events([bare]) == [user_event(bare)]
-
-
-def test_one_id_for_several_events_is_told_apart_by_the_index() -> None:
-    assert [event.event_id for event in user_events([CLICK, CLICK | {"event_id": "e2"}, CLICK])] == [
-        "e1:0",
-        "e2",
-        "e1:2",
-    ]
-
-
-def test_the_usable_events_of_an_array_are_kept_and_the_others_named() -> None:
-    events, rejected = decode(record([CLICK, CLICK | {"item_id": None}, 5, CLICK | {"user_id": "u2"}, {}, CLICK]))
-    assert [event is not None for event in events] == [True, False, False, False, False, True]
-    assert rejected is not None
-    assert rejected.code == "missing_field"
-    assert rejected.message.startswith("event 1 of 6: missing_field: a click needs an item_id")
-    assert "; event 2 of 6: not_an_object: " in rejected.message
-    assert "; event 3 of 6: key_mismatch: " in rejected.message
-    assert rejected.message.endswith("; and 1 more")
 
 
 def test_a_value_that_only_looks_like_confluents_wire_format_is_named_so() -> None:
@@ -325,83 +236,9 @@ def test_the_records_size_is_checked_in_bytes_and_before_its_content() -> None:
     assert rejected.code == "record_too_large"
 
 
-@pytest.mark.parametrize(("key", "code"), [(None, "missing_key"), (b"", "key_mismatch"), (b"u", "key_mismatch")])
-def test_the_key_must_be_the_user(key: bytes | None, code: str) -> None:
-    assert rejection(CLICK, key=key).code == code
-
-
-def test_a_user_outside_of_ascii_is_compared_in_utf8() -> None:
-    assert user_event(CLICK | {"user_id": "Zoë"}, key="Zoë".encode()).user_id == "Zoë"
-
-
 @pytest.mark.parametrize("event_type", ["click", "user.delete"])
 def test_user_ids_that_begin_with_nul_are_ours(event_type: str) -> None:
     assert rejection(CLICK | {"event_type": event_type, "user_id": "\0u"}, key=b"\0u").code == "reserved_id"
-
-
-UNKEYED = SchemaRules(check_key=False)
-
-
-@pytest.mark.parametrize("key", [None, b"", b"session-9", b"\xff\xfe"])
-def test_without_a_check_of_keys_any_key_will_do(key: bytes | None) -> None:
-    without_id = {name: CLICK[name] for name in CLICK if name != "event_id"}
-    assert events_of(CLICK, rules=UNKEYED, key=key) == [user_event(CLICK)]
-    assert events_of(without_id | {"colour": 1}, rules=UNKEYED, key=key) == [user_event(without_id)]
-    erasure = {"event_type": "user.delete", "user_id": "u1"}
-    assert events_of(erasure, rules=UNKEYED, key=key) == events_of(erasure)
-    (_, rejected) = decode(record(CLICK | {"user_id": "\0u"}, key=key), rules=UNKEYED)
-    assert rejected is not None
-    assert rejected.code == "reserved_id"
-
-
-def test_a_key_that_is_not_checked_names_nobody() -> None:
-    account = {"type": "page", "userId": "u1", "anonymousId": "device-4", "properties": {"path": "/a"}}
-    (event,) = events_of(account, rules=UNKEYED, key=b"device-4")
-    assert isinstance(event, UserEvent)
-    assert event.user_id == "u1"
-    headers = (("ce_specversion", b"1.0"), ("ce_type", b"click"), ("ce_partitionkey", b"u7"))
-    (event,) = events_of({"item_id": "i9"}, rules=UNKEYED, key=b"session-9", headers=headers)
-    assert isinstance(event, UserEvent)
-    assert event.user_id == "u7"
-
-
-def test_one_format_alone_may_be_accepted() -> None:
-    feedback = {"FeedbackType": "star", "UserId": "u1", "ItemId": "i9", "Timestamp": NOW}
-    both = feedback | {"event_type": "click", "user_id": "u1", "item_id": "i2", "timestamp": NOW}
-    gorse, canonical = (SchemaRules(adapter=FORMATS[name]) for name in ("gorse", "canonical"))
-    assert events_of(both) == events_of(both, rules=canonical)
-    assert events_of(both, rules=gorse) == events_of(feedback) != events_of(both)
-    (_, rejected) = decode(record(CLICK), rules=gorse)
-    assert rejected is not None
-    assert (rejected.code, rejected.message) == (
-        "wrong_format",
-        "this is no event of Gorse, the only format that is accepted here",
-    )
-    assert events_of(CLICK, rules=canonical) == [user_event(CLICK)]
-
-
-def test_settings_are_applied_once() -> None:
-    settings = EventSettings({"user": "item_id", "item": "user_id"}, {"click": "view", "view": "ignore"})
-    rules = SchemaRules.of(settings)
-    (event,) = events_of(CLICK, rules=rules, key=b"i9")
-    assert isinstance(event, UserEvent)
-    assert (event.user_id, event.item_id, event.event_type) == ("i9", "u1", "view")
-    value, headers = encode_event(event), tuple(canonical_headers(settings))
-    assert events_of(value, rules=rules, key=b"i9", headers=headers) == [event]
-    assert not events_of(value, rules=rules, key=b"u1")  # a view, which is left out
-    assert canonical_headers(EventSettings()) == []
-
-
-def test_events_of_one_order_do_not_grow_with_the_square_of_its_products() -> None:
-    products = [{"sku": f"p{number}"} for number in range(2000)]
-    order = {"type": "track", "event": "Order Completed", "userId": "u1", "timestamp": NOW}
-    small, large = (order | {"properties": {"note": "n", "products": shown}} for shown in (products[:3], products))
-    first, *_ = user_events(small)
-    assert isinstance(first.properties, msgspec.Raw)
-    assert json.loads(bytes(first.properties)) == small["properties"]
-    events = user_events(large)
-    assert len(events) == 2000
-    assert all(event.properties is msgspec.UNSET for event in events)
 
 
 def test_user_delete_needs_nothing_but_the_user() -> None:
@@ -435,32 +272,3 @@ def test_item_records_among_the_events_may_have_any_key() -> None:
 )
 def test_an_encoded_event_decodes_to_itself(event: UserEvent | UserDelete | ItemUpsert | ItemDelete) -> None:
     assert events_of(msgspec.json.encode(event)) == [event]
-
-
-def test_a_catalog_record_describes_the_item_of_its_key() -> None:
-    value = {"title": "T", "text": None, "categories": ["a"], "features": [1, 0.5], "timestamp": "any", "year": 1999}
-    expected = ItemUpsert(item_id="u1", title="T", categories=("a",), features=(1.0, 0.5))
-    assert decode_item(record(value)) == decode_item(record(value | {"item_id": "u1"})) == expected
-    assert decode_item(record(None)) == ItemDelete("u1")
-
-
-@pytest.mark.parametrize(
-    ("value", "key", "code"),
-    [
-        ({}, None, "missing_key"),
-        ({}, b"", "missing_key"),
-        ({}, b"\xff", "not_utf8"),
-        ({}, b"x" * 513, "field_too_large"),
-        (None, b"x" * 513, "field_too_large"),
-        ({"item_id": "i8"}, b"i9", "key_mismatch"),
-        ({"schema_version": 3}, b"i9", "unknown_schema_version"),
-        (b"[]", b"i9", "not_an_object"),
-        (b" " * (MAX_RECORD_BYTES + 1), b"i9", "record_too_large"),
-    ],
-)
-def test_a_bad_catalog_record_is_refused_with_a_code(
-    value: dict[str, Any] | bytes | None, key: bytes, code: str
-) -> None:
-    with pytest.raises(Rejected) as error:
-        decode_item(record(value, key=key))
-    assert error.value.code == code

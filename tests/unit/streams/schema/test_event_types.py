@@ -4,7 +4,7 @@ from models.data.event_types import EVENT_TYPES
 from streams.schema.decoder import SchemaRules
 from streams.schema.event_types import BUILT_IN_NAMES, CONTROL_TYPES, SYNONYMS, EventTypeNames, normalized
 from streams.settings.sections import EventSettings
-from tests.unit.streams.wire import CLICK, events_of, user_event
+from tests.unit.streams.decoding import CLICK, events_of, user_event
 
 
 @pytest.mark.parametrize(

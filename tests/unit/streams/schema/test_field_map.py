@@ -4,7 +4,7 @@ from streams.schema.decoder import SchemaRules, decode
 from streams.schema.events import ItemUpsert
 from streams.schema.field_map import FieldMap, look_up, parse_path
 from streams.settings.sections import EventSettings
-from tests.unit.streams.wire import CLICK, events_of, record, user_event, user_events
+from tests.unit.streams.decoding import CLICK, events_of, record, user_event, user_events
 
 OURS = {
     "header": {"at": "2024-11-18T03:20:00Z", "ids": ["n-1", "n-2"]},

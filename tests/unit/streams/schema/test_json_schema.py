@@ -14,6 +14,7 @@ from streams.schema.decoder import decode, decode_item
 from streams.schema.events import Event, ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.schema.json_schema import FOLDER, schemas, text
 from streams.schema.prediction_encoder import EventOrigins, encode
+from tests.records import consumer_record
 
 CLICK: dict[str, Any] = {"event_type": "click", "user_id": "u1", "item_id": "i9", "timestamp": 1_731_900_000_123}
 ITEM = {"title": "T", "text": "long", "categories": ["a", "b"], "features": [0.5, 1]}
@@ -75,7 +76,7 @@ def valid(name: str, value: object) -> bool:
 
 def record(value: object) -> "ConsumerRecord[bytes, bytes]":
     key = str(value.get("user_id")).encode() if isinstance(value, dict) else b"u1"
-    return ConsumerRecord("user-events", 3, 991, 1_731_900_000_500, 0, key, json.dumps(value).encode(), None, 0, 0, ())
+    return consumer_record(json.dumps(value).encode(), key)
 
 
 def test_the_files_are_current() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from streams.schema.times import FIRST_MS, MS_BELOW
 from streams.schema.typed_events import MAX_FUTURE_MS
-from tests.unit.streams.wire import CLICK, NOW, rejection, user_event
+from tests.unit.streams.decoding import CLICK, NOW, rejection, user_event
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from state.rows import RowLayout
 from state.table import UserTable
 from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_events, decode_partition, item_ids
 from streams.worker.partitions.partition_state import PartitionState
-from tests.unit.streams.records import batch, click, record
+from tests.records import batch, click, record
 
 LAYOUT = RowLayout([("h", "<f2", (4,))])
 DELETE = {"event_type": "user.delete", "timestamp": 1_731_900_000_000}

@@ -22,8 +22,8 @@ from streams.worker.partitions.source_reader import SourceReader
 from streams.worker.pipeline import Pipeline
 from tests.driver.broker import ConsumerGroup, ProcessKilled
 from tests.driver.clients import InMemoryTransactionalProducer
-from tests.driver.inputs import event, events
 from tests.driver.worker_driver import WorkerDriver
+from tests.inputs import event, events
 
 
 def trust_the_delivery(monkeypatch: pytest.MonkeyPatch) -> None:

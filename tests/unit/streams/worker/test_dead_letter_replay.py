@@ -8,7 +8,7 @@ from streams.schema.decoder import BUILT_IN_RULES, SchemaRules, decode
 from streams.schema.events import UserEvent
 from streams.settings.sections import EventSettings
 from streams.worker.dead_letter_replay import letter_events
-from tests.unit.streams.records import record
+from tests.records import record
 from tests.unit.streams.schema.test_dead_letter_reader import letter_record
 
 MOST = 1 << 20

@@ -7,8 +7,8 @@ from streams.kafka.reader import crc32_partition_of, partition_of
 from streams.kafka.transaction import ProducerRecord
 from streams.worker.batch import FORWARDED_HEADER
 from streams.worker.partitioners import MixedPartitioners
-from tests.driver.inputs import delete, event
-from tests.driver.worker_driver import Input, WorkerDriver
+from tests.driver.worker_driver import WorkerDriver
+from tests.inputs import Input, delete, event
 
 N = 2
 

@@ -8,8 +8,8 @@ import pytest
 from streams.schema import predictions
 from streams.schema.quality import decode_quality
 from streams.worker.unknown_types import MOST_NAMES
-from tests.driver.inputs import delete, event, events, several
-from tests.driver.worker_driver import Input, WorkerDriver
+from tests.driver.worker_driver import WorkerDriver
+from tests.inputs import Input, delete, event, events, several
 
 
 async def test_a_round_trip_equals_the_reference_fold(driver: WorkerDriver) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from streams.errors import Rejected
 from streams.worker.rejections import Rejections
-from tests.unit.streams.records import record
+from tests.records import record
 
 NOT_JSON = (record(1, b"x"), Rejected("not_json", "line 1 column 1"))
 MISSING = (record(1, b"x"), Rejected("missing_field", "item_id is missing"))

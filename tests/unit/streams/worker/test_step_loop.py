@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from streams.kafka.faust_transport import RecordBatch
 from streams.worker.step_loop import collect_batches
 from tests import simulated_time
-from tests.unit.streams.records import batch, click
+from tests.records import batch, click
 
 
 async def fetches(*sizes: int, pause_s: float = 0.0) -> AsyncIterator[RecordBatch]:

@@ -2,7 +2,7 @@ import json
 
 import msgspec
 
-from tests.unit.streams.wire import CLICK, user_event
+from tests.unit.streams.decoding import CLICK, user_event
 
 
 def test_camel_case_names_are_read_alone_and_mixed() -> None:

@@ -3,7 +3,7 @@ import base64
 import pytest
 
 from streams.schema.events import UserDelete
-from tests.unit.streams.wire import CLICK, NOW, events_of, rejection, user_event, user_events
+from tests.unit.streams.decoding import CLICK, NOW, events_of, rejection, user_event, user_events
 
 CLOUD_EVENT = (
     ("ce_specversion", b"1.0"),

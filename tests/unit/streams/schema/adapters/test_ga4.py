@@ -1,6 +1,6 @@
 from typing import Any
 
-from tests.unit.streams.wire import rejection, user_event, user_events
+from tests.unit.streams.decoding import rejection, user_event, user_events
 
 
 def parameter(key: str, **value: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 from typing import Any
 
-from tests.unit.streams.wire import user_event, user_events
+from tests.unit.streams.decoding import user_event, user_events
 
 FEEDBACK: dict[str, Any] = {
     "FeedbackType": "star",

@@ -1,7 +1,7 @@
 from typing import Any
 
 from streams.schema.events import ItemUpsert
-from tests.unit.streams.wire import events_of, user_event
+from tests.unit.streams.decoding import events_of, user_event
 
 INTERACTION: dict[str, Any] = {
     "event": "interaction",

@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from tests.unit.streams.wire import rejection, user_events
+from tests.unit.streams.decoding import rejection, user_events
 
 REQUEST: dict[str, Any] = {
     "trackingId": "8b1c",

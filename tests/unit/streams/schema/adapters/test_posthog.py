@@ -5,7 +5,7 @@ import pytest
 
 from streams.schema.decoder import SchemaRules
 from streams.schema.field_map import FieldMap
-from tests.unit.streams.wire import user_event, user_events
+from tests.unit.streams.decoding import user_event, user_events
 
 CAPTURE: dict[str, Any] = {
     "uuid": "0192-a",

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from streams.schema.adapters.registry import FORMATS, adapter_of
-from tests.unit.streams.wire import CLICK, record
+from tests.unit.streams.decoding import CLICK, record
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "canonical": CLICK,

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from streams.schema.decoder import decode
-from tests.unit.streams.wire import record, rejection, user_event, user_events
+from tests.unit.streams.decoding import record, rejection, user_event, user_events
 
 TRACK: dict[str, Any] = {
     "type": "track",

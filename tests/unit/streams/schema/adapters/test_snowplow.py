@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from tests.unit.streams.wire import rejection, user_event, user_events
+from tests.unit.streams.decoding import rejection, user_event, user_events
 
 ACTION = "unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1"
 PRODUCT = "contexts_com_snowplowanalytics_snowplow_ecommerce_product_1"

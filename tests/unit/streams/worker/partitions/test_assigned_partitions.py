@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from tests.driver.broker import ProcessKilled
-from tests.driver.inputs import events
 from tests.driver.worker_driver import WorkerDriver
+from tests.inputs import events
 
 
 @pytest.mark.parametrize("method", ["begin_transaction", "send_batch", "send_offsets", "commit_transaction"])

@@ -12,8 +12,8 @@ from state.store import PartitionStore
 from state.table import partition_folder
 from streams.errors import ChangelogError, TransactionFailed
 from tests.driver.broker import ProcessKilled
-from tests.driver.inputs import event, events
 from tests.driver.worker_driver import DrivenWorker, WorkerDriver
+from tests.inputs import event, events
 
 POINTS = pytest.mark.parametrize(
     ("method", "after"),

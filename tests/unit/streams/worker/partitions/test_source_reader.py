@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from streams.kafka.faust_transport import RecordBatch
-from tests.driver.inputs import event, events
 from tests.driver.worker_driver import WorkerDriver
+from tests.inputs import event, events
 
 
 async def test_records_delivered_twice_count_once(driver: WorkerDriver) -> None:

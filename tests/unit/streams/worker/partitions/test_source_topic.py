@@ -8,8 +8,8 @@ from aiokafka.structs import TopicPartition
 
 from streams.errors import ChangelogError, SourceTopicError, TopicError
 from streams.worker.partitions.changelog import OFFSET_KEY, SourceOffset
-from tests.driver.inputs import events
 from tests.driver.worker_driver import DrivenWorker, WorkerDriver
+from tests.inputs import events
 
 GOLDEN = b'{"next_offset":42,"writer":"interest-1","written_ms":1731900000000,"topic_id":"3b1c"}'
 BEFORE_TOPIC_IDS = b'{"next_offset":42,"writer":"interest-1","written_ms":1731900000000}'

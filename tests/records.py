@@ -1,9 +1,29 @@
-"""Source records as aiokafka hands them out."""
+"""Records as aiokafka returns them."""
+
+from collections.abc import Sequence
 
 import orjson
 from aiokafka import ConsumerRecord
 
 from streams.kafka.faust_transport import RecordBatch
+from tests.inputs import FIRST_MS, fields
+
+RECORD_MS = FIRST_MS + 500
+"""The broker's time of a record."""
+
+
+def consumer_record(
+    value: bytes | None,
+    key: bytes | None = b"u1",
+    headers: Sequence[tuple[str, bytes]] = (),
+    *,
+    topic: str = "user-events",
+    partition: int = 3,
+    offset: int = 991,
+    timestamp: int = RECORD_MS,
+) -> "ConsumerRecord[bytes, bytes]":
+    """One record, by default of user-events."""
+    return ConsumerRecord(topic, partition, offset, timestamp, 0, key, value, None, 0, len(value or b""), headers)
 
 
 def record(offset: int, value: object, key: bytes | None = None, partition: int = 0) -> "ConsumerRecord[bytes, bytes]":
@@ -12,14 +32,12 @@ def record(offset: int, value: object, key: bytes | None = None, partition: int 
         key = str(value.get("user_id", "")).encode() if key is None else key
         value = orjson.dumps(value)
     assert value is None or isinstance(value, bytes)
-    size = len(value or b"")
-    return ConsumerRecord("user-events", partition, offset, 1_731_900_000_000, 0, key, value, None, 0, size, ())
+    return consumer_record(value, key, partition=partition, offset=offset, timestamp=FIRST_MS)
 
 
 def click(offset: int, user: str, item: str = "i1", partition: int = 0) -> "ConsumerRecord[bytes, bytes]":
     """A click whose event id and time follow from its offset."""
-    fields = {"user_id": user, "event_type": "click", "item_id": item, "event_id": f"e{offset}"}
-    return record(offset, fields | {"timestamp": 1_731_900_000_000 + offset * 1000}, partition=partition)
+    return record(offset, fields(user, offset, item), partition=partition)
 
 
 def batch(*records: "ConsumerRecord[bytes, bytes]") -> RecordBatch:

@@ -3,26 +3,21 @@
 import json
 from typing import Any
 
-from aiokafka import ConsumerRecord
-
 from streams.errors import Rejected
 from streams.schema.decoder import BUILT_IN_RULES, SchemaRules, decode
 from streams.schema.events import Event, UserEvent
 from streams.schema.record import Record
+from tests.records import RECORD_MS, consumer_record
 
-NOW = 1_731_900_000_500
+NOW = RECORD_MS
 CLICK = {"event_id": "e1", "event_type": "click", "user_id": "u1", "item_id": "i9", "timestamp": 1_731_900_000_123}
 
 
-def record(
-    value: dict[str, Any] | list[Any] | bytes | None,
-    key: bytes | None = b"u1",
-    headers: tuple[tuple[str, bytes], ...] = (),
-    timestamp: int = NOW,
-) -> Record:
+def record(value: dict[str, Any] | list[Any] | bytes | None, *parts: Any, **named_parts: Any) -> Record:
+    """A record of user-events; a dict or list is sent as JSON."""
     if isinstance(value, dict | list):
-        value = json.dumps(value).encode()
-    return ConsumerRecord("user-events", 3, 991, timestamp, 0, key, value, None, 0, 0, headers)
+        value = json.dumps(value).encode()  # other than orjson, it writes what is no JSON too
+    return consumer_record(value, *parts, **named_parts)
 
 
 def events_of(

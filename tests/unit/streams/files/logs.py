@@ -1,0 +1,18 @@
+"""Logs of a few lines."""
+
+from pathlib import Path
+
+from streams.files.event_logs import parse_columns, read_events
+from streams.files.formats.dialect import FormatOptions
+
+
+def write(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def triples(path: Path, columns: str = "", skip_bad: bool = False, **options: object) -> list[tuple[str, str, int]]:
+    """User, item and time in seconds of every event."""
+    log = read_events(path, parse_columns(columns), skip_bad, FormatOptions(**options))  # type: ignore[arg-type]
+    return [(event.user_id, event.item_id, event.time_ms // 1000) for event in log.events]
