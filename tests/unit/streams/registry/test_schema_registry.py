@@ -16,6 +16,7 @@ from streams.schema.field_map import FieldMap
 from streams.schema.record import Record
 from streams.settings.registry_section import RegistrySettings
 from tests.registry_server import RegistryServer
+from tests.unit.streams.decoding import CLICK, record
 from tests.unit.streams.registry.test_avro import EVENT, written
 
 TIME = 1_731_900_000_123
