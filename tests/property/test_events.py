@@ -64,7 +64,7 @@ def decoded(fields: dict[str, Any], user_id: str, headers: tuple[tuple[str, byte
 
 
 def decoded_value(value: bytes, user_id: str, timestamp: int = NOW) -> UserEvent:
-    source = ConsumerRecord("user-events", 0, 7, timestamp, 0, user_id.encode(), value, None, 0, 0, ())
+    source = consumer_record(value, user_id.encode(), partition=0, offset=7, timestamp=timestamp)
     (event,), rejected = decode(source)
     assert rejected is None
     assert isinstance(event, UserEvent)
@@ -178,7 +178,7 @@ def test_a_canonical_event_keeps_every_field(fields: dict[str, Any]) -> None:
 
 @given(st.lists(st.dictionaries(st.sampled_from(NAMES), FORMAT_VALUES, min_size=1, max_size=8), min_size=1, max_size=3))
 def test_an_event_of_any_key_decodes_to_itself_once_it_is_encoded_and_keyed(values: list[dict[str, Any]]) -> None:
-    events, _ = decode(record(json.dumps(values).encode(), b"any"), rules=SchemaRules(check_key=False))
+    events, _ = decode(consumer_record(json.dumps(values).encode(), b"any"), rules=SchemaRules(check_key=False))
     for event in events:
         if isinstance(event, UserEvent):
             assert decoded_value(encode_event(event), event.user_id) == event

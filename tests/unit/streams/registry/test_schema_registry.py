@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.unit.streams.wire import CLICK, record
 
 from streams.errors import RegistryError, Rejected
 from streams.kafka.undecodable import UndecodableRecord
