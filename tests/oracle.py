@@ -6,10 +6,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TypeVar
 
 from streams.reference_fold import InputFold
-from streams.schema import predictions
+from streams.registry.prediction_reader import PredictionReader
+from streams.schema.predictions import Prediction
 from streams.schema.record import Record
+from streams.settings.registry_section import RegistrySettings
 
 T = TypeVar("T")
+JSON_READER = PredictionReader(RegistrySettings())
 
 
 async def iterate(values: Iterable[T]) -> AsyncIterator[T]:
@@ -24,18 +27,20 @@ def newest_values(records: Iterable[Record]) -> dict[bytes, bytes]:
     return {key: value for key, value in newest.items() if value is not None}
 
 
-async def prediction_problems(records: AsyncIterable[Record], expected: InputFold) -> list[str]:
+async def prediction_problems(
+    records: AsyncIterable[Record], expected: InputFold, reader: PredictionReader = JSON_READER
+) -> list[str]:
     """What is wrong with the committed predictions; there must be one per accepted event, in each user's order."""
     problems: list[str] = []
     ids: set[str] = set()
     sources: set[str] = set()
-    newest: dict[str, predictions.Prediction] = {}
+    newest: dict[str, Prediction] = {}
     async for record in records:
         assert record.key is not None
         if record.value is None:
             newest.pop(record.key.decode(), None)
             continue
-        prediction = predictions.decode(record.value)
+        prediction = await reader.read(record.value)
         source = prediction.prediction_id.rpartition(":")[0]  # without the model version
         if prediction.prediction_id in ids or source in sources:
             problems.append(f"{prediction.prediction_id} is predicted twice")

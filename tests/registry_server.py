@@ -30,6 +30,8 @@ class RegistryServer:
         """Statuses of the next answers"""
         self.user: tuple[str, str] | None = None
         """User and password that are asked for"""
+        self.redirect = ""
+        """Another server, to which every request is sent on"""
         self.incompatible = False
         self.read_only = False
 
@@ -97,7 +99,9 @@ def serving(registry: RegistryServer, port: int = 0, tls: ssl.SSLContext | None 
                 if self.headers["Authorization"] != f"Basic {expected}":
                     status, answer = 401, {"error_code": 401, "message": "Unauthorized"}
             text = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-            self.send_response(status)
+            self.send_response(307 if registry.redirect else status)
+            if registry.redirect:
+                self.send_header("Location", registry.redirect + self.path)
             self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()

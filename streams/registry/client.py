@@ -122,18 +122,22 @@ class RegistryClient:
                     answer = await response.json(content_type=None)
                 except ValueError:
                     answer = None
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch) as error:
-            trusted = settings.ca_file or "the system's authorities"
+        except aiohttp.ClientConnectorCertificateError as error:
+            trusted = settings.ca_file or "empty: the system's authorities are trusted"
+            cause = getattr(error.certificate_error, "verify_message", error.certificate_error)
             raise RegistryError(
-                f"the certificate of the schema registry at {settings.url} is not signed by registry.ca_file "
-                f"({trusted}): {error}"
+                f"the certificate of the schema registry at {settings.url} is refused: {cause} (registry.ca_file is "
+                f"{trusted})"
             ) from error
         except aiohttp.ClientConnectorSSLError as error:
             raise RegistryError(
-                f"the schema registry at {settings.url} does not speak TLS there: set registry.url to http:// ({error})"
+                f"the schema registry at {settings.url} does not speak TLS there: set registry.url to http:// "
+                f"({error.os_error.reason})"
             ) from error
         except TimeoutError as error:
             raise _NoAnswerError(f"no answer within registry.timeout_s={settings.timeout_s:g}") from error
+        except aiohttp.ClientConnectorError as error:
+            raise _NoAnswerError(str(error.os_error)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise _NoAnswerError(str(error) or repr(error)) from error
         is_ours = status != HTTPStatus.NOT_FOUND or (

@@ -23,6 +23,7 @@ from streams.kafka.reader import partition_of, read_topic, reading
 from streams.kafka.topics import ensure_topics
 from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_changelog, fold_input, fold_rows
 from streams.registry.connection import connect_registry
+from streams.registry.prediction_reader import PredictionReader
 from streams.schema.decoder import SchemaRules
 from streams.settings.settings import Settings, load_settings
 from tests.inputs import Input, event
@@ -236,7 +237,8 @@ class Deployment:
 
     async def prediction_problems(self, expected: InputFold) -> list[str]:
         """What is wrong with the committed predictions; there must be one per accepted event."""
-        return await prediction_problems(self.read(self.settings.topics.interest_predictions), expected)
+        reader = PredictionReader(self.settings.registry)
+        return await prediction_problems(self.read(self.settings.topics.interest_predictions), expected, reader)
 
     def read(self, topic: str) -> AsyncIterator[Any]:
         """The committed records of a topic, those of transactions open now included once they end."""
