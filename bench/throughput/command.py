@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from bench.errors import BenchError
 from bench.throughput.backlog import Backlog
-from bench.throughput.comparison import PROGRAMS, choose_programs, compare
+from bench.throughput.comparison import CODECS, PROGRAMS, by_codec, choose_programs, compare
 from models.config import ModelConfig
 from models.data.user_state import user_state_fields
 from models.progress import ProgressCallback
@@ -39,6 +39,10 @@ def throughput(
         list[str] | None,
         typer.Option(help=f"Measure only this program, once or more: {', '.join(p.name for p in PROGRAMS)}."),
     ] = None,
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Measure the worker alone, writing with this codec, once or more: {', '.join(CODECS)}."),
+    ] = None,
     kafka: Annotated[
         str | None, typer.Option(help="host:port of a running Kafka; topics named bench-… stay in it.")
     ] = None,
@@ -56,10 +60,13 @@ def throughput(
     """
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it warns of each retry, new topics cause some
     try:
-        programs = choose_programs(only or [])
-        with _broker(kafka) as servers, _progress() as progress_of:
+        if codec and only:
+            raise BenchError("--codec measures the worker alone: leave out --only")
+        programs = by_codec(codec) if codec else choose_programs(only or [])
+        with _broker(kafka) as (servers, kafka_data), _progress() as progress_of:
             report = compare(
                 servers,
+                kafka_data,
                 programs,
                 Backlog(events, users, skew, partitions),
                 RowLayout(user_state_fields(ModelConfig())).size,
@@ -76,14 +83,14 @@ def throughput(
 
 
 @contextmanager
-def _broker(kafka: str | None) -> Iterator[str]:
+def _broker(kafka: str | None) -> Iterator[tuple[str, Path | None]]:
     if kafka is not None:
-        yield kafka
+        yield kafka, None
         return
     with ExitStack() as stack:
         with _screen.status("starting Kafka"):
             local = stack.enter_context(LocalKafka())
-        yield local.bootstrap_servers
+        yield local.bootstrap_servers, local.nodes[0].folder / "data"
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
 from uuid import uuid4
 
 from bench.errors import BenchError
@@ -15,6 +17,7 @@ from bench.throughput.peer_process import run_peer
 from bench.throughput.peers.job import Job
 from bench.throughput.report import ProgramResult, ThroughputReport, cost_ratios
 from models.progress import ProgressCallback
+from streams.settings.sections import Compression
 
 _WARMUP_SHARE = 0.1
 
@@ -31,6 +34,8 @@ class Program:
     variant: str = ""
     creates_topics: bool = False
     """Whether it creates the topics that it writes."""
+    compression: Compression = "lz4"
+    """Codec of what it writes, if it is the worker."""
 
 
 PROGRAMS = (
@@ -57,6 +62,7 @@ PROGRAMS = (
         creates_topics=True,
     ),
 )
+CODECS: tuple[Compression, ...] = get_args(Compression)
 RATIO_PAIRS = (
     ("idiomatic_faust", "batch_path"),
     ("idiomatic_faust", "worker"),
@@ -74,14 +80,30 @@ def choose_programs(names: Sequence[str]) -> list[Program]:
     return [program for program in PROGRAMS if not names or program.name in names]
 
 
+def by_codec(codecs: Sequence[str]) -> list[Program]:
+    """The worker with its model, once for each codec of what it writes. Raises BenchError for an unknown codec."""
+    if unknown := [codec for codec in codecs if codec not in CODECS]:
+        raise BenchError(f"no codec is called {', '.join(unknown)}; there are {', '.join(CODECS)}")
+    (worker,) = choose_programs(["worker"])
+    return [
+        replace(worker, name=f"worker_{codec}", about=f"the worker, writing {codec}", compression=codec)
+        for codec in CODECS
+        if codec in codecs
+    ]
+
+
 def compare(
     bootstrap_servers: str,
+    kafka_data: Path | None,
     programs: Sequence[Program],
     backlog: Backlog,
     row_bytes: int,
     progress_of: Callable[[str], ProgressCallback],
 ) -> ThroughputReport:
-    """Measure each program on the same topic; `progress_of` makes the progress callback of a program by its name."""
+    """Measure each program on the same topic; `progress_of` makes the progress callback of a program by its name.
+
+    `kafka_data` is the data folder of the only broker, where that is on this machine.
+    """
     run = f"bench-{uuid4().hex[:8]}"
     source = f"{run}-user-events"
 
@@ -97,6 +119,7 @@ def compare(
             folder=folder,
             row_bytes=row_bytes,
             variant=program.variant,
+            compression=program.compression,
         )
 
     topics = {source: "delete"}
@@ -106,7 +129,7 @@ def compare(
     results = []
     for program in programs:
         with tempfile.TemporaryDirectory(prefix="interest-bench-") as folder:
-            results.append(_measure(program, job(program, folder), progress_of(program.name)))
+            results.append(_measure(program, job(program, folder), kafka_data, progress_of(program.name)))
     workload: dict[str, str | int | float] = {
         "events": backlog.events,
         "users": backlog.users,
@@ -124,9 +147,15 @@ async def _prepare(
     await produce(bootstrap_servers, source, backlog, on_progress)
 
 
-def _measure(program: Program, job: Job, on_progress: ProgressCallback) -> ProgramResult:
+def _measure(program: Program, job: Job, kafka_data: Path | None, on_progress: ProgressCallback) -> ProgramResult:
     on_progress(0, job.events)
     measurement = run_peer(program.module, job, on_progress)
     on_progress(job.events, job.events)
     output_records = asyncio.run(count_records(job.bootstrap_servers, job.predictions, job.partitions))
-    return ProgramResult.of(program.name, program.about, measurement, output_records / measurement.applied)
+    written_bytes = None if kafka_data is None else _log_bytes(kafka_data, f"{job.run}-")
+    return ProgramResult.of(program.name, program.about, measurement, output_records, written_bytes)
+
+
+def _log_bytes(kafka_data: Path, prefix: str) -> int:
+    """Bytes of the topics whose names begin so, as they lie on disk."""
+    return sum(file.stat().st_size for file in kafka_data.glob(f"{prefix}*/*.log"))

@@ -22,11 +22,15 @@ class ProgramResult(msgspec.Struct, frozen=True):
     events_per_s: float
     predictions_per_event: float
     """Records of its output topic per input event, transaction markers included."""
+    written_bytes_per_event: float | None
+    """Size of all topics that it wrote on the broker's disk; None where that cannot be seen from here."""
     stage_share: dict[str, float]
     """Share of each stage in the wall time of all; empty if the program does not measure stages."""
 
     @classmethod
-    def of(cls, name: str, about: str, measurement: Measurement, predictions_per_event: float) -> Self:
+    def of(
+        cls, name: str, about: str, measurement: Measurement, output_records: int, written_bytes: int | None
+    ) -> Self:
         """The measurement, per event."""
         total_s = sum(measurement.stage_s.values())
         return cls(
@@ -35,7 +39,8 @@ class ProgramResult(msgspec.Struct, frozen=True):
             measurement.events,
             round(1e6 * measurement.cpu_s / measurement.events, 2),
             round(measurement.events / measurement.wall_s, 1),
-            round(predictions_per_event, 4),
+            round(output_records / measurement.applied, 4),
+            None if written_bytes is None else round(written_bytes / measurement.applied, 1),
             {stage: round(seconds / total_s, 4) for stage, seconds in measurement.stage_s.items() if total_s},
         )
 
@@ -56,16 +61,19 @@ class ThroughputReport(msgspec.Struct, frozen=True):
 
     def table(self) -> Table:
         """The results as a table."""
-        table = Table(title="CPU of the worker process per event", title_justify="left")
-        table.add_column("program")
-        for column in ("CPU µs/event", "events/s", "predictions/event", "events"):
+        table = Table(
+            title="Per event: CPU of the worker process, predictions, bytes on the broker's disk", title_justify="left"
+        )
+        table.add_column("program", no_wrap=True)
+        for column in ("CPU µs", "predictions", "bytes", "events/s", "events"):
             table.add_column(column, justify="right")
         for result in self.results:
             table.add_row(
                 result.name,
                 f"{result.cpu_us_per_event:.1f}",
-                f"{result.events_per_s:,.0f}",
                 f"{result.predictions_per_event:.2f}",
+                "?" if result.written_bytes_per_event is None else f"{result.written_bytes_per_event:,.0f}",
+                f"{result.events_per_s:,.0f}",
                 f"{result.events:,}",
             )
         return table

@@ -56,7 +56,7 @@ class RowCopy:
 
 def _settings(job: Job) -> Settings:
     return Settings(
-        kafka=KafkaSettings(bootstrap_servers=job.bootstrap_servers, group_id=job.run),
+        kafka=KafkaSettings(bootstrap_servers=job.bootstrap_servers, group_id=job.run, compression=job.compression),
         topics=TopicSettings(
             user_events=job.source,
             interest_predictions=job.predictions,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from streams.settings.sections import Compression
+
 
 class Job(msgspec.Struct, frozen=True):
     """Apply the first `events` events of `source`, then stop."""
@@ -25,6 +27,8 @@ class Job(msgspec.Struct, frozen=True):
     """Size of a user's state row."""
     variant: str = ""
     """Variant of the program to run; programs with one variant ignore it."""
+    compression: Compression = "lz4"
+    """Codec of what the worker writes; the other programs write without."""
 
     @property
     def changelog(self) -> str:

@@ -7,8 +7,10 @@ from bench.throughput.peers.meter import Measurement
 from bench.throughput.report import ProgramResult, ThroughputReport, cost_ratios
 
 MACHINE: dict[str, str | int] = {"cores": 2}
-SLOW = ProgramResult.of("slow", "one at a time", Measurement(1100, 1000, 0.5, 2.0, {}), 1.0)
-FAST = ProgramResult.of("fast", "in batches", Measurement(11000, 10000, 0.1, 0.5, {"model": 0.3, "store": 0.1}), 0.5)
+SLOW = ProgramResult.of("slow", "one at a time", Measurement(1100, 1000, 0.5, 2.0, {}), 1100, None)
+FAST = ProgramResult.of(
+    "fast", "in batches", Measurement(11000, 10000, 0.1, 0.5, {"model": 0.3, "store": 0.1}), 5500, 3_300_000
+)
 
 
 def test_a_result_is_per_event() -> None:
