@@ -1,6 +1,7 @@
 """Base of every command: settings options at any position, and one message for each expected error."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from streams.settings.sections import KafkaSettings
     from streams.settings.source import CommandLine
+
+T = TypeVar("T")
 
 EX_INTERRUPTED = 130
 _PACKAGES = ("streams", "state", "models")
@@ -78,17 +81,22 @@ def explain(error: Exception, line: "CommandLine | None") -> str | None:
 
 
 def _explain_kafka(error: Exception, kafka: "KafkaSettings") -> str:
-    import asyncio
-
     from streams.kafka.client.connection import check_connection, no_broker
 
     if type(error).__name__ != "KafkaConnectionError":
         return f"Kafka at {kafka.bootstrap_servers}: {error or type(error).__name__}"
     try:
-        asyncio.run(check_connection(kafka))
+        run(check_connection(kafka))
     except KafkaAccessError as problem:
         return str(problem)
     return no_broker(kafka)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The coroutine's result."""
+    import asyncio  # takes as long as Typer, and only what uses Kafka needs it
+
+    return asyncio.run(coroutine)
 
 
 def console() -> "Console":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.command_group import console
+from streams.cli.command_group import console, run
 
 if TYPE_CHECKING:
     from streams.terminal.dead_letters import LetterFilter
@@ -37,7 +36,7 @@ def list_letters(
     from streams.terminal.dead_letters import print_letters, read_letters
 
     settings, screen = ctx.obj.settings(), console()
-    letters = asyncio.run(read_letters(settings, _filter(reason, partition, since, until)))
+    letters = run(read_letters(settings, _filter(reason, partition, since, until)))
     print_letters(screen, letters, limit)
 
 
@@ -49,7 +48,7 @@ def show(
     """Show one of them in full."""
     from streams.terminal.dead_letters import find_letter, print_letter
 
-    print_letter(console(), asyncio.run(find_letter(ctx.obj.settings(), letter)))
+    print_letter(console(), run(find_letter(ctx.obj.settings(), letter)))
 
 
 @dlq_app.command()
@@ -73,7 +72,7 @@ def replay(
 
     settings, screen = ctx.obj.settings(), console()
 
-    async def run() -> None:
+    async def replay_and_print() -> None:
         read = partial(read_letters, settings, _filter(reason, partition, since, until))
         counts = await replay_letters(settings, read, dry_run)
         verb = "would be replayed" if dry_run else "replayed"
@@ -85,7 +84,7 @@ def replay(
         if counts.replayed_before:
             screen.print(f"  {counts.replayed_before:,} were replayed before")
 
-    asyncio.run(run())
+    run(replay_and_print())
 
 
 def _filter(

@@ -1,12 +1,11 @@
 """The commands that read event logs, `replay`, `train` and `profile`, and their options."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streams.cli.command_group import console
+from streams.cli.command_group import console, run
 
 Log = Annotated[Path, typer.Argument(metavar="FILE", help="The event log.", show_default=False)]
 Items = Annotated[Path | None, typer.Option(metavar="FILE", help="Item file; its titles and categories go first.")]
@@ -82,7 +81,7 @@ def replay(
     log_format = FormatOptions.parse(delimiter, header, encoding, quote)
     rules = CleaningRules.parse(clean)
     options = ReplayOptions(items, columns, log_format, parse_rate(rate), limit, skip_bad, rules, resume, state)
-    asyncio.run(replay_file(settings, console(), file, options))
+    run(replay_file(settings, console(), file, options))
 
 
 def train(
@@ -124,7 +123,7 @@ def train(
     from streams.files.formats.dialect import FormatOptions
 
     settings, screen = ctx.obj.settings(), console()
-    known = asyncio.run(registered_items(settings)) if registered else []
+    known = run(registered_items(settings)) if registered else []
     log_format = FormatOptions.parse(delimiter, header, encoding, quote)
     rules = CleaningRules.parse(clean)
     with screen.status(f"reading {', '.join(map(str, logs))}"):

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from streams.cli.command_group import console
 
@@ -19,6 +18,8 @@ def start(
     nodes: Annotated[int, typer.Option(help="1 or 3 brokers.")] = 1,
 ) -> None:
     """Start it in the background; the first time its jars are fetched through Maven."""
+    from rich.markup import escape
+
     from streams.local_kafka.cluster import start_background
     from streams.settings.sections import KafkaSettings
 
@@ -35,6 +36,8 @@ def start(
 @kafka_app.command()
 def stop(folder: KafkaFolder = Path("data/kafka")) -> None:
     """Stop it; its data stay."""
+    from rich.markup import escape
+
     from streams.local_kafka.cluster import stop_background
 
     stopped = stop_background(folder)

@@ -1,14 +1,15 @@
 """The command line, `interest-stream`. Whatever a command needs is imported inside it, so that help comes at once."""
 
-import asyncio
+import gc
 import logging
+import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streams.cli.command_group import Commands, console
+from streams.cli.command_group import Commands, console, run
 from streams.cli.dead_letters import dlq_app
 from streams.cli.files import Columns, Delimiter, Encoding, Header, Items, Quote, profile, replay, train
 from streams.cli.kafka import kafka_app
@@ -85,7 +86,7 @@ def topics(ctx: typer.Context) -> None:
     from streams.kafka.topics import ensure_topics
 
     settings = ctx.obj.settings()
-    asyncio.run(ensure_topics(settings))
+    run(ensure_topics(settings))
     names = settings.topics
     console().print(
         f"[green]✓[/] {names.user_events}, {names.interest_predictions}, {names.user_events_dlq}, {names.item_index}, "
@@ -128,7 +129,7 @@ def synthesize(
         write_files(stream, out, items_out)
     else:
         settings, rate_per_s = ctx.obj.settings(), parse_rate(rate)
-        asyncio.run(send(settings, console(), stream.events(), events, stream.items(), rate_per_s))
+        run(send(settings, console(), stream.events(), events, stream.items(), rate_per_s))
 
 
 @app.command()
@@ -146,11 +147,13 @@ def tail(
     """
     if stats and user is not None:
         raise typer.BadParameter("--stats is of all users: leave --user out")
-    from streams.terminal.predictions import tail_predictions
-    from streams.terminal.quality import tail_stats
+    if stats:
+        from streams.terminal.quality import tail_stats as show
+    else:
+        from streams.terminal.predictions import tail_predictions
 
-    show = tail_stats if stats else partial(tail_predictions, user=user)
-    asyncio.run(show(ctx.obj.settings(), console(), limit=limit, from_start=from_start, as_json=as_json))
+        show = partial(tail_predictions, user=user)
+    run(show(ctx.obj.settings(), console(), limit=limit, from_start=from_start, as_json=as_json))
 
 
 @app.command()
@@ -160,7 +163,7 @@ def show(
     """Show what is stored of a user, and the latest prediction."""
     from streams.terminal.user import show_user
 
-    asyncio.run(show_user(ctx.obj.settings(), console(), user))
+    run(show_user(ctx.obj.settings(), console(), user))
 
 
 app.command()(reset)
@@ -217,4 +220,8 @@ def demo(
 
 def main() -> None:
     """Runs the command line; the process ends with its exit code."""
+    # Settings need no plugin, and to look for one is to read the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # What is imported stays: at Python's 700 objects the collector goes through it a hundred times and frees nothing.
+    gc.set_threshold(10_000)
     app()

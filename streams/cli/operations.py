@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from streams.cli.command_group import console
+from streams.cli.command_group import console, run
 
 
 def reset(
@@ -58,7 +57,7 @@ def reset(
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("partition", "next offset before", "now", "rows kept" if keep_rows else "rows deleted"):
         table.add_column(heading, justify="right")
-    for part in asyncio.run(reset_offsets(settings, target, keep_rows)):
+    for part in run(reset_offsets(settings, target, keep_rows)):
         before = "-" if part.before is None else f"{part.before:,}"
         table.add_row(str(part.partition), before, f"{part.after:,}", f"{part.rows:,}")
     console().print(table)

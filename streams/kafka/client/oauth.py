@@ -8,9 +8,6 @@ import json
 import ssl
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from typing import Any, Final
 
 from aiokafka.abc import AbstractTokenProvider
@@ -52,13 +49,18 @@ class ClientCredentials(AbstractTokenProvider):
             return self._token
 
     def _request(self) -> dict[str, Any]:
+        # Only here: an HTTP client takes longer to import than the rest of this package.
+        from urllib.error import HTTPError
+        from urllib.parse import quote, urlencode
+        from urllib.request import Request, urlopen
+
         kafka = self._kafka
         url = kafka.sasl_oauth_token_url
         fields = {"grant_type": "client_credentials"}
         if kafka.sasl_oauth_scope:
             fields["scope"] = kafka.sasl_oauth_scope
         quoted = [
-            urllib.parse.quote(text, safe="")
+            quote(text, safe="")
             for text in (kafka.sasl_oauth_client_id, kafka.sasl_oauth_client_secret.get_secret_value())
         ]
         headers = {
@@ -68,10 +70,10 @@ class ClientCredentials(AbstractTokenProvider):
         }
         where = f"no token from {url} (kafka.sasl_oauth_token_url)"
         try:
-            request = urllib.request.Request(url, urllib.parse.urlencode(fields).encode(), headers)
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=self._ssl_context()) as response:
+            request = Request(url, urlencode(fields).encode(), headers)
+            with urlopen(request, timeout=_TIMEOUT_S, context=self._ssl_context()) as response:
                 answer = json.load(response)
-        except urllib.error.HTTPError as error:
+        except HTTPError as error:
             cause = "kafka.sasl_oauth_client_id, kafka.sasl_oauth_client_secret or kafka.sasl_oauth_scope is wrong"
             raise TokenError(f"{where}: it answers {error.code} {error.reason}: {cause}") from error
         except (OSError, ValueError) as error:
