@@ -2,7 +2,10 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
+
+TEXT_CODE_BYTES: Final = 8
+"""Of a text in a user's row: see models.text.sign_codes"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from models.data.event_types import type_index
 from models.data.events import EventBatch
 from models.data.seen_items import mark_seen
 from models.data.timeline import Timeline
-from models.data.user_state import user_state_fields
+from models.data.user_row import user_row_fields
 from models.device import set_compute_threads
 from models.experts.mixture_state import MixtureState
 from models.inference.engine import Engine
@@ -66,7 +66,7 @@ class ModelUnderTest:
         self.learner = OnlineLearner(config, self.learning, self.items)
         self.waiting = OnlineLearner(config, self.learning, self.items)  # never trains
         self.engine.update(self.learner.weights())
-        self.layout = RowLayout(user_state_fields(config))
+        self.layout = RowLayout(user_row_fields(config))
         self.rows = self.layout.new(workload.users)
         self._last_item = self._random.integers(1, workload.items + 1, workload.users)
         self._now_ms = _START_MS

@@ -16,7 +16,7 @@ from bench.errors import BenchError
 from bench.throughput.backlog import Backlog
 from bench.throughput.comparison import CODECS, PROGRAMS, by_codec, choose_programs, compare
 from models.config import ModelConfig
-from models.data.user_state import user_state_fields
+from models.data.user_row import user_row_fields
 from models.progress import ProgressCallback
 from state.rows import RowLayout
 from streams.errors import KafkaStartError
@@ -69,7 +69,7 @@ def throughput(
                 kafka_data,
                 programs,
                 Backlog(events, users, skew, partitions),
-                RowLayout(user_state_fields(ModelConfig())).size,
+                RowLayout(user_row_fields(ModelConfig())).size,
                 progress_of,
             )
     except (BenchError, KafkaStartError) as error:

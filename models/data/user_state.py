@@ -11,36 +11,15 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.event_features import EventFeatures
-from models.text.sign_codes import BYTES
-
-Field = tuple[str, str, tuple[int, ...]]
+from models.data.user_row import user_row_fields
 
 GAP_BUCKETS = 32
 """Time since the user's previous event: 0 = first event, else 1 + floor(log2(1 + seconds)), at most 31 (34 years)"""
 
 
-def user_state_fields(config: ModelConfig) -> list[Field]:
-    """Fields of a user's row as (name, numpy dtype, shape); all zero is a new user."""
-    fields: list[Field] = [
-        ("h", "<f2", (config.num_layers * config.hidden_size,)),
-        ("c", "<f2", (config.num_layers * config.hidden_size,)),
-        ("ring_item", "<u4", (config.history_length,)),
-        ("ring_type", "u1", (config.history_length,)),
-        ("ring_gap", "u1", (config.history_length,)),
-        ("ring_value", "u1", (config.history_length,)),
-        ("steps", "<u4", ()),  # events of the user so far
-        ("last_time_ms", "<i8", ()),
-    ]
-    if config.text != "none":
-        fields.append(("ring_text", "u1", (config.history_length, BYTES)))
-    if not config.allow_repeats:
-        fields.append(("seen", "u1", (config.seen_bits // 8,)))
-    return fields
-
-
 def new_user_states(config: ModelConfig, users: int) -> NDArray[np.void]:
     """[U] rows of new users, with no other fields than the model's."""
-    return np.zeros(users, dtype=np.dtype(user_state_fields(config)))
+    return np.zeros(users, dtype=np.dtype(user_row_fields(config)))
 
 
 @dataclass(frozen=True, slots=True)

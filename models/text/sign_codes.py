@@ -9,7 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-BYTES: Final = 8
+from models.config import TEXT_CODE_BYTES
+
+BYTES: Final = TEXT_CODE_BYTES
 BITS: Final = 8 * BYTES
 
 _BIT = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")  # [256, 8] of each byte

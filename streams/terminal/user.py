@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from models.data.event_types import EVENT_TYPES
-from models.data.user_state import user_state_fields
-from state.rows import RowLayout
+from models.data.user_row import user_row_fields
+from state.row_format import RowFormat
 from streams.errors import StreamError
 from streams.kafka.reader import crc32_partition_of, partition_count, partition_of, read_topic
 from streams.registry.prediction_reader import PredictionReader
@@ -49,23 +49,24 @@ async def load_user(settings: Settings, user: str) -> list[UserState]:
         raise UnknownUserError(
             f"no row of user {user!r} in {topic}: no event of this user has been applied yet, or the user was deleted"
         )
-    layout, length = RowLayout(user_state_fields(settings.model)), settings.model.history_length
-    rows = {partition: layout.unpack([value])[0] for partition, value in values.items()}
+    row_format, length = RowFormat(user_row_fields(settings.model)), settings.model.history_length
+    names = ("count", "last_offset", "chain", "last_time_ms", "steps", "ring_type", "ring_item")
+    rows = {partition: row_format.read(value, *names) for partition, value in values.items()}
     # Newest first; `steps` counts the events written to the ring buffer.
     slots = {
         partition: [event % length for event in range(steps - 1, max(-1, steps - 1 - length), -1)]
-        for partition, steps in ((partition, int(row["steps"])) for partition, row in rows.items())
+        for partition, steps in ((partition, row["steps"]) for partition, row in rows.items())
     }
-    largest = max([0, *(int(rows[partition]["ring_item"][slot]) for partition in rows for slot in slots[partition])])
+    largest = max([0, *(rows[partition]["ring_item"][slot] for partition in rows for slot in slots[partition])])
     ids = await _item_ids(kafka, settings.topics.item_index, largest)
     return [
         UserState(
             user,
             partition,
-            int(row["count"]),
-            int(row["last_offset"]),
-            row["chain"].tobytes(),
-            int(row["last_time_ms"]),
+            row["count"],
+            row["last_offset"],
+            bytes(row["chain"]),
+            row["last_time_ms"],
             [(EVENT_TYPES[row["ring_type"][slot]], ids[row["ring_item"][slot]]) for slot in slots[partition]],
         )
         for partition, row in rows.items()

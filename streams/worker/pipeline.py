@@ -18,7 +18,7 @@ from aiokafka.structs import TopicPartition
 from numpy.typing import NDArray
 
 from models.data.events import EventBatch
-from models.data.user_state import user_state_fields
+from models.data.user_row import user_row_fields
 from models.inference.engine import StepResult
 from state.rows import RowLayout
 from streams.kafka.faust_transport import RecordBatch
@@ -69,7 +69,7 @@ class Pipeline:
         self._encoder = encoder
         self._writer = writer
         self._watchdog = watchdog
-        self._layout = RowLayout(user_state_fields(settings.model))
+        self._layout = RowLayout(user_row_fields(settings.model))
         self._rules = SchemaRules.of(settings.events, transcoder)
         self._unknown_types = UnknownTypes()
         self._counts: Counter[str] = Counter()

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.event_hash import advance_chain
-from state.rows import HEADER, Field, RowLayout
+from state.row_format import FORMAT, HEADER, Field, RowFormat
+from state.rows import RowLayout
 
 KINDS = ["?", "<i1", "<u2", "<i4", ">u8", "<f2", ">f4", "<f8", "<c8"]
 NAMES = st.text(st.characters(codec="ascii", categories=["Ll"]), min_size=1, max_size=8).filter(
@@ -18,7 +19,7 @@ def test_rows_of_any_fields_survive_packing_bit_by_bit(fields: list[Field], n: i
     layout = RowLayout(fields)
     noise = np.random.default_rng(getattr(random, "getrandbits")(32)).bytes(n * layout.size)  # noqa: B009
     rows = np.frombuffer(bytearray(noise), dtype=layout.dtype)
-    rows["format"] = RowLayout.FORMAT
+    rows["format"] = FORMAT
     values = layout.pack(rows)
     assert [len(value) for value in values] == [layout.size] * n
     assert layout.unpack(values).tobytes() == rows.tobytes()
@@ -39,3 +40,17 @@ def test_new_rows_stand_where_values_are_missing(missing: list[bool]) -> None:
 def test_a_chain_advances_in_any_number_of_parts(ids: list[bytes], cut: int) -> None:
     start = bytes(16)
     assert advance_chain(advance_chain(start, ids[:cut]), ids[cut:]) == advance_chain(start, ids)
+
+
+@given(FIELDS, st.randoms(use_true_random=False))
+def test_a_row_read_alone_is_as_in_an_array(fields: list[Field], random: object) -> None:
+    fields = [field for field in fields if field[1] != "<c8"]
+    layout = RowLayout(fields)
+    noise = np.random.default_rng(getattr(random, "getrandbits")(32)).bytes(layout.size)  # noqa: B009
+    row = np.frombuffer(bytearray(noise), dtype=layout.dtype)
+    row["format"] = FORMAT
+    names = [name for name, _, _ in (*HEADER, *fields)]
+    values = RowFormat(fields).read(layout.pack(row)[0], *names)
+    assert list(values) == names
+    for name in names:
+        np.testing.assert_array_equal(np.array(values[name], row[name].dtype).ravel(), row[name].ravel())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.data.user_state import user_state_fields
+from models.data.user_row import user_row_fields
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from state.rows import RowLayout
@@ -25,7 +25,7 @@ from tests.records import batch, click, record
 torch.set_num_threads(1)
 
 CONFIG = ModelConfig(embedding_dim=8, hidden_size=8, history_length=6, allow_repeats=False, seen_bits=64)
-LAYOUT = RowLayout(user_state_fields(CONFIG))
+LAYOUT = RowLayout(user_row_fields(CONFIG))
 ITEMS = ItemVocabulary(10)
 for number in range(1, 8):
     ITEMS.add(f"i{number}")

@@ -16,7 +16,7 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from state.rows import without_offset
+from state.row_format import without_offset
 from streams.errors import GroupActiveError, TopicError, TransactionFailed
 from streams.kafka.client.client_options import client_options
 from streams.kafka.client.metadata import topic_metadata

@@ -1,10 +1,11 @@
 from models.config import ModelConfig
-from models.data.user_state import new_user_states, user_state_fields
+from models.data.user_row import user_row_fields
+from models.data.user_state import new_user_states
 
 
 def test_seen_items_are_kept_only_where_they_are_filtered(config: ModelConfig) -> None:
-    assert "seen" in [name for name, _, _ in user_state_fields(config)]
-    assert "seen" not in [name for name, _, _ in user_state_fields(ModelConfig(allow_repeats=True))]
+    assert "seen" in [name for name, _, _ in user_row_fields(config)]
+    assert "seen" not in [name for name, _, _ in user_row_fields(ModelConfig(allow_repeats=True))]
 
 
 def test_row_stays_about_a_kilobyte() -> None:

@@ -10,7 +10,8 @@ from models import checkpoint
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_features import value_buckets
 from models.data.events import EventBatch
-from models.data.user_state import new_user_states, user_state_fields
+from models.data.user_row import user_row_fields
+from models.data.user_state import new_user_states
 from models.errors import CheckpointError
 from models.inference.engine import Engine
 from models.items.content import ItemContent
@@ -144,7 +145,7 @@ def test_different_values_give_different_states(config: ModelConfig, items: Item
 
 
 def test_a_row_with_text_survives_its_way_through_bytes(config: ModelConfig, items: ItemVocabulary) -> None:
-    layout = RowLayout(user_state_fields(config))
+    layout = RowLayout(user_row_fields(config))
     engine, other = Engine(config, items), Engine(config, items)
     rows = engine.step(batch([0, 0], [3, 4], ["never in tune", "good strings"], [1, 5]), layout.new(1)).rows
     again = layout.unpack(list(layout.pack(rows)))

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_types import type_index
 from models.data.events import EventBatch
-from models.data.user_state import new_user_states, user_state_fields
+from models.data.user_row import user_row_fields
+from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.popularity_baseline import DecayedPopularity
@@ -66,7 +67,7 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
     config, items = ModelConfig(allow_repeats=False, experts=False, device="cpu"), ItemVocabulary(10_000)
     engine, learner = Engine(config, items), OnlineLearner(config, LearnerConfig(), items)
     half = new_user_states(config, int(users.max()) + 1)
-    fields = [(name, "<f4" if name in ("h", "c") else kind, shape) for name, kind, shape in user_state_fields(config)]
+    fields = [(name, "<f4" if name in ("h", "c") else kind, shape) for name, kind, shape in user_row_fields(config)]
     rows = {"fp16": half, "fp32": np.zeros(len(half), np.dtype(fields))}
     for low in range(0, _LEARNT, _BATCH):
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]

@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord
 
 from models.config import ModelConfig
 from models.data.event_features import value_buckets
-from models.data.user_state import user_state_fields
+from models.data.user_row import user_row_fields
 from models.inference.engine import Engine
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
@@ -218,7 +218,7 @@ def test_a_step_without_values_and_texts_has_no_columns_of_them(state: Partition
 
 def test_text_and_value_of_an_event_reach_row_and_item_once(table: UserTable) -> None:
     config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=5, device="cpu")
-    layout, items = RowLayout(user_state_fields(config)), ItemVocabulary(10, ItemContent(config))
+    layout, items = RowLayout(user_row_fields(config)), ItemVocabulary(10, ItemContent(config))
     items.add("i1")
     state, engine = PartitionState(0, table.open(1), 0), Engine(config, items)
     fetched = batch(review(0, "a", value=4.5, text="good strings"), review(1, "a", value=1, text="broke"))

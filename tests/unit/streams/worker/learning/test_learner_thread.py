@@ -8,7 +8,7 @@ import pytest
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
-from models.data.user_state import user_state_fields
+from models.data.user_row import user_row_fields
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
@@ -45,7 +45,7 @@ class Recorder:
             np.ones(events, np.int64),
             np.arange(events, dtype=np.int64) * 1000,
         )
-        rows = RowLayout(user_state_fields(MODEL)).new(1)
+        rows = RowLayout(user_row_fields(MODEL)).new(1)
         thread.observe(batch, self.engine.step(batch, rows).rows)
 
 
