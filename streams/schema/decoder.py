@@ -7,7 +7,7 @@ typed events. What a schema registry's schemas wrote is JSON first.
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -26,7 +26,7 @@ from streams.schema.json_text import check_text, parse
 from streams.schema.record import NUMBER_BYTES, Record, UnkeyedRecord, is_key_of, key_id, position
 from streams.schema.times import MS_BELOW, SECONDS_BELOW
 from streams.schema.typed_events import MAX_FUTURE_MS, encode_shared_properties, item_upsert, typed_event
-from streams.schema.wire_format import PlainRecord, Transcoder, is_framed, plain_record
+from streams.schema.wire_format import Transcoder, is_framed, plain_record
 from streams.settings.sections import EventSettings
 
 MAX_RECORD_BYTES: Final = 2**20
@@ -46,6 +46,15 @@ class SchemaRules:
     """That of the only format that is accepted; None: that of each record"""
     check_key: bool = True
     """Whether the key must be the user; if not, it is not looked at"""
+    tries_canonical: bool = field(init=False, compare=False)
+    """Whether a record may be read as a canonical event in JSON before anything else is tried"""
+    of_json: "SchemaRules" = field(init=False, compare=False, repr=False)
+    """The rules for records that are not in the wire format"""
+
+    def __post_init__(self) -> None:
+        is_plain = self.field_map is None and self.adapter is None and self.transcoder is None
+        object.__setattr__(self, "tries_canonical", is_plain)
+        object.__setattr__(self, "of_json", self if self.transcoder is None else replace(self, transcoder=None))
 
     @classmethod
     def of(cls, settings: EventSettings, transcoder: Transcoder | None = None) -> "SchemaRules":
@@ -72,9 +81,7 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules
     value, key = record.value, record.key
     if record.headers and any(name == CANONICAL_HEADER for name, _ in record.headers):
         rules = BUILT_IN_RULES if rules.check_key else _UNKEYED_RULES
-    if rules.transcoder is not None and not isinstance(record, PlainRecord) and (is_framed(value) or is_framed(key)):
-        return _decode_framed(record, max_bytes, rules, rules.transcoder)
-    if value is not None and len(value) <= max_bytes and rules.field_map is None and rules.adapter is None:
+    if value is not None and len(value) <= max_bytes and rules.tries_canonical:
         try:
             event = _USER_EVENT(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -97,6 +104,10 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules
                 if not event.event_id:  # `position`, without the call
                     event.event_id = f"{record.topic}:{record.partition}:{record.offset}"
                 return (event,), None
+    if rules.transcoder is not None:
+        if is_framed(value) or is_framed(key):
+            return _decode_framed(record, max_bytes, rules.of_json, rules.transcoder)
+        return decode(record, max_bytes, rules.of_json)
     try:
         return _decode_any(record, _checked_size(value, max_bytes), rules)
     except Rejected as error:
