@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: `python -m bench throughput`, `quality`, `cost`, `gpu`."""
+"""Command line of the benchmarks: `python -m bench throughput`, `quality`, `cost`, `decoding`, `gpu`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-COMMANDS: Final = ("throughput", "quality", "cost", "gpu")
+COMMANDS: Final = ("throughput", "quality", "cost", "decoding", "gpu")
 """Each is the function of its name in the `command` module of its room"""
 
 
@@ -35,7 +35,7 @@ app = typer.Typer(
 @app.callback()
 def bench() -> None:
     """Benchmarks: worker throughput beside other programs, prediction quality beside counters, the cost of each part
-    of a micro-batch, and a CUDA device against the CPU.
+    of a micro-batch, that of decoding an event by its format, and a CUDA device against the CPU.
     """  # noqa: D205
 
 

@@ -10,7 +10,7 @@ from bench.cli import app
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("command", ["throughput", "quality", "cost"])
+@pytest.mark.parametrize("command", ["throughput", "quality", "cost", "decoding"])
 def test_every_command_has_a_help_that_explains_what_it_measures(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
@@ -22,4 +22,4 @@ def test_the_module_runs_as_a_program() -> None:
         [sys.executable, "-m", "bench", "--help"], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert "Usage: python -m bench" in done.stdout
-    assert all(command in done.stdout for command in ("throughput", "quality", "cost"))
+    assert all(command in done.stdout for command in ("throughput", "quality", "cost", "decoding"))
