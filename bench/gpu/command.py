@@ -25,7 +25,7 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _LOGS: Final = (_ROOT / "shared" / "data", _ROOT.parent.parent / "shared" / "data", _ROOT.parent / "shared" / "data")
 
 PARTS: Final = (
-    Part("tests", 0.14, marked_tests.measure, marked_tests.summary),
+    Part("tests", 0.35, marked_tests.measure, marked_tests.summary),
     Part("equality", 0.08, equality.measure, equality.summary),
     Part("cost", 0.24, step_cost.measure, step_cost.summary),
     Part("training", 0.22, training.measure, training.summary),
