@@ -10,6 +10,7 @@ import typer
 from streams.cli.command_group import console, run
 
 if TYPE_CHECKING:
+    from streams.schema.dead_letter_reader import Letter
     from streams.terminal.dead_letters import LetterFilter
 
 dlq_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
@@ -46,9 +47,13 @@ def show(
     letter: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", show_default=False, help="As listed.")],
 ) -> None:
     """Show one of them in full."""
-    from streams.terminal.dead_letters import find_letter, print_letter
+    from streams.terminal.dead_letters import find_letter, in_json, print_letter
 
-    print_letter(console(), run(find_letter(ctx.obj.settings(), letter)))
+    async def found() -> Letter:
+        settings = ctx.obj.settings()
+        return await in_json(settings, await find_letter(settings, letter))
+
+    print_letter(console(), run(found()))
 
 
 @dlq_app.command()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streams.errors import StreamError
+from streams.errors import Rejected, StreamError
 from streams.kafka.reader import read_topic
+from streams.registry.connection import connect_registry
 from streams.schema.dead_letter_reader import Letter, letters_of
+from streams.schema.wire_format import is_framed
 from streams.settings.settings import Settings
 from streams.terminal.text import format_time, printable, printable_lines
 
@@ -73,7 +76,7 @@ def print_letters(console: Console, letters: Sequence[Letter], limit: int) -> No
             Text(letter.position, "cyan"),
             format_time(letter.timestamp),
             Text(printable(f"{letter.topic}:{letter.partition}:{letter.offset}"), "dim"),
-            Text(_text(letter.key)[:24]),
+            Text(printable(_text(letter.key))[:24]),
             Text(printable(f"{letter.reason}: {letter.message}"[:_SHOWN_REASON]) + mark),
         )
     console.print(table)
@@ -108,6 +111,22 @@ async def find_letter(settings: Settings, position: str) -> Letter:
         if letter.letter_offset == int(offset):
             return letter
     raise StreamError(f"no dead letter at {position} of {settings.topics.user_events_dlq}: it may have expired")
+
+
+async def in_json(settings: Settings, letter: Letter) -> Letter:
+    """The letter with key and value as JSON where they are in Confluent's wire format and registry.url is set."""
+    registry = await connect_registry(settings.registry)
+    if registry is None:
+        return letter
+    await registry.load([letter])
+
+    def text_of(part: bytes | None) -> bytes | None:
+        if part is not None and is_framed(part):
+            with suppress(Rejected):  # which may be why it is a letter
+                return registry.to_json(part)
+        return part
+
+    return replace(letter, key=text_of(letter.key), value=text_of(letter.value))
 
 
 def _text(value: bytes | None) -> str:

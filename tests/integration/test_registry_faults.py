@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import struct
 from collections.abc import Iterable
@@ -68,11 +69,13 @@ async def test_a_registry_that_is_away_for_a_while_costs_nothing(deploy: Deploy)
     await site.applied()  # what is loaded needs no registry
     await site.send([*avro_events(second, range(150, 250)), *avro_events(first, range(250, 300))])
     await worker.wait_for("waiting for the schema registry")
+    await asyncio.sleep(site.settings.kafka.session_timeout_s + 2)  # meanwhile the group keeps its member
     with serving(registry, port=_port(registry)):
         await site.applied()
         await worker.stop()
         assert worker.text().count("waiting for the schema registry") == 1
         assert worker.text().count("answers again") == 1
+        assert worker.text().count("own partitions") == 1
         assert sum(row.count for row in (await site.check(stopped=["a"])).values()) == 350
         assert not await read_letters(site.settings, LetterFilter())
     assert len([request for request in registry.requests if "/schemas/ids/" in request]) <= 4  # two by this test

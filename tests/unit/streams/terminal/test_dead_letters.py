@@ -6,7 +6,9 @@ import pytest
 from rich.console import Console
 
 from streams.schema.dead_letter_reader import Letter
-from streams.terminal.dead_letters import LetterFilter, print_letter, print_letters
+from streams.settings.settings import load_settings
+from streams.terminal.dead_letters import LetterFilter, in_json, print_letter, print_letters
+from tests.registry_server import RegistryServer, serving
 
 
 def letter(offset: int, reason: str = "not_json", **fields: object) -> Letter:
@@ -37,9 +39,23 @@ def test_reasons_are_counted_and_the_newest_listed() -> None:
 def test_a_letter_in_full_never_acts_on_the_terminal(value: bytes | None) -> None:
     console = Console(width=160, record=True, file=io.StringIO())
     print_letter(console, letter(1, value=value, key=b"\x1bkey", message="[bold]\x07", headers=[("\x1b", b"\x9b")]))
+    print_letters(console, [letter(1, key=b"\x1bkey", message="\x1b")], limit=1)
     text = console.export_text()
     assert not set(map(chr, [*range(0x20), *range(0x7F, 0xA0)])) - {"\n"} & set(text)
     assert "[bold]\\x07" in text
+
+
+async def test_what_a_schema_wrote_is_shown_as_json() -> None:
+    registry = RegistryServer()
+    key_id, value_id = registry.add("k", '"string"'), registry.add("v", {"type": "array", "items": "long"})
+    framed = letter(1, key=bytes([0, 0, 0, 0, key_id]) + b"\x04u1", value=bytes([0, 0, 0, 0, value_id]) + b"\x02\x22\0")
+    assert await in_json(load_settings(), framed) == framed
+    with serving(registry):
+        settings = load_settings(None, [f"registry.url={registry.url}"])
+        shown = await in_json(settings, framed)
+        assert (shown.key, shown.value) == (b'"u1"', b"[17]")
+        for value in (None, b"{}", b"\0", b"\0\0\0\0\x09x", framed.value and framed.value[:-1]):
+            assert await in_json(settings, letter(1, value=value)) == letter(1, value=value)
 
 
 def test_letters_are_chosen_by_reason_partition_and_time() -> None:
