@@ -53,7 +53,7 @@ class NetworkOptimizer:
             (group,) = optimizer.param_groups
             group["lr"] = lr
             # Else Adagrad warns that it does not check them.
-            with torch.sparse.check_sparse_tensor_invariants(False):  # type: ignore[no-untyped-call]
+            with torch.sparse.check_sparse_tensor_invariants(False):  # type: ignore[no-untyped-call]  # torch has no types for it
                 optimizer.step()
             optimizer.zero_grad()
         return True

@@ -134,7 +134,8 @@ def test_history_scores_are_those_of_all_pairs_by_hand(
 ) -> None:
     """Pairs up to 10 events apart, each 1 / distance and by the weight of the later event, whatever the batches."""
     config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=12, device="cpu")
-    sparse_products = sparse_products and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    has_mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]  # torch has no types for it
+    sparse_products = sparse_products and has_mkl
     experts, rows = CountExperts(config, sparse_products=sparse_products), new_user_states(config, 4)
     experts.grow(_KNOWN + 1)
     pairs = np.zeros((_KNOWN + 1, _KNOWN + 1))

@@ -28,10 +28,8 @@ def test_the_repeat_expert_exists_only_where_items_may_come_back(config: ModelCo
     np.testing.assert_allclose(scores.values[-1, 0], [0, 0.7, 1.49, 0])
 
 
-WITH_MKL = pytest.param(
-    True,
-    marks=pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="needs MKL"),  # type: ignore[no-untyped-call]
-)
+HAS_MKL = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]  # torch has no types for it
+WITH_MKL = pytest.param(True, marks=pytest.mark.skipif(not HAS_MKL, reason="needs MKL"))
 
 
 @pytest.mark.parametrize("sparse_products", [WITH_MKL, False])

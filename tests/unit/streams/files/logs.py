@@ -1,6 +1,7 @@
 """Logs of a few lines."""
 
 from pathlib import Path
+from typing import Any
 
 from streams.files.event_logs import parse_columns, read_events
 from streams.files.formats.dialect import FormatOptions
@@ -12,7 +13,7 @@ def write(folder: Path, name: str, text: str | bytes) -> Path:
     return path
 
 
-def triples(path: Path, columns: str = "", skip_bad: bool = False, **options: object) -> list[tuple[str, str, int]]:
+def triples(path: Path, columns: str = "", skip_bad: bool = False, **options: Any) -> list[tuple[str, str, int]]:
     """User, item and time in seconds of every event."""
-    log = read_events(path, parse_columns(columns), skip_bad, FormatOptions(**options))  # type: ignore[arg-type]
+    log = read_events(path, parse_columns(columns), skip_bad, FormatOptions(**options))
     return [(event.user_id, event.item_id, event.time_ms // 1000) for event in log.events]

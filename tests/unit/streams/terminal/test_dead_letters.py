@@ -1,6 +1,7 @@
 """Dead letters as they are printed."""
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -11,13 +12,13 @@ from streams.terminal.dead_letters import LetterFilter, in_json, print_letter, p
 from tests.registry_server import RegistryServer, serving
 
 
-def letter(offset: int, reason: str = "not_json", **fields: object) -> Letter:
-    given: dict[str, object] = {
+def letter(offset: int, reason: str = "not_json", **fields: Any) -> Letter:
+    given: dict[str, Any] = {
         "letter_partition": 2, "letter_offset": offset, "reason": reason, "message": "no", "app_version": "1",
         "topic": "user-events", "partition": 2, "offset": 100 + offset, "timestamp": 1_731_900_000_000 + offset,
         "key": b"u1", "value": b'{"a": [1]}', "headers": [], "replaced": (), "events": (),
     }  # fmt: skip
-    return Letter(**{**given, **fields})  # type: ignore[arg-type]
+    return Letter(**{**given, **fields})
 
 
 def printed(console: Console) -> list[str]:
