@@ -31,6 +31,7 @@ class Adapter:
 PROPERTY_IDS: Final = ("product_id", "productId", "item_id", "itemId", "sku")
 _PRODUCT_IDS: Final = (*PROPERTY_IDS, "id")
 PRODUCT_VALUES: Final = ("price", "value", "revenue", "total")
+PROPERTY_VALUES: Final = ("rating", *PRODUCT_VALUES)
 
 
 def first(fields: Fields, *names: str) -> Any:
@@ -46,6 +47,16 @@ def as_object(value: object) -> Fields:
 def as_objects(value: object) -> list[Fields]:
     """The JSON objects of a list."""
     return [element for element in value if isinstance(element, dict)] if isinstance(value, list) else []
+
+
+def from_properties(properties: Fields) -> Canonical:
+    """What the properties of an event say of it, under Segment's names, which other platforms have, too."""
+    return {
+        "item_id": first(properties, *PROPERTY_IDS),
+        "value": first(properties, *PROPERTY_VALUES),
+        "text": first(properties, "query", "review_body"),
+        "properties": properties,
+    }
 
 
 def user_of(record: Record, *candidates: object) -> Any:

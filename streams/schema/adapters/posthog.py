@@ -7,8 +7,6 @@ screen. Events that describe users (`$identify`, `$set` and the like) are left o
 from typing import Final
 
 from streams.schema.adapters.adapter import (
-    PRODUCT_VALUES,
-    PROPERTY_IDS,
     Adapter,
     Canonical,
     Fields,
@@ -16,6 +14,7 @@ from streams.schema.adapters.adapter import (
     as_object,
     as_objects,
     first,
+    from_properties,
     page_of,
     per_product,
     record_time,
@@ -48,10 +47,7 @@ def _captured(fields: Fields, record: Record) -> list[Canonical]:
         "event_id": fields.get("uuid"),
         "timestamp": first(fields, "timestamp", "sent_at") or record_time(record),
         "session_id": properties.get("$session_id"),
-        "item_id": first(properties, *PROPERTY_IDS),
-        "value": first(properties, "rating", *PRODUCT_VALUES),
-        "text": first(properties, "query", "review_body"),
-        "properties": properties,
+        **from_properties(properties),
     }
     if event["item_id"] is None and name == "$pageview":
         event["item_id"] = first(properties, "$pathname") or page_of(properties.get("$current_url"))

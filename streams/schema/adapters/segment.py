@@ -7,14 +7,13 @@ or the page. Identify, group and alias calls say nothing of interest and are lef
 from typing import Final
 
 from streams.schema.adapters.adapter import (
-    PRODUCT_VALUES,
-    PROPERTY_IDS,
     Adapter,
     Canonical,
     Fields,
     Headers,
     as_object,
     first,
+    from_properties,
     page_of,
     per_product,
     record_time,
@@ -41,10 +40,7 @@ def _events(fields: Fields, record: Record) -> list[Canonical]:
         "event_id": fields.get("messageId"),
         "timestamp": first(fields, "timestamp", "originalTimestamp", "sentAt", "receivedAt") or record_time(record),
         "session_id": first(context, "sessionId") or first(properties, "session_id"),
-        "item_id": first(properties, *PROPERTY_IDS),
-        "value": first(properties, "rating", *PRODUCT_VALUES),
-        "text": first(properties, "query", "review_body"),
-        "properties": properties,
+        **from_properties(properties),
     }
     if call != "track" and event["item_id"] is None:
         page = first(properties, "path") or page_of(properties.get("url"))

@@ -8,8 +8,8 @@ import re
 from typing import Any, Final
 
 from streams.schema.adapters.adapter import (
-    PRODUCT_VALUES,
     PROPERTY_IDS,
+    PROPERTY_VALUES,
     Adapter,
     Canonical,
     Fields,
@@ -95,7 +95,7 @@ def _events(fields: Fields, record: Record) -> list[Canonical]:
         "timestamp": first(fields, "true_tstamp", "derived_tstamp", "dvce_created_tstamp", "collector_tstamp"),
         "session_id": fields.get("domain_sessionid"),
         "item_id": first(fields, "ti_sku") or first(described, *PROPERTY_IDS),
-        "value": first(fields, "ti_price", "se_value") or first(described, "rating", *PRODUCT_VALUES),
+        "value": first(fields, "ti_price", "se_value") or first(described, *PROPERTY_VALUES),
         "properties": described,
     }
     if kind == "page_view" and event["item_id"] is None:
