@@ -1,13 +1,12 @@
 """The commands `interest-stream dlq …`: records that could not be used."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.command_group import console, run
+from streams.cli.option_group import with_options
 
 if TYPE_CHECKING:
     from streams.schema.dead_letter_reader import Letter
@@ -15,19 +14,34 @@ if TYPE_CHECKING:
 
 dlq_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
-Reasons = Annotated[list[str] | None, typer.Option("--reason", metavar="CODE", help="With this reason; repeatable.")]
-Partitions = Annotated[list[int] | None, typer.Option("--partition", metavar="N", help="Of this one; repeatable.")]
-Since = Annotated[str | None, typer.Option(metavar="TIME", help="Records from this time on.")]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help="Records before this time.")]
+
+def letter_filter(
+    reason: Annotated[
+        list[str] | None, typer.Option("--reason", metavar="CODE", help="With this reason; repeatable.")
+    ] = None,
+    partition: Annotated[
+        list[int] | None, typer.Option("--partition", metavar="N", help="Of this one; repeatable.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Records from this time on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Records before this time.")] = None,
+) -> "LetterFilter":
+    """Which dead letters. Raises Rejected for a text that is no time."""
+    from streams.schema.times import time_ms
+    from streams.terminal.dead_letters import LetterFilter
+
+    return LetterFilter(
+        tuple(reason or ()),
+        tuple(partition or ()),
+        None if since is None else time_ms(since),
+        None if until is None else time_ms(until),
+    )
 
 
 @dlq_app.command("list")
+@with_options(wanted=letter_filter)
 def list_letters(
     ctx: typer.Context,
-    reason: Reasons = None,
-    partition: Partitions = None,
-    since: Since = None,
-    until: Until = None,
+    wanted: "LetterFilter",
     limit: Annotated[int, typer.Option(min=1, help="How many are listed; all are counted.")] = 20,
 ) -> None:
     """Count the records that could not be used, by reason, and list the newest.
@@ -37,7 +51,7 @@ def list_letters(
     from streams.terminal.dead_letters import print_letters, read_letters
 
     settings, screen = ctx.obj.settings(), console()
-    letters = run(read_letters(settings, _filter(reason, partition, since, until)))
+    letters = run(read_letters(settings, wanted))
     print_letters(screen, letters, limit)
 
 
@@ -57,15 +71,13 @@ def show(
 
 
 @dlq_app.command()
+@with_options(wanted=letter_filter)
 def replay(
     ctx: typer.Context,
-    reason: Reasons = None,
-    partition: Partitions = None,
-    since: Since = None,
-    until: Until = None,
+    wanted: "LetterFilter",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be sent.")] = False,
 ) -> None:
-    """Send them to user-events again, once what was wrong is mended, such as [events.map] in the settings.
+    r"""Send them to user-events again, once what was wrong is mended, such as \[events.map] in the settings.
 
     Each is read by today's settings; those that can be used go to the partition that they came from, with the ids
     that they had. None is sent twice, however often this is run; of two at the same time, the first ends.
@@ -78,7 +90,7 @@ def replay(
     settings, screen = ctx.obj.settings(), console()
 
     async def replay_and_print() -> None:
-        read = partial(read_letters, settings, _filter(reason, partition, since, until))
+        read = partial(read_letters, settings, wanted)
         counts = await replay_letters(settings, read, dry_run)
         verb = "would be replayed" if dry_run else "replayed"
         screen.print(f"[green]✓[/] {counts.letters:,} dead letters {verb}, {counts.events:,} events", highlight=False)
@@ -90,17 +102,3 @@ def replay(
             screen.print(f"  {counts.replayed_before:,} were replayed before")
 
     run(replay_and_print())
-
-
-def _filter(
-    reasons: list[str] | None, partitions: list[int] | None, since: str | None, until: str | None
-) -> LetterFilter:
-    from streams.schema.times import time_ms
-    from streams.terminal.dead_letters import LetterFilter
-
-    return LetterFilter(
-        tuple(reasons or ()),
-        tuple(partitions or ()),
-        None if since is None else time_ms(since),
-        None if until is None else time_ms(until),
-    )

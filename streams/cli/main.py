@@ -5,17 +5,22 @@ import logging
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.command_group import Commands, console, run
 from streams.cli.dead_letters import dlq_app
-from streams.cli.files import Columns, Delimiter, Encoding, Header, Items, Quote, profile, replay, train
 from streams.cli.kafka import kafka_app
+from streams.cli.logs.commands import profile, replay, train
+from streams.cli.logs.options import Columns, Items, Limit, format_options
 from streams.cli.operations import reset
+from streams.cli.option_group import with_options
 from streams.cli.settings import config, recipes
 from streams.settings.source import CommandLine
+
+if TYPE_CHECKING:
+    from streams.files.formats.dialect import FormatOptions
 
 app = typer.Typer(
     cls=Commands,
@@ -119,7 +124,7 @@ def synthesize(
 
     interest-stream synthesize --events 50000 --rate 300/s
     """
-    from streams.cli.replay import send
+    from streams.cli.logs.replay import send
     from streams.files.synthetic import synthesize as generate
     from streams.files.synthetic import write_files
     from streams.kafka.pacing import parse_rate
@@ -172,6 +177,7 @@ app.command()(recipes)
 
 
 @app.command()
+@with_options(log_format=format_options)
 def demo(
     ctx: typer.Context,
     events: Annotated[
@@ -179,10 +185,8 @@ def demo(
     ] = None,
     items: Items = None,
     columns: Columns = None,
-    delimiter: Delimiter = None,
-    header: Header = None,
-    encoding: Encoding = None,
-    quote: Quote = None,
+    *,
+    log_format: "FormatOptions",
     seconds: Annotated[float, typer.Option(min=1, help="How long events are sent, where no rate is given.")] = 40,
     rate: Annotated[
         str | None,
@@ -190,7 +194,7 @@ def demo(
             metavar="N/s", help="Events per second, or [bold]max[/].", show_default="400/s; a log: by --seconds"
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first so many events.", show_default="all")] = None,
+    limit: Limit = None,
     repeats: Annotated[
         str | None,
         typer.Option(metavar="allow|filter", help="May a user's items return?", show_default="as in the log"),
@@ -210,10 +214,8 @@ def demo(
     """
     from streams.demo.input import DemoOptions
     from streams.demo.run import run_demo
-    from streams.files.formats.dialect import FormatOptions
 
     line: CommandLine = ctx.obj
-    log_format = FormatOptions.parse(delimiter, header, encoding, quote)
     options = DemoOptions(events, items, columns, seconds, rate, limit, repeats, user, seed, keep, log_format)
     raise typer.Exit(run_demo(line, options, console(), json))
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from confluent_kafka import admin as confluent_admin
 
-from streams.cli.train import registered_items
+from streams.cli.logs.train import registered_items
 from streams.settings.settings import Settings
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment

@@ -13,7 +13,7 @@ import orjson
 import pytest
 from rich.console import Console
 
-from streams.cli.replay import ReplayOptions, replay_file
+from streams.cli.logs.replay import ReplayOptions, replay_file
 from streams.files.cleaning import CleaningRules
 from streams.files.formats.log_error import LogError
 from streams.kafka.reader import read_topic

@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 
 from models import checkpoint
-from streams.cli.train import TrainingLog, read_log, registered_items, train
+from streams.cli.logs.train import TrainingLog, read_log, registered_items, train
 from streams.kafka.reader import read_topic
 from tests.inputs import event
 from tests.integration.deployment import Deploy, Deployment, round_robin_event

@@ -52,7 +52,8 @@ def test_help_loads_nothing_heavy() -> None:
         "import sys; from streams.cli import main as cli\n"
         "try: cli.app(['--help'])\n"
         "except SystemExit: pass\n"
-        "print([name for name in ('torch', 'faust', 'numpy', 'aiokafka', 'pydantic') if name in sys.modules])"
+        "heavy = 'torch', 'faust', 'numpy', 'aiokafka', 'asyncio', 'pydantic'\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     output = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
@@ -61,7 +62,8 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["terminal.predictions", "terminal.quality", "terminal.user", "kafka.topics", "cli.replay", "demo.run"]
+    "module",
+    ["terminal.predictions", "terminal.quality", "terminal.user", "kafka.topics", "cli.logs.replay", "demo.run"],
 )
 def test_readers_are_small(module: str) -> None:
     """Without torch, Faust and RocksDB, a reading command takes less than 150 MB (80 MB at most were measured)."""

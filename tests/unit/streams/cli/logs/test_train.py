@@ -10,7 +10,7 @@ from models import checkpoint
 from models.errors import CheckpointError, TrainingError
 from models.progress import ProgressCallback
 from models.training.offline import Trainer
-from streams.cli.train import TrainingLog, read_log, train
+from streams.cli.logs.train import TrainingLog, read_log, train
 from streams.files.cleaning import CleaningRules
 from streams.files.synthetic import synthesize
 from streams.settings.settings import Settings, load_settings

@@ -1,55 +1,28 @@
-"""The commands that read event logs, `replay`, `train` and `profile`, and their options."""
+"""The commands that read event logs: `replay`, `train` and `profile`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.command_group import console, run
+from streams.cli.logs.options import Clean, Columns, Items, Limit, Log, SkipBad, format_options
+from streams.cli.option_group import with_options
 
-Log = Annotated[Path, typer.Argument(metavar="FILE", help="The event log.", show_default=False)]
-Items = Annotated[Path | None, typer.Option(metavar="FILE", help="Item file; its titles and categories go first.")]
-Columns = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ROLE=NAME,…",
-        help="Which column is what: a name, its number from 1, or a path (user=properties.user.id).",
-        show_default="guessed",
-    ),
-]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines out and count them, instead of stopping.")]
-Delimiter = Annotated[
-    str | None,
-    typer.Option(metavar="CHARACTER", help="Between columns: , ; | :: tab or space.", show_default="detected"),
-]
-Header = Annotated[
-    bool | None,
-    typer.Option("--header/--no-header", help="Has the first line names of columns?", show_default="detected"),
-]
-Encoding = Annotated[
-    str | None, typer.Option(metavar="NAME", help="utf-8, cp1252, utf-16 …", show_default="utf-8, or detected")
-]
-Quote = Annotated[
-    str | None,
-    typer.Option(metavar="CHARACTER", help="Around cells, or none.", show_default='" (none between tabs)'),
-]
-Clean = Annotated[
-    str | None,
-    typer.Option(metavar="RULE,…", help="dedupe, drop=outliers (as in `profile`), cap=N of a user, fill=VALUE."),
-]
+if TYPE_CHECKING:
+    from streams.files.formats.dialect import FormatOptions
 
 
+@with_options(log_format=format_options)
 def replay(
     ctx: typer.Context,
     file: Log,
     items: Items = None,
     rate: Annotated[str, typer.Option(metavar="N/s", help="Events per second, or [bold]max[/].")] = "max",
-    limit: Annotated[int | None, typer.Option(min=1, help="The first so many events.", show_default="all")] = None,
+    limit: Limit = None,
     columns: Columns = None,
-    delimiter: Delimiter = None,
-    header: Header = None,
-    encoding: Encoding = None,
-    quote: Quote = None,
+    *,
+    log_format: "FormatOptions",
     skip_bad: SkipBad = False,
     clean: Clean = None,
     resume: Annotated[
@@ -72,32 +45,27 @@ def replay(
 
     interest-stream replay UserBehavior.csv --no-header --columns user=1,item=2,type=4,time=5
     """
-    from streams.cli.replay import ReplayOptions, replay_file
+    from streams.cli.logs.replay import ReplayOptions, replay_file
     from streams.files.cleaning import CleaningRules
-    from streams.files.formats.dialect import FormatOptions
     from streams.kafka.pacing import parse_rate
 
     settings = ctx.obj.settings()
-    log_format = FormatOptions.parse(delimiter, header, encoding, quote)
     rules = CleaningRules.parse(clean)
     options = ReplayOptions(items, columns, log_format, parse_rate(rate), limit, skip_bad, rules, resume, state)
     run(replay_file(settings, console(), file, options))
 
 
+@with_options(log_format=format_options)
 def train(
     ctx: typer.Context,
     logs: Annotated[list[Path], typer.Argument(metavar="FILE", help="Event logs, once or more.", show_default=False)],
-    items: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Item file: titles and categories are read.")
-    ] = None,
+    items: Items = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Folder of the checkpoint.", show_default="worker.trained_dir")
     ] = None,
     columns: Columns = None,
-    delimiter: Delimiter = None,
-    header: Header = None,
-    encoding: Encoding = None,
-    quote: Quote = None,
+    *,
+    log_format: "FormatOptions",
     skip_bad: SkipBad = False,
     clean: Clean = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
@@ -116,15 +84,13 @@ def train(
 
     interest-stream train ratings.csv --items movies.csv --set model.allow_repeats=false
     """
-    from streams.cli.replay import print_left_out, print_plain
-    from streams.cli.train import read_log, registered_items
-    from streams.cli.train import train as train_on
+    from streams.cli.logs.replay import print_left_out, print_plain
+    from streams.cli.logs.train import read_log, registered_items
+    from streams.cli.logs.train import train as train_on
     from streams.files.cleaning import CleaningRules
-    from streams.files.formats.dialect import FormatOptions
 
     settings, screen = ctx.obj.settings(), console()
     known = run(registered_items(settings)) if registered else []
-    log_format = FormatOptions.parse(delimiter, header, encoding, quote)
     rules = CleaningRules.parse(clean)
     with screen.status(f"reading {', '.join(map(str, logs))}"):
         log, left_out = read_log(
@@ -134,13 +100,12 @@ def train(
     train_on(settings, screen, log, out or settings.worker.trained_dir, resume)
 
 
+@with_options(log_format=format_options)
 def profile(
     file: Log,
     columns: Columns = None,
-    delimiter: Delimiter = None,
-    header: Header = None,
-    encoding: Encoding = None,
-    quote: Quote = None,
+    *,
+    log_format: "FormatOptions",
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures there.")] = None,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a picture (.png, .svg) there: extra picture.")
@@ -152,9 +117,8 @@ def profile(
 
     interest-stream profile events.csv --json profile.json --picture profile.png
     """
-    from streams.cli.profile import show_profile
+    from streams.cli.logs.profile import show_profile
     from streams.files.event_logs import open_events, parse_columns
-    from streams.files.formats.dialect import FormatOptions
 
-    log = open_events(file, parse_columns(columns), FormatOptions.parse(delimiter, header, encoding, quote))
+    log = open_events(file, parse_columns(columns), log_format)
     show_profile(console(), log, json, picture)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.replay import print_left_out, print_plain
+from streams.cli.logs.replay import print_left_out, print_plain
 from streams.files.event_logs import EventFile
 from streams.files.outliers import CountOutliers
 from streams.files.profile import LogProfile, profile_log, write_picture
