@@ -58,7 +58,7 @@ _PROTOBUF: Final = """
 
 @dataclass(frozen=True)
 class LocalSchemas:
-    """The schemas by id, without a registry: what `streams.schema.wire_format.Transcoder` asks for."""
+    """The schemas by id, without a registry: what `streams.schema.parsing.wire_format.Transcoder` asks for."""
 
     decoders: dict[int, PayloadDecoder]
 

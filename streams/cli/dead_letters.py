@@ -26,7 +26,7 @@ def letter_filter(
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Records before this time.")] = None,
 ) -> "LetterFilter":
     """Which dead letters. Raises Rejected for a text that is no time."""
-    from streams.schema.times import time_ms
+    from streams.schema.parsing.times import time_ms
     from streams.terminal.dead_letters import LetterFilter
 
     return LetterFilter(

@@ -36,7 +36,7 @@ def reset(
     """
     from rich.table import Table
 
-    from streams.schema.times import time_ms
+    from streams.schema.parsing.times import time_ms
     from streams.worker.partitions.offset_reset import ResetTarget, reset_offsets
 
     target: ResetTarget

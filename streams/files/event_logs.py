@@ -17,7 +17,7 @@ from streams.files.formats.text_lines import TextFile, open_text
 from streams.files.left_out import LeftOut
 from streams.files.logged_event import LoggedEvent, RoleNames, event_of_cells, event_of_fields
 from streams.schema.adapters.registry import adapter_of
-from streams.schema.field_map import look_up, parse_path
+from streams.schema.parsing.field_map import look_up, parse_path
 
 COLUMN_ALIASES = {  # role → column names that mean it, in lower case
     "user": ("user_id", "user", "userid", "uid", "customer_id", "reviewerid", "visitorid"),

@@ -10,7 +10,7 @@ import orjson
 
 from streams.errors import Rejected
 from streams.files.formats.log_error import BadLine, quoted
-from streams.schema.times import SECONDS_BELOW, time_ms
+from streams.schema.parsing.times import SECONDS_BELOW, time_ms
 
 ITEMLESS_TYPES = ("search", "user.delete")
 

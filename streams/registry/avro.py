@@ -18,7 +18,7 @@ from fastavro import _read_py, parse_schema, schemaless_reader
 from fastavro.read import LOGICAL_READERS
 
 from streams.errors import Rejected
-from streams.schema.times import SECONDS_BELOW
+from streams.schema.parsing.times import SECONDS_BELOW
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode: Final = msgspec.json.Encoder().encode

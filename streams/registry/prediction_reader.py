@@ -8,8 +8,8 @@ import msgspec
 
 from streams.errors import Rejected, StreamError
 from streams.registry.connection import connect_registry
+from streams.schema.parsing.wire_format import is_framed, wire_format_hint
 from streams.schema.predictions import Prediction, decode
-from streams.schema.wire_format import is_framed, wire_format_hint
 from streams.settings.registry_section import RegistrySettings
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from streams.errors import Rejected
-from streams.schema.times import SECONDS_BELOW
+from streams.schema.parsing.times import SECONDS_BELOW
 
 Convert = Callable[[Any], object]
 

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from streams.errors import Rejected
 from streams.kafka.undecodable import UndecodableRecord
 from streams.registry.client import RegisteredSchema, RegistryClient
+from streams.schema.parsing.wire_format import HEADER_BYTES, MAGIC, schema_id
 from streams.schema.record import Record
-from streams.schema.wire_format import HEADER_BYTES, MAGIC, schema_id
 from streams.settings.registry_section import RegistrySettings
 
 _ASK_AGAIN_S: Final = 60.0  # about a schema that could not be had or read

@@ -19,14 +19,14 @@ from streams.schema.adapters.adapter import Adapter
 from streams.schema.adapters.registry import canonical_events, type_name
 from streams.schema.adapters.snowplow import from_tsv
 from streams.schema.event_encoder import CANONICAL_HEADER
-from streams.schema.event_types import BUILT_IN_NAMES, EventTypeNames
 from streams.schema.events import ITEM_EVENTS, Event, ItemDelete, ItemUpsert, UserEvent
-from streams.schema.field_map import FieldMap
-from streams.schema.json_text import check_text, parse
+from streams.schema.parsing.event_types import BUILT_IN_NAMES, EventTypeNames
+from streams.schema.parsing.field_map import FieldMap
+from streams.schema.parsing.json_text import check_text, parse
+from streams.schema.parsing.times import MS_BELOW, SECONDS_BELOW
+from streams.schema.parsing.typed_events import MAX_FUTURE_MS, encode_shared_properties, item_upsert, typed_event
+from streams.schema.parsing.wire_format import Transcoder, is_framed, plain_record
 from streams.schema.record import NUMBER_BYTES, Record, UnkeyedRecord, is_key_of, key_id, position
-from streams.schema.times import MS_BELOW, SECONDS_BELOW
-from streams.schema.typed_events import MAX_FUTURE_MS, encode_shared_properties, item_upsert, typed_event
-from streams.schema.wire_format import Transcoder, is_framed, plain_record
 from streams.settings.sections import EventSettings
 
 MAX_RECORD_BYTES: Final = 2**20

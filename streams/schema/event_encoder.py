@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from streams.schema.events import Event, UserDelete, UserEvent
-from streams.schema.times import SECONDS_BELOW
+from streams.schema.parsing.times import SECONDS_BELOW
 from streams.settings.sections import EventSettings
 
 CANONICAL_HEADER: Final = "interest.canonical"

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.schema.event_types import CONTROL_TYPES
 from streams.schema.events import (
     ITEM_EVENTS,
     MAX_ID_LENGTH,
@@ -16,6 +15,7 @@ from streams.schema.events import (
     UserDelete,
     UserEvent,
 )
+from streams.schema.parsing.event_types import CONTROL_TYPES
 from streams.schema.predictions import Prediction
 from streams.schema.quality import WorkerQuality
 

@@ -9,7 +9,7 @@ from streams.kafka.reader import TopicReader, read_to_end, reading
 from streams.registry.connection import connect_registry
 from streams.schema.decoder import decode_item
 from streams.schema.events import ItemUpsert
-from streams.schema.wire_format import Transcoder
+from streams.schema.parsing.wire_format import Transcoder
 from streams.settings.settings import Settings
 
 

@@ -9,8 +9,8 @@ import orjson
 
 from streams.errors import SettingsError
 from streams.registry.connection import connect_registry
+from streams.schema.parsing.wire_format import Transcoder
 from streams.schema.prediction_encoder import Dump
-from streams.schema.wire_format import Transcoder
 from streams.settings.settings import Settings
 
 

@@ -24,7 +24,7 @@ from state.rows import RowLayout
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.schema.decoder import SchemaRules
-from streams.schema.wire_format import Transcoder
+from streams.schema.parsing.wire_format import Transcoder
 from streams.settings.settings import Settings
 from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_events, decode_partition, item_ids
 from streams.worker.items.item_topics import ItemTopics

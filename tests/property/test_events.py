@@ -16,10 +16,10 @@ from streams.schema.adapters.snowplow import from_tsv
 from streams.schema.decoder import SchemaRules, decode, decode_item
 from streams.schema.event_encoder import encode_event
 from streams.schema.events import UserEvent
-from streams.schema.field_map import FieldMap
-from streams.schema.json_text import parse
+from streams.schema.parsing.field_map import FieldMap
+from streams.schema.parsing.json_text import parse
+from streams.schema.parsing.times import FIRST_MS, MS_BELOW, SECONDS_BELOW
 from streams.schema.record import Record
-from streams.schema.times import FIRST_MS, MS_BELOW, SECONDS_BELOW
 from tests.records import consumer_record
 
 NOW = 1_731_900_000_500

@@ -9,7 +9,7 @@ import orjson
 from streams.errors import Rejected
 from streams.files.formats.log_error import BadLine, LogError, quoted
 from streams.files.formats.text_lines import MAX_LINE_BYTES, TextFile
-from streams.schema.json_text import MAX_DEPTH, check_text
+from streams.schema.parsing.json_text import MAX_DEPTH, check_text
 
 NumberedObject = tuple[int, dict[str, Any] | BadLine]
 

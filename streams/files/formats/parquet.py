@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streams.files.formats.log_error import LogError
-from streams.schema.field_map import look_up, parse_path
+from streams.schema.parsing.field_map import look_up, parse_path
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile

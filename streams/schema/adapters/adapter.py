@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from streams.schema.event_types import BUILT_IN_NAMES
+from streams.schema.parsing.event_types import BUILT_IN_NAMES
 from streams.schema.record import Record, is_key_of
 
 Fields = Mapping[str, Any]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from streams.errors import Rejected
 from streams.schema.adapters.adapter import Adapter, Canonical, Fields, Headers
-from streams.schema.json_text import parse_nested
+from streams.schema.parsing.json_text import parse_nested
 from streams.schema.record import Record
 
 ALIASES: Final = {

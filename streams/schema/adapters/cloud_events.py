@@ -11,8 +11,8 @@ from typing import Any, Final
 from streams.errors import Rejected
 from streams.schema.adapters import canonical
 from streams.schema.adapters.adapter import Adapter, Canonical, Fields, Headers, as_object, record_time
-from streams.schema.event_types import unqualified
-from streams.schema.json_text import parse
+from streams.schema.parsing.event_types import unqualified
+from streams.schema.parsing.json_text import parse
 from streams.schema.record import Record, key_id
 
 _PREFIX: Final = "ce_"

@@ -19,7 +19,7 @@ from streams.schema.adapters.adapter import (
     per_product,
     record_time,
 )
-from streams.schema.json_text import parse_nested
+from streams.schema.parsing.json_text import parse_nested
 from streams.schema.record import Record
 
 _NO_EVENTS: Final = frozenset({"$identify", "$create_alias", "$set", "$groupidentify"})

@@ -15,8 +15,8 @@ from streams.schema.adapters import (
     snowplow,
 )
 from streams.schema.adapters.adapter import Adapter, Canonical, Fields
-from streams.schema.event_types import CONTROL_TYPES
-from streams.schema.field_map import FieldMap
+from streams.schema.parsing.event_types import CONTROL_TYPES
+from streams.schema.parsing.field_map import FieldMap
 from streams.schema.record import Record
 
 FORMATS: Final = {

@@ -21,7 +21,7 @@ from streams.schema.adapters.adapter import (
     per_product,
     user_of,
 )
-from streams.schema.json_text import parse_nested
+from streams.schema.parsing.json_text import parse_nested
 from streams.schema.record import Record
 
 _TSV_COLUMNS: Final = {  # those that are read, of 131

@@ -15,7 +15,7 @@ from streams.kafka.transaction import ProducerRecord
 from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.decoder import decode_item
 from streams.schema.events import ItemDelete, ItemUpsert
-from streams.schema.wire_format import Transcoder
+from streams.schema.parsing.wire_format import Transcoder
 from streams.settings.sections import KafkaSettings
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from aiokafka.structs import TopicPartition
 from models.items.vocabulary import ItemVocabulary
 from streams.kafka.transaction import ProducerRecord
 from streams.schema.events import ItemDelete, ItemUpsert
-from streams.schema.wire_format import Transcoder
+from streams.schema.parsing.wire_format import Transcoder
 from streams.settings.settings import Settings
 from streams.worker.items.item_catalog import ItemCatalog
 from streams.worker.items.item_index import ItemIndex

@@ -11,7 +11,7 @@ from streams.registry.connection import connect_registry
 from streams.registry.schema_registry import SchemaRegistry
 from streams.schema.decoder import SchemaRules, decode, decode_item
 from streams.schema.events import ItemDelete, UserEvent
-from streams.schema.field_map import FieldMap
+from streams.schema.parsing.field_map import FieldMap
 from streams.schema.record import Record
 from streams.settings.registry_section import RegistrySettings
 from tests.registry_server import RegistryServer

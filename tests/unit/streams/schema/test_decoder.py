@@ -7,7 +7,7 @@ import pytest
 from models.data.event_types import EVENT_TYPES
 from streams.schema.decoder import MAX_RECORD_BYTES, decode
 from streams.schema.events import ITEM_EVENTS, ItemDelete, ItemUpsert, UserDelete, UserEvent
-from streams.schema.json_text import MAX_DEPTH
+from streams.schema.parsing.json_text import MAX_DEPTH
 from tests.unit.streams.decoding import CLICK, NOW, events_of, record, rejection, user_event, user_events
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from streams.schema.decoder import SchemaRules
-from streams.schema.field_map import FieldMap
+from streams.schema.parsing.field_map import FieldMap
 from tests.unit.streams.decoding import user_event, user_events
 
 CAPTURE: dict[str, Any] = {

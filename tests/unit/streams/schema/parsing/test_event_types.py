@@ -2,7 +2,7 @@ import pytest
 
 from models.data.event_types import EVENT_TYPES
 from streams.schema.decoder import SchemaRules
-from streams.schema.event_types import BUILT_IN_NAMES, CONTROL_TYPES, SYNONYMS, EventTypeNames, normalized
+from streams.schema.parsing.event_types import BUILT_IN_NAMES, CONTROL_TYPES, SYNONYMS, EventTypeNames, normalized
 from streams.settings.sections import EventSettings
 from tests.unit.streams.decoding import CLICK, events_of, user_event
 

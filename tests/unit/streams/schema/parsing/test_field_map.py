@@ -2,7 +2,7 @@ import pytest
 
 from streams.schema.decoder import SchemaRules, decode
 from streams.schema.events import ItemUpsert
-from streams.schema.field_map import FieldMap, look_up, parse_path
+from streams.schema.parsing.field_map import FieldMap, look_up, parse_path
 from streams.settings.sections import EventSettings
 from tests.unit.streams.decoding import CLICK, events_of, record, user_event, user_events
 

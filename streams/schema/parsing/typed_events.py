@@ -12,7 +12,6 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from streams.errors import Rejected
-from streams.schema.event_types import EventTypeNames
 from streams.schema.events import (
     ITEM_EVENTS,
     MAX_CATEGORIES,
@@ -30,9 +29,10 @@ from streams.schema.events import (
     UserDelete,
     UserEvent,
 )
+from streams.schema.parsing.event_types import EventTypeNames
+from streams.schema.parsing.times import time_ms
+from streams.schema.parsing.wire_format import wire_format_hint
 from streams.schema.record import Record, is_key_of
-from streams.schema.times import time_ms
-from streams.schema.wire_format import wire_format_hint
 from streams.settings.sections import IGNORED_TYPE
 
 MAX_FUTURE_MS: Final = 24 * 3600 * 1000

@@ -2,8 +2,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from streams.schema.times import FIRST_MS, MS_BELOW
-from streams.schema.typed_events import MAX_FUTURE_MS
+from streams.schema.parsing.times import FIRST_MS, MS_BELOW
+from streams.schema.parsing.typed_events import MAX_FUTURE_MS
 from tests.unit.streams.decoding import CLICK, NOW, rejection, user_event
 
 

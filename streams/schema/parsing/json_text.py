@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from streams.errors import Rejected
-from streams.schema.wire_format import wire_format_hint
+from streams.schema.parsing.wire_format import wire_format_hint
 
 MAX_DEPTH: Final = 64
 

@@ -1,0 +1,1 @@
+"""Parts of a record read: JSON, fields by path, event types, times, typed events, and the frames of registries."""
