@@ -43,10 +43,10 @@ class ConsumerGroupMetadata:
 
 @dataclass(frozen=True, slots=True)
 class EmptyGroup:
-    """A consumer group in which nobody is a member: the broker refuses the offsets if it has one.
+    """A consumer group in which nobody is a member, for tools that set the offsets of a stopped group.
 
-    For tools that set the offsets of a stopped group. The name of a member that the group does not have makes the
-    broker check: without any it accepts what a transaction commits, members or not.
+    The broker accepts the offsets whether it has members or not: who writes them looks for members in the transaction,
+    after its records and before its commit.
     """
 
     group_id: str
@@ -58,8 +58,8 @@ class EmptyGroup:
 
     @property
     def member_id(self) -> str:
-        """Of nobody."""
-        return "none"
+        """Of nobody. Brokers before 4.0 refuse any other name, even where the group is empty."""
+        return ""
 
 
 class TxnOffsetCommitResponseV3(Response):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar, cast
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from streams.errors import TransactionFailed
+from streams.errors import StreamError, TransactionFailed
 from streams.kafka.client.client_options import client_options, producer_options
 from streams.kafka.fenced_producer import ConsumerGroupMetadata, EmptyGroup, FencedProducer
 from streams.settings.sections import KafkaSettings
@@ -95,10 +95,12 @@ class TransactionWriter:
         records: Mapping[TopicPartition, Iterable[ProducerRecord]],
         offsets: Mapping[TopicPartition, int] | None = None,
         group_metadata: ConsumerGroupMetadata | EmptyGroup | None = None,
+        before_commit: Callable[[], Awaitable[None]] | None = None,
     ) -> dict[TopicPartition, int]:
         """Commits the records and offsets; returns the offset after the last record of each partition.
 
         Offsets need the group metadata by which the broker fences them; without, only the records are written.
+        `before_commit` is awaited once all of it is written; where it raises, the transaction stays open for `restart`.
         Raises TransactionFailed where the outcome is a failure or unknown: call `restart`, then read the changelog to
         learn what is committed.
         """
@@ -110,12 +112,23 @@ class TransactionWriter:
             ends = await _gather_all(_send(producer, tp, part) for tp, part in records.items())
             if group_metadata is not None:
                 await producer.send_offsets(offsets or {}, group_metadata)
+            if before_commit is not None:
+                await before_commit()
             await producer.commit_transaction()
         except (KafkaError, AssertionError) as error:
             # aiokafka raises AssertionError for a call that its failed state machine does not allow.
             self._failed = True
-            raise TransactionFailed(f"{type(error).__name__}: {error}") from error
+            raise TransactionFailed(_reason(error)) from error
+        except StreamError:
+            self._failed = True
+            raise
         return dict(zip(records, ends, strict=True))
+
+
+def _reason(error: BaseException) -> str:
+    """What the broker answered, where aiokafka reports that as an unexpected error."""
+    cause = error.__cause__ if isinstance(error.__cause__, KafkaError) else error
+    return str(cause) if isinstance(cause, KafkaError) else f"{type(cause).__name__}: {cause}"
 
 
 async def _send(producer: AIOKafkaProducer, tp: TopicPartition, records: Iterable[ProducerRecord]) -> int:

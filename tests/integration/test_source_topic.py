@@ -10,12 +10,14 @@ import pytest
 from aiokafka.admin import NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
-from streams.errors import GroupActiveError, TransactionFailed
+from streams.errors import GroupActiveError
 from streams.kafka.client.metadata import topic_metadata
 from streams.kafka.fenced_producer import EmptyGroup
 from streams.kafka.reader import partition_count
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.reference_fold import fold_changelog
+from streams.settings.settings import Settings
+from streams.worker.partitions import offset_reset
 from streams.worker.partitions.offset_reset import PartitionReset, ResetTarget, reset_offsets
 from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.integration.engines import Sleeping
@@ -127,21 +129,35 @@ async def test_a_reset_to_a_time_or_the_end_skips_what_is_before(deploy: Deploy)
     assert await applied_events(site) == 150
 
 
-async def test_the_broker_refuses_the_reset_of_a_group_that_a_worker_has_joined(
-    deploy: Deploy, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("moment", ["before the group is looked at", "before the commit"])
+async def test_a_worker_that_joins_during_a_reset_ends_it(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, moment: str
 ) -> None:
+    """It is a member when the group is looked at for the second time, or finds the transaction open and ends it."""
     site = await deploy()
-    worker = await applied(site, 0, 30)
-    writer = TransactionWriter(site.settings.kafka)
-    await writer.start()
-    tp = TopicPartition(site.settings.topics.user_events, 0)
-    letters = TopicPartition(site.settings.topics.user_events_dlq, 0)
-    with pytest.raises(TransactionFailed, match="Unexpected error"), caplog.at_level("CRITICAL", "aiokafka"):
-        await writer.write({letters: [ProducerRecord(b"k", b"v")]}, {tp: 0}, EmptyGroup(site.settings.kafka.group_id))
-    await writer.restart()
-    await writer.stop()
-    await worker.stop()
-    assert [record async for record in site.read(letters.topic)] == []
+    await (await applied(site, 0, 30)).stop()
+    before = await site.progress()
+    refuse_members, calls = offset_reset._refuse_members, 0
+
+    async def join(settings: Settings) -> None:
+        nonlocal calls
+        calls += 1
+        joins = calls == 2
+        if joins and moment == "before the group is looked at":
+            await site.worker("b").owns()
+        await refuse_members(settings)
+        if joins and moment == "before the commit":
+            await site.worker("b").owns()
+
+    monkeypatch.setattr(offset_reset, "_refuse_members", join)
+    with pytest.raises(GroupActiveError, match="has 1 members"), caplog.at_level("CRITICAL", "aiokafka"):
+        await reset_offsets(site.settings, "earliest")
+    worker = site.workers[-1]
+    await worker.owns()
+    assert await site.progress() == before
+    await site.send(round_robin_event(n) for n in range(30, 60))
+    await site.finish(worker)
+    assert await applied_events(site) == 60
 
 
 async def test_records_that_expired_unread_are_a_warning(deploy: Deploy) -> None:

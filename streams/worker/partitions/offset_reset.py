@@ -1,8 +1,9 @@
 """Reset of a stopped group: where in the source topic its workers begin, and whether user state begins anew.
 
 As Kafka Streams' application reset tool: the next offset and the rows that were made of earlier records go together.
-One transaction holds the new offset rows, a tombstone for each row, and the group's offsets; a broker accepts the last
-only while the group has no member, so that a worker that has joined meanwhile is never changed behind its back.
+One transaction holds the new offset rows, a tombstone for each row, and the group's offsets. Before it is committed
+the group is looked at again: a worker that has joined by then is a member, and the reset ends; one that joins later
+finds the transaction open in the changelog, and ends it. So no worker is changed behind its back.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal, NamedTuple
 from uuid import uuid4
 
@@ -148,10 +150,12 @@ async def _commit(
 ) -> None:
     await writer.start()
     try:
-        await writer.write(records, offsets, EmptyGroup(settings.kafka.group_id))
-    except TransactionFailed:
+        await writer.write(
+            records, offsets, EmptyGroup(settings.kafka.group_id), before_commit=partial(_refuse_members, settings)
+        )
+    except (GroupActiveError, TransactionFailed):
         await writer.restart()  # which ends the transaction: nothing of it becomes visible
-        await _refuse_members(settings)  # aiokafka does not hand on that the broker refused the offsets for them
+        await _refuse_members(settings)  # of a worker that has ended it, aiokafka says no more than that it is ended
         raise
     finally:
         await writer.stop()
