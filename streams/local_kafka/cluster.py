@@ -1,10 +1,7 @@
 """Local Kafka cluster of one or three nodes, for the demo, the tests and development. Knows no topics."""
 
 import json
-import os
-import random
 import shutil
-import socket
 import tempfile
 import uuid
 import weakref
@@ -18,6 +15,7 @@ from typing import Self
 
 from streams.errors import KafkaStartError
 from streams.local_kafka.node import KafkaNode
+from streams.local_kafka.ports import release_ports, reserve_ports
 
 DEFAULT_PORT = 9092
 _STATE = "local-kafka.json"
@@ -68,12 +66,12 @@ class LocalKafka:
         self.folder = Path(tempfile.mkdtemp(prefix="interest-kafka-")) if folder is None else folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._cluster_id, ports, reservations = _load_or_create(self.folder, nodes, first_port)
-        self._release_ports = weakref.finalize(self, _close, reservations)
+        self._release_ports = weakref.finalize(self, release_ports, reservations)
         if listeners and nodes != 1:
             raise KafkaStartError("Further listeners are for a local Kafka of one node.")
         self._listener_ports: dict[str, int] = {}
         if listeners:
-            further_ports, further_reservations = _reserve_ports(len(listeners), None)
+            further_ports, further_reservations = reserve_ports(len(listeners), None)
             reservations = reservations + further_reservations
             self._listener_ports = dict(zip(listeners, further_ports, strict=True))
         node_settings = _quorum_settings(ports) | dict(settings or {})
@@ -177,7 +175,7 @@ def _load_or_create(folder: Path, nodes: int, first_port: int | None) -> tuple[s
                 f"The Kafka in {folder} has {len(ports)} nodes, not {nodes}; give that number or another folder."
             )
         return cluster_id, ports, []
-    free, reservations = _reserve_ports(2 * nodes, first_port)
+    free, reservations = reserve_ports(2 * nodes, first_port)
     ports = list(zip(free[::2], free[1::2], strict=True))
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
     state.write_text(json.dumps({"cluster_id": cluster_id, "ports": ports}))
@@ -192,58 +190,6 @@ def _load(state: Path) -> tuple[str, list[tuple[int, int]]]:
         raise KafkaStartError(
             f"{state} is damaged: remove {state.parent}, with Kafka's data in it, and start again."
         ) from error
-
-
-def _reserve_ports(count: int, first: int | None) -> tuple[list[int], list[int]]:
-    """Ports that nobody listens on, outside the ephemeral range, with their reservations; `first` first, if it is free.
-
-    Outgoing connections use the ephemeral range, and could take a broker's port while the broker is down.
-    """
-    ports: list[int] = []
-    reservations: list[int] = []
-    for port in [*([] if first is None else [first]), *_candidate_ports()]:
-        reservation = None if port in ports else _reserve(port)
-        if reservation is None:
-            continue
-        ports.append(port)
-        reservations.append(reservation)
-        if len(ports) == count:
-            return ports, reservations
-    _close(reservations)
-    raise KafkaStartError(
-        f"No {count} free ports outside the ephemeral range: stop a program that listens on this machine."
-    )
-
-
-def _reserve(port: int) -> int | None:
-    """A descriptor that reserves the port until it is closed; None where the port is in use or reserved.
-
-    It is bound to the UDP port of the same number: Kafka listens on TCP only, and the kernel ends the reservation with
-    this process. Without it, a Kafka that starts at the same time could choose the port before the broker listens.
-    """
-    with socket.socket(type=socket.SOCK_DGRAM) as reservation, socket.socket() as probe:
-        try:
-            reservation.bind(("127.0.0.1", port))
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return None
-        return reservation.detach()
-
-
-def _close(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
-
-
-def _candidate_ports() -> list[int]:
-    """Ports outside the ephemeral range in random order, so that concurrent starts try different ones."""
-    low, high = 32_768, 65_535
-    ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range")
-    if ephemeral.is_file():
-        low, high = map(int, ephemeral.read_text().split())
-    ports = [port for port in range(20_000, 65_536) if not low <= port <= high] or list(range(10_000, 20_000))
-    random.SystemRandom().shuffle(ports)  # not `random`, which tests seed alike in every process
-    return ports
 
 
 def _quorum_settings(ports: list[tuple[int, int]]) -> dict[str, str]:

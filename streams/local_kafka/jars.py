@@ -18,6 +18,9 @@ from streams.errors import KafkaStartError
 _POM = Path(__file__).with_name("pom.xml")
 _OLDEST_JAVA = 17
 
+KAFKA_VERSION = "4.1.1"
+"""That of the local Kafka, and of docker-compose.yml"""
+
 
 @functools.cache
 def find_java() -> str:
@@ -38,35 +41,38 @@ def find_java() -> str:
     return path
 
 
-def fetch_jars() -> Path:
-    """Folder of Kafka's jars in the user's cache, fetched by Maven the first time. Raises KafkaStartError."""
+def fetch_jars(version: str = KAFKA_VERSION) -> Path:
+    """Folder of the jars of this Kafka in the user's cache, fetched by Maven the first time. Raises KafkaStartError."""
     pom = _POM.read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "interest-stream"
-    # The pom's digest in the name keeps the jars of different versions apart.
-    folder = cache / f"kafka-{hashlib.sha256(pom).hexdigest()[:12]}"
+    # The pom's digest in the name keeps the jars of different poms apart.
+    folder = cache / f"kafka-{version}-{hashlib.sha256(pom).hexdigest()[:12]}"
     if folder.is_dir():
         return folder
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "kafka.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            _run_maven(folder)
+            _run_maven(folder, version)
     return folder
 
 
-def _run_maven(folder: Path) -> None:
+def _run_maven(folder: Path, version: str) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaStartError(
             f"Kafka's jars are not in {folder} yet, and there is no `mvn` on PATH to fetch them. "
             "Install Maven: `apt install maven` (Debian, Ubuntu) or `brew install maven` (macOS)."
         )
-    print("Fetching Kafka through Maven, 45 MB, once", file=sys.stderr, flush=True)
+    print(f"Fetching Kafka {version} through Maven, 45 MB, once", file=sys.stderr, flush=True)
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     command = [maven, "-B", "-q", "-f", str(_POM), "dependency:copy-dependencies"]
     answer = subprocess.run(
-        [*command, f"-DoutputDirectory={part}", "-DincludeScope=runtime"], capture_output=True, text=True, check=False
+        [*command, f"-Dkafka.version={version}", f"-DoutputDirectory={part}", "-DincludeScope=runtime"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if answer.returncode:
         tail = "\n".join((answer.stdout + answer.stderr).splitlines()[-15:])

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from streams.local_kafka import node
+from streams.local_kafka import java_process
 from streams.local_kafka.cluster import LocalKafka
-from streams.local_kafka.jars import fetch_jars, find_java
+from streams.local_kafka.jars import KAFKA_VERSION, fetch_jars, find_java
 from streams.settings.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -78,10 +78,8 @@ def test_its_broker_has_the_settings_of_the_local_one(compose: dict[str, Any], t
 
 def test_its_broker_is_the_local_one_s_version_with_its_heap(compose: dict[str, Any]) -> None:
     kafka = compose["services"]["kafka"]
-    pom = (ROOT / "streams/local_kafka/pom.xml").read_text()
-    [version] = re.findall(r"<artifactId>kafka_2.13</artifactId>\s*<version>([^<]+)</version>", pom)
-    assert kafka["image"] == f"apache/kafka:{version}"
-    assert kafka["environment"]["KAFKA_HEAP_OPTS"] in node._JAVA_FLAGS
+    assert kafka["image"] == f"apache/kafka:{KAFKA_VERSION}"
+    assert kafka["environment"]["KAFKA_HEAP_OPTS"] in java_process._JAVA_FLAGS
 
 
 def test_workers_find_the_broker_and_the_host_finds_it_by_default(

@@ -11,6 +11,7 @@ import pytest
 
 from streams.errors import KafkaStartError
 from streams.local_kafka import cluster
+from streams.local_kafka import ports as kafka_ports
 from streams.local_kafka.cluster import LocalKafka, start_background, status, stop_background
 from streams.local_kafka.jars import find_java
 
@@ -25,18 +26,18 @@ def reserve_ports() -> Iterator[ReservePorts]:
     reservations: list[int] = []
 
     def reserve(count: int, first: int | None = None) -> list[int]:
-        ports, descriptors = cluster._reserve_ports(count, first)
+        ports, descriptors = kafka_ports.reserve_ports(count, first)
         reservations.extend(descriptors)
         return ports
 
     yield reserve
-    cluster._close(reservations)
+    kafka_ports.release_ports(reservations)
 
 
 def free_ports(count: int) -> list[int]:
     """Ports that nobody uses, reserved no longer."""
-    ports, reservations = cluster._reserve_ports(count, None)
-    cluster._close(reservations)
+    ports, reservations = kafka_ports.reserve_ports(count, None)
+    kafka_ports.release_ports(reservations)
     return ports
 
 
@@ -53,7 +54,7 @@ def test_ports_are_free_distinct_and_not_ephemeral(reserve_ports: ReservePorts) 
 
 def test_a_port_in_use_is_not_reserved(reserve_ports: ReservePorts, monkeypatch: pytest.MonkeyPatch) -> None:
     taken, free = free_ports(2)
-    monkeypatch.setattr(cluster, "_candidate_ports", lambda: [taken, free])
+    monkeypatch.setattr(kafka_ports, "_candidate_ports", lambda: [taken, free])
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", taken))
         listener.listen()
@@ -66,15 +67,15 @@ def test_a_port_is_reserved_once_until_its_kafka_stops_or_its_process_ends(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ports = free_ports(2)
-    monkeypatch.setattr(cluster, "_candidate_ports", lambda: ports)
+    monkeypatch.setattr(kafka_ports, "_candidate_ports", lambda: ports)
     kafka = LocalKafka(tmp_path / "first")
     with pytest.raises(KafkaStartError, match="No 2 free ports"):
         LocalKafka(tmp_path / "second")
     kafka.stop()
     script = f"""
 import os, sys
-from streams.local_kafka import cluster
-cluster._candidate_ports = lambda: {ports}
+from streams.local_kafka import cluster, ports
+ports._candidate_ports = lambda: {ports}
 kafka = cluster.LocalKafka()
 print("reserved", flush=True)
 sys.stdin.read()
@@ -95,7 +96,7 @@ def test_starts_at_the_same_time_do_not_share_a_port(
     reserve_ports: ReservePorts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     candidates = free_ports(16)
-    monkeypatch.setattr(cluster, "_candidate_ports", lambda: candidates)  # all try them in the same order
+    monkeypatch.setattr(kafka_ports, "_candidate_ports", lambda: candidates)  # all try them in the same order
     with ThreadPoolExecutor(8) as pool:
         drawn = list(pool.map(lambda _: reserve_ports(2), range(8)))
     assert sorted(port for ports in drawn for port in ports) == sorted(candidates)
@@ -149,8 +150,8 @@ def test_three_nodes_raise_what_the_shipped_settings_hold_for_one(tmp_path: Path
 
 def test_the_first_port_is_used_if_it_is_free(reserve_ports: ReservePorts) -> None:
     (port,) = free_ports(1)
-    ports, reservations = cluster._reserve_ports(2, port)
-    cluster._close(reservations)
+    ports, reservations = kafka_ports.reserve_ports(2, port)
+    kafka_ports.release_ports(reservations)
     assert ports[0] == port
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", port))

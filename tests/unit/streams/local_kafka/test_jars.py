@@ -113,6 +113,16 @@ def test_another_pom_has_a_folder_of_its_own(programs: Path, tmp_path: Path, mon
     put(programs / "mvn", FETCH)
     first = fetch_jars()
     pom = tmp_path / "pom.xml"
-    pom.write_text(kafka_jars._POM.read_text().replace("4.1.1", "4.1.2"))
+    pom.write_text(kafka_jars._POM.read_text().replace("2.24.3", "2.24.4"))
     monkeypatch.setattr(kafka_jars, "_POM", pom)
     assert fetch_jars() != first
+
+
+def test_another_version_has_a_folder_of_its_own(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    put(programs / "mvn", f'{FETCH}\necho "$@" >"$folder/arguments"')
+    folder = fetch_jars("2.5.0")
+    assert folder != fetch_jars()
+    assert "-Dkafka.version=2.5.0" in (folder / "arguments").read_text()
