@@ -5,6 +5,7 @@ StreamError
 ├── Rejected           nothing: the record lies in the dead-letter topic with this code and message, the stream went on
 ├── TopicError         create or repair the topic as the message says
 ├── KafkaAccessError   correct the setting of the connection, or grant the right, that the message names
+├── KafkaVersionError  upgrade the brokers to the version that the message names
 ├── RegistryError      start the schema registry, or correct the setting that the message names
 ├── LogError           mend the file at the line that the message names, or leave bad lines out (streams.files)
 ├── UnknownUserError   nothing, or look for the user's events in user-events (streams.terminal.user)
@@ -80,6 +81,10 @@ class TopicError(StreamError):
 
 class KafkaAccessError(StreamError):
     """The broker refuses this client: its listener, its certificate or user, or a right that is not granted."""
+
+
+class KafkaVersionError(StreamError):
+    """The broker is older than the oldest that this program works with."""
 
 
 class RegistryError(StreamError):

@@ -57,12 +57,16 @@ async def reading(
     isolation: Isolation = "read_committed",
     partitions: Sequence[int] | None = None,
 ) -> AsyncIterator[TopicReader]:
-    """A consumer at the start, or at the end, of these partitions (all when None) of every topic."""
-    tps = [
-        TopicPartition(topic, partition)
-        for topic in topics
-        for partition in (range(await partition_count(kafka, topic)) if partitions is None else partitions)
-    ]
+    """A consumer at the start, or at the end, of these partitions (all when None) of every topic.
+
+    Raises as `partition_count` does, and TopicError for a partition that does not exist.
+    """
+    tps = []
+    for topic in topics:
+        count = await partition_count(kafka, topic)
+        if missing := [partition for partition in partitions or () if not 0 <= partition < count]:
+            raise TopicError(f"{topic} has {count} partitions, from 0 on: there is no partition {missing[0]}")
+        tps += [TopicPartition(topic, partition) for partition in (range(count) if partitions is None else partitions)]
     consumer = isolating_consumer(
         **client_options(kafka),
         group_id=None,

@@ -40,6 +40,14 @@ async def test_partitions_are_counted(kafka: LocalKafka, topic: str) -> None:
         await partition_count(settings_of(kafka), f"{topic}-none")
 
 
+@pytest.mark.parametrize("partition", [-1, PARTITIONS])
+async def test_a_partition_that_does_not_exist_is_an_error_at_once(
+    kafka: LocalKafka, topic: str, partition: int
+) -> None:
+    with pytest.raises(TopicError, match=f"{topic} has 3 partitions, from 0 on: there is no partition {partition}"):
+        [record async for record in read_topic(settings_of(kafka), topic, partitions=[0, partition])]
+
+
 async def test_an_empty_topic_ends_at_once(kafka: LocalKafka, topic: str) -> None:
     assert await values(kafka, topic) == []
 

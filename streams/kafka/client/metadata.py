@@ -20,6 +20,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from streams.kafka.client.broker_version import check_broker_version
 from streams.kafka.client.client_options import client_options
 from streams.kafka.client.metadata_request import TopicMetadataRequest
 from streams.settings.sections import KafkaSettings
@@ -74,10 +75,11 @@ async def describe_topics(kafka: KafkaSettings, topics: Iterable[str]) -> Mappin
 
 
 async def describe_topics_by(client: Any, topics: Iterable[str]) -> dict[str, TopicMetadata]:
-    """The same by a client that is connected."""
+    """The same by a client that is connected. Every command and worker begins with it: raises KafkaVersionError."""
     node = client.get_random_node()
     if node is None:
         raise NodeNotReadyError("no broker is known")
+    await check_broker_version(client, node)
     response = await client.send(node, TopicMetadataRequest(topics))
     return {topic["topic"]: _topic(topic) for topic in response.to_object()["topics"]}
 
