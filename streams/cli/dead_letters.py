@@ -63,7 +63,7 @@ def show(
     """Show one of them in full."""
     from streams.terminal.dead_letters import find_letter, in_json, print_letter
 
-    async def found() -> Letter:
+    async def found() -> "Letter":
         settings = ctx.obj.settings()
         return await in_json(settings, await find_letter(settings, letter))
 

@@ -17,6 +17,7 @@ from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from streams.errors import ReplayFencedError, TransactionFailed
+from streams.kafka.client.access import check_access, replay_rights
 from streams.kafka.reader import partition_count, partition_of
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.registry.connection import connect_registry
@@ -53,6 +54,7 @@ async def replay_letters(settings: Settings, read: ReadLetters, dry_run: bool = 
     rules = SchemaRules.of(settings.events, await connect_registry(settings.registry))
     if dry_run:
         return (await _read_usable(settings, rules, read))[1]
+    await check_access(settings.kafka, replay_rights(settings))
     writer = TransactionWriter(settings.kafka, purpose=_PURPOSE)
     await writer.start()  # from here on another replay writes no more, so that what is read now is final
     try:
@@ -115,8 +117,8 @@ def letter_events(letter: Letter, rules: SchemaRules, max_bytes: int) -> tuple[l
 
 async def _send(settings: Settings, writer: TransactionWriter, letters: list[tuple[Letter, list[Event]]]) -> None:
     topics, headers = settings.topics, canonical_headers(settings.events)
-    catalog_partitions = await partition_count(settings.kafka, topics.item_catalog)
-    partitions = await partition_count(settings.kafka, topics.user_events)
+    catalog_partitions = await partition_count(settings.kafka, topics.item_catalog, "Write")
+    partitions = await partition_count(settings.kafka, topics.user_events, "Write")
     for begin in range(0, len(letters), _LETTERS_PER_TRANSACTION):
         records: defaultdict[TopicPartition, list[ProducerRecord]] = defaultdict(list)
         replayed: defaultdict[int, list[int]] = defaultdict(list)

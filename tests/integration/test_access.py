@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from confluent_kafka import admin as confluent_admin
 
 from streams.cli.logs.train import registered_items
 from streams.settings.settings import Settings
+from tests.integration.acls import Acl, Acls, names_of, topics_acls, transactional_id, worker_acls
+from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment
 from tests.integration.worker import Worker, killed_at_end
-from tests.secured_kafka import PASSWORD, USER, SecuredKafka
+from tests.secured_kafka import PASSWORD, SecuredKafka
 
-kafka_admin: Any = confluent_admin  # exports more than it declares
-_ROOT = Path(__file__).parents[2]
 _SECRET = {"INTEREST_KAFKA__SASL_PASSWORD": PASSWORD}
 _DENIAL_S = 30.0
 
 _with_secret = partial(set_environment, _SECRET)
 
-Acl = tuple[str, str, str]
-"""Resource, name, operation"""
+_LETTER = b"u1", b'{"user_id": "u1", "event_type": "click", "sku": "i1", "timestamp": 1731900000123}'
+"""A record without an item, but for those who know its name of the field"""
+
 Sites = Callable[[Iterable[str]], dict[str, Deployment]]
 
 
@@ -46,76 +43,23 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
         yield secured
 
 
-class Acls:
-    """The lists of the broker, changed by a super user."""
-
-    def __init__(self, secured: SecuredKafka) -> None:
-        self._admin = kafka_admin.AdminClient({"bootstrap.servers": secured.kafka.bootstrap_servers})
-
-    def set(self, acls: Iterable[Acl]) -> None:
-        """The user has these alone."""
-        any_pattern, any_operation = kafka_admin.ResourcePatternType.ANY, kafka_admin.AclOperation.ANY
-        any_resource, any_permission = kafka_admin.ResourceType.ANY, kafka_admin.AclPermissionType.ANY
-        everything = kafka_admin.AclBindingFilter(
-            any_resource, None, any_pattern, None, None, any_operation, any_permission
-        )
-        for future in self._admin.delete_acls([everything]).values():
-            future.result()
-        if bindings := [self._binding(acl) for acl in dict.fromkeys(acls)]:
-            for future in self._admin.create_acls(bindings).values():
-                future.result()
-        time.sleep(0.5)  # until the broker applies them
-
-    def _binding(self, acl: Acl) -> Any:
-        resource, name, operation = acl
-        patterns = kafka_admin.ResourcePatternType
-        pattern = patterns.PREFIXED if resource == "transactional-id" else patterns.LITERAL
-        kind = {
-            "topic": kafka_admin.ResourceType.TOPIC,
-            "group": kafka_admin.ResourceType.GROUP,
-            "cluster": kafka_admin.ResourceType.BROKER,
-            "transactional-id": kafka_admin.ResourceType.TRANSACTIONAL_ID,
-        }[resource]
-        wanted = {
-            "Read": kafka_admin.AclOperation.READ,
-            "Write": kafka_admin.AclOperation.WRITE,
-            "Create": kafka_admin.AclOperation.CREATE,
-            "Describe": kafka_admin.AclOperation.DESCRIBE,
-            "DescribeConfigs": kafka_admin.AclOperation.DESCRIBE_CONFIGS,
-        }[operation]
-        return kafka_admin.AclBinding(
-            kind, name, pattern, f"User:{USER}", "*", wanted, kafka_admin.AclPermissionType.ALLOW
-        )
-
-
-def names_of(settings: Settings) -> dict[str, str]:
-    topics = settings.topics
-    return {
-        "source": topics.user_events,
-        "predictions": topics.interest_predictions,
-        "dlq": topics.user_events_dlq,
-        "index": topics.item_index,
-        "catalog": topics.item_catalog,
-        "quality": topics.interest_quality,
-        "changelog": settings.changelog_topic,
-    }
-
-
-def worker_acls(settings: Settings) -> dict[str, Acl]:
-    """Those of docs/kafka.md for `worker`, by a name."""
+def _replay_acls(settings: Settings) -> list[Acl]:
+    """Those of docs/kafka.md for `dlq replay`."""
     names = names_of(settings)
-    acls = {f"{key} configs": ("topic", name, "DescribeConfigs") for key, name in names.items()}
-    acls |= {f"{key} read": ("topic", names[key], "Read") for key in ("source", "changelog", "index", "catalog")}
-    acls |= {f"{key} write": ("topic", name, "Write") for key, name in names.items()}
-    acls["group"] = ("group", settings.kafka.group_id, "Read")
-    acls["transactional id"] = ("transactional-id", f"{settings.kafka.group_id}-", "Write")
-    return acls
+    written: list[Acl] = [("topic", names[key], "Write") for key in ("source", "dlq", "catalog")]
+    return [("topic", names["dlq"], "Read"), *written, transactional_id(settings)]
 
 
-def topics_acls(settings: Settings) -> list[Acl]:
-    """Those of docs/kafka.md for `topics`."""
-    operations = ("Create", "Describe", "DescribeConfigs")
-    return [("topic", name, operation) for name in names_of(settings).values() for operation in operations]
+def _reset_acls(settings: Settings) -> list[Acl]:
+    """Those of docs/kafka.md for `reset`."""
+    names = names_of(settings)
+    return [
+        ("topic", names["source"], "Read"),
+        ("topic", names["changelog"], "Read"),
+        ("topic", names["changelog"], "Write"),
+        ("group", settings.kafka.group_id, "Read"),
+        transactional_id(settings),
+    ]
 
 
 @pytest.fixture
@@ -143,25 +87,18 @@ def site(sites: Sites) -> Deployment:
     return sites(["the only one"]).popitem()[1]
 
 
-def run(site: Deployment, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command as the user."""
-    settings = [f"--set={override}" for override in site.overrides("a")]
-    program = [sys.executable, "-m", "streams.cli", *words, *settings]
-    return subprocess.run(program, capture_output=True, text=True, timeout=120, cwd=_ROOT, check=False)
-
-
 def test_exactly_these_lists_suffice(secured: SecuredKafka, site: Deployment, tmp_path: Path) -> None:
     acls, names = Acls(secured), names_of(site.settings)
     acls.set(topics_acls(site.settings))
-    assert run(site, "topics").returncode == 0
+    succeeds(site, "topics")
 
     async def work() -> None:
         worker = site.worker(fault=_with_secret)
         log = tmp_path / "log.csv"
         log.write_text("user,item,time\n" + "".join(f"u{n % 5},i{n},{1_700_000_000 + n}\n" for n in range(50)))
         await worker.owns()
-        done = await asyncio.to_thread(run, site, "replay", str(log))
-        assert done.returncode == 0, done.stderr
+        await asyncio.to_thread(succeeds, site, "replay", str(log))
+        await site.send([_LETTER])
         await site.sent_by_others()
         await site.applied()
         await worker.stop()
@@ -169,16 +106,36 @@ def test_exactly_these_lists_suffice(secured: SecuredKafka, site: Deployment, tm
     acls.set(worker_acls(site.settings).values())
     asyncio.run(work())
     acls.set([("topic", names["predictions"], "Read"), ("topic", names["catalog"], "Read")])
-    done = run(site, "tail", "--from-start", "--limit", "1")
-    assert done.returncode == 0, done.stderr
+    succeeds(site, "tail", "--from-start", "--limit=1")
     acls.set([("topic", names["index"], "Read")])
     assert asyncio.run(registered_items(site.settings))
     acls.set([("topic", names["quality"], "Read")])
-    done = run(site, "tail", "--stats", "--from-start", "--limit", "1")
-    assert done.returncode == 0, done.stderr
+    succeeds(site, "tail", "--stats", "--from-start", "--limit=1")
     acls.set([("topic", names[key], "Read") for key in ("changelog", "index", "predictions", "catalog")])
-    done = run(site, "show", "u1")
-    assert done.returncode == 0, done.stderr
+    succeeds(site, "show", "u1")
+    acls.set([("topic", names["dlq"], "Read")])
+    assert "missing_field" in succeeds(site, "dlq", "list")
+    assert "sku" in succeeds(site, "dlq", "show", "0:0")
+    acls.set(_replay_acls(site.settings))
+    assert "1 events" in succeeds(site, "dlq", "replay", overrides=['events.map={item = "sku"}'])
+    acls.set(_reset_acls(site.settings))
+    succeeds(site, "reset", "--to=earliest", "--yes")
+
+
+@pytest.mark.parametrize("command", [("dlq", "replay"), ("reset", "--to=earliest", "--yes")])
+def test_each_right_that_a_command_of_several_lacks_is_named(
+    secured: SecuredKafka, site: Deployment, command: tuple[str, ...]
+) -> None:
+    acls = Acls(secured)
+    acls.set(topics_acls(site.settings))
+    asyncio.run(_create(site))
+    rights = _replay_acls(site.settings) if command[0] == "dlq" else _reset_acls(site.settings)
+    for missing in rights:
+        acls.set(right for right in rights if right != missing)
+        resource, name, operation = missing
+        line = fails(site, *command)
+        assert f"does not allow kafka.sasl_username=alice: {operation} on {resource} {name}. Grant it: " in line
+        assert f"--operation {operation} --{resource} {name}" in line
 
 
 DENIED = {
@@ -250,7 +207,19 @@ async def test_a_right_taken_from_a_running_worker_ends_it(secured: SecuredKafka
         assert "kafka-acls.sh" in last, (denied, worker.text())
 
 
-@pytest.mark.parametrize("command", [["tail"], ["tail", "--stats"], ["show", "u1"], ["synthesize", "--rate", "max"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["tail"],
+        ["tail", "--stats"],
+        ["show", "u1"],
+        ["synthesize", "--rate=max"],
+        ["dlq", "list"],
+        ["dlq", "show", "0:0"],
+        ["dlq", "replay"],
+        ["reset", "--to=latest", "--yes"],
+    ],
+)
 def test_each_command_names_the_right_that_is_missing(
     secured: SecuredKafka, site: Deployment, command: list[str]
 ) -> None:
@@ -259,10 +228,7 @@ def test_each_command_names_the_right_that_is_missing(
     asyncio.run(_create(site))
     acls.set([])
     began = time.monotonic()
-    done = run(site, *command)
-    assert done.returncode == 1, done.stderr
-    assert "the broker does not allow kafka.sasl_username=alice: " in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "the broker does not allow kafka.sasl_username=alice: " in fails(site, *command)
     assert time.monotonic() - began < _DENIAL_S
 
 

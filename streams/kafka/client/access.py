@@ -73,6 +73,27 @@ def worker_rights(settings: Settings) -> list[Right]:
     ]
 
 
+def replay_rights(settings: Settings) -> list[Right]:
+    """What a replay of dead letters needs."""
+    topics = settings.topics
+    return [
+        Right("topic", topics.user_events_dlq, "Read"),
+        *(Right("topic", name, "Write") for name in (topics.user_events, topics.user_events_dlq, topics.item_catalog)),
+        Right("transactional-id", f"{settings.kafka.group_id}-", "Write"),
+    ]
+
+
+def reset_rights(settings: Settings) -> list[Right]:
+    """What a reset of the group needs."""
+    return [
+        Right("topic", settings.topics.user_events, "Read"),
+        Right("topic", settings.changelog_topic, "Read"),
+        Right("topic", settings.changelog_topic, "Write"),
+        Right("group", settings.kafka.group_id, "Read"),
+        Right("transactional-id", f"{settings.kafka.group_id}-", "Write"),
+    ]
+
+
 async def check_access(kafka: KafkaSettings, rights: Sequence[Right]) -> None:
     """Returns where all are granted, as far as the broker says. Raises KafkaAccessError that names the others."""
     client: Any = AIOKafkaClient(**client_options(kafka))

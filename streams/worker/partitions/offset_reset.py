@@ -20,6 +20,7 @@ from aiokafka.structs import TopicPartition
 
 from state.row_format import without_offset
 from streams.errors import GroupActiveError, TopicError, TransactionFailed
+from streams.kafka.client.access import check_access, reset_rights
 from streams.kafka.client.client_options import client_options
 from streams.kafka.client.metadata import topic_metadata
 from streams.kafka.fenced_producer import EmptyGroup
@@ -51,6 +52,7 @@ async def reset_offsets(settings: Settings, target: ResetTarget, keep_rows: bool
     the transaction did not commit: then nothing is changed.
     """
     kafka, source, changelog = settings.kafka, settings.topics.user_events, settings.changelog_topic
+    await check_access(kafka, reset_rights(settings))
     async with topic_metadata(kafka) as client:
         topics = await client.describe([source, changelog])
     if missing := [topic for topic in (source, changelog) if topic not in topics]:

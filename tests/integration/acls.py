@@ -1,0 +1,94 @@
+"""Access control lists of a broker, and those of docs/kafka.md."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from confluent_kafka import admin as confluent_admin
+
+from streams.settings.settings import Settings
+from tests.secured_kafka import USER, SecuredKafka
+
+kafka_admin: Any = confluent_admin  # exports more than it declares
+
+Acl = tuple[str, str, str]
+"""Resource, name, operation"""
+
+
+class Acls:
+    """The lists of the broker, changed by a super user."""
+
+    def __init__(self, secured: SecuredKafka) -> None:
+        self._admin = kafka_admin.AdminClient({"bootstrap.servers": secured.kafka.bootstrap_servers})
+
+    def set(self, acls: Iterable[Acl]) -> None:
+        """The user has these alone."""
+        any_pattern, any_operation = kafka_admin.ResourcePatternType.ANY, kafka_admin.AclOperation.ANY
+        any_resource, any_permission = kafka_admin.ResourceType.ANY, kafka_admin.AclPermissionType.ANY
+        everything = kafka_admin.AclBindingFilter(
+            any_resource, None, any_pattern, None, None, any_operation, any_permission
+        )
+        for future in self._admin.delete_acls([everything]).values():
+            future.result()
+        if bindings := [self._binding(acl) for acl in dict.fromkeys(acls)]:
+            for future in self._admin.create_acls(bindings).values():
+                future.result()
+        time.sleep(0.5)  # until the broker applies them
+
+    def _binding(self, acl: Acl) -> Any:
+        resource, name, operation = acl
+        patterns = kafka_admin.ResourcePatternType
+        pattern = patterns.PREFIXED if resource == "transactional-id" else patterns.LITERAL
+        kind = {
+            "topic": kafka_admin.ResourceType.TOPIC,
+            "group": kafka_admin.ResourceType.GROUP,
+            "cluster": kafka_admin.ResourceType.BROKER,
+            "transactional-id": kafka_admin.ResourceType.TRANSACTIONAL_ID,
+        }[resource]
+        wanted = {
+            "Read": kafka_admin.AclOperation.READ,
+            "Write": kafka_admin.AclOperation.WRITE,
+            "Create": kafka_admin.AclOperation.CREATE,
+            "Describe": kafka_admin.AclOperation.DESCRIBE,
+            "DescribeConfigs": kafka_admin.AclOperation.DESCRIBE_CONFIGS,
+        }[operation]
+        return kafka_admin.AclBinding(
+            kind, name, pattern, f"User:{USER}", "*", wanted, kafka_admin.AclPermissionType.ALLOW
+        )
+
+
+def names_of(settings: Settings) -> dict[str, str]:
+    topics = settings.topics
+    return {
+        "source": topics.user_events,
+        "predictions": topics.interest_predictions,
+        "dlq": topics.user_events_dlq,
+        "index": topics.item_index,
+        "catalog": topics.item_catalog,
+        "quality": topics.interest_quality,
+        "changelog": settings.changelog_topic,
+    }
+
+
+def worker_acls(settings: Settings) -> dict[str, Acl]:
+    """Those of docs/kafka.md for `worker`, by a name."""
+    names = names_of(settings)
+    acls = {f"{key} configs": ("topic", name, "DescribeConfigs") for key, name in names.items()}
+    acls |= {f"{key} read": ("topic", names[key], "Read") for key in ("source", "changelog", "index", "catalog")}
+    acls |= {f"{key} write": ("topic", name, "Write") for key, name in names.items()}
+    acls["group"] = ("group", settings.kafka.group_id, "Read")
+    acls["transactional id"] = transactional_id(settings)
+    return acls
+
+
+def transactional_id(settings: Settings) -> Acl:
+    """That of all that writes in transactions."""
+    return ("transactional-id", f"{settings.kafka.group_id}-", "Write")
+
+
+def topics_acls(settings: Settings) -> list[Acl]:
+    """Those of docs/kafka.md for `topics`."""
+    operations = ("Create", "Describe", "DescribeConfigs")
+    return [("topic", name, operation) for name in names_of(settings).values() for operation in operations]
