@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aiokafka.protocol.metadata import MetadataRequest_v5
 
 from streams.kafka.client.metadata import OPERATIONS, TopicMetadata, describe_topics
 from streams.kafka.client.metadata_request import MetadataRequestV8, MetadataRequestV10, TopicMetadataRequest
@@ -55,14 +54,4 @@ async def test_brokers_before_2_8_give_no_id(kafka: LocalKafka, prefix: str, mon
     assert (topic.exists, topic.describable, topic.partitions, topic.topic_id) == (True, True, 3, "")
     assert topic.allows("Read")
     assert not topic.allows("IdempotentWrite")
-    assert (missing.exists, missing.describable) == (False, True)
-
-
-async def test_brokers_before_2_3_give_no_operations_and_everything_is_tried(
-    kafka: LocalKafka, prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    topic, missing, requests = await described(kafka, prefix, 7, monkeypatch)
-    assert set(requests) == {MetadataRequest_v5}
-    assert (topic.exists, topic.describable, topic.partitions, topic.topic_id) == (True, True, 3, "")
-    assert topic.allows("Read")
     assert (missing.exists, missing.describable) == (False, True)

@@ -34,7 +34,6 @@ OPERATIONS: Final = {
     "IdempotentWrite": 12,
 }
 """Kafka's operations that we need, with their bit in a set of them."""
-_UNKNOWN_OPERATIONS: Final = -(2**31)
 _NO_ID: Final = UUID(int=0)
 _REQUEST_TIMEOUT_MS: Final = 10_000
 _ATTEMPTS: Final = 5
@@ -58,9 +57,7 @@ class TopicMetadata:
         return len(self.leaders)
 
     def allows(self, operation: str) -> bool:
-        """Whether this client may do that; True where the broker (older than 2.3) does not say."""
-        if self.operations == _UNKNOWN_OPERATIONS:
-            return self.describable
+        """Whether this client may do that."""
         return bool(self.operations >> OPERATIONS[operation] & 1)
 
 
@@ -98,7 +95,7 @@ def _topic(fields: Mapping[str, Any]) -> TopicMetadata:
         exists=exists,
         describable=error is not TopicAuthorizationFailedError,
         leaders=[leader for _, leader in partitions],
-        operations=fields.get("authorized_operations", _UNKNOWN_OPERATIONS) if exists else 0,
+        operations=fields["authorized_operations"] if exists else 0,
     )
 
 

@@ -1,8 +1,8 @@
 """The Metadata request in versions that aiokafka does not have: with topic ids, and with what the client may do.
 
 aiokafka 0.14 ends at version 5, and its client lets a broker with `auto.create.topics.enable` create each topic that
-is named. Version 8 (brokers from 2.3 on) has the authorized operations (KIP-430), version 10 (from 2.8 on) also the id
-by which a topic that was deleted and created again differs from the one before.
+is named. Version 8 has the authorized operations (KIP-430), version 10 (from Kafka 2.8 on) also the id by which a topic
+that was deleted and created again differs from the one before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from uuid import UUID
 
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.metadata import MetadataRequest_v5
 from aiokafka.protocol.types import (
     Array,
     Boolean,
@@ -45,7 +44,7 @@ _COMPACT_TEXT = CompactString("utf-8")
 _COMPACT_INTEGERS = CompactArray(Int32)
 
 
-# Fields that are read are named as in aiokafka's version 5.
+# Fields that are read have the same names in both versions.
 class MetadataResponseV8(Response):
     """Brokers and topics, with the operations that are authorized."""
 
@@ -159,13 +158,13 @@ class MetadataRequestV10(RequestStruct):
     )
 
 
-_AnyVersion: TypeAlias = MetadataRequest_v5 | MetadataRequestV8 | MetadataRequestV10
+_AnyVersion: TypeAlias = MetadataRequestV8 | MetadataRequestV10
 
 
 class TopicMetadataRequest(Request[_AnyVersion]):
     """Topics by name, in the highest version that the broker has; none is created.
 
-    Below version 10 the answer lacks the ids, below 8 the operations.
+    Below version 10 the answer lacks the ids.
     """
 
     API_KEY = 3
@@ -177,6 +176,4 @@ class TopicMetadataRequest(Request[_AnyVersion]):
         """The struct that goes over the wire."""
         if request_struct_class is MetadataRequestV10:
             return MetadataRequestV10([(_NO_ID, topic, {}) for topic in self._topics], False, False, True, {})
-        if request_struct_class is MetadataRequestV8:
-            return MetadataRequestV8(self._topics, False, False, True)
-        return MetadataRequest_v5(self._topics, False)
+        return MetadataRequestV8(self._topics, False, False, True)
