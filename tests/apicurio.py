@@ -52,8 +52,8 @@ def _listening_at(log: Path) -> str:
     end_s = time.monotonic() + _START_S
     while time.monotonic() < end_s:
         text = log.read_text(errors="replace") if log.is_file() else ""
-        if found := _LISTENING.search(text):
-            return found[1]
+        if listening := _LISTENING.search(text):
+            return listening[1]
         assert "Failed to start application" not in text, text[-5000:]
         time.sleep(0.1)
     raise AssertionError(f"no registry within {_START_S:.0f} s\n{text[-5000:]}")

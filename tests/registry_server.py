@@ -40,9 +40,11 @@ class RegistryServer:
     ) -> int:
         """Registers a schema, and returns its id."""
         text = schema if isinstance(schema, str) else json.dumps(schema)
-        found = {"schema": text, "schemaType": kind, "references": list(references)}
-        known = next((known for known, entry in self.schemas.items() if entry == found), len(self.schemas) + 1)
-        self.schemas[known] = found
+        entry_of_schema = {"schema": text, "schemaType": kind, "references": list(references)}
+        known = next(
+            (known for known, entry in self.schemas.items() if entry == entry_of_schema), len(self.schemas) + 1
+        )
+        self.schemas[known] = entry_of_schema
         self.subjects.setdefault(subject, []).append(known)
         return known
 
@@ -53,9 +55,9 @@ class RegistryServer:
             case "GET", ["schemas", "types"]:
                 return 200, ["JSON", "PROTOBUF", "AVRO"]
             case "GET", ["schemas", "ids", number]:
-                if (found := self.schemas.get(int(number))) is None:
+                if (entry := self.schemas.get(int(number))) is None:
                     return 404, {"error_code": 40403, "message": f"Schema {number} not found"}
-                return 200, {name: value for name, value in found.items() if value != "AVRO" and value != []}
+                return 200, {name: value for name, value in entry.items() if value != "AVRO" and value != []}
             case "GET", ["subjects", subject, "versions", version]:
                 ids = self.subjects.get(subject, [])
                 if int(version) > len(ids):

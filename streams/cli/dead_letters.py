@@ -63,11 +63,11 @@ def show(
     """Show one of them in full."""
     from streams.terminal.dead_letters import find_letter, in_json, print_letter
 
-    async def found() -> "Letter":
+    async def letter_in_json() -> "Letter":
         settings = ctx.obj.settings()
         return await in_json(settings, await find_letter(settings, letter))
 
-    print_letter(console(), run(found()))
+    print_letter(console(), run(letter_in_json()))
 
 
 @dlq_app.command()

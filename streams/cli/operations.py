@@ -43,10 +43,10 @@ def reset(
     if to in ("earliest", "latest"):
         target = "earliest" if to == "earliest" else "latest"
     else:
-        at = time_ms(to)  # Rejected says what a time looks like
-        if at is None:
+        time = time_ms(to)  # Rejected says what a time looks like
+        if time is None:
             raise typer.BadParameter("--to takes earliest, latest, or a time such as 2026-11-01T00:00Z")
-        target = at
+        target = time
     settings = ctx.obj.settings()
     if not (yes or keep_rows):
         typer.confirm(

@@ -21,8 +21,8 @@ def with_options(**groups: Callable[..., Any]) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         parameters = [
             parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for name, own in inspect.signature(command).parameters.items()
-            for parameter in (options[name].values() if name in options else [own])
+            for name, declared in inspect.signature(command).parameters.items()
+            for parameter in (options[name].values() if name in options else [declared])
         ]
 
         @functools.wraps(command)

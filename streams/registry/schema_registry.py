@@ -70,14 +70,14 @@ class SchemaRegistry:
 
     def to_json(self, framed: bytes) -> bytes:
         """The JSON text of a key or value whose schema is loaded. Raises Rejected."""
-        found = schema_id(framed)
-        decoder = self._decoders.get(found)
+        writer_id = schema_id(framed)
+        decoder = self._decoders.get(writer_id)
         if decoder is None:
-            raise self._unusable[found][0]
+            raise self._unusable[writer_id][0]
         try:
             return decoder.to_json(framed[HEADER_BYTES:])
         except Rejected as error:
-            raise Rejected(error.code, f"schema id {found}: {error.message}") from error
+            raise Rejected(error.code, f"schema id {writer_id}: {error.message}") from error
 
     async def _load(self, wanted: int) -> None:
         async with self._requests:

@@ -88,7 +88,9 @@ def measure(run: GpuRun, deadline: Deadline, figures: Figures) -> None:
 def summary(figures: Figures) -> str:
     """The figures in one line."""
     compared = [difference for difference in figures.values() if "skipped" not in difference]
-    worst = {name: max(each[name] for each in compared) for name in ("state", "total_variation", "gradient")}
+    worst = {
+        name: max(difference[name] for difference in compared) for name in ("state", "total_variation", "gradient")
+    }
     parts = ", ".join(f"{name.replace('_', ' ')} {value:.1e}" for name, value in worst.items())
     return f"{len(compared)} compared, largest differences: {parts}"
 

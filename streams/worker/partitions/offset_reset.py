@@ -105,7 +105,7 @@ async def _target_offsets(settings: Settings, target: ResetTarget, partitions: r
             offsets = await consumer.end_offsets(tps)
             if target != "latest":
                 later = await consumer.offsets_for_times(dict.fromkeys(tps, target))
-                offsets |= {tp: found.offset for tp, found in later.items() if found is not None}
+                offsets |= {tp: first.offset for tp, first in later.items() if first is not None}
     finally:
         await consumer.stop()
     return {tp.partition: int(offset) for tp, offset in offsets.items()}

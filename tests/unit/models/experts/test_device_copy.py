@@ -23,9 +23,9 @@ def add_random(table: SuccessorTable, items: int, seed: int) -> None:
 
 def assert_current(table: SuccessorTable, items: int) -> None:
     every = np.arange(items)[None]
-    found, counts = table.successors(every, CPU)
+    items_after, counts = table.successors(every, CPU)
     state = table.state(items)
-    np.testing.assert_array_equal(found[0].numpy(), state["items"].reshape(items, -1))
+    np.testing.assert_array_equal(items_after[0].numpy(), state["items"].reshape(items, -1))
     np.testing.assert_array_equal(counts[0].numpy(), state["counts"].reshape(items, -1))
 
 

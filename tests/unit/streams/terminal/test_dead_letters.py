@@ -64,7 +64,7 @@ def test_letters_are_chosen_by_reason_partition_and_time() -> None:
     assert LetterFilter(reasons=("not_json",), partitions=(2,)).accepts(letter(1))
     assert not LetterFilter(reasons=("missing_field",)).accepts(letter(1))
     assert not LetterFilter(partitions=(0, 1)).accepts(letter(1))
-    at = letter(1).timestamp
-    assert LetterFilter(since_ms=at, until_ms=at + 1).accepts(letter(1))
-    assert not LetterFilter(since_ms=at + 1).accepts(letter(1))
-    assert not LetterFilter(until_ms=at).accepts(letter(1))
+    time_ms = letter(1).timestamp
+    assert LetterFilter(since_ms=time_ms, until_ms=time_ms + 1).accepts(letter(1))
+    assert not LetterFilter(since_ms=time_ms + 1).accepts(letter(1))
+    assert not LetterFilter(until_ms=time_ms).accepts(letter(1))
