@@ -1,4 +1,4 @@
-"""Dead letters listed, shown and replayed, and users of two partitions, on a real broker."""
+"""Dead letters listed, shown and replayed, on a real broker."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from aiokafka import ConsumerRecord, TopicPartition
 from rich.console import Console
 
 from streams.errors import Rejected, ReplayFencedError
-from streams.kafka.reader import crc32_partition_of, partition_of
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.reference_fold import fold_changelog
 from streams.schema.dead_letters import dead_letter
 from streams.settings.sections import EventSettings
 from streams.settings.settings import Settings
 from streams.terminal.dead_letters import LetterFilter, find_letter, print_letter, read_letters
-from streams.terminal.user import load_user, show_user
 from streams.worker import dead_letter_replay
 from streams.worker.dead_letter_replay import replay_letters
 from tests.inputs import Input, event
@@ -123,29 +121,3 @@ async def test_of_two_replays_at_a_time_the_later_one_sends_what_is_left(
     sent = [orjson.loads(record.value)["event_id"] async for record in site.read(settings.topics.user_events)]
     assert len(sent) == len(set(sent)) == 60
     assert (await replay_letters(settings, read)).replayed_before == 60
-
-
-async def test_a_user_of_two_partitions_is_shown_and_erased_in_both(deploy: Deploy) -> None:
-    site = await deploy()
-    topic, user = site.settings.topics.user_events, "u"
-    while partition_of(user.encode(), 3) == crc32_partition_of(user.encode(), 3):
-        user += "u"
-    partitions = sorted({partition_of(user.encode(), 3), crc32_partition_of(user.encode(), 3)})
-    async with site.producer() as producer:
-        for partition in partitions:
-            key, value = event(user, partition)
-            await producer.send_and_wait(topic, value, key=key, partition=partition)
-    worker = site.worker()
-    await worker.owns()
-    await site.applied(2)
-    assert [state.partition for state in await load_user(site.settings, user)] == partitions
-    console = Console(width=160, force_terminal=False)
-    with console.capture() as captured:
-        await show_user(site.settings, console, user)
-    assert "rows in 2 partitions" in captured.get()
-    assert captured.get().count("Latest prediction") == 2
-
-    await site.send([(user.encode(), orjson.dumps({"event_type": "user.delete", "user_id": user}))])
-    while await fold_changelog(site.settings.kafka, site.settings.changelog_topic):
-        assert worker.exit_code is None, worker.text()
-    await worker.stop()

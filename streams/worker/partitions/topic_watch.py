@@ -22,6 +22,7 @@ from streams.worker.partitions.offset_gaps import RESET_CURE
 log = logging.getLogger(__name__)
 
 _INTERVAL_S = 3.0
+_ABSENT_CHECKS = 2  # a broker that has just started may not know all topics yet
 
 
 class TopicWatch:
@@ -33,6 +34,7 @@ class TopicWatch:
         self._specs = {spec.name: spec for spec in topic_specs(settings)}
         self._client = TopicMetadataClient(settings.kafka)
         self._ids: dict[str, str] = {}
+        self._absences: dict[str, int] = {}  # checks in a row that did not find a topic
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -60,9 +62,12 @@ class TopicWatch:
     async def check(self) -> None:
         """Raises TopicError, SourceTopicError or ChangelogError where a topic is no longer what it was at the start.
 
-        A topic that does not exist is left alone: the next one of that name has another id.
+        A topic that does not exist is a warning: the next one of that name has another id.
         """
         topics = await self._client.describe(list(self._specs))
+        self._absences = {name: self._absences.get(name, 0) + 1 for name in self._ids.keys() - topics.keys()}
+        if deleted := [name for name, checks in self._absences.items() if checks == _ABSENT_CHECKS]:
+            log.warning("%s does not exist any more: was it deleted?", ", ".join(sorted(deleted)))
         for name, metadata in topics.items():
             if metadata.topic_id != self._ids.setdefault(name, metadata.topic_id):
                 self._recreated(name)
