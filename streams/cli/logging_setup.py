@@ -1,4 +1,8 @@
-"""Logging of a worker: ours from INFO on, the libraries' from WARNING on and rate-limited."""
+"""Logging of a worker: ours from INFO on, the libraries' from WARNING on and rate-limited.
+
+What passes by itself is INFO and one line: a broker that starts later or restarts, a group that rebalances, a
+transactional id that has expired. It has the level that it was logged with once it has lasted.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,43 @@ from collections import Counter
 from streams.terminal.text import printable_lines
 
 _LIBRARIES = ("aiokafka", "faust", "mode", "asyncio")
+PATIENCE_S = 30.0
+"""So long a fault is one that may pass"""
+_PAUSE_S = 20.0  # without a record for so long, a fault has passed
+
+
+class TransientFaults(logging.Filter):
+    """Writes faults that may pass as INFO, and without their traceback, until they have lasted for PATIENCE_S.
+
+    Those are the clients', which raise what they cannot retry, and ours that are logged as TRANSIENT.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lasting: dict[tuple[str, str], tuple[float, float]] = {}  # message → first and last time
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True: every record is written."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not (_is_clients(type(error).__module__) or isinstance(error, OSError)):
+            return True  # a bug
+        if not _is_clients(record.name) and not getattr(record, "transient", False):
+            return True
+        message, now = (record.name, str(record.msg)), time.monotonic()
+        first, last = self._lasting.get(message, (now, now))
+        if now - last > _PAUSE_S:
+            first = now
+        self._lasting[message] = first, now
+        if now - first < PATIENCE_S and record.levelno > logging.INFO:
+            record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        if error is not None and isinstance(record.args, tuple):
+            record.msg, record.args = f"{record.msg}: %r", (*record.args, error)
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def _is_clients(module: str) -> bool:
+    return module.partition(".")[0] == "aiokafka" or module.startswith("faust.transport")
 
 
 class RepeatFilter(logging.Filter):
@@ -49,6 +90,7 @@ def configure_logging(level: int = logging.INFO) -> None:
     """The process logs to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s"))
+    handler.addFilter(TransientFaults())
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _LIBRARIES:

@@ -81,8 +81,10 @@ def worker(
     if with_stdin:
         end_with_stdin()
     from streams.worker.app import run_worker  # only now: torch takes seconds
+    from streams.worker.process.lifecycle import exit_process
 
     run_worker(settings)
+    exit_process(0)  # at once: what libraries print of themselves in an orderly end (nanobind) looks like an error
 
 
 @app.command()

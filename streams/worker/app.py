@@ -22,6 +22,7 @@ from streams.kafka.client.access import check_access, raise_permanent, with_cure
 from streams.kafka.source_consumer import SourceConsumer
 from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
+from streams.log_levels import TRANSIENT
 from streams.os_errors import raise_file_limit
 from streams.schema.quality import format_quality
 from streams.settings.settings import Settings
@@ -188,7 +189,8 @@ class Worker:
         try:
             await asyncio.wait_for(self._writer.write({self._quality.topic_partition: [record]}), _LAST_RECORD_S)
         except (TransactionFailed, TimeoutError) as error:
-            log.warning("the last record of %s is not written: %r", self._quality.topic_partition.topic, error)
+            topic = self._quality.topic_partition.topic
+            log.warning("the last record of %s is not written: %r", topic, error, extra=TRANSIENT)
 
     def report(self) -> None:
         """Logs counts and stage times since the last report, and refused records where they are many."""

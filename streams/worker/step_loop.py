@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from streams.errors import TransactionFailed
 from streams.kafka.faust_transport import RecordBatch
+from streams.log_levels import TRANSIENT
 from streams.settings.sections import WorkerSettings
 from streams.worker.learning.learner_thread import LearnerThread
 from streams.worker.partitions.assigned_partitions import AssignedPartitions
@@ -146,7 +147,7 @@ class StepLoop:
             raise error
         if isinstance(error.__cause__, KafkaError):
             await self._raise_permanent(error.__cause__)
-        log.warning("the step's transaction failed (%s): starting over from the changelog", error)
+        log.warning("the step's transaction failed (%s): starting over from the changelog", error, extra=TRANSIENT)
         await asyncio.sleep(min(0.1 * 2**self._failures, _MAX_PAUSE_S))
         await self._retry(self._pipeline.restart_producer, "restarting the producer")
         self._partitions.reopen()
@@ -158,5 +159,5 @@ class StepLoop:
                 return await action()
             except KafkaError as error:
                 await self._raise_permanent(error)
-                log.warning("%s failed, trying again: %r", what, error)
+                log.warning("%s failed, trying again: %r", what, error, extra=TRANSIENT)
                 await asyncio.sleep(_RETRY_S)

@@ -1,14 +1,39 @@
-"""A broker that comes late, dies and comes back."""
+"""A broker that comes late, dies and comes back, and forgets what was idle."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+
+import pytest
 
 from streams.local_kafka.cluster import LocalKafka
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import stop_after
+from tests.integration.worker import Worker
+
+_EXPIRATION_S = 5  # longer than a busy machine takes to start over
+_EXPIRY = {
+    "transactional.id.expiration.ms": str(1000 * _EXPIRATION_S),
+    "transaction.remove.expired.transaction.cleanup.interval.ms": "200",
+}
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
+    """A Kafka that soon forgets a transactional id that writes nothing, as others do after a week."""
+    kafka = LocalKafka(tmp_path / "kafka", settings=_EXPIRY)
+    yield kafka
+    kafka.stop()
+
+
+def alarms(worker: Worker) -> list[str]:
+    """The lines of its log that an operator would look into."""
+    words = ("WARNING", "ERROR", "CRITICAL", "Traceback")
+    return [line for line in worker.text().splitlines() if any(word in line for word in words)]
 
 
 async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: LocalKafka, site: Deployment) -> None:
@@ -17,6 +42,11 @@ async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: Local
     own_kafka.start()
     await worker.owns()
     await site.send(round_robin_event(n) for n in range(1000))
+    await site.applied()
+
+    await asyncio.sleep(_EXPIRATION_S + 1)
+    await site.send(round_robin_event(n) for n in range(100))
+    await worker.wait_for("the step's transaction failed ([Error 49] InvalidProducerIdMapping): starting over")
     await site.applied()
 
     node = own_kafka.nodes[0]
@@ -29,6 +59,9 @@ async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: Local
 
     other = site.worker("b", fault=partial(stop_after, 3.0))
     await other.owns()
+    await worker.wait_for("own partitions [", times=4)  # at the start, after both failures, and beside the other
+    assert alarms(worker) == alarms(other) == []
+
     node.kill()
     logged = len(worker.text())
     await asyncio.gather(worker.stop(signal.SIGTERM, in_order=False), other.stop(signal.SIGINT, in_order=False))

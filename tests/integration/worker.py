@@ -127,13 +127,14 @@ def _work(overrides: Sequence[str], log: Path, fault: Fault | None, engine: Call
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, sys.stdout.fileno())
     os.dup2(descriptor, sys.stderr.fileno())
-    from streams.cli.logging_setup import configure_logging
+    from streams.cli import logging_setup
     from streams.settings.settings import load_settings
     from streams.worker.app import run_worker
     from streams.worker.process import lifecycle
 
-    lifecycle.STOP_DEADLINE_S = DEADLINE_S  # what ends at once on an idle machine may take long on a busy one
-    configure_logging()
+    # What ends, or passes, at once on an idle machine may take long on a busy one.
+    lifecycle.STOP_DEADLINE_S = logging_setup.PATIENCE_S = DEADLINE_S
+    logging_setup.configure_logging()
     logging.getLogger("faust").setLevel(logging.INFO)
     if fault is not None:
         fault()

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from streams.errors import StaleMembership
 from streams.kafka.fenced_producer import ConsumerGroupMetadata
+from streams.log_levels import TRANSIENT
 from streams.worker.partitions.partition_recovery import PartitionRecovery
 from streams.worker.partitions.partition_state import PartitionState
 
@@ -112,11 +113,11 @@ class AssignedPartitions:
                 try:
                     self._states = await self._recovery.open(partitions, self.group_metadata)
                 except StaleMembership as error:
-                    log.warning("%s; waiting for the next assignment", error)
+                    log.warning("%s; waiting for the next assignment", error, extra=TRANSIENT)
                     return
                 except KafkaError as error:
                     await self._raise_permanent(error)
-                    log.warning("opening partitions %s failed, trying again: %r", partitions, error)
+                    log.warning("opening partitions %s failed, trying again: %r", partitions, error, extra=TRANSIENT)
                     await asyncio.sleep(_RETRY_S)
                 else:
                     break

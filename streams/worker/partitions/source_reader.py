@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.source_consumer import SourceConsumer
+from streams.log_levels import TRANSIENT
 from streams.worker.partitions.assigned_partitions import AssignedPartitions
 from streams.worker.partitions.offset_gaps import OffsetGaps
 from streams.worker.partitions.partition_state import PartitionState
@@ -69,6 +70,11 @@ class SourceReader:
         now = time.monotonic()
         if state.rewind_started_s is not None and now - state.rewind_started_s < _REWIND_S:
             return
-        log.warning("partition %d: records from offset %d on were not delivered: rewinding", state.partition, offset)
+        log.warning(
+            "partition %d: records from offset %d on were not delivered: rewinding",
+            state.partition,
+            offset,
+            extra=TRANSIENT,
+        )
         state.rewind_started_s = now
         await self._consumer.rewind(state.partition, offset)

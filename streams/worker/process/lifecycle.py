@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.client.client_options import client_options
 from streams.kafka.client.connection import check_connection
+from streams.log_levels import TRANSIENT
 from streams.os_errors import os_error_cure
 from streams.settings.sections import KafkaSettings
 
@@ -86,7 +87,11 @@ async def wait_for_broker(kafka: KafkaSettings) -> None:
         except KafkaError:
             await check_connection(kafka)
             if waited_s % _REMIND_S == 0:
-                log.warning("waiting for a Kafka broker at %s (kafka.bootstrap_servers)", kafka.bootstrap_servers)
+                log.warning(
+                    "waiting for a Kafka broker at %s (kafka.bootstrap_servers)",
+                    kafka.bootstrap_servers,
+                    extra=TRANSIENT,
+                )
         finally:
             await client.close()
         await asyncio.sleep(_RETRY_S)
