@@ -10,6 +10,7 @@ import orjson
 
 from streams.errors import Rejected
 from streams.files.formats.log_error import BadLine, quoted
+from streams.schema.parsing.event_types import BUILT_IN_NAMES
 from streams.schema.parsing.times import SECONDS_BELOW, time_ms
 
 ITEMLESS_TYPES = ("search", "user.delete")
@@ -79,7 +80,7 @@ def event_of_cells(
         raise BadLine("the user is empty", f"{roles.describe('user')} is empty")
     if time == "":
         raise BadLine("the time is empty", f"{roles.describe('time')} is empty")
-    if not item and event_type not in ITEMLESS_TYPES:
+    if not item and BUILT_IN_NAMES[event_type] not in ITEMLESS_TYPES:
         raise BadLine("the item is empty", f"{roles.describe('item')} is empty")
     return LoggedEvent(
         user, item, parse_time_ms(time, roles), event_type, event_id, number, text or None, extra_fields or None

@@ -15,7 +15,7 @@ from streams.schema.adapters import (
     snowplow,
 )
 from streams.schema.adapters.adapter import Adapter, Canonical, Fields
-from streams.schema.parsing.event_types import CONTROL_TYPES
+from streams.schema.parsing.event_types import BUILT_IN_NAMES, CONTROL_TYPES
 from streams.schema.parsing.field_map import FieldMap
 from streams.schema.record import Record
 
@@ -68,7 +68,9 @@ def _events_of(
     if only_adapter not in (None, canonical.ADAPTER) and not adapter.matches(source, record.headers):
         raise Rejected("wrong_format", f"this is no event of {adapter.name}, the only format that is accepted here")
     events = adapter.events(source, record)
-    if not adapter.may_control and any(str(event.get("event_type")) in CONTROL_TYPES for event in events):
+    if not adapter.may_control and any(
+        BUILT_IN_NAMES[str(event.get("event_type"))] in CONTROL_TYPES for event in events
+    ):
         raise Rejected("wrong_type", f"an event of {adapter.name} cannot be a control record")
     if field_map is not None:
         field_map.apply(source, events)

@@ -1,6 +1,6 @@
 """Names that producers give to event types, and our type for each.
 
-Names are compared without case, spaces, underscores, hyphens and a leading `$`.
+Names are compared without case, spaces, underscores, hyphens and a leading `$`; built-in ones also without dots.
 """
 
 from collections.abc import Mapping
@@ -63,6 +63,15 @@ _BUILT_IN: Final = {
     normalized(name): event_type
     for event_type, names in (dict[str, tuple[str, ...]].fromkeys(EVENT_TYPES, ()) | SYNONYMS).items()
     for name in (event_type, *names)
+} | {
+    # A control record that is taken for an event of another type would be lost without a trace.
+    name: control_type
+    for control_type, names in {
+        "user.delete": ("userdelete", "userdeleted", "deleteuser"),
+        "item.upsert": ("itemupsert",),
+        "item.delete": ("itemdelete",),
+    }.items()
+    for name in names
 }
 
 
@@ -84,10 +93,10 @@ class EventTypeNames(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         key = normalized(name)
-        event_type = self._custom.get(key) or _BUILT_IN.get(key, name)
+        event_type = self._custom.get(key) or _BUILT_IN.get(key.replace(".", ""), name)
         if len(self) < _MOST_CACHED:
             self[name] = event_type
-            if event_type != IGNORED_TYPE:
+            if event_type != IGNORED_TYPE and event_type not in CONTROL_TYPES:
                 self.renamed[name] = None if event_type == name else event_type
         return event_type
 

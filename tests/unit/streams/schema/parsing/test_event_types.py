@@ -1,9 +1,11 @@
 import pytest
 
 from models.data.event_types import EVENT_TYPES
-from streams.schema.decoder import SchemaRules
+from streams.schema.decoder import SchemaRules, decode
+from streams.schema.events import UserEvent
 from streams.schema.parsing.event_types import BUILT_IN_NAMES, CONTROL_TYPES, SYNONYMS, EventTypeNames, normalized
 from streams.settings.sections import EventSettings
+from tests.records import consumer_record
 from tests.unit.streams.decoding import CLICK, events_of, user_event
 
 
@@ -39,6 +41,36 @@ def test_every_synonym_has_one_type_and_hides_no_type() -> None:
 )
 def test_every_other_name_stays_as_it_is(name: str) -> None:
     assert BUILT_IN_NAMES[name] == name
+
+
+@pytest.mark.parametrize(
+    ("name", "control_type"),
+    [
+        *((name, "user.delete") for name in ("User.Delete", "user_delete", "userDelete", "USER-DELETE", "user delete")),
+        *((name, "user.delete") for name in ("user.deleted", "UserDeleted", "delete_user")),
+        ("Item.Delete", "item.delete"), ("item_delete", "item.delete"), ("itemUpsert", "item.upsert"),
+    ],
+)  # fmt: skip
+def test_control_types_are_compared_like_the_others(name: str, control_type: str) -> None:
+    control = {"user_id": "u1", "item_id": "i", "timestamp": 1_700_000_000_000}
+    (event,) = events_of(control | {"event_type": name})
+    (expected,) = events_of(control | {"event_type": control_type})
+    assert event == expected
+    assert not isinstance(event, UserEvent)
+    assert name not in BUILT_IN_NAMES.renamed
+
+
+def test_a_name_of_ones_own_goes_before_a_control_type_in_another_spelling_alone() -> None:
+    names = EventTypeNames({"User Delete": "ignore"})
+    assert (names["user_delete"], names["user.delete"]) == ("ignore", "user.delete")
+
+
+def test_events_of_other_formats_are_no_control_records_in_any_spelling() -> None:
+    record = consumer_record(b'{"type": "track", "event": "User Deleted", "userId": "u", "messageId": "m"}', b"u")
+    events, rejected = decode(record)
+    assert not any(events)
+    assert rejected is not None
+    assert "cannot be a control record" in rejected.message
 
 
 def test_names_of_ones_own_go_first() -> None:
