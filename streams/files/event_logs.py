@@ -8,7 +8,7 @@ from typing import Any
 
 from streams.errors import Rejected
 from streams.files.formats.compression import data_suffix
-from streams.files.formats.delimited import JSON_SUFFIXES, PARQUET_SUFFIXES, read_delimited
+from streams.files.formats.delimited import JSON_SUFFIXES, PARQUET_SUFFIXES, given, read_delimited
 from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.json_objects import is_array, json_objects
 from streams.files.formats.log_error import BadLine, LogError
@@ -152,12 +152,12 @@ def _delimited_file(path: Path, columns: Mapping[str, str], options: FormatOptio
                 event = event_of_cells(
                     f"{name}:{number}",
                     roles,
-                    cells[user],
-                    cells[item],
+                    given(cells[user]),
+                    given(cells[item]),
                     cells[time],
-                    "" if value is None else cells[value],
+                    "" if value is None else given(cells[value]),
                     "" if text is None else cells[text],
-                    "" if type_ is None else cells[type_],
+                    "" if type_ is None else given(cells[type_]),
                 )
             except BadLine as bad:
                 yield number, bad

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from streams.files.formats.compression import data_suffix
-from streams.files.formats.delimited import JSON_SUFFIXES, read_delimited
+from streams.files.formats.delimited import JSON_SUFFIXES, given, read_delimited
 from streams.files.formats.json_objects import json_objects
 from streams.files.formats.log_error import BadLine, LogError
 from streams.files.formats.text_lines import open_text
@@ -47,7 +47,7 @@ def read_items(path: Path) -> list[FileItem]:
     for number, cells in table.rows():
         if isinstance(cells, BadLine):
             raise LogError(f"{path}:{number}: {cells.message}")
-        item_id, title = cells[index_of["item"]], cells[index_of["title"]]
+        item_id, title = given(cells[index_of["item"]]), cells[index_of["title"]]
         if not item_id:
             raise LogError(f"{path}:{number}: the item's id is empty")
         year = cells[index_of["year"]] if "year" in index_of else ""

@@ -10,14 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.files.event_logs import parse_columns, read_events
+from streams.files.formats.delimited import MISSING_CELLS
 from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.log_error import LogError
 
 DELIMITERS = [",", ";", "\t", "|"]
-ID = st.text(st.characters(categories=("L", "N"), max_codepoint=0x2FF), min_size=1, max_size=8)
+ID = st.text(st.characters(categories=("L", "N"), max_codepoint=0x2FF), min_size=1, max_size=8).filter(
+    lambda cell: cell not in MISSING_CELLS
+)
 TIME = st.integers(10**9, 2 * 10**9)
 ROWS = st.lists(st.tuples(ID, ID, TIME), min_size=1, max_size=30)
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\0\ufeff"), max_size=30)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\0\ufeff"), max_size=30).filter(
+    lambda cell: cell not in MISSING_CELLS
+)
 
 
 def write(data: str | bytes, suffix: str) -> Path:

@@ -13,6 +13,8 @@ from streams.files.formats.text_lines import NumberedLine, TextFile, open_text
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet", ".pq")
+MISSING_CELLS = frozenset({"NULL", "null", "nan", "NaN", "NA", "None", r"\N"})
+"""What databases, pandas, R and Python write where there is no value"""
 MAX_ROW_LINES = 1000
 """Lines of one row at most, where a quoted cell holds line ends"""
 
@@ -88,6 +90,11 @@ class DelimitedFile:
             return f"columns: {names}{one}"
         first = next((line for line in self.text.sample if line), "")
         return f"{len(self.names)} columns, the first line is {quoted(first)}"
+
+
+def given(cell: str) -> str:
+    """The cell, "" where it means that there is no value."""
+    return "" if cell in MISSING_CELLS else cell
 
 
 def read_delimited(
