@@ -30,7 +30,7 @@ from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_
 from streams.worker.items.item_topics import ItemTopics
 from streams.worker.output import OutputEncoder, RowChanges, StepOutput
 from streams.worker.partitioners import MixedPartitioners
-from streams.worker.partitions.source_reader import SourceReader
+from streams.worker.partitions.source_reader import MarkerRange, SourceReader
 from streams.worker.process.threads import in_thread
 from streams.worker.process.watchdog import Watchdog
 from streams.worker.rejections import Rejections
@@ -136,12 +136,16 @@ class Pipeline:
             rejected=sum(len(part.rejected) for part in batch.parts),
         )
 
-    async def skip_markers(self) -> None:
-        """Moves next offsets past the commit markers and aborted records at the end of the log: then the lag is 0.
+    async def find_markers(self) -> list[MarkerRange]:
+        """The commit markers and aborted records at the end of the log. Raises KafkaError without a broker."""
+        return await self._source.find_markers()
 
-        To be called between micro-batches. Raises as `write` does, and KafkaError without a broker.
+    async def skip_markers(self, at_end: Sequence[MarkerRange]) -> None:
+        """Moves next offsets past the markers that are still at the end of the log: then the lag is 0.
+
+        To be called between micro-batches. Raises as `write` does.
         """
-        parts = [PartitionBatch(state, end) for state, end in await self._source.past_markers()]
+        parts = [PartitionBatch(markers.state, markers.end) for markers in at_end if self._source.is_current(markers)]
         if not parts:
             return
         batch = build_batch(self._settings.topics.user_events, parts, self._items.vocabulary, self._layout)

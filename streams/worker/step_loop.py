@@ -111,9 +111,16 @@ class StepLoop:
 
     async def skip_markers(self) -> None:
         """Commits that only markers follow the records that are applied, where that is so."""
+        try:
+            markers = await self._pipeline.find_markers()  # takes its time, for which no record must wait
+        except KafkaError as error:
+            log.debug("the markers at the end are not looked for: %r", error)
+            return
+        if not markers:
+            return
         async with self._partitions.keep_open():
             try:
-                await self._pipeline.skip_markers()
+                await self._pipeline.skip_markers(markers)
             except TransactionFailed as error:
                 await self._recover(error)
             except KafkaError as error:

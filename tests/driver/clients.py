@@ -43,6 +43,9 @@ class InMemoryConsumer:
     def assign(self, tps: list[TopicPartition]) -> None:
         self._positions = {tp: self._positions.get(tp, self._broker.log(tp).begin) for tp in tps}
 
+    def unsubscribe(self) -> None:
+        self.assign([])
+
     def seek(self, tp: TopicPartition, offset: int) -> None:
         assert tp in self._positions, f"{tp} is not assigned"
         self._positions[tp] = offset

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from aiokafka.errors import OffsetOutOfRangeError
@@ -46,8 +47,12 @@ class OffsetGaps:
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._expired = 0
         self._topic = topic
+        self._positioned = asyncio.Lock()  # held while the consumer stands where one question needs it
         self._consumer = isolating_consumer(
-            **client_options(kafka), isolation_level="read_committed", auto_offset_reset="none"
+            **client_options(kafka),
+            isolation_level="read_committed",
+            auto_offset_reset="none",
+            fetch_max_wait_ms=_FETCH_TIMEOUT_MS,  # the next question waits for the fetch of the last one
         )
 
     async def start(self) -> None:
@@ -71,21 +76,37 @@ class OffsetGaps:
         expired, self._expired = self._expired, 0
         return expired
 
-    async def end_of_markers(self, partition: int, begin: int) -> int:
-        """The offset after the markers and aborted records that lie at the end of the log from `begin` on.
+    async def ends_of_markers(self, begins: Mapping[int, int]) -> dict[int, int]:
+        """Of the partitions in which only markers and aborted records lie from `begins` on, the offset after those."""
+        ranges = await self.log_ranges(begins)
+        ends = {partition: ranges[partition].end for partition in begins}
+        return {
+            partition: ends[partition]
+            for partition, begin in begins.items()
+            if ends[partition] > begin and await self._is_without_records(partition, begin, ends[partition])
+        }
 
-        `begin` where committed records lie there: they are still to be delivered.
-        """
+    async def _is_without_records(self, partition: int, begin: int, end: int) -> bool:
         tp = TopicPartition(self._topic, partition)
-        end = (await self.log_ranges([partition]))[partition].end
-        self._consumer.assign([tp])
-        self._consumer.seek(tp, begin)
         for _ in range(_MARKER_FETCHES):
-            if (await self._consumer.getmany(tp, timeout_ms=_FETCH_TIMEOUT_MS)).get(tp):
-                return begin
-            if await self._consumer.position(tp) >= end:
-                return end
-        return begin
+            async with self._at(tp, begin):  # for one fetch: a micro-batch may wait for an answer about a gap
+                if (await self._consumer.getmany(tp, timeout_ms=_FETCH_TIMEOUT_MS)).get(tp):
+                    return False
+                begin = await self._consumer.position(tp)
+            if begin >= end:
+                return True
+        return False
+
+    @asynccontextmanager
+    async def _at(self, tp: TopicPartition, offset: int) -> AsyncIterator[None]:
+        """The consumer stands there, for the block alone."""
+        async with self._positioned:
+            self._consumer.assign([tp])
+            self._consumer.seek(tp, offset)
+            try:
+                yield
+            finally:
+                self._consumer.unsubscribe()  # else it would fetch for ever
 
     async def is_offset_gap(self, partition: int, begin: int, end: int) -> bool:
         """Whether no committed record lies in `begin` ≤ offset < `end`; one must exist at or after `end`.
@@ -94,11 +115,8 @@ class OffsetGaps:
         """
         tp = TopicPartition(self._topic, partition)
         for _ in range(_MOST_WAITS):
-            self._consumer.assign([tp])
-            self._consumer.seek(tp, begin)
             try:
-                record = await asyncio.wait_for(self._consumer.getone(tp), _ANSWER_S)
-                return int(record.offset) >= end
+                return await self._first_offset(tp, begin) >= end
             except OffsetOutOfRangeError:
                 ranges = await self.log_ranges([partition])
                 if begin < ranges[partition].begin:
@@ -117,6 +135,11 @@ class OffsetGaps:
             f"the broker does not deliver {self._topic} partition {partition} from offset {begin} on, though it holds "
             "records there: look at the log of the partition's leader, then start the worker again"
         )
+
+    async def _first_offset(self, tp: TopicPartition, begin: int) -> int:
+        """Of the first committed record from `begin` on. Raises TimeoutError where none comes."""
+        async with self._at(tp, begin):
+            return int((await asyncio.wait_for(self._consumer.getone(tp), _ANSWER_S)).offset)
 
     def report_expired(self, partition: int, begin: int, end: int) -> None:
         """Logs that the records at `begin` ≤ offset < `end` expired before they were read, and counts them."""

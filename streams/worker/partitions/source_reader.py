@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.source_consumer import SourceConsumer
@@ -20,6 +21,14 @@ log = logging.getLogger(__name__)
 
 # Batches fetched before a rewind arrive within this time; a gap that is still there later is a new one.
 _REWIND_S = 5.0
+
+
+class MarkerRange(NamedTuple):
+    """Markers and aborted records that lie at the end of a partition: `begin` ≤ offset < `end`."""
+
+    state: PartitionState
+    begin: int
+    end: int
 
 
 class SourceReader:
@@ -45,13 +54,22 @@ class SourceReader:
         states = {partition: self.partitions.get(partition) for partition in sorted(admitted)}
         return [(state, admitted[partition]) for partition, state in states.items() if state is not None]
 
-    async def past_markers(self) -> list[tuple[PartitionState, int]]:
-        """The assigned partitions in which only markers and aborted records follow, and the offset after those."""
-        ends = [
-            (state, await self._offset_gaps.end_of_markers(state.partition, state.next_offset))
-            for state in self.partitions.states()
+    async def find_markers(self) -> list[MarkerRange]:
+        """The assigned partitions in which only markers and aborted records follow what is applied."""
+        states = self.partitions.states()
+        begins = {state.partition: state.next_offset for state in states}
+        ends = await self._offset_gaps.ends_of_markers(begins)
+        return [
+            MarkerRange(state, begins[state.partition], ends[state.partition])
+            for state in states
+            if state.partition in ends
         ]
-        return [(state, end) for state, end in ends if end > state.next_offset]
+
+    def is_current(self, markers: MarkerRange) -> bool:
+        """Whether the partition is still assigned, and nothing has been applied since the markers were found."""
+        return (
+            self.partitions.get(markers.state.partition) is markers.state and markers.state.next_offset == markers.begin
+        )
 
     async def _admit(self, state: PartitionState, batch: RecordBatch, next_offset: int) -> RecordBatch | None:
         """The batch's records from `next_offset` on; None where there are none, or records before them are missing."""

@@ -1,5 +1,7 @@
 """Producers with different partitioners: users in two partitions, erasure, and the warning, on the driver."""
 
+import asyncio
+
 import pytest
 from aiokafka.structs import TopicPartition
 
@@ -7,6 +9,7 @@ from streams.kafka.reader import crc32_partition_of, partition_of
 from streams.kafka.transaction import ProducerRecord
 from streams.worker.batch import FORWARDED_HEADER
 from streams.worker.partitioners import MixedPartitioners
+from tests.driver.clients import InMemoryConsumer
 from tests.driver.worker_driver import WorkerDriver
 from tests.inputs import Input, delete, event
 
@@ -138,4 +141,34 @@ async def test_group_offsets_reach_the_end_behind_markers(driver: WorkerDriver) 
     await worker.apply_all()
     rows = await driver.check(worker)
     assert sum(row.count for row in rows.values()) == 40
+    await worker.stop()
+
+
+async def test_records_do_not_wait_while_the_broker_is_asked_for_markers(
+    driver: WorkerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await driver.start()
+    driver.send([event(f"u{n}", n) for n in range(20)], transactional_id="producer")
+    driver.broker.end_transaction("producer", "committed")
+    await worker.apply_all()
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def end_offsets(consumer: InMemoryConsumer, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+        asked.set()
+        await answered.wait()
+        return await ends_at_once(consumer, tps)
+
+    ends_at_once = InMemoryConsumer.end_offsets
+    monkeypatch.setattr(InMemoryConsumer, "end_offsets", end_offsets)
+    skipping = asyncio.create_task(worker.skip_markers())
+    await asked.wait()
+    driver.send([event(f"u{n}", n) for n in range(20, 40)])
+    async with asyncio.timeout(30):
+        await worker.apply_all()
+    answered.set()
+    await skipping
+    rows = await driver.check(worker)
+    assert sum(row.count for row in rows.values()) == 40
+    for partition, log in enumerate(driver.broker.topics[driver.topics.user_events]):
+        assert driver.broker.group.offsets[TopicPartition(driver.topics.user_events, partition)] == log.end
     await worker.stop()
