@@ -89,7 +89,7 @@ def _explain_kafka(error: Exception, kafka: "KafkaSettings") -> str:
         run(check_connection(kafka))
     except KafkaAccessError as problem:
         return str(problem)
-    return no_broker(kafka)
+    return run(no_broker(kafka))
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

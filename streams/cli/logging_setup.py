@@ -52,6 +52,18 @@ def _is_clients(module: str) -> bool:
     return module.partition(".")[0] == "aiokafka" or module.startswith("faust.transport")
 
 
+class UnnamedErrors(logging.Filter):
+    """Writes an error that has no text, such as TimeoutError, by its name: a library ends its line with it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True: every record is written."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                type(arg).__name__ if isinstance(arg, BaseException) and not str(arg) else arg for arg in record.args
+            )
+        return True
+
+
 class RepeatFilter(logging.Filter):
     """Passes a library's message once in `quiet_s`, however its arguments change; ours always.
 
@@ -90,6 +102,7 @@ def configure_logging(level: int = logging.INFO) -> None:
     """The process logs to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s"))
+    handler.addFilter(UnnamedErrors())
     handler.addFilter(TransientFaults())
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -127,7 +127,7 @@ async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
         except KafkaConnectionError as error:
             await admin.close()
             await check_connection(settings.kafka)
-            raise TopicError(no_broker(settings.kafka)) from error
+            raise TopicError(await no_broker(settings.kafka)) from error
         try:
             return await _verify_or_create(admin, settings, created)
         except (_NotReadyError, KafkaError, TimeoutError) as error:

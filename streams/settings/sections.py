@@ -49,6 +49,8 @@ def _kafka_name(most: int) -> AfterValidator:
 
 
 def _servers(servers: str) -> str:
+    if scheme := re.search(r"[^,]*://", servers):
+        raise ValueError(f"must be host:port, several with commas between: leave out {scheme[0]}")
     if not re.fullmatch(r"[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*", servers):
         raise ValueError("must be host:port, several with commas between")
     return servers

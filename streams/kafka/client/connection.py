@@ -50,8 +50,14 @@ async def check_connection(kafka: KafkaSettings) -> None:
                 raise KafkaAccessError(problem) from error
 
 
-def no_broker(kafka: KafkaSettings) -> str:
-    """What to do where no broker answers."""
+async def no_broker(kafka: KafkaSettings) -> str:
+    """What to do where no broker answers; another line where something listens there and stays silent."""
+    for host, port, _ in collect_hosts(kafka.bootstrap_servers, randomize=False):
+        if await _listens(host, port):
+            return (
+                f"something listens at {host}:{port} but does not answer as a Kafka broker does: "
+                "set kafka.bootstrap_servers to a broker, or restart that one if it hangs"
+            )
     if kafka.uses_tls or kafka.uses_sasl:
         return f"no broker answers at {kafka.bootstrap_servers}: set kafka.bootstrap_servers to a broker that runs"
     return (
@@ -95,7 +101,11 @@ async def _problem(kafka: KafkaSettings, host: str, port: int, error: BaseExcept
             return f"{server} does not take kafka.sasl_mechanism={kafka.sasl_mechanism}: set another one"
         if isinstance(cause, IllegalSaslStateError):
             return f"{server} takes no SASL there: {set_protocol} {'SSL' if kafka.uses_tls else 'PLAINTEXT'}"
-    if isinstance(error, ConnectionRefusedError | TimeoutError):
+    if isinstance(error, ConnectionRefusedError):
+        return None
+    if not kafka.uses_tls and await _speaks_http(host, port):
+        return f"an HTTP server answers at {host}:{port}, no Kafka broker: set kafka.bootstrap_servers to a broker"
+    if isinstance(error, TimeoutError):
         return None
     if isinstance(error, OSError) and not isinstance(error, ConnectionError | ssl.SSLError):
         return None  # no route, no such name
@@ -138,6 +148,30 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+async def _listens(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(_TIMEOUT_MS / 1000):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+async def _speaks_http(host: str, port: int) -> bool:
+    """Whether a request of HTTP is answered in HTTP; a broker closes, because the request begins with no length."""
+    try:
+        async with asyncio.timeout(_TIMEOUT_MS / 1000):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(b"GET / HTTP/1.0\r\n\r\n")
+                return await reader.readexactly(5) == b"HTTP/"
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        return False
 
 
 async def _speaks_tls(host: str, port: int) -> bool:

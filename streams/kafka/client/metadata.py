@@ -63,7 +63,7 @@ class TopicMetadata:
 
 async def describe_topics(kafka: KafkaSettings, topics: Iterable[str]) -> Mapping[str, TopicMetadata]:
     """The topics by name, those that do not exist too. Raises KafkaConnectionError without a broker."""
-    client = AIOKafkaClient(**client_options(kafka))
+    client = AIOKafkaClient(**client_options(kafka), request_timeout_ms=_REQUEST_TIMEOUT_MS)
     try:
         await client.bootstrap()
         return await describe_topics_by(client, topics)

@@ -3,7 +3,7 @@ import logging
 import pytest
 from aiokafka.errors import InvalidProducerIdMapping
 
-from streams.cli.logging_setup import PATIENCE_S, RepeatFilter, TransientFaults
+from streams.cli.logging_setup import PATIENCE_S, RepeatFilter, TransientFaults, UnnamedErrors
 from streams.log_levels import TRANSIENT
 
 
@@ -60,3 +60,10 @@ def test_a_fault_that_lasts_has_its_level_again_until_it_has_passed(monkeypatch:
         filter_.filter(record)
         levels.append(record.levelname)
     assert levels == ["INFO", "INFO", "ERROR", "ERROR", "INFO"]
+
+
+def test_an_error_without_text_is_written_by_its_name() -> None:
+    arguments = ("127.0.0.1", 9092, TimeoutError())
+    record = logging.LogRecord("aiokafka", logging.ERROR, "f", 1, "unable to connect to %s:%d: %s", arguments, None)
+    assert UnnamedErrors().filter(record)
+    assert record.getMessage() == "unable to connect to 127.0.0.1:9092: TimeoutError"

@@ -128,6 +128,7 @@ def test_an_unknown_key_names_source_key_and_what_is_allowed(tmp_path: Path, mon
         ("topics.user_events=..", "neither . nor .."),
         ("kafka.group_id=" + "g" * 229, "1 to 228"),
         ("kafka.bootstrap_servers=localhost", "host:port"),
+        ("kafka.bootstrap_servers=a:9092,http://b:9092", "leave out http://"),
         ("worker.step_interval_s=nan", "finite"),
         ("worker.step_max_events=1.5", "valid integer"),
         ("predictions.per=users", "'user' or 'event'"),
