@@ -9,18 +9,22 @@ import resource
 from pathlib import Path
 
 
-def os_error_cure(error: OSError) -> str | None:
-    """One line for an error of the operating system; None for one that says enough, or that is a bug."""
+def os_error_cure(error: OSError, *, of_output: bool = False) -> str | None:
+    """One line for an error of the operating system; None for one that says enough, or that is a bug.
+
+    `of_output`: it is of what a command writes or reads, and not of worker.data_dir.
+    """
     path = None if error.filename is None else os.fsdecode(error.filename)
-    where = path or "the data folder"
+    where = path or ("the output of this command" if of_output else "the data folder")
+    other_place = "name another place" if of_output else "set worker.data_dir"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space is left for {where}: free some, or set worker.data_dir to a larger disk"
+        return f"no space is left for {where}: free some, or {other_place}{'' if of_output else ' to a larger disk'}"
     if error.errno == errno.EROFS:
-        return f"{where} is on a file system that is mounted read-only: mount it writable, or set worker.data_dir"
+        return f"{where} is on a file system that is mounted read-only: mount it writable, or {other_place}"
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
             f"{where} cannot be used by user {_user(os.geteuid())}{_owner(path)}: change its owner or permissions, or "
-            "set worker.data_dir"
+            f"{other_place}"
         )
     if error.errno in (errno.EMFILE, errno.ENFILE):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

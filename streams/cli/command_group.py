@@ -1,6 +1,8 @@
 """Base of every command: settings options at any position, and one message for each expected error."""
 
+import os
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -73,11 +75,17 @@ def explain(error: Exception, line: "CommandLine | None") -> str | None:
             return _explain_kafka(error, line.loaded.kafka)
         return f"Kafka at kafka.bootstrap_servers: {error or type(error).__name__}"
     if isinstance(error, OSError):
-        if (cure := os_error_cure(error)) is not None:
+        if (cure := os_error_cure(error, of_output=not _in_data_folder(error, line))) is not None:
             return cure
         if error.filename is not None:
             return f"{error.filename}: {error.strerror}"
     return None
+
+
+def _in_data_folder(error: OSError, line: "CommandLine | None") -> bool:
+    if error.filename is None or line is None or line.loaded is None:
+        return False
+    return Path(os.fsdecode(error.filename)).absolute().is_relative_to(line.loaded.worker.data_dir.absolute())
 
 
 def _explain_kafka(error: Exception, kafka: "KafkaSettings") -> str:

@@ -20,7 +20,7 @@ def letter_filter(
         list[str] | None, typer.Option("--reason", metavar="CODE", help="With this reason; repeatable.")
     ] = None,
     partition: Annotated[
-        list[int] | None, typer.Option("--partition", metavar="N", help="Of this partition of the dead-letter topic; repeatable.")
+        list[int] | None, typer.Option("--partition", metavar="N", help="In this partition of theirs; repeatable.")
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Records from this time on.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Records before this time.")] = None,

@@ -84,10 +84,15 @@ def write_files(stream: SyntheticStream, out: Path | None, items_out: Path | Non
     """Write events as JSON lines to `out` (None: stdout), items to `items_out` as CSV or JSON lines by its suffix."""
     if items_out is not None:
         _write_items(stream, items_out)
-    with nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as file:
-        for event in stream.events():
-            file.write(event.encode() + b"\n")
-        file.flush()
+    try:
+        with nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as file:
+            for event in stream.events():
+                file.write(event.encode() + b"\n")
+            file.flush()
+    except OSError as error:  # of a write, which names no file
+        if error.filename is None and out is not None:
+            error.filename = str(out)
+        raise
 
 
 def _write_items(stream: SyntheticStream, file: Path) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from streams.cli.command_group import explain
+from streams.files.synthetic import synthesize, write_files
 from streams.os_errors import os_error_cure, raise_file_limit
+from streams.settings.source import CommandLine
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,17 @@ def test_each_has_a_cure_in_one_line(number: int, words: str) -> None:
     assert cure is not None
     assert cure.startswith(words)
     assert "\n" not in cure
-    assert explain(OSError(number, os.strerror(number), "/data/users"), None) == cure
+    line = CommandLine(overrides=["worker.data_dir=/data"])
+    line.settings()
+    assert explain(OSError(number, os.strerror(number), "/data/users"), line) == cure
+
+
+def test_a_full_disk_under_the_output_of_a_command_is_not_that_of_the_data_folder() -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert explain(full, None) == "no space is left for the output of this command: free some, or name another place"
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_files(synthesize(10, 2, 12, 0), Path("/dev/full"), None)
+    assert explain(caught.value, None) == "no space is left for /dev/full: free some, or name another place"
 
 
 def test_others_are_left_to_say_what_they_say() -> None:
