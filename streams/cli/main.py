@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ from streams.cli.logs.options import Columns, Items, Limit, format_options
 from streams.cli.operations import reset
 from streams.cli.option_group import with_options
 from streams.cli.settings import config, recipes
+from streams.cli.standard_streams import prepare_output, utf8_argument
 from streams.settings.source import CommandLine
 
 if TYPE_CHECKING:
@@ -33,6 +35,13 @@ app = typer.Typer(
 )
 app.add_typer(dlq_app, name="dlq", help="Records that could not be used: list, show, replay.")
 app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
+
+
+def _user_id(user: str | None) -> str | None:
+    try:
+        return None if user is None else utf8_argument(user)
+    except ValueError:
+        raise typer.BadParameter("ids of users are UTF-8, and this one is not") from None
 
 
 @app.callback()
@@ -142,7 +151,7 @@ def synthesize(
 @app.command()
 def tail(
     ctx: typer.Context,
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's.", callback=_user_id)] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="End after so many.", show_default="never")] = None,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record kept.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The records as they are, one per line.")] = False,
@@ -165,7 +174,8 @@ def tail(
 
 @app.command()
 def show(
-    ctx: typer.Context, user: Annotated[str, typer.Argument(metavar="USER", show_default=False, help="The user's id.")]
+    ctx: typer.Context,
+    user: Annotated[str, typer.Argument(metavar="USER", show_default=False, help="The user's id.", callback=_user_id)],
 ) -> None:
     """Show what is stored of a user, and the latest prediction."""
     from streams.terminal.user import show_user
@@ -228,4 +238,6 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # What is imported stays: at Python's 700 objects the collector goes through it a hundred times and frees nothing.
     gc.set_threshold(10_000)
+    if (problem := prepare_output(sys.argv[1:])) is not None:
+        sys.exit(f"error: {problem}")
     app()
