@@ -15,7 +15,7 @@ from streams.files.formats.log_error import BadLine, LogError
 from streams.files.formats.parquet import parquet_columns, parquet_rows
 from streams.files.formats.text_lines import TextFile, open_text
 from streams.files.left_out import LeftOut
-from streams.files.logged_event import LoggedEvent, RoleNames, event_of_cells, event_of_fields
+from streams.files.logged_event import LoggedEvent, RoleNames, check_first_time, event_of_cells, event_of_fields
 from streams.schema.adapters.registry import adapter_of
 from streams.schema.parsing.field_map import look_up, parse_path
 
@@ -142,6 +142,13 @@ def _delimited_file(path: Path, columns: Mapping[str, str], options: FormatOptio
     user, item, time = (index_of[role] for role in REQUIRED)
     value, text, type_ = (index_of.get(role) for role in ("value", "text", "type"))
     name = path.name
+    for number, cells in table.rows():
+        if not isinstance(cells, BadLine):
+            try:
+                check_first_time(cells[time], roles)
+            except BadLine as bad:
+                raise LogError(f"{path}:{number}: {bad.message}") from None
+            break
 
     def rows() -> Iterator[Row]:
         for number, cells in table.rows():

@@ -13,6 +13,9 @@ from streams.files.formats.log_error import BadLine, quoted
 from streams.schema.parsing.event_types import BUILT_IN_NAMES
 from streams.schema.parsing.times import SECONDS_BELOW, time_ms
 
+_SMALLEST_DOUBTFUL_S = 1900
+"""A log whose first number is smaller counts from 0; from here on, years, days and spreadsheets' dates begin"""
+_FIRST_DATE, _LAST_DATE, _DATE_DIGITS = 19700101, 20991231, 8
 ITEMLESS_TYPES = ("search", "user.delete")
 
 
@@ -135,7 +138,7 @@ def _cell(role: str, value: Any, roles: RoleNames) -> str | int:
 
 
 def parse_time_ms(time: str | int, roles: RoleNames | None = None) -> int:
-    """Epoch milliseconds of a time in any form that `user-events` accepts. Raises BadLine."""
+    """Epoch milliseconds of a time in any form that `user-events` accepts, or of a day as YYYYMMDD. Raises BadLine."""
     try:
         result = time_ms(time)
     except Rejected as error:
@@ -146,7 +149,31 @@ def parse_time_ms(time: str | int, roles: RoleNames | None = None) -> int:
     if result is None:
         name = (roles or RoleNames({})).describe("time")
         raise BadLine("the time is not set", f"{name} is {quoted(str(time))}, which means none")
+    if 0 <= result < SECONDS_BELOW and (day_ms := _date_ms(str(time))) is not None:
+        return day_ms
     return result
+
+
+def _date_ms(text: str) -> int | None:
+    """Epoch milliseconds of a day as YYYYMMDD; None for any other text."""
+    text = text.strip()
+    if len(text) != _DATE_DIGITS or not text.isdigit() or not _FIRST_DATE <= int(text) <= _LAST_DATE:
+        return None
+    try:
+        return int(datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC).timestamp()) * 1000
+    except ValueError:
+        return None
+
+
+def check_first_time(time: str, roles: RoleNames) -> None:
+    """Raises BadLine for the time of a file's first line if it is a number whose unit is hardly seconds."""
+    try:
+        number = float(time)
+    except ValueError:
+        return
+    if _SMALLEST_DOUBTFUL_S <= number < SECONDS_BELOW / 1000 and _date_ms(time) is None:
+        fault = f"the times lie in 1970: is column {quoted(roles.names.get('time', 'time'))} in seconds since 1970?"
+        raise BadLine("the times lie in 1970", f"{roles.describe('time')} is {quoted(time)}: {fault}")
 
 
 def _number(text: str, roles: RoleNames) -> float:
