@@ -29,7 +29,9 @@ class ReplayPosition:
 
     @classmethod
     def of(cls, log: Path, folder: Path | None, options: Mapping[str, str]) -> "ReplayPosition":
-        """At the beginning of the log; its file lies in the folder, else beside the log."""
+        """At the beginning of the log; its file lies in the folder, else beside the log. Raises LogError."""
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise LogError(f"--state {folder}: is no folder; {log.name + SUFFIX} is written into one")
         status = log.stat()
         fingerprint = {"size": str(status.st_size), "modified": str(status.st_mtime_ns), **options}
         return cls((folder or log.parent) / (log.name + SUFFIX), fingerprint)

@@ -62,3 +62,8 @@ def test_a_folder_that_takes_no_file_is_a_fault_and_no_error(log: Path, tmp_path
     position = saved(log, 5, tmp_path / "none")
     assert position.fault == f"{tmp_path}/none/log.csv.replay.json: No such file or directory"
     position.remove()
+
+
+def test_a_file_in_place_of_the_folder_is_refused_at_the_beginning(log: Path) -> None:
+    with pytest.raises(LogError, match=r"--state .*log\.csv: is no folder"):
+        ReplayPosition.of(log, log, OPTIONS)
