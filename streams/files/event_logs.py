@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.errors import Rejected
-from streams.files.formats.compression import data_suffix
+from streams.files.formats.compression import check_is_file, data_suffix
 from streams.files.formats.delimited import JSON_SUFFIXES, PARQUET_SUFFIXES, given, read_delimited
 from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.json_objects import is_array, json_objects
@@ -103,6 +103,7 @@ def open_events(
     path: Path, columns: Mapping[str, str] | None = None, options: FormatOptions | None = None
 ) -> EventFile:
     """The file with its format, detected where `options` leave it open. Raises LogError."""
+    check_is_file(path)
     columns, options, suffix = columns or {}, options or FormatOptions(), data_suffix(path)
     if suffix in PARQUET_SUFFIXES:
         return _parquet_file(path, columns)

@@ -19,6 +19,7 @@ else:
 
 COMPRESSED_SUFFIXES = (".gz", ".zst", ".zip")
 BUFFER_BYTES = 256 * 1024
+_STANDARD_INPUT = ("-", "/dev/stdin")
 _GZIP, _ZSTD, _ZIP, _EMPTY_ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PK\x05\x06"
 _LIBRARY_ERRORS = (OSError, EOFError, zlib.error, zstd.ZstdError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 
@@ -27,8 +28,7 @@ _LIBRARY_ERRORS = (OSError, EOFError, zlib.error, zstd.ZstdError, zipfile.BadZip
 def open_data(path: Path) -> Iterator[IO[bytes]]:
     """The file's bytes, decompressed while they are read. Raises LogError, also for errors inside the `with`."""
     try:
-        if path.exists() and not path.is_file():
-            raise LogError(f"{path}: not a regular file; it is read more than once, so write it to one first")
+        check_is_file(path)
         with path.open("rb") as raw:
             magic = raw.read(4)
             raw.seek(0)
@@ -45,6 +45,14 @@ def open_data(path: Path) -> Iterator[IO[bytes]]:
                 yield raw
     except _LIBRARY_ERRORS as error:
         raise LogError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def check_is_file(path: Path) -> None:
+    """Raises LogError for a folder, a pipe or standard input; not for a path where there is nothing."""
+    if path.is_dir():
+        raise LogError(f"{path}: is a folder; name a file")
+    if (path.exists() and not path.is_file()) or str(path) in _STANDARD_INPUT:
+        raise LogError(f"{path}: not a regular file; it is read more than once, so write it to a file first")
 
 
 def data_suffix(path: Path) -> str:

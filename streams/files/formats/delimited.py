@@ -80,7 +80,9 @@ class DelimitedFile:
         if index is None and column.isascii() and column.isdigit() and 1 <= int(column) <= len(self.names):
             index = int(column) - 1
         if index is None:
-            raise LogError(f"{self.path}: no column {column!r} for {role}; {self._columns()}")
+            count = len(self.names)
+            numbers = f"; by number: 1 to {count}" if column.isdigit() else ""
+            raise LogError(f"{self.path}: no column {column!r} for {role}; {self._columns()}{numbers}")
         return index
 
     def _columns(self) -> str:
@@ -118,6 +120,9 @@ def read_delimited(
             "--delimiter reads other text"
         )
     text = open_text(path, options.encoding)
+    first = next((line for line in text.sample if line.strip()), "").strip()
+    if options.delimiter is None and first.startswith(('{"', '[{"')):
+        raise LogError(f"{path}: this is JSON: rename it to {path.stem}.jsonl, or give --delimiter")
     dialect = detect_dialect(default, text.sample, options, column_names)
     if dialect.header:
         number, line = _first_line(text)

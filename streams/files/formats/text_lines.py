@@ -15,6 +15,7 @@ MAX_LINE_BYTES = 1 << 20
 """Longer lines are bad: Kafka takes no larger record"""
 UTF_8, WINDOWS_1252 = "utf-8", "cp1252"
 _BOMS = {codecs.BOM_UTF8: UTF_8, codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_UTF_16_BYTES = 4
 _MIN_INVALID_LINES = 2  # lines that are not UTF-8, before all of the file is taken for windows-1252
 
 NumberedLine = tuple[int, str | BadLine]
@@ -66,7 +67,8 @@ def open_text(path: Path, encoding: str | None = None) -> TextFile:
     if encoding is None:
         encoding = _BOMS.get(bom, UTF_8)
         if not bom:
-            if b"\0" in data:
+            # UTF-16 has one in the first characters; a NUL further on costs its line alone.
+            if b"\0" in data[:_UTF_16_BYTES]:
                 raise LogError(f"{path}: holds NUL bytes: is it UTF-16? then give --encoding utf-16-le or utf-16-be")
             lines = data.splitlines()
             invalid = sum(not _is_utf_8(line) for line in lines)
@@ -91,6 +93,9 @@ def _decoded(file: IO[bytes], encoding: str, mixed: bool) -> Iterator[str | BadL
             first, line = False, line.removeprefix(codecs.BOM_UTF8)
         if isinstance(line, bytes) and len(line) > MAX_LINE_BYTES:
             yield BadLine("too long", f"longer than {MAX_LINE_BYTES:,} bytes")
+            continue
+        if b"\0" in line:
+            yield BadLine("NUL byte", f"byte {line.index(0) + 1} is NUL")
             continue
         try:
             yield line.decode(codec)
