@@ -184,7 +184,7 @@ def _state_errors(folder: Path) -> Iterator[None]:
         text = str(error)
         if text.startswith("Corruption") or ("No such file or directory" in text and "MANIFEST" in text):
             raise StoreCorruptError(_corrupt_message(folder, text)) from error
-        if "lock" in text.lower() and "LOCK" in text:
+        if "LOCK" in text and not any(fault in text for fault in _CURES):
             raise FolderInUseError(f"the store in {folder} is already open ({text}): close it first") from error
         raise StoreError(f"RocksDB refused to work on {folder} ({text}): {_cure(text)}") from error
 

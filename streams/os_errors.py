@@ -35,6 +35,11 @@ def os_error_cure(error: OSError, *, of_output: bool = False) -> str | None:
     return None
 
 
+def check_open_files() -> None:
+    """Raises OSError where this process can open no more files: clients take that for a broker that is away."""
+    os.close(os.open(os.devnull, os.O_RDONLY))
+
+
 def raise_file_limit() -> int:
     """Raises this process's limit of open files to the hard one; the limit now.
 

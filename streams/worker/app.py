@@ -23,7 +23,7 @@ from streams.kafka.source_consumer import SourceConsumer
 from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
 from streams.log_levels import TRANSIENT
-from streams.os_errors import raise_file_limit
+from streams.os_errors import check_open_files, raise_file_limit
 from streams.schema.quality import format_quality
 from streams.settings.settings import Settings
 from streams.worker.formats import JSON_ALONE, RecordFormats, connect_formats
@@ -179,8 +179,9 @@ class Worker:
         await raise_permanent(self._settings.kafka, error, worker_rights(self._settings))
 
     def check(self) -> None:
-        """Raises RuntimeError where a part has failed that ends no process by itself."""
+        """Raises RuntimeError where a part has failed that ends no process by itself, OSError where no file opens."""
         self._consumer.check()
+        check_open_files()
 
     async def _write_last_quality(self) -> None:
         record = self._quality.pending_record()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import wraps
@@ -212,3 +213,14 @@ def _replace(patched: object, name: str, replacement: object) -> None:
 def set_environment(variables: Mapping[str, str]) -> None:
     """No fault: the worker's settings find these variables, as secrets are found."""
     os.environ.update(variables)
+
+
+def become_user(user_id: int) -> None:
+    """The process goes on as this user, without the rights of root."""
+    os.setgid(user_id)
+    os.setuid(user_id)
+
+
+def limit_open_files(count: int) -> None:
+    """The process may have so many files open."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))

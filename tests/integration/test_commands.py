@@ -58,7 +58,9 @@ async def worker(overrides: list[str], tmp_path: Path) -> AsyncIterator[WorkerPr
         await process.wait_ready()
         yield process
     finally:
-        assert process.stop() == 0
+        code = process.stop()
+    lines = process.log.read_text().splitlines()
+    assert (code, lines[-1].endswith("streams.worker.app: stopped")) == (0, True), lines  # and nothing of libraries
 
 
 def test_replay_before_topics_says_what_to_do(run: SequenceOutput, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from streams.errors import KafkaAccessError, TopicError
 from streams.kafka.client.client_options import client_options
 from streams.kafka.client.connection import check_connection
 from streams.kafka.client.metadata import OPERATIONS, describe_topics_by
+from streams.os_errors import check_open_files
 from streams.settings.sections import KafkaSettings
 from streams.settings.settings import Settings
 
@@ -115,6 +116,7 @@ async def raise_permanent(kafka: KafkaSettings, error: BaseException, rights: Se
     if isinstance(error, CorruptRecordException | UnsupportedCodecError):
         raise TopicError(f"a topic holds records that cannot be decoded ({error}): restore it") from error
     if isinstance(error, KafkaConnectionError | NodeNotReadyError):
+        check_open_files()
         await check_connection(kafka)
 
 

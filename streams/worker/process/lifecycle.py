@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 from streams.kafka.client.client_options import client_options
 from streams.kafka.client.connection import check_connection
 from streams.log_levels import TRANSIENT
-from streams.os_errors import os_error_cure
+from streams.os_errors import check_open_files, os_error_cure
 from streams.settings.sections import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -85,6 +85,7 @@ async def wait_for_broker(kafka: KafkaSettings) -> None:
             await client.bootstrap()
             return
         except KafkaError:
+            check_open_files()
             await check_connection(kafka)
             if waited_s % _REMIND_S == 0:
                 log.warning(

@@ -51,6 +51,33 @@ except StoreError as error:
 """
 
 
+# Whatever it opens when there are no more, its lock among them.
+FEW_OPEN_FILES_WRITER = """
+import os, resource, sys
+from pathlib import Path
+from state.errors import FolderInUseError, StoreError
+from state.options import StoreMemory
+from state.store import PartitionStore
+memory = StoreMemory(16 << 20)
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+limit = len(os.listdir("/dev/fd"))
+refusals = []
+while True:
+    folder = Path(sys.argv[1]) / str(limit)
+    folder.mkdir()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        PartitionStore(folder / "p", memory)
+        break
+    except StoreError as error:
+        assert not isinstance(error, FolderInUseError), error
+        assert "raise the limit of open files" in str(error), error
+        refusals.append(str(error))
+    limit += 1
+assert any("/LOCK: " in text for text in refusals), refusals
+"""
+
+
 def start_writer(folder: Path) -> "subprocess.Popen[str]":
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(folder)],
@@ -237,3 +264,9 @@ def test_a_reader_changes_nothing_in_the_store(store: PartitionStore) -> None:
 def test_reading_where_no_store_is_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="holds no store"):
         list(read_rows(tmp_path))
+
+
+def test_too_many_open_files_are_not_another_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FEW_OPEN_FILES_WRITER, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -9,14 +9,14 @@ import pytest
 
 from streams.cli.command_group import explain
 from streams.files.synthetic import synthesize, write_files
-from streams.os_errors import os_error_cure, raise_file_limit
+from streams.os_errors import check_open_files, os_error_cure, raise_file_limit
 from streams.settings.source import CommandLine
 
 
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (errno.ENOSPC, "no space is left for /data/users: free some, or set worker.data_dir"),
+        (errno.ENOSPC, "no space is left for /data/users: free some"),
         (errno.EROFS, "/data/users is on a file system that is mounted read-only"),
         (errno.EACCES, "/data/users cannot be used by user"),
         (errno.EMFILE, "too many open files: this process may have"),
@@ -58,5 +58,16 @@ def test_the_limit_of_open_files_becomes_the_hard_one() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (lower, hard))
         assert raise_file_limit() in (hard, lower)
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] in (hard, lower)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_more_open_files_are_an_error_of_this_process() -> None:
+    check_open_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            check_open_files()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
