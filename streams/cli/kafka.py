@@ -21,16 +21,34 @@ def start(
     from rich.markup import escape
 
     from streams.local_kafka.cluster import start_background
-    from streams.settings.sections import KafkaSettings
+    from streams.local_kafka.cluster import status as status_of
 
+    is_new = status_of(folder) is None
     with console().status("starting Kafka"):
         state = start_background(folder, nodes)
     data = escape(str(state.folder))
     text = f"[green]✓[/] Kafka runs at [bold]{state.bootstrap_servers}[/]; its data and log are in {data}"
-    if state.bootstrap_servers != KafkaSettings().bootstrap_servers:
-        variable = f"INTEREST_KAFKA__BOOTSTRAP_SERVERS={state.bootstrap_servers}"
-        text += f"\n  [bold]export {variable}[/]   makes every command use it"
     console().print(text, soft_wrap=True)
+    if (hint := address_hint(state.bootstrap_servers, is_new)) is not None:
+        console().print(hint, style="bold yellow", soft_wrap=True)
+
+
+def address_hint(bootstrap_servers: str, is_new: bool) -> str | None:
+    """How the other commands get to a Kafka that is not where they look for one; None where it is there.
+
+    `is_new`: it has got its ports just now, 9092 if that was free.
+    """
+    from streams.local_kafka.cluster import DEFAULT_PORT
+    from streams.settings.sections import KafkaSettings
+
+    if bootstrap_servers == KafkaSettings().bootstrap_servers:
+        return None
+    in_use = is_new and not bootstrap_servers.startswith(f"127.0.0.1:{DEFAULT_PORT},")
+    reason = f"{DEFAULT_PORT} is in use: " if in_use else ""
+    return (
+        f"{reason}Kafka listens at {bootstrap_servers}; every other command needs\n"
+        f"  export INTEREST_KAFKA__BOOTSTRAP_SERVERS={bootstrap_servers}"
+    )
 
 
 @kafka_app.command()
