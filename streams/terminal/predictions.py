@@ -1,6 +1,7 @@
 """Predictions as they arrive, formatted for a terminal: user, next items, interests (categories), explanation."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
@@ -18,6 +19,8 @@ from streams.terminal.titles import ItemTitles
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
 SHOWN_ITEMS = 5
+HINT_AFTER_S = 5.0
+"""Without a record for so long, `tail` says that it waits"""
 MIN_SHARE = 0.005
 """Smaller shares of an explanation are left out: they would read 0%"""
 
@@ -83,7 +86,7 @@ async def tail_predictions(
     """Print predictions as they arrive, `limit` of them (None: without end); `as_json` prints the records as JSON."""
     kafka, topic = settings.kafka, settings.topics.interest_predictions
     reader = PredictionReader(settings.registry)
-    printed = 0
+    printed, hinted, start_s = 0, False, time.monotonic()
     async with (
         ItemTitles(settings) as titles,
         # All partitions for one user, too: which one is the producer's choice.
@@ -91,6 +94,10 @@ async def tail_predictions(
     ):
         while limit is None or printed < limit:
             batches = await consumer.getmany(timeout_ms=200)
+            if not hinted and not printed and time.monotonic() - start_s > HINT_AFTER_S and sys.stderr.isatty():
+                hinted = True
+                others = "" if from_start else "; --from-start reads from the beginning"
+                Console(stderr=True).print(f"nothing new yet: waiting{others}", style="dim", highlight=False)
             if batches and not as_json:
                 await titles.refresh()
             for record in (record for records in batches.values() for record in records):

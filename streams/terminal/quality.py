@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from streams.kafka.reader import reading
+from streams.kafka.reader import TopicReader, read_to_end, reading
 from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.quality import INTERVAL_S, Means, WorkerQuality, decode_quality, format_mean, format_quality
 from streams.settings.settings import Settings
@@ -22,6 +22,7 @@ INACTIVE_AFTER_S = 5 * INTERVAL_S
 """Without a record for so long, a worker has no events"""
 
 SPARKLINE_WIDTH = 30  # characters of recall over time, at most
+_LAST_OFFSETS = 20  # of a partition, among which the newest record is looked for: half are markers of transactions
 MIN_SCALE = 0.2  # recall of a full bar, at least
 
 
@@ -135,11 +136,16 @@ def short_name(worker: str) -> str:
 async def tail_stats(
     settings: Settings, console: Console, *, limit: int | None = None, from_start: bool = False, as_json: bool = False
 ) -> None:
-    """Show quality records as they arrive, `limit` of them (None: without end); `as_json` prints them unchanged."""
+    """Show quality records, `limit` of them (None: without end); `as_json` prints them unchanged.
+
+    Begins with the oldest kept, or with the newest.
+    """
     table, count = StatsTable(), 0
     live = console.is_terminal and not as_json
     with Live(table, console=console, refresh_per_second=4) if live else nullcontext():
         async with reading(settings.kafka, [settings.topics.interest_quality], from_start=from_start) as consumer:
+            if not from_start:
+                await _seek_newest(consumer)
             while limit is None or count < limit:
                 batches = await consumer.getmany(timeout_ms=200, max_records=None if limit is None else limit - count)
                 for record in (record for records in batches.values() for record in records):
@@ -152,6 +158,24 @@ async def tail_stats(
                     if not live:
                         sys.stdout.write(line + "\n")
                         sys.stdout.flush()
+
+
+async def _seek_newest(consumer: TopicReader) -> None:
+    """Moves the consumer before the newest record; it stays at the end of a topic whose last offsets hold none."""
+    tps = consumer.assignment()
+    begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+    for tp in tps:
+        consumer.seek(tp, max(begins[tp], ends[tp] - _LAST_OFFSETS))
+    newest = None
+    async for record in read_to_end(consumer, ends):
+        if isinstance(record, UndecodableRecord) or record.value is None:
+            continue
+        if newest is None or record.timestamp >= newest.timestamp:
+            newest = record
+    for tp in tps:
+        consumer.seek(tp, ends[tp])
+        if newest is not None and (newest.topic, newest.partition) == tp:
+            consumer.seek(tp, newest.offset)
 
 
 def _cells(worker: Means, popularity: Means) -> list[Text]:

@@ -111,10 +111,15 @@ def _print_state(console: Console, state: UserState, prediction: Prediction | No
             Text(printable(", ".join(titles.categories(item))), "magenta"),
         )
     console.print(summary)
-    console.print(f"\n[bold]Recent events[/], newest first ({len(state.history)} stored)")
+    console.print(f"\n[bold]Recent events[/], newest first{shown_events(len(state.history))}")
     console.print(recent)
     console.print("\n[bold]Latest prediction[/]")
     console.print("[dim]none yet[/]" if prediction is None else render_prediction(prediction, titles))
+
+
+def shown_events(stored: int) -> str:
+    """What to add where not all stored events are shown."""
+    return f": the last {SHOWN_EVENTS} of {stored} stored" if stored > SHOWN_EVENTS else ""
 
 
 async def _latest_values(

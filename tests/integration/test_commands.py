@@ -87,7 +87,7 @@ def test_replay_tail_and_show(run: SequenceOutput, tmp_path: Path) -> None:
 
     while "40" not in (shown := run("show", "u3").stdout).splitlines()[1]:  # events applied: the last may be on its way
         assert "events applied" in shown
-    assert "Recent events, newest first (40 stored)" in shown
+    assert "Recent events, newest first: the last 10 of 40 stored" in shown
     newest = next(line for line in shown.splitlines() if line.startswith("rating")).split()
     assert newest == ["rating", "Title", str(198 * 7 % 11), "Even,", "All"]
     assert "Latest prediction" in shown
@@ -101,6 +101,8 @@ def test_the_workers_own_quality(run: SequenceOutput) -> None:
     run("synthesize", "--events", "600", "--users", "5", "--rate", "200/s")
     (record,) = map(json.loads, run("tail", "--stats", "--from-start", "--limit", "1", "--json").stdout.splitlines())
     assert 0 < record["scored"] < record["events"] <= 600
+    (newest,) = map(json.loads, run("tail", "--stats", "--limit", "1", "--json").stdout.splitlines())
+    assert newest["emitted_at"] >= record["emitted_at"]  # one that is there: no event will come
     (line,) = run("tail", "--stats", "--from-start", "--limit", "1").stdout.splitlines()
     assert f": {record['events']} events, recall@10 0." in line
     assert f"over {record['window']} events" in line
