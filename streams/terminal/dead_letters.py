@@ -22,6 +22,8 @@ from streams.terminal.text import format_time, printable, printable_lines
 
 _SHOWN_BYTES = 20_000
 _SHOWN_REASON = 100
+_TABLE_WIDTH = 110  # of the narrowest terminal that shows letters as a table
+_FILE_WIDTH = 10_000  # of a file or pipe, where no line is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ def print_letters(console: Console, letters: Sequence[Letter], limit: int) -> No
     if not letters:
         console.print("no dead letters")
         return
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH
     reasons = Counter(letter.reason for letter in letters)
     counts = Table(box=None, pad_edge=False, header_style="bold")
     counts.add_column("reason")
@@ -67,19 +71,30 @@ def print_letters(console: Console, letters: Sequence[Letter], limit: int) -> No
         counts.add_row(Text(printable(reason), "bold"), f"{count:,}", f"{replayed:,}" if replayed else "")
     console.print(counts)
     console.print(f"\n[bold]The newest {min(limit, len(letters)):,} of {len(letters):,}[/]")
+    if console.is_terminal and console.width < _TABLE_WIDTH:
+        for letter in letters[-limit:]:
+            console.print(Text(letter.position, "cyan"), soft_wrap=True)
+            for cell in _cells(letter)[1:]:
+                console.print(Text.assemble("  ", cell), overflow="fold")
+        return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("letter", "time", "record", "key", "why"):
         table.add_column(heading, no_wrap=heading != "why", overflow="ellipsis")
     for letter in letters[-limit:]:
-        mark = " (replayed)" if letter.replayed else ""
-        table.add_row(
-            Text(letter.position, "cyan"),
-            format_time(letter.timestamp),
-            Text(printable(f"{letter.topic}:{letter.partition}:{letter.offset}"), "dim"),
-            Text(printable(_text(letter.key))[:24]),
-            Text(printable(f"{letter.reason}: {letter.message}"[:_SHOWN_REASON]) + mark),
-        )
+        table.add_row(*_cells(letter))
     console.print(table)
+
+
+def _cells(letter: Letter) -> tuple[Text, ...]:
+    """What is listed of the letter: its position, time, record, key and why."""
+    mark = " (replayed)" if letter.replayed else ""
+    return (
+        Text(letter.position, "cyan"),
+        Text(format_time(letter.timestamp)),
+        Text(printable(f"{letter.topic}:{letter.partition}:{letter.offset}"), "dim"),
+        Text(printable(_text(letter.key))[:24]),
+        Text(printable(f"{letter.reason}: {letter.message}"[:_SHOWN_REASON]) + mark),
+    )
 
 
 def print_letter(console: Console, letter: Letter) -> None:

@@ -68,3 +68,15 @@ def test_letters_are_chosen_by_reason_partition_and_time() -> None:
     assert LetterFilter(since_ms=time_ms, until_ms=time_ms + 1).accepts(letter(1))
     assert not LetterFilter(since_ms=time_ms + 1).accepts(letter(1))
     assert not LetterFilter(until_ms=time_ms).accepts(letter(1))
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_narrow_output_has_every_position_and_key(is_terminal: bool) -> None:
+    file = io.StringIO()
+    console = Console(width=40, file=file, force_terminal=is_terminal, color_system=None)
+    print_letters(console, [letter(123_456, key=b"user-1234567890", message="word " * 12)], limit=2)
+    text = file.getvalue()
+    assert "2:123456" in text
+    assert "user-1234567890" in text
+    assert text.count("word") == 12
+    assert ("2:123456\n" in text) == is_terminal
