@@ -43,6 +43,8 @@ def open_data(path: Path) -> Iterator[IO[bytes]]:
                     yield cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, unzipped), BUFFER_BYTES))
             else:
                 yield raw
+    except EOFError as error:
+        raise LogError(f"{path}: cannot be read: the archive is cut off; copy or write it anew") from error
     except _LIBRARY_ERRORS as error:
         raise LogError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

@@ -1,6 +1,7 @@
 """Parquet files, row by row in batches. Needs the extra `parquet`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from os import SEEK_END
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 BATCH_ROWS = 16_384
+_MAGIC = b"PAR1"
+"""First and last bytes of a file whose footer is not encrypted"""
 
 
 def parquet_columns(path: Path) -> list[str]:
@@ -61,7 +64,13 @@ def _open(path: Path) -> "ParquetFile":
     except ImportError:
         raise LogError(f"{path}: Parquet needs the extra `parquet`: pip install 'interest-stream[parquet]'") from None
     try:
-        path.open("rb").close()  # whose errors are shorter
+        with path.open("rb") as file:  # whose errors are shorter
+            begin, size = file.read(len(_MAGIC)), file.seek(0, SEEK_END)
+            file.seek(max(0, size - len(_MAGIC)))
+            end = file.read()
+        if begin != _MAGIC or end != _MAGIC:
+            fault = "is empty" if not size else "is cut off" if begin == _MAGIC else "is no Parquet"
+            raise LogError(f"{path}: cannot be read: the file {fault}; copy or write it anew")
         return ParquetFile(path, memory_map=False, pre_buffer=False)
     except _library_errors() as error:
         raise LogError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error

@@ -1,5 +1,6 @@
 """JSON text as producers send it: checked for UTF-8 and depth, parsed with the faults that serializers really make."""
 
+import codecs
 import json
 import re
 from itertools import accumulate
@@ -36,7 +37,8 @@ def parse(value: bytes) -> object:
     try:
         return _LENIENT.decode(_ESCAPE.sub(_replace_lone_surrogate, value).decode())
     except json.JSONDecodeError as error:
-        raise Rejected("not_json", f"{error}{wire_format_hint(value)}") from None
+        fault = _known_fault(value) or f"{error}{wire_format_hint(value)}"
+        raise Rejected("not_json", fault) from None
     except (ValueError, RecursionError) as error:
         raise Rejected("not_json", str(error)) from None
 
@@ -46,11 +48,22 @@ def check_text(value: bytes) -> None:
     try:
         _ = value.isascii() or value.decode()
     except UnicodeDecodeError as error:
-        raise Rejected("not_utf8", str(error)) from None
+        raise Rejected("not_utf8", _known_fault(value) or str(error)) from None
     if value.count(b"[") + value.count(b"{") > MAX_DEPTH:
         brackets = _STRING.sub(b"", value).translate(None, _NO_BRACKET)
         if max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0) > MAX_DEPTH:
             raise Rejected("nesting_too_deep", f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _known_fault(value: bytes) -> str | None:
+    """What is wrong with bytes of a kind that producers send by mistake."""
+    if not value.strip():
+        return "the value is empty"
+    if value.startswith(b"\x1f\x8b"):
+        return "looks like gzip: decompress it before producing, or set the producer's compression.type"
+    if value.startswith(codecs.BOM_UTF8):
+        return "begins with a byte order mark: write UTF-8 without one"
+    return None
 
 
 def parse_nested(value: object) -> object:

@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,17 @@ def test_json_in_a_csv_is_named(tmp_path: Path, text: str) -> None:
 def test_a_number_of_no_column_names_the_numbers_there_are(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="no column '9' for time; columns: user, item, time; by number: 1 to 3"):
         triples(write(tmp_path, "a.csv", f"{HEADER}u,i,0\n"), "time=9")
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"), [(b"", "is empty"), (b"user,item,time\n", "is no Parquet"), (b"PAR1" + b"x" * 99, "is cut off")]
+)
+def test_a_broken_parquet_file_is_one_line(tmp_path: Path, data: bytes, fault: str) -> None:
+    with pytest.raises(LogError, match=rf"a\.parquet: cannot be read: the file {fault}; copy or write it anew"):
+        triples(write(tmp_path, "a.parquet", data))
+
+
+def test_a_truncated_gzip_file_is_named_as_one(tmp_path: Path) -> None:
+    data = gzip.compress(f"{HEADER}u,i,0\n".encode())[:-9]
+    with pytest.raises(LogError, match="the archive is cut off"):
+        triples(write(tmp_path, "a.csv.gz", data))
