@@ -1,6 +1,8 @@
 """The commands as a new user types them, one after the other, against a real broker and a worker."""
 
 import json
+import os
+import select
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -93,6 +95,23 @@ def test_replay_tail_and_show(run: SequenceOutput, tmp_path: Path) -> None:
     assert "Latest prediction" in shown
     assert "event 40 of the user" in shown
     assert "no row of user 'nobody'" in run("show", "nobody", code=1).stderr
+
+
+def test_a_tail_without_records_says_on_a_terminal_that_it_waits(run: SequenceOutput, overrides: list[str]) -> None:
+    run("topics")
+    terminal, errors = os.openpty()
+    settings = [f"--set={override}" for override in overrides]
+    program = [sys.executable, "-m", "streams.cli", "tail", *settings]
+    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=errors, cwd=ROOT)
+    try:
+        readable, _, _ = select.select([terminal], [], [], 60)
+        assert readable
+        assert b"nothing new yet: waiting; --from-start reads from the beginning" in os.read(terminal, 4096)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+        os.close(errors)
 
 
 @pytest.mark.usefixtures("worker")
