@@ -1,9 +1,11 @@
 """Delimited text files: `.csv`, `.tsv`, `.txt`, `.inter` and `.item` (typed headers), `.dat` (`::`), `.data`."""
 
 import csv
+import re
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from streams.files.formats.compression import data_suffix
@@ -15,6 +17,8 @@ JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 MISSING_CELLS = frozenset({"NULL", "null", "nan", "NaN", "NA", "None", r"\N"})
 """What databases, pandas, R and Python write where there is no value"""
+_SEPARATOR_LINE = re.compile(r"sep=([^\"\r\n])", re.IGNORECASE)
+"""The first line by which spreadsheets know the delimiter"""
 MAX_ROW_LINES = 1000
 """Lines of one row at most, where a quoted cell holds line ends"""
 
@@ -123,9 +127,14 @@ def read_delimited(
     first = next((line for line in text.sample if line.strip()), "").strip()
     if options.delimiter is None and first.startswith(('{"', '[{"')):
         raise LogError(f"{path}: this is JSON: rename it to {path.stem}.jsonl, or give --delimiter")
+    separator = _SEPARATOR_LINE.fullmatch(text.sample[0]) if text.sample else None
+    skipped = 0 if separator is None else 1
+    if separator is not None:
+        text = replace(text, sample=text.sample[1:])
+        options = replace(options, delimiter=options.delimiter or separator[1])
     dialect = detect_dialect(default, text.sample, options, column_names)
     if dialect.header:
-        number, line = _first_line(text)
+        number, line = _first_line(text, skipped)
         names, types = header_cells(dialect, line, f"{path}:{number}")
         return DelimitedFile(text, dialect, names, types, number)
     widths = Counter(len(cells) for _, cells in _rows(enumerate(text.sample), dialect, None) if isinstance(cells, list))
@@ -133,12 +142,12 @@ def read_delimited(
     names = list(default_names)
     if suffix not in (".dat", ".data") or width != len(names):
         names = [str(number) for number in range(1, width + 1)]
-    return DelimitedFile(text, dialect, names, [""] * len(names))
+    return DelimitedFile(text, dialect, names, [""] * len(names), skipped)
 
 
-def _first_line(text: TextFile) -> tuple[int, str]:
-    """Number and text of the header line."""
-    for number, line in text.lines():
+def _first_line(text: TextFile, skipped: int) -> tuple[int, str]:
+    """Number and text of the header line, which lies behind so many lines."""
+    for number, line in islice(text.lines(), skipped, None):
         if isinstance(line, BadLine):
             raise LogError(f"{text.path}:{number}: the header line: {line.message}")
         if line.strip():

@@ -98,3 +98,13 @@ def test_a_column_that_is_not_there_or_not_guessed_is_named_with_those_that_are(
         table.column_indexes(ALIASES, {}, ("user", "item"))
     with pytest.raises(LogError, match="no column 'nobody' for user; columns: who, item"):
         table.column_indexes(ALIASES, {"user": "nobody"}, ("user", "item"))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "^"])
+@pytest.mark.parametrize("header", ["user,item\n", ""])
+def test_a_first_line_may_give_the_delimiter(tmp_path: Path, delimiter: str, header: str) -> None:
+    text = f"{header}u,1\n".replace(",", delimiter)
+    table = read_delimited(write(tmp_path, "a.csv", f"sep={delimiter}\n{text}"), (), None, {"user", "item"})
+    assert table.dialect.delimiter == delimiter
+    assert table.names == (["user", "item"] if header else ["1", "2"])
+    assert list(table.rows()) == [(3 if header else 2, ["u", "1"])]
