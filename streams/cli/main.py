@@ -12,6 +12,7 @@ import typer
 
 from streams.cli.command_group import Commands, console, run
 from streams.cli.dead_letters import dlq_app
+from streams.cli.ingest import ingest
 from streams.cli.kafka import kafka_app
 from streams.cli.logs.commands import profile, replay, train
 from streams.cli.logs.options import Columns, Items, Limit, format_options
@@ -112,6 +113,7 @@ def topics(ctx: typer.Context) -> None:
 
 
 app.command()(replay)
+app.command()(ingest)
 app.command()(train)
 app.command()(profile)
 

@@ -12,17 +12,14 @@ from typing import Any, cast
 
 import aiokafka
 from aiokafka import ConsumerRecord
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT, ConsumerMessage, EventT, Message
 
-from streams.kafka.client.client_options import client_options
 from streams.kafka.fenced_producer import ConsumerGroupMetadata
-from streams.kafka.transaction import REQUEST_TIMEOUT_MS
-from streams.kafka.undecodable import isolating_consumer
+from streams.kafka.group_consumer import group_consumer
 from streams.settings.sections import KafkaSettings
 
 # With the number of fetches that may wait, this bounds the records in memory.
@@ -77,23 +74,7 @@ class _ConsumerThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Transport) -> aiokafka.AIOKafkaConsumer:
         kafka = cast(BatchTransport, transport).kafka
-        return isolating_consumer(
-            **client_options(kafka),
-            group_id=kafka.group_id,
-            isolation_level="read_committed",
-            partition_assignment_strategy=[StickyPartitionAssignor],
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_poll_records=_MAX_POLL_RECORDS,
-            fetch_min_bytes=kafka.fetch_min_bytes,
-            fetch_max_wait_ms=kafka.fetch_max_wait_ms,
-            max_partition_fetch_bytes=max(kafka.max_record_bytes, 1 << 20),
-            session_timeout_ms=int(kafka.session_timeout_s * 1000),
-            heartbeat_interval_ms=int(kafka.session_timeout_s * 1000 / 4),
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            # A member is alive while its heartbeats come: a long step must not cost it its partitions.
-            max_poll_interval_ms=2**31 - 1,
-        )
+        return group_consumer(kafka, kafka.group_id, auto_offset_reset="earliest", max_poll_records=_MAX_POLL_RECORDS)
 
 
 class _NoReadOffsets(dict[TP, int | None]):

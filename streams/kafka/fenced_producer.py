@@ -216,7 +216,9 @@ class FencedProducer(AIOKafkaProducer):
         )
 
     async def send_offsets(
-        self, offsets: Mapping[TopicPartition, int], group_metadata: ConsumerGroupMetadata | EmptyGroup
+        self,
+        offsets: Mapping[TopicPartition, int | tuple[int, str]],
+        group_metadata: ConsumerGroupMetadata | EmptyGroup,
     ) -> None:
         """Adds the offsets to the transaction; raises when the broker refuses the generation or member id."""
         self._sender.group_metadata = group_metadata

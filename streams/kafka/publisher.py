@@ -8,12 +8,10 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 
 from streams.kafka.client.client_options import producer_options
-from streams.kafka.reader import partition_count, partition_of
+from streams.kafka.reader import PartitionOfKey, partition_count
 from streams.settings.sections import KafkaSettings
 
 BATCH_BYTES = 256 * 1024
-CACHED_KEYS = 200_000
-"""Partitions of so many keys are remembered: hashing one takes longer than sending it"""
 
 
 class Publisher:
@@ -23,11 +21,10 @@ class Publisher:
         self.topic = topic
         self._kafka = kafka
         self._producer: AIOKafkaProducer
-        self._partition_of: dict[bytes, int] = {}
-        self._partitions = 0
+        self._partition_of: PartitionOfKey
 
     async def __aenter__(self) -> Self:
-        self._partitions = await partition_count(self._kafka, self.topic, "Write")
+        self._partition_of = PartitionOfKey(await partition_count(self._kafka, self.topic, "Write"))
         self._producer = AIOKafkaProducer(
             **producer_options(self._kafka), acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES
         )
@@ -43,12 +40,7 @@ class Publisher:
         """The records (key, value) are acknowledged by all in-sync replicas when this returns."""
         by_partition: dict[int, list[tuple[bytes, bytes]]] = {}
         for record in records:
-            partition = self._partition_of.get(record[0])
-            if partition is None:
-                if len(self._partition_of) >= CACHED_KEYS:
-                    self._partition_of.clear()
-                partition = self._partition_of[record[0]] = partition_of(record[0], self._partitions)
-            by_partition.setdefault(partition, []).append(record)
+            by_partition.setdefault(self._partition_of[record[0]], []).append(record)
         await asyncio.gather(*(self._send(partition, part) for partition, part in by_partition.items()))
 
     async def _send(self, partition: int, records: list[tuple[bytes, bytes]]) -> None:

@@ -19,12 +19,27 @@ TopicReader: TypeAlias = AIOKafkaConsumer
 """What `reading` yields"""
 
 Isolation = Literal["read_committed", "read_uncommitted"]
+CACHED_KEYS = 200_000
 POLL_MS = 50  # how long a fetch at the end of a partition waits for records, which may never come
 
 
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition that Kafka's own clients choose for the key (murmur2)."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+class PartitionOfKey(dict[bytes, int]):
+    """`partition_of` by key, remembered for so many keys: hashing one takes longer than sending it."""
+
+    def __init__(self, partitions: int) -> None:
+        super().__init__()
+        self.partitions = partitions
+
+    def __missing__(self, key: bytes) -> int:
+        if len(self) >= CACHED_KEYS:
+            self.clear()
+        partition = self[key] = partition_of(key, self.partitions)
+        return partition
 
 
 def crc32_partition_of(key: bytes, partitions: int) -> int:

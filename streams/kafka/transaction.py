@@ -51,10 +51,10 @@ class TransactionWriter:
     """
 
     def __init__(
-        self, kafka: KafkaSettings, transaction_timeout_ms: int = _TRANSACTION_TIMEOUT_MS, purpose: str | None = None
+        self, kafka: KafkaSettings, transaction_timeout_ms: int | None = None, purpose: str | None = None
     ) -> None:
         self._kafka = kafka
-        self._transaction_timeout_ms = transaction_timeout_ms
+        self._transaction_timeout_ms = transaction_timeout_ms or _TRANSACTION_TIMEOUT_MS
         self.transactional_id = f"{kafka.group_id}-{purpose or uuid4()}"
         self._producer: FencedProducer | None = None
         self._failed = False
@@ -93,14 +93,15 @@ class TransactionWriter:
     async def write(
         self,
         records: Mapping[TopicPartition, Iterable[ProducerRecord]],
-        offsets: Mapping[TopicPartition, int] | None = None,
+        offsets: Mapping[TopicPartition, int | tuple[int, str]] | None = None,
         group_metadata: ConsumerGroupMetadata | EmptyGroup | None = None,
         before_commit: Callable[[], Awaitable[None]] | None = None,
     ) -> dict[TopicPartition, int]:
         """Commits the records and offsets; returns the offset after the last record of each partition.
 
-        Offsets need the group metadata by which the broker fences them; without, only the records are written.
-        `before_commit` is awaited once all of it is written; where it raises, the transaction stays open for `restart`.
+        Offsets, some with what is to be kept beside them, need the group metadata by which the broker fences them;
+        without, only the records are written. `before_commit` is awaited once all of it is written; where it raises,
+        the transaction stays open for `restart`.
         Raises TransactionFailed where the outcome is a failure or unknown: call `restart`, then read the changelog to
         learn what is committed.
         """

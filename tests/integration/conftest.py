@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,7 +10,8 @@ import pytest
 
 from streams.local_kafka.cluster import LocalKafka
 from tests.integration.deployment import Deploy, Deployment
-from tests.integration.worker import killed_at_end
+from tests.integration.ingesting import IngestSite
+from tests.integration.worker import Command, killed_at_end
 
 
 @pytest.fixture
@@ -45,3 +46,11 @@ def site(own_kafka: LocalKafka, prefix: str, tmp_path: Path) -> Iterator[Deploym
     deployment = Deployment(own_kafka.bootstrap_servers, prefix, tmp_path)
     with killed_at_end(deployment.workers):
         yield deployment
+
+
+@pytest.fixture
+async def ingest(deploy: Deploy) -> AsyncIterator[IngestSite]:
+    """A deployment beside topics that are keyed otherwise."""
+    processes: list[Command] = []
+    with killed_at_end(processes):
+        yield await IngestSite(await deploy("worker.step_max_events=1000"), processes).create()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import os
 import resource
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pkgutil import resolve_name
@@ -19,9 +21,12 @@ from faust.types import TP
 from numpy.typing import NDArray
 
 from state.rows import RowLayout
+from streams.ingest import source_positions
+from streams.ingest.source_topics import SourceTopics
 from streams.kafka import transaction
 from streams.kafka.faust_transport import BatchConsumer, RecordBatch
 from streams.kafka.fenced_producer import ConsumerGroupMetadata, FencedProducer
+from streams.kafka.group_offsets import GroupOffsets
 from streams.kafka.transaction import ProducerRecord
 from streams.worker.batch import MicroBatch
 from streams.worker.output import StepOutput
@@ -186,17 +191,47 @@ def send_no_generation() -> None:
     _replace(FencedProducer, "send_offsets", anonymous)
 
 
+def keep_transactions_open() -> None:
+    """No harm: Kafka itself ends no transaction for as long as a test may take."""
+    _replace(transaction, "_TRANSACTION_TIMEOUT_MS", 300_000)
+
+
 def open_without_waiting() -> None:
     """Rule broken: a partition is opened while its last owner's transaction is still open.
 
-    The transaction stays open for as long as a test may take: what Kafka aborts meanwhile cannot be committed late.
+    What Kafka aborts meanwhile cannot be committed late.
     """
 
     async def at_once(*_: Any) -> None:
         return None
 
-    _replace(transaction, "_TRANSACTION_TIMEOUT_MS", 300_000)
+    keep_transactions_open()
     _replace(Changelog, "wait_for_stable_offset", at_once)
+
+
+def read_unstable_offsets() -> None:
+    """Rule broken: ingest begins at an offset that an open transaction may replace, and leaves that open."""
+    fetch = GroupOffsets._fetch
+
+    async def unstable(self: GroupOffsets, tps: Any, require_stable: bool) -> Any:
+        return await fetch(self, tps, require_stable=False)
+
+    async def leave_open(*_: Any) -> None:
+        return None
+
+    _replace(GroupOffsets, "_fetch", unstable)
+    _replace(source_positions, "end_transaction", leave_open)
+
+
+def wait_at_the_start_of_ingest() -> None:
+    """No harm: the topics are never found out about."""
+
+    async def wait(*_: Any) -> None:
+        sys.stdout.write("waiting\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+    _replace(SourceTopics, "start", wait)
 
 
 def combine(*faults: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from streams.cli.logs.train import registered_items
 from streams.settings.settings import Settings
@@ -17,8 +18,9 @@ from tests.integration.acls import Acl, Acls, names_of, topics_acls, transaction
 from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment
-from tests.integration.worker import Worker, killed_at_end
+from tests.integration.worker import Command, Worker, killed_at_end
 from tests.secured_kafka import PASSWORD, SecuredKafka
+from tests.topics import create_topics
 
 _SECRET = {"INTEREST_KAFKA__SASL_PASSWORD": PASSWORD}
 _DENIAL_S = 30.0
@@ -234,3 +236,66 @@ def test_each_command_names_the_right_that_is_missing(
 
 async def _create(site: Deployment) -> None:
     await site.create()
+
+
+async def ingest_site(secured: SecuredKafka, site: Deployment) -> tuple[str, list[Acl]]:
+    """A topic with ten records, of which two cannot be used, and the rights that ingesting it needs."""
+    names, group = names_of(site.settings), site.settings.kafka.group_id
+    Acls(secured).set(topics_acls(site.settings))
+    await site.create()
+    source = f"{group}-orders"
+    await create_topics(secured.kafka.bootstrap_servers, {source: 1})
+    async with AIOKafkaProducer(bootstrap_servers=secured.kafka.bootstrap_servers) as producer:
+        for number in range(10):
+            await producer.send_and_wait(source, round_robin_event(number)[1] if number % 5 else b"bad")
+    return source, [  # those of docs/kafka.md
+        ("topic", source, "Read"),
+        ("topic", names["source"], "Write"),
+        ("topic", names["dlq"], "Write"),
+        ("group", f"{group}-ingest", "Read"),
+        ("transactional-id", f"{group}-", "Write"),
+    ]
+
+
+async def test_ingest_needs_exactly_these_rights_and_names_each_that_is_missing(
+    secured: SecuredKafka, site: Deployment
+) -> None:
+    acls, (source, rights) = Acls(secured), await ingest_site(secured, site)
+    words = ["ingest", "--from", source, "--until-end", *(f"--set={override}" for override in site.overrides("a"))]
+    processes: list[Command] = []
+
+    async def ends() -> tuple[int, str]:
+        processes.append(process := Command(words, site.folder / f"ingest-{len(processes)}.log", _with_secret))
+        return await process.ended(), process.text()
+
+    with killed_at_end(processes):
+        acls.set(rights)
+        code, text = await ends()
+        assert code == 0, text
+        assert "10 records read, 8 events written" in text
+        assert "2 records are dead letters: not_json" in text
+        for denied in rights:
+            acls.set(right for right in rights if right != denied)
+            code, text = await ends()
+            resource, name, operation = denied
+            assert code == 1, (denied, text)
+            assert f": {operation} on {resource} {name}. Grant it: kafka-acls.sh" in text, (denied, text)
+            assert "Traceback" not in text
+
+
+async def test_a_right_taken_from_a_running_ingest_ends_it(secured: SecuredKafka, site: Deployment) -> None:
+    acls, (source, rights) = Acls(secured), await ingest_site(secured, site)
+    words = ["ingest", "--from", source, *(f"--set={override}" for override in site.overrides("a"))]
+    processes: list[Command] = []
+    with killed_at_end(processes):
+        for number, denied in enumerate(rights[:4]):
+            acls.set(rights)
+            processes.append(process := Command(words, site.folder / f"ingest-{number}.log", _with_secret))
+            await process.wait_for("as a member of the group")
+            acls.set(right for right in rights if right != denied)
+            async with AIOKafkaProducer(bootstrap_servers=secured.kafka.bootstrap_servers) as producer:
+                for value in (round_robin_event(number)[1], b"bad"):
+                    await producer.send_and_wait(source, value)
+            assert await process.ended(40) == 1, (denied, process.text())
+            assert "Grant it: kafka-acls.sh" in process.text(), (denied, process.text())
+            assert "Traceback" not in process.text()

@@ -13,7 +13,8 @@ import pytest
 from streams.local_kafka.cluster import LocalKafka
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import stop_after
-from tests.integration.worker import Worker
+from tests.integration.ingesting import IngestSite
+from tests.integration.worker import Command, Worker, killed_at_end
 
 _EXPIRATION_S = 5  # longer than a busy machine takes to start over
 _EXPIRY = {
@@ -70,3 +71,30 @@ async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: Local
     await site.send(round_robin_event(n) for n in range(1000))
     await site.finish(site.worker())
     await site.check(stopped=["a"])
+
+
+async def test_ingest_goes_on_once_the_broker_is_back_and_ends_without_it(
+    own_kafka: LocalKafka, site: Deployment
+) -> None:
+    own_kafka.start()
+    await site.create()
+    processes: list[Command] = []
+    with killed_at_end(processes):
+        ingest = await IngestSite(site, processes).create()
+        running = ingest.start(fault=partial(stop_after, 3.0))
+        await ingest.send(range(500))
+        await ingest.reached(500)
+        node = own_kafka.nodes[0]
+        node.kill()
+        await asyncio.sleep(1)
+        node.start()
+        await ingest.send(range(500, 1000))
+        await ingest.reached(2000)
+
+        node.kill()
+        running.send(signal.SIGTERM)
+        assert await running.ended() == 0, running.text()
+        node.start()
+        await ingest.send(range(1000, 1100))
+        await ingest.finish()
+        await ingest.check()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import psutil
 
@@ -42,18 +42,12 @@ async def poll(condition: Callable[[], object], what: str, deadline_s: float = D
         await asyncio.sleep(0.02)
 
 
-class Worker:
-    """One worker process; its log is the file `log`."""
+class ForkedProcess:
+    """A process that runs `target(*args)`; its output is the file `log`."""
 
-    def __init__(
-        self,
-        overrides: Sequence[str],
-        log: Path,
-        fault: Fault | None = None,
-        engine: Callable[[], object] | None = None,
-    ) -> None:
+    def __init__(self, log: Path, fault: Fault | None, target: Callable[..., None], *args: object) -> None:
         self.log = log
-        self._process = _FORKSERVER.Process(target=_work, args=(list(overrides), log, fault, engine), daemon=True)
+        self._process = _FORKSERVER.Process(target=_run, args=(log, fault, target, *args), daemon=True)
         self._process.start()
 
     @property
@@ -112,33 +106,68 @@ class Worker:
         self._process.join()
 
 
+class Worker(ForkedProcess):
+    """One worker process."""
+
+    def __init__(
+        self,
+        overrides: Sequence[str],
+        log: Path,
+        fault: Fault | None = None,
+        engine: Callable[[], object] | None = None,
+    ) -> None:
+        super().__init__(log, fault, _work, list(overrides), engine)
+
+
+class Command(ForkedProcess):
+    """`interest-stream` with these words."""
+
+    def __init__(self, words: Sequence[str], log: Path, fault: Fault | None = None) -> None:
+        super().__init__(log, fault, _command, list(words))
+
+
+P = TypeVar("P", bound=ForkedProcess)
+
+
 @contextmanager
-def killed_at_end(workers: list[Worker]) -> Iterator[list[Worker]]:
-    """The list to which a test adds its workers; none of them outlives the block."""
+def killed_at_end(processes: list[P]) -> Iterator[list[P]]:
+    """The list to which a test adds its processes; none of them outlives the block."""
     try:
-        yield workers
+        yield processes
     finally:
-        for worker in workers:
-            worker.kill()
+        for process in processes:
+            process.kill()
 
 
-def _work(overrides: Sequence[str], log: Path, fault: Fault | None, engine: Callable[[], object] | None) -> None:
+def _run(log: Path, fault: Fault | None, target: Callable[..., None], *args: object) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, sys.stdout.fileno())
     os.dup2(descriptor, sys.stderr.fileno())
     from streams.cli import logging_setup
-    from streams.settings.settings import load_settings
-    from streams.worker.app import run_worker
     from streams.worker.process import lifecycle
 
     # What ends, or passes, at once on an idle machine may take long on a busy one.
     lifecycle.STOP_DEADLINE_S = logging_setup.PATIENCE_S = DEADLINE_S
-    logging_setup.configure_logging()
-    logging.getLogger("faust").setLevel(logging.INFO)
     if fault is not None:
         fault()
+    target(*args)
+
+
+def _work(overrides: Sequence[str], engine: Callable[[], object] | None) -> None:
+    from streams.cli.logging_setup import configure_logging
+    from streams.settings.settings import load_settings
+    from streams.worker.app import run_worker
+
+    configure_logging()
+    logging.getLogger("faust").setLevel(logging.INFO)
     run_worker(load_settings(None, overrides), None if engine is None else cast(Any, engine()))
+
+
+def _command(words: Sequence[str]) -> None:
+    from streams.cli.main import app
+
+    app(list(words))
 
 
 def _end_with_parent() -> None:

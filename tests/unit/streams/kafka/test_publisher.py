@@ -1,15 +1,15 @@
 import pytest
 
-from streams.kafka import publisher
+from streams.kafka import reader
 from streams.kafka.publisher import Publisher
-from streams.kafka.reader import partition_of
+from streams.kafka.reader import PartitionOfKey, partition_of
 from streams.settings.sections import KafkaSettings
 
 
 async def test_partitions_are_remembered_of_a_bounded_number_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "CACHED_KEYS", 10)
+    monkeypatch.setattr(reader, "CACHED_KEYS", 10)
     topic = Publisher(KafkaSettings(), "events")
-    topic._partitions = 3
+    topic._partition_of = PartitionOfKey(3)
     sent: dict[int, list[bytes]] = {}
 
     async def record(partition: int, records: list[tuple[bytes, bytes]]) -> None:
