@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.command_group import console
+from streams.cli.command_group import console, run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +57,7 @@ def ingest(
     interest-stream ingest --from page-views --format segment --until-end
     """
     from streams.ingest.run import IngestOptions
-    from streams.ingest.run import ingest as run_ingest
+    from streams.ingest.run import ingest as ingest_topics
 
     settings, screen = ctx.obj.settings(), console()
     options = IngestOptions(sources, format, start.value, limit, until_end)
@@ -73,7 +72,7 @@ def ingest(
                 printed_s, printed_records = time.monotonic(), progress.counts.records
                 _print(screen, _line(progress))
 
-        progress = asyncio.run(run_ingest(settings, options, report, lambda text: _print(screen, text)))
+        progress = run(ingest_topics(settings, options, report, lambda text: _print(screen, text)))
     screen.print(f"[green]✓[/] {_line(progress)}", soft_wrap=True)
     for code, count in progress.counts.rejected.most_common():
         _print(screen, f"  {count:,} records are dead letters: {code}")
