@@ -6,6 +6,8 @@ SHELL := bash
 
 ARGS ?=
 BIN := .venv/bin
+# Tests start a hundred processes: without bytecode each compiles this project anew.
+TESTS := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # Most tests wait for a broker more than they compute: three processes keep two cores busy.
 SIDE_BY_SIDE := -n 3 --dist worksteal
 # The others compute: each process imports PyTorch first, so that more than four hardly pay.
@@ -23,16 +25,16 @@ demo: kafka setup ## run the whole system on this machine for a minute and show 
 	@$(BIN)/interest-stream demo $(ARGS)
 
 test: kafka setup ## run all tests, those against a real Kafka included (ARGS: of pytest)
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	@$(TESTS) $(SIDE_BY_SIDE) $(ARGS)
 
 unit: setup ## run the unit tests, but for those that learn a real log (ARGS: of pytest)
-	@$(BIN)/python -m pytest $(ON_ALL_CORES) -m 'not real_log' tests/unit $(ARGS)
+	@$(TESTS) $(ON_ALL_CORES) -m 'not real_log' tests/unit $(ARGS)
 
 # Where oneDNN, PyTorch and MKL have several code paths, those of a processor without AVX-512.
 AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 NETWORK_TESTS := tests/unit/models/{network,inference,training,test_device.py} tests/property/test_{engine,recipes}.py
 avx2: setup ## run the tests of the network as on a processor without AVX-512 (ARGS: of pytest)
-	@$(AVX2) $(BIN)/python -m pytest $(ON_ALL_CORES) -m 'not real_log' $(NETWORK_TESTS) $(ARGS)
+	@$(AVX2) $(TESTS) $(ON_ALL_CORES) -m 'not real_log' $(NETWORK_TESTS) $(ARGS)
 
 check: setup ## lint, format, types, import contracts
 	@$(BIN)/ruff check
