@@ -46,9 +46,9 @@ def ingest(
         bool, typer.Option("--until-end", help="End once all that is there now has been read, by whichever process.")
     ] = False,
 ) -> None:
-    """Read topics keyed by session, by order or not at all, and write their events to user-events, keyed by user.
+    r"""Read topics keyed by session, by order or not at all, and write their events to user-events, keyed by user.
 
-    Any accepted schema is read, as user-events takes it; [bold]user[/] of [events.map] names where the user is. Each
+    Any accepted schema is read, as user-events takes it; `user` of \[events.map] names where the user is. Each
     record is read once, whatever fails; run as many side by side as there are cores. Records that cannot be used go to
     user-events-dlq. Runs until Ctrl-C.
 
