@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streams.demo.metrics import has_repeats
-from streams.files.event_logs import parse_columns, read_events
+from streams.files.event_logs import read_events
+from streams.files.event_roles import parse_columns
 from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.log_error import LogError
 from streams.files.item_files import FileItem, read_items
 from streams.files.logged_event import LoggedEvent
 from streams.files.synthetic import TOPICS, synthesize
 from streams.kafka.pacing import parse_rate
+from streams.schema.decoder import BUILT_IN_RULES, SchemaRules
 
 USERS, ITEMS = 100, 240  # of the synthetic stream
 RATE_PER_S = 400.0
@@ -50,7 +52,7 @@ class DemoInput:
     log_format: str | None = None
 
 
-def load_input(options: DemoOptions) -> DemoInput:
+def load_input(options: DemoOptions, rules: SchemaRules = BUILT_IN_RULES) -> DemoInput:
     """The log's events, sent within the given seconds unless a rate is given, or a synthetic stream of that length."""
     rate = None if options.rate is None else parse_rate(options.rate)
     if options.events is None:
@@ -65,7 +67,7 @@ def load_input(options: DemoOptions) -> DemoInput:
             _choose_user(options, events, MAX_SYNTHETIC_ACTIVITY),
             lambda index: names[topics[index]],
         )
-    log = read_events(options.events, parse_columns(options.columns), options=options.format)
+    log = read_events(options.events, parse_columns(options.columns), options=options.format, rules=rules)
     events = log.events[: options.limit]
     items = read_items(options.items) if options.items else []
     if options.rate is None:

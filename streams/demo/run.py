@@ -25,6 +25,7 @@ from streams.reference_fold import fold_changelog, fold_input
 from streams.registry.connection import connect_registry
 from streams.registry.prediction_reader import PredictionReader
 from streams.schema.decoder import SchemaRules
+from streams.schema.event_encoder import canonical_headers
 from streams.schema.quality import WorkerQuality, decode_quality
 from streams.settings.settings import Settings, load_settings
 from streams.settings.source import CommandLine
@@ -37,7 +38,7 @@ LOG_INTERVAL_S = 5.0
 def run_demo(line: CommandLine, options: DemoOptions, console: Console, json_file: Path | None) -> int:
     """Run the demo and stop everything again; exit code 0, or 1 if the result differs from the input."""
     with console.status("preparing the stream"):
-        demo_input = load_input(options)
+        demo_input = load_input(options, SchemaRules.of(line.settings().events))
         metrics = DemoMetrics(demo_input.events, demo_input.allow_repeats)
     if demo_input.log_format:
         console.print(demo_input.log_format, style="dim", markup=False, soft_wrap=True)
@@ -136,11 +137,12 @@ class DemoRun:
 
     async def _send(self) -> None:
         self._dashboard.phase = "sending events"
+        headers = canonical_headers(self._settings.events)
         async with Publisher(self._kafka, self._settings.topics.user_events) as publisher:
             async for start, end in paced_ranges(len(self._input.events), self._input.rate_per_s):
                 records = [(event.user_id.encode(), event.encode()) for event in self._input.events[start:end]]
                 self._metrics.record_sent(end, time.monotonic())
-                await publisher.send(records)
+                await publisher.send(records, headers)
         self._dashboard.phase = "waiting for the last predictions"
 
     async def _receive(self, consumer: TopicReader, sending: asyncio.Task[None]) -> None:

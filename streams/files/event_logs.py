@@ -1,49 +1,23 @@
 """Event log files: delimited text with named or numbered columns, JSON (lines or an array), Parquet."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
-from streams.errors import Rejected
+from streams.files.event_roles import COLUMN_ALIASES, KNOWN_NAMES, RATINGS_COLUMNS, REQUIRED, EventRoles
 from streams.files.formats.compression import check_is_file, data_suffix
 from streams.files.formats.delimited import JSON_SUFFIXES, PARQUET_SUFFIXES, given, read_delimited
 from streams.files.formats.dialect import FormatOptions
-from streams.files.formats.json_objects import is_array, json_objects
+from streams.files.formats.json_objects import is_array
 from streams.files.formats.log_error import BadLine, LogError
 from streams.files.formats.parquet import parquet_columns, parquet_rows
 from streams.files.formats.text_lines import TextFile, open_text
+from streams.files.json_events import JsonEvents
 from streams.files.left_out import LeftOut
 from streams.files.logged_event import LoggedEvent, RoleNames, check_first_time, event_of_cells, event_of_fields
-from streams.schema.adapters.registry import adapter_of
-from streams.schema.parsing.field_map import look_up, parse_path
-
-COLUMN_ALIASES = {  # role → column names that mean it, in lower case
-    "user": ("user_id", "user", "userid", "uid", "customer_id", "reviewerid", "visitorid"),
-    "item": ("item_id", "item", "itemid", "iid", "movie_id", "movieid", "product_id", "asin", "track_id", "article_id"),
-    "time": (
-        "timestamp",
-        "time",
-        "ts",
-        "time_ms",
-        "event_time",
-        "sentat",
-        "unixreviewtime",
-        "datetime",
-        "date",
-        "created_at",
-    ),
-    "value": ("rating", "value", "event_value", "eventvalue", "score", "overall", "stars"),
-    "text": ("text", "review", "review_text", "reviewtext", "comment"),
-    "type": ("event_type", "eventtype", "type", "event", "action", "behavior"),
-}
-REQUIRED = ("user", "item", "time")
-RATINGS_COLUMNS = ("user_id", "item_id", "rating", "timestamp")  # MovieLens files without a header
-_CANONICAL_NAMES = {
-    "user": "user_id", "item": "item_id", "time": "timestamp", "value": "value", "text": "text", "type": "event_type",
-}  # fmt: skip
-_KNOWN_NAMES = frozenset(alias for aliases in COLUMN_ALIASES.values() for alias in aliases)
+from streams.schema.decoder import SchemaRules
+from streams.schema.parsing.field_map import parse_path
 
 Row = tuple[int, list[LoggedEvent] | BadLine]
 """Line number, and the line's events (several only in JSON of other formats)"""
@@ -88,28 +62,23 @@ class EventLog:
         return self.left_out.total
 
 
-def parse_columns(text: str | None) -> dict[str, str]:
-    """Column by role, from the option's text `user=user_id,item=movie_id,…`."""
-    columns: dict[str, str] = {}
-    for part in filter(None, (text or "").split(",")):
-        role, equals, column = (piece.strip() for piece in part.partition("="))
-        if role not in COLUMN_ALIASES or not equals or not column:
-            raise LogError(f"--columns {part!r}: expected ROLE=COLUMN with a role of {', '.join(COLUMN_ALIASES)}")
-        columns[role] = column
-    return columns
-
-
 def open_events(
-    path: Path, columns: Mapping[str, str] | None = None, options: FormatOptions | None = None
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    options: FormatOptions | None = None,
+    rules: SchemaRules | None = None,
 ) -> EventFile:
-    """The file with its format, detected where `options` leave it open. Raises LogError."""
+    """The file with its format, detected where `options` leave it open; `rules` are those of the settings.
+
+    Raises LogError.
+    """
     check_is_file(path)
-    columns, options, suffix = columns or {}, options or FormatOptions(), data_suffix(path)
+    roles, options, suffix = EventRoles.of(columns, rules), options or FormatOptions(), data_suffix(path)
     if suffix in PARQUET_SUFFIXES:
-        return _parquet_file(path, columns)
+        return _parquet_file(path, roles)
     if suffix in JSON_SUFFIXES and options.delimiter is None:
-        return _json_file(open_text(path, options.encoding), columns)
-    return _delimited_file(path, columns, options)
+        return _json_file(open_text(path, options.encoding), roles)
+    return _delimited_file(path, roles, options)
 
 
 def read_events(
@@ -117,12 +86,13 @@ def read_events(
     columns: Mapping[str, str] | None = None,
     skip_bad: bool = False,
     options: FormatOptions | None = None,
+    rules: SchemaRules | None = None,
 ) -> EventLog:
     """Every event of the file, sorted by time, in memory.
 
     Raises LogError at the first bad line (`skip_bad` counts them instead), and for a file without events.
     """
-    file, left_out = open_events(path, columns, options), LeftOut()
+    file, left_out = open_events(path, columns, options, rules), LeftOut()
     events = list(file.events(left_out, skip_bad))
     if not events:
         raise LogError(no_events(path, left_out))
@@ -135,18 +105,20 @@ def no_events(path: Path, left_out: LeftOut) -> str:
     return "\n  ".join([f"{path}: no event in it ({left_out.total:,} bad lines)", *left_out.lines()])
 
 
-def _delimited_file(path: Path, columns: Mapping[str, str], options: FormatOptions) -> EventFile:
-    known_names = _KNOWN_NAMES.union(column.lower() for column in columns.values() if not column.isdigit())
+def _delimited_file(path: Path, roles: EventRoles, options: FormatOptions) -> EventFile:
+    given_names = [column.lower() for column in (*roles.chosen.values(), *roles.mapped.values())]
+    known_names = KNOWN_NAMES.union(name for name in given_names if not name.isdigit())
     table = read_delimited(path, RATINGS_COLUMNS, options, known_names)
-    index_of = table.column_indexes(COLUMN_ALIASES, columns, REQUIRED)
-    roles = RoleNames({role: table.names[index] for role, index in index_of.items()})
+    index_of = table.column_indexes(COLUMN_ALIASES, roles.chosen, REQUIRED, roles.mapped)
+    names = RoleNames({role: table.names[index] for role, index in index_of.items()})
+    others = [(name, index_of[role]) for role, name in roles.other_names.items() if role in index_of]
     user, item, time = (index_of[role] for role in REQUIRED)
     value, text, type_ = (index_of.get(role) for role in ("value", "text", "type"))
     name = path.name
     for number, cells in table.rows():
         if not isinstance(cells, BadLine):
             try:
-                check_first_time(cells[time], roles)
+                check_first_time(cells[time], names)
             except BadLine as bad:
                 raise LogError(f"{path}:{number}: {bad.message}") from None
             break
@@ -156,126 +128,73 @@ def _delimited_file(path: Path, columns: Mapping[str, str], options: FormatOptio
             if isinstance(cells, BadLine):
                 yield number, cells
                 continue
+            event_id, extra_fields = f"{name}:{number}", None
+            if others:
+                extra_fields = {other: cell for other, i in others if (cell := given(cells[i]))}
+                event_id = extra_fields.pop("event_id", event_id)
             try:
                 event = event_of_cells(
-                    f"{name}:{number}",
-                    roles,
+                    event_id,
+                    names,
                     given(cells[user]),
                     given(cells[item]),
                     cells[time],
                     "" if value is None else given(cells[value]),
                     "" if text is None else cells[text],
                     "" if type_ is None else given(cells[type_]),
+                    extra_fields,
+                    roles.types,
                 )
             except BadLine as bad:
                 yield number, bad
             else:
-                yield number, [event]
+                yield number, [] if event is None else [event]
 
-    return EventFile(path, _describe(path, table.describe(), roles), rows)
+    return EventFile(path, _describe(path, table.describe(), names), rows)
 
 
-def _json_file(text: TextFile, columns: Mapping[str, str]) -> EventFile:
-    role_of = {alias: role for role, aliases in COLUMN_ALIASES.items() if role not in columns for alias in aliases}
-    paths = {role: parse_path(column) for role, column in columns.items()}
-    chosen = {column: role for role, column in columns.items()}
-    name, array = text.path.name, is_array(text)
-
-    def event(event_id: str, fields: dict[str, Any]) -> LoggedEvent:
-        values: dict[str, Any] = {}
-        names: dict[str, str] = {}
-        extra_fields: dict[str, object] = {}
-        for key, value in fields.items():
-            role = chosen.get(key) or role_of.get(key.lower())
-            if role is None:
-                extra_fields[key] = value
-            elif value is not None and role not in values:
-                values[role], names[role] = value, key
-        for role, path in paths.items():
-            if role not in values and (value := look_up(fields, path)) is not None:
-                values[role], names[role] = value, columns[role]
-        event_id = str(extra_fields.pop("event_id", None) or extra_fields.pop("eventId", None) or event_id)
-        return event_of_fields(event_id, RoleNames(names), values, extra_fields)
-
-    def rows() -> Iterator[Row]:
-        for index, (number, fields) in enumerate(json_objects(text), 1):
-            if isinstance(fields, BadLine):
-                yield number, fields
-                continue
-            event_id = f"{name}:{index if array else number}"  # a line of an array may hold several elements
-            try:
-                yield number, [event(event_id, fields)]
-            except BadLine as bad:
-                yield number, bad if columns else _adapted(event_id, fields, bad)
-
-    layout = "one JSON array" if array else "one JSON object per line"
+def _json_file(text: TextFile, roles: EventRoles) -> EventFile:
+    layout = "one JSON array" if is_array(text) else "one JSON object per line"
     note = f" ({text.note})" if text.note else ""
-    return EventFile(text.path, _describe(text.path, f"{layout}, {text.encoding}{note}", RoleNames(columns)), rows)
+    names = RoleNames({**roles.mapped, **roles.chosen})
+    description = _describe(text.path, f"{layout}, {text.encoding}{note}", names)
+    return EventFile(text.path, description, JsonEvents(text, roles).rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _LineRecord:
-    """A line of a file as the record that an adapter reads."""
-
-    topic: str = ""
-    partition: int = 0
-    offset: int = 0
-    timestamp: int = 0
-    key: None = None
-    value: None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
-
-
-def _adapted(event_id: str, fields: dict[str, Any], bad: BadLine) -> list[LoggedEvent] | BadLine:
-    """The events of an object in another format that `user-events` accepts (Segment, PostHog, …), else `bad`."""
-    record = _LineRecord()
-    adapter = adapter_of(fields, record)
-    if adapter.name == "canonical":
-        return bad
-    try:
-        events = adapter.events(fields, record)
-    except Rejected as error:
-        return BadLine(f"{adapter.name}: {error.code}", f"as an event of {adapter.name}: {error.message}")
-    logged = []
-    for index, event in enumerate(events):
-        extra_fields = {name: value for name, value in event.items() if value is not None}
-        values = {
-            role: value
-            for role, name in _CANONICAL_NAMES.items()
-            if (value := extra_fields.pop(name, None)) is not None
-        }
-        sent_id = extra_fields.pop("event_id", None)
-        id_ = str(sent_id or event_id) if len(events) == 1 else f"{event_id}:{index}"
-        try:
-            logged.append(event_of_fields(id_, RoleNames({}), values, extra_fields))
-        except BadLine as fault:
-            return BadLine(fault.reason, f"as an event of {adapter.name}: {fault.message}")
-    return logged
-
-
-def _parquet_file(path: Path, columns: Mapping[str, str]) -> EventFile:
-    names = {name.lower(): name for name in reversed(parquet_columns(path))}
-    paths = dict(columns)
+def _parquet_file(path: Path, roles: EventRoles) -> EventFile:
+    columns = parquet_columns(path)
+    names = {name.lower(): name for name in reversed(columns)}
+    there = {role: mapped for role, mapped in roles.mapped.items() if _has(columns, mapped)}
+    paths = {**there, **roles.chosen}
     for role, aliases in COLUMN_ALIASES.items():
-        if role not in columns and (name := next((names[alias] for alias in aliases if alias in names), None)):
+        if role not in paths and (name := next((names[alias] for alias in aliases if alias in names), None)):
             paths[role] = name
     for role in REQUIRED:
         if role not in paths:
             advice = f"name it with --columns {role}=COLUMN"
             raise LogError(f"{path}: no column looks like the {role} (columns: {', '.join(names.values())}); {advice}")
-    for role, column in columns.items():
-        if column not in names.values() and str(parse_path(column)[0]) not in names.values():
+    for role, column in roles.chosen.items():
+        if not _has(columns, column):
             raise LogError(f"{path}: no column {column!r} for {role}; columns: {', '.join(names.values())}")
-    roles = RoleNames(paths)
+    role_names = RoleNames(paths)
 
     def rows() -> Iterator[Row]:
         for number, values in parquet_rows(path, paths):
+            others = {name: values.pop(role) for role, name in roles.other_names.items() if role in values}
+            event_id = str(others.pop("event_id", None) or f"{path.name}:{number}")
             try:
-                yield number, [event_of_fields(f"{path.name}:{number}", roles, values, None)]
+                event = event_of_fields(event_id, role_names, values, others, roles.types)
             except BadLine as bad:
                 yield number, bad
+            else:
+                yield number, [] if event is None else [event]
 
-    return EventFile(path, _describe(path, "Parquet", roles), rows)
+    return EventFile(path, _describe(path, "Parquet", role_names), rows)
+
+
+def _has(columns: Sequence[str], path: str) -> bool:
+    """Whether a column has this name, or that of the path's first part."""
+    return path in columns or str(parse_path(path)[0]) in columns
 
 
 def _describe(path: Path, format_: str, roles: RoleNames) -> str:

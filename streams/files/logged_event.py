@@ -10,13 +10,14 @@ import orjson
 
 from streams.errors import Rejected
 from streams.files.formats.log_error import BadLine, quoted
-from streams.schema.parsing.event_types import BUILT_IN_NAMES
+from streams.schema.events import ITEM_EVENTS
+from streams.schema.parsing.event_types import BUILT_IN_NAMES, EventTypeNames
 from streams.schema.parsing.times import SECONDS_BELOW, time_ms
+from streams.settings.sections import IGNORED_TYPE
 
 _SMALLEST_DOUBTFUL_S = 1900
 """A log whose first number is smaller counts from 0; from here on, years, days and spreadsheets' dates begin"""
 _FIRST_DATE, _LAST_DATE, _DATE_DIGITS = 19700101, 20991231, 8
-ITEMLESS_TYPES = ("search", "user.delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +76,18 @@ def event_of_cells(
     text: str = "",
     type_: str = "",
     extra_fields: Mapping[str, object] | None = None,
-) -> LoggedEvent:
-    """The event of these cells, "" = not given. Raises BadLine."""
+    types: EventTypeNames = BUILT_IN_NAMES,
+) -> LoggedEvent | None:
+    """The event of these cells, "" = not given; None where `types` leaves it out. Raises BadLine."""
     number = _number(value, roles) if value else None
-    event_type = type_ or ("review" if text else "view" if number is None else "rating")
+    event_type = types[type_] if type_ else "review" if text else "view" if number is None else "rating"
+    if event_type == IGNORED_TYPE:
+        return None
     if not user:
         raise BadLine("the user is empty", f"{roles.describe('user')} is empty")
     if time == "":
         raise BadLine("the time is empty", f"{roles.describe('time')} is empty")
-    if not item and BUILT_IN_NAMES[event_type] not in ITEMLESS_TYPES:
+    if not item and event_type in ITEM_EVENTS:
         raise BadLine("the item is empty", f"{roles.describe('item')} is empty")
     return LoggedEvent(
         user, item, parse_time_ms(time, roles), event_type, event_id, number, text or None, extra_fields or None
@@ -91,9 +95,16 @@ def event_of_cells(
 
 
 def event_of_fields(
-    event_id: str, roles: RoleNames, values: Mapping[str, Any], extra_fields: Mapping[str, object] | None
-) -> LoggedEvent:
-    """The event of JSON or Parquet values by role. Raises BadLine, for an object or array as an id too."""
+    event_id: str,
+    roles: RoleNames,
+    values: Mapping[str, Any],
+    extra_fields: Mapping[str, object] | None,
+    types: EventTypeNames = BUILT_IN_NAMES,
+) -> LoggedEvent | None:
+    """The event of JSON or Parquet values by role; None where `types` leaves it out.
+
+    Raises BadLine, for an object or array as an id too.
+    """
     cells = {role: _cell(role, value, roles) for role, value in values.items()}
     return event_of_cells(
         event_id,
@@ -105,6 +116,7 @@ def event_of_fields(
         str(cells.get("text", "")),
         str(cells.get("type", "")),
         extra_fields,
+        types,
     )
 
 

@@ -36,19 +36,21 @@ class Publisher:
     ) -> None:
         await self._producer.stop()
 
-    async def send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
-        """The records (key, value) are acknowledged by all in-sync replicas when this returns."""
+    async def send(self, records: Sequence[tuple[bytes, bytes]], headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        """The records (key, value), all with these headers, are acknowledged by all in-sync replicas at the return."""
         by_partition: dict[int, list[tuple[bytes, bytes]]] = {}
         for record in records:
             by_partition.setdefault(self._partition_of[record[0]], []).append(record)
-        await asyncio.gather(*(self._send(partition, part) for partition, part in by_partition.items()))
+        await asyncio.gather(*(self._send(partition, part, list(headers)) for partition, part in by_partition.items()))
 
-    async def _send(self, partition: int, records: list[tuple[bytes, bytes]]) -> None:
+    async def _send(
+        self, partition: int, records: list[tuple[bytes, bytes]], headers: list[tuple[str, bytes]]
+    ) -> None:
         acknowledged = []
         batch = self._producer.create_batch()
         for key, value in records:
             # No timestamp of the event: retention deletes by the record's, and replayed logs are old.
-            while batch.append(key=key, value=value, timestamp=None) is None:
+            while batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
                 acknowledged.append(await self._producer.send_batch(batch, self.topic, partition=partition))
                 batch = self._producer.create_batch()
         acknowledged.append(await self._producer.send_batch(batch, self.topic, partition=partition))

@@ -9,7 +9,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.files.event_logs import parse_columns, read_events
+from streams.files.event_logs import read_events
+from streams.files.event_roles import parse_columns
 from streams.files.formats.delimited import MISSING_CELLS
 from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.log_error import LogError

@@ -88,13 +88,22 @@ def train(
     from streams.cli.logs.train import read_log, registered_items
     from streams.cli.logs.train import train as train_on
     from streams.files.cleaning import CleaningRules
+    from streams.schema.decoder import SchemaRules
 
     settings, screen = ctx.obj.settings(), console()
     known = run(registered_items(settings)) if registered else []
     rules = CleaningRules.parse(clean)
     with screen.status(f"reading {', '.join(map(str, logs))}"):
         log, left_out = read_log(
-            logs, items, columns, skip_bad, known, log_format, rules, lambda text: print_plain(screen, text)
+            logs,
+            items,
+            columns,
+            skip_bad,
+            known,
+            log_format,
+            rules,
+            lambda text: print_plain(screen, text),
+            SchemaRules.of(settings.events),
         )
     print_left_out(screen, left_out)
     train_on(settings, screen, log, out or settings.worker.trained_dir, resume)
@@ -102,6 +111,7 @@ def train(
 
 @with_options(log_format=format_options)
 def profile(
+    ctx: typer.Context,
     file: Log,
     columns: Columns = None,
     *,
@@ -118,7 +128,10 @@ def profile(
     interest-stream profile events.csv --json profile.json --picture profile.png
     """
     from streams.cli.logs.profile import show_profile
-    from streams.files.event_logs import open_events, parse_columns
+    from streams.files.event_logs import open_events
+    from streams.files.event_roles import parse_columns
+    from streams.schema.decoder import SchemaRules
 
-    log = open_events(file, parse_columns(columns), log_format)
+    rules = SchemaRules.of(ctx.obj.settings().events)
+    log = open_events(file, parse_columns(columns), log_format, rules)
     show_profile(console(), log, json, picture)

@@ -16,7 +16,7 @@ Columns = Annotated[
     typer.Option(
         metavar="ROLE=NAME,…",
         help="Which column is what: a name, its number from 1, or a path (user=properties.user.id).",
-        show_default="guessed",
+        show_default="by \\[events.map], else guessed",
     ),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines out and count them, instead of stopping.")]

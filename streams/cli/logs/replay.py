@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from streams.files.cleaning import NO_RULES, Cleaner, CleaningRules
-from streams.files.event_logs import no_events, open_events, parse_columns
+from streams.files.event_logs import no_events, open_events
+from streams.files.event_roles import parse_columns
 from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.log_error import LogError
 from streams.files.item_files import FileItem, read_items
@@ -22,6 +23,8 @@ from streams.files.replay_position import ReplayPosition
 from streams.files.time_order import in_time_order
 from streams.kafka.pacing import paced_ranges
 from streams.kafka.publisher import Publisher
+from streams.schema.decoder import SchemaRules
+from streams.schema.event_encoder import canonical_headers
 from streams.settings.settings import Settings
 
 
@@ -48,7 +51,7 @@ class _RateColumn(ProgressColumn):
 
 async def replay_file(settings: Settings, console: Console, file: Path, options: ReplayOptions) -> None:
     """The file's events stand in `user-events` and its items in `item-catalog`; what was left out is printed."""
-    log = open_events(file, parse_columns(options.columns), options.format)
+    log = open_events(file, parse_columns(options.columns), options.format, SchemaRules.of(settings.events))
     print_plain(console, log.description)
     position = _position(settings, console, file, options)
     items = read_items(options.items) if options.items and not position.sent else []
@@ -70,7 +73,8 @@ async def replay_file(settings: Settings, console: Console, file: Path, options:
             raise LogError(f"{position.sent:,} events are sent already, of {end:,}: start without --resume")
         events = islice(cleaner.clean(ordered.events), position.sent, end)
         try:
-            await send(settings, console, events, end - position.sent, items, options.rate_per_s, position.advance)
+            headers, total = canonical_headers(settings.events), end - position.sent
+            await send(settings, console, events, total, items, options.rate_per_s, position.advance, headers)
         except BaseException:
             if position.sent:
                 position.save()
@@ -105,6 +109,7 @@ def _position(settings: Settings, console: Console, file: Path, options: ReplayO
         "format": str(options.format),
         "--skip-bad": str(options.skip_bad),
         "--clean": str(options.clean),
+        "[events]": str(settings.events),
         "topics.user_events": settings.topics.user_events,
     }
     position = ReplayPosition.of(file, options.state_folder, fingerprint)
@@ -124,10 +129,11 @@ async def send(
     items: Sequence[FileItem],
     rate_per_s: float | None = None,
     on_acknowledged: Callable[[int], None] = lambda events: None,
+    headers: Sequence[tuple[str, bytes]] = (),
 ) -> None:
     """Items first, then the events, `total` at most, in their order per user; acknowledged by all in-sync replicas.
 
-    `on_acknowledged` gets the number of further events that are.
+    `on_acknowledged` gets the number of further events that are; `headers` are those of each event.
     """
     topics = settings.topics
     pairs = [(item.item_id.encode(), item.encode()) for item in items]
@@ -151,7 +157,7 @@ async def send(
         async with Publisher(settings.kafka, topics.user_events) as publisher:
             async for start, end in paced_ranges(total, rate_per_s):
                 records = [(event.user_id.encode(), event.encode()) for event in islice(remaining, end - start)]
-                sending = asyncio.ensure_future(publisher.send(records))
+                sending = asyncio.ensure_future(publisher.send(records, headers))
                 try:
                     await asyncio.shield(sending)
                 except asyncio.CancelledError:  # Ctrl-C: what is under way arrives and is counted, so it is sent once

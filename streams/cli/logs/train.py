@@ -40,7 +40,8 @@ from models.training.prequential_replay import PrequentialReplay
 from models.training.sequences import UserSequences
 from streams.files.cleaning import NO_RULES, Cleaner, CleaningRules
 from streams.files.event_columns import sorted_event_columns
-from streams.files.event_logs import no_events, open_events, parse_columns
+from streams.files.event_logs import no_events, open_events
+from streams.files.event_roles import parse_columns
 from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.log_error import LogError
 from streams.files.item_files import FileItem, read_items
@@ -48,6 +49,7 @@ from streams.files.left_out import LeftOut
 from streams.files.logged_event import LoggedEvent
 from streams.files.time_order import in_time_order
 from streams.kafka.reader import read_topic
+from streams.schema.decoder import BUILT_IN_RULES, SchemaRules
 from streams.settings.settings import Settings
 
 TRAINING_FILE = "training.safetensors"
@@ -93,13 +95,14 @@ def read_log(
     options: FormatOptions | None = None,
     clean: CleaningRules = NO_RULES,
     on_line: Callable[[str], None] = lambda text: None,
+    rules: SchemaRules = BUILT_IN_RULES,
 ) -> tuple[TrainingLog, LeftOut]:
     """Events of all files in order of time, and the lines left out; `registered` items come first in the index.
 
-    `on_line` gets the format of each file, and what `clean` did.
+    `on_line` gets the format of each file, and what `clean` did; `rules` are those of the stream.
     """
     left_out = LeftOut()
-    logs = [open_events(file, parse_columns(columns), options) for file in files]
+    logs = [open_events(file, parse_columns(columns), options, rules) for file in files]
     for log in logs:
         on_line(log.description)
 

@@ -54,18 +54,25 @@ class DelimitedFile:
         return f"{self.dialect.describe()}, {self.text.encoding}{note}"
 
     def column_indexes(
-        self, aliases: Mapping[str, Sequence[str]], chosen: Mapping[str, str], required: Sequence[str]
+        self,
+        aliases: Mapping[str, Sequence[str]],
+        chosen: Mapping[str, str],
+        required: Sequence[str],
+        mapped: Mapping[str, str] | None = None,
     ) -> dict[str, int]:
-        """Column index by role: of the chosen column, else of the first of the role's aliases in the header.
+        """Column index by role: of the chosen column, else of a mapped one in the header, else of the role's aliases.
 
         A chosen column is a name of the header or a number from 1. Raises LogError if a chosen column is missing, or
         a required role has no column.
         """
+        by_map = {role: column.lower() for role, column in (mapped or {}).items() if self.dialect.header}
         index_of = {name.lower(): index for index, name in reversed(list(enumerate(self.names)))}
         indexes: dict[str, int] = {}
-        for role, names in aliases.items():
+        for role, names in (dict[str, Sequence[str]].fromkeys(by_map, ()) | dict(aliases)).items():
             if role in chosen:
                 indexes[role] = self._chosen_index(index_of, role, chosen[role])
+            elif by_map.get(role) in index_of:
+                indexes[role] = index_of[by_map[role]]
             else:
                 index = next((index_of[name] for name in names if name in index_of), None)
                 if index is not None:

@@ -20,7 +20,9 @@ _REQUIRED: Final = ("specversion", "id", "source", "type")
 
 
 def _matches(fields: Fields, headers: Headers) -> bool:
-    return _is_binary(headers) or all(name in fields for name in _REQUIRED)
+    return bool(headers and _is_binary(headers)) or (
+        "specversion" in fields and all(name in fields for name in _REQUIRED)
+    )
 
 
 def _is_binary(headers: Headers) -> bool:

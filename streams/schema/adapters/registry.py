@@ -35,7 +35,10 @@ FORMATS: Final = {
 
 def adapter_of(fields: Fields, record: Record) -> Adapter:
     """The adapter of the object's format."""
-    return next((adapter for adapter in FORMATS.values() if adapter.matches(fields, record.headers)), canonical.ADAPTER)
+    for adapter in FORMATS.values():
+        if adapter.matches(fields, record.headers):
+            return adapter
+    return canonical.ADAPTER
 
 
 def canonical_events(
@@ -45,7 +48,7 @@ def canonical_events(
 
     `adapter` reads every object; None: the one that knows its format.
     """
-    value = _without_envelope(value)
+    value = without_envelope(value)
     sources = value if isinstance(value, list) else [value]
     if not sources:
         raise Rejected("not_an_object", "the array is empty")
@@ -61,7 +64,7 @@ def canonical_events(
 def _events_of(
     source: Any, record: Record, field_map: FieldMap | None, only_adapter: Adapter | None
 ) -> list[Canonical]:
-    source = _without_envelope(source)
+    source = without_envelope(source)
     if not isinstance(source, dict):
         raise Rejected("not_an_object", f"an event is a JSON object, not {type_name(source)}")
     adapter = only_adapter or adapter_of(source, record)
@@ -77,7 +80,7 @@ def _events_of(
     return events
 
 
-def _without_envelope(value: Any) -> Any:
+def without_envelope(value: Any) -> Any:
     """What Kafka Connect's JsonConverter has put into `{schema, payload}`, as it does unless its schemas are off."""
     while isinstance(value, dict) and "payload" in value and value.keys() <= {"schema", "payload"}:
         value = value["payload"]

@@ -18,6 +18,7 @@ class FieldMap:
     """
 
     def __init__(self, paths: Mapping[str, str]) -> None:
+        self.paths = dict(paths)  # by role
         self._paths = [(EVENT_ROLES[role], path, parse_path(path)) for role, path in paths.items()]
 
     def apply(self, source: object, events: list[dict[str, Any]]) -> None:

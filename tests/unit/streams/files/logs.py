@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from streams.files.event_logs import parse_columns, read_events
+from streams.files.event_logs import read_events
+from streams.files.event_roles import parse_columns
 from streams.files.formats.dialect import FormatOptions
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.files.event_logs import parse_columns, read_events
+from streams.files.event_logs import read_events
+from streams.files.event_roles import parse_columns
 from streams.files.formats.log_error import LogError
 from streams.files.logged_event import LoggedEvent
 from streams.schema.decoder import decode

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.files.event_logs import parse_columns, read_events
+from streams.files.event_logs import read_events
+from streams.files.event_roles import parse_columns
 from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.log_error import LogError
 
@@ -21,7 +22,7 @@ from tests.unit.streams.files.logs import triples, write
 def test_without_a_header_columns_go_by_number(tmp_path: Path, columns: str) -> None:
     path = write(tmp_path, "clicks.csv", "7,31,2,pv,1511544070\n7,32,2,buy,1511561733\n")
     log = read_events(path, parse_columns(columns))
-    assert [(event.item_id, event.event_type) for event in log.events] == [("31", "pv"), ("32", "buy")]
+    assert [(event.item_id, event.event_type) for event in log.events] == [("31", "view"), ("32", "purchase")]
     assert log.description.startswith('clicks.csv: delimiter comma, no header line, quote character ", utf-8; columns ')
 
 
@@ -223,7 +224,7 @@ def test_events_of_other_platforms_are_read_as_the_worker_reads_them(tmp_path: P
     path = write(tmp_path, "a.jsonl", json.dumps(ordered) + "\n" + json.dumps(identified) + "\n")
     log = read_events(path)
     assert [(e.item_id, e.event_type, e.event_id, e.value) for e in log.events] == [
-        ("a", "Order Completed", "a.jsonl:1:0", 2.5),
-        ("b", "Order Completed", "a.jsonl:1:1", None),
+        ("a", "purchase", "a.jsonl:1:0", 2.5),
+        ("b", "purchase", "a.jsonl:1:1", None),
     ]
     assert log.left_out.counts == {"no event of interest": 1}

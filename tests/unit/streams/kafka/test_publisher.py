@@ -12,7 +12,7 @@ async def test_partitions_are_remembered_of_a_bounded_number_of_keys(monkeypatch
     topic._partition_of = PartitionOfKey(3)
     sent: dict[int, list[bytes]] = {}
 
-    async def record(partition: int, records: list[tuple[bytes, bytes]]) -> None:
+    async def record(partition: int, records: list[tuple[bytes, bytes]], headers: object) -> None:
         sent.setdefault(partition, []).extend(key for key, _ in records)
 
     monkeypatch.setattr(topic, "_send", record)
