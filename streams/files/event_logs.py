@@ -47,6 +47,15 @@ class EventFile:
             else:
                 left_out.add("no event of interest", f"{self.path.name}:{number}")
 
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self.path)
+
+    def sequences(self, left_out: LeftOut) -> Iterator[Iterator[LoggedEvent]]:
+        """All events, as one sequence; bad lines are counted."""
+        yield self.events(left_out, skip_bad=True)
+
 
 @dataclass(frozen=True, slots=True)
 class EventLog:
@@ -95,14 +104,14 @@ def read_events(
     file, left_out = open_events(path, columns, options, rules), LeftOut()
     events = list(file.events(left_out, skip_bad))
     if not events:
-        raise LogError(no_events(path, left_out))
+        raise LogError(no_events(str(path), left_out))
     events.sort(key=attrgetter("time_ms"))
     return EventLog(events, left_out, file.description)
 
 
-def no_events(path: Path, left_out: LeftOut) -> str:
-    """The message for a file without an event."""
-    return "\n  ".join([f"{path}: no event in it ({left_out.total:,} bad lines)", *left_out.lines()])
+def no_events(name: str, left_out: LeftOut) -> str:
+    """The message for a file or topic without an event."""
+    return "\n  ".join([f"{name}: no event in it ({left_out.total:,} bad lines)", *left_out.lines()])
 
 
 def _delimited_file(path: Path, roles: EventRoles, options: FormatOptions) -> EventFile:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from streams.files.event_logs import EventFile, no_events
+from streams.files.event_logs import no_events
 from streams.files.formats.log_error import LogError
 from streams.files.left_out import LeftOut
 from streams.files.logged_event import LoggedEvent
@@ -17,12 +17,30 @@ GROWTH_POINTS = 100
 _MOST_SHOWN = 20
 
 
+class EventSource(Protocol):
+    """What is profiled: a file or a topic. It may be read several times."""
+
+    @property
+    def name(self) -> str:
+        """As messages have it."""
+
+    @property
+    def description(self) -> str:
+        """Format and columns in one line."""
+
+    def sequences(self, left_out: LeftOut) -> Iterator[Iterator[LoggedEvent]]:
+        """Events one sequence after the other, each in the order in which they were written.
+
+        What holds no event is counted in `left_out`.
+        """
+
+
 @dataclass(slots=True)
 class TimeDisorder:
     """How far a log is from order of time."""
 
     late_events: int = 0
-    """Events earlier than one before them"""
+    """Events earlier than one before them in their file, or in their partition of a topic"""
     max_late_ms: int = 0
     first_late: str = ""
     """Id of the first"""
@@ -93,26 +111,27 @@ class LogProfile:
         }
 
 
-def profile_log(log: EventFile, on_progress: Callable[[int], None] = lambda events: None) -> LogProfile:
+def profile_log(log: EventSource, on_progress: Callable[[int], None] = lambda events: None) -> LogProfile:
     """The profile of a log; bad lines are counted. Raises LogError for a log without an event."""
     disorder = TimeDisorder()
 
     def events_of(left_out: LeftOut) -> Iterator[LoggedEvent]:
         disorder.late_events = disorder.max_late_ms = 0
-        latest: int | None = None
-        for event in log.events(left_out, skip_bad=True):
-            if latest is None or event.time_ms >= latest:
-                latest = event.time_ms
-            else:
-                if not disorder.late_events:
-                    disorder.first_late = event.event_id
-                disorder.late_events += 1
-                disorder.max_late_ms = max(disorder.max_late_ms, latest - event.time_ms)
-            yield event
+        for sequence in log.sequences(left_out):
+            latest: int | None = None
+            for event in sequence:
+                if latest is None or event.time_ms >= latest:
+                    latest = event.time_ms
+                else:
+                    if not disorder.late_events:
+                        disorder.first_late = event.event_id
+                    disorder.late_events += 1
+                    disorder.max_late_ms = max(disorder.max_late_ms, latest - event.time_ms)
+                yield event
 
     with in_time_order(events_of, on_progress) as ordered:
         if not ordered.total:
-            raise LogError(no_events(log.path, ordered.left_out))
+            raise LogError(no_events(log.name, ordered.left_out))
         profile = LogProfile(log.description, ordered.left_out, disorder=disorder)
         step = max(1, ordered.total // GROWTH_POINTS)
         time_ms: int | None = None

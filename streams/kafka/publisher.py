@@ -43,9 +43,7 @@ class Publisher:
             by_partition.setdefault(self._partition_of[record[0]], []).append(record)
         await asyncio.gather(*(self._send(partition, part, list(headers)) for partition, part in by_partition.items()))
 
-    async def _send(
-        self, partition: int, records: list[tuple[bytes, bytes]], headers: list[tuple[str, bytes]]
-    ) -> None:
+    async def _send(self, partition: int, records: list[tuple[bytes, bytes]], headers: list[tuple[str, bytes]]) -> None:
         acknowledged = []
         batch = self._producer.create_batch()
         for key, value in records:

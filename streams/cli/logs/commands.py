@@ -112,7 +112,10 @@ def train(
 @with_options(log_format=format_options)
 def profile(
     ctx: typer.Context,
-    file: Log,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[FILE | TOPIC]", help="The event log, or a topic.", show_default=False)
+    ] = None,
+    topic: Annotated[bool, typer.Option("--topic", help="Of the topic of that name, else of user-events.")] = False,
     columns: Columns = None,
     *,
     log_format: "FormatOptions",
@@ -121,17 +124,32 @@ def profile(
         Path | None, typer.Option(metavar="FILE", help="Write a picture (.png, .svg) there: extra picture.")
     ] = None,
 ) -> None:
-    """Report what is unusual in an event log: duplicates, outliers, missing values, disorder, growth, bad lines.
+    """Report what is unusual in an event log or a topic: duplicates, outliers, missing values, disorder, bad lines.
 
-    Outliers are users and items with more events than exp(median + 5 MAD) of the log counts: bots, test accounts.
+    Outliers are users and items with more events than exp(median + 5 MAD) of the log counts: bots, test accounts. A
+    topic is read to its end as it is now, in any schema that user-events takes, without a consumer group.
 
     interest-stream profile events.csv --json profile.json --picture profile.png
+
+    interest-stream profile --topic page-views
     """
     from streams.cli.logs.profile import show_profile
     from streams.files.event_logs import open_events
     from streams.files.event_roles import parse_columns
     from streams.schema.decoder import SchemaRules
 
-    rules = SchemaRules.of(ctx.obj.settings().events)
-    log = open_events(file, parse_columns(columns), log_format, rules)
-    show_profile(console(), log, json, picture)
+    settings = ctx.obj.settings()
+    if topic:
+        from streams.cli.logs.topic_events import TopicEvents
+        from streams.files.formats.dialect import FormatOptions
+
+        if columns is not None or log_format != FormatOptions():
+            raise typer.BadParameter("--columns and options of the format are of files; [events.map] is of topics too")
+
+        with TopicEvents(settings, name or settings.topics.user_events) as events:
+            show_profile(console(), events, json, picture, "records")
+    elif name is None:
+        raise typer.BadParameter("name a FILE, or --topic for user-events")
+    else:
+        log = open_events(Path(name), parse_columns(columns), log_format, SchemaRules.of(settings.events))
+        show_profile(console(), log, json, picture)

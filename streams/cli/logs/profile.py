@@ -1,4 +1,4 @@
-"""`interest-stream profile`: what is unusual in an event log, before it is replayed or learnt."""
+"""`interest-stream profile`: what is unusual in an event log or a topic, before it is replayed, learnt or ingested."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,20 +9,21 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.cli.logs.replay import print_left_out, print_plain
-from streams.files.event_logs import EventFile
 from streams.files.outliers import CountOutliers
-from streams.files.profile import LogProfile, profile_log, write_picture
+from streams.files.profile import EventSource, LogProfile, profile_log, write_picture
 
 _OUTLIERS_SHOWN = 3
 
 
-def show_profile(console: Console, log: EventFile, json_file: Path | None, picture: Path | None) -> None:
-    """Print the profile; write it to the files that are given."""
+def show_profile(
+    console: Console, log: EventSource, json_file: Path | None, picture: Path | None, unit: str = "lines"
+) -> None:
+    """Print the profile; write it to the files that are given. `unit` is what the log consists of."""
     print_plain(console, log.description)
     with console.status("reading") as status:
         profile = profile_log(log, lambda events: status.update(f"reading: {events:,} events"))
     console.print(_table(profile))
-    print_left_out(console, profile.left_out)
+    print_left_out(console, profile.left_out, unit)
     if json_file is not None:
         json_file.write_bytes(orjson.dumps(profile.to_json(), option=orjson.OPT_INDENT_2))
     if picture is not None:

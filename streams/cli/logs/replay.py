@@ -63,7 +63,7 @@ async def replay_file(settings: Settings, console: Console, file: Path, options:
             )
             ordered = stack.enter_context(ordering)
         if not ordered.total:
-            raise LogError(no_events(file, ordered.left_out))
+            raise LogError(no_events(str(file), ordered.left_out))
         if not ordered.in_file_order:
             print_plain(console, "the file is not in order of time: its events are sorted, equal times as in the file")
         cleaner = Cleaner(options.clean)
@@ -94,10 +94,10 @@ def print_plain(console: Console, text: str) -> None:
     console.print(text, style="dim", markup=False, soft_wrap=True)
 
 
-def print_left_out(console: Console, left_out: LeftOut) -> None:
-    """How many lines were left out, and the reasons."""
+def print_left_out(console: Console, left_out: LeftOut, what: str = "lines") -> None:
+    """How many lines, or records, were left out, and the reasons."""
     if left_out.total:
-        console.print(f"{left_out.total:,} lines were left out:", style="yellow")
+        console.print(f"{left_out.total:,} {what} were left out:", style="yellow")
         for line in left_out.lines():
             console.print(f"  {line}", markup=False, soft_wrap=True)
 

@@ -119,7 +119,7 @@ def read_log(
     else:
         events, users, items = sorted_event_columns(events_of(left_out), registered)
     if not users:
-        raise LogError(no_events(files[0], left_out))
+        raise LogError(no_events(str(files[0]), left_out))
     return TrainingLog(events, users, items, read_items(items_file) if items_file else []), left_out
 
 
