@@ -6,8 +6,10 @@ import asyncio
 import dataclasses
 import signal
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
+import fastavro
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -23,6 +25,7 @@ from tests.integration.deployment import Deploy
 from tests.integration.faults import wait_at_the_start_of_ingest
 from tests.integration.ingesting import IngestSite
 from tests.integration.worker import Command, killed_at_end
+from tests.registry_server import RegistryServer, serving
 from tests.topics import create_topics
 
 
@@ -185,3 +188,24 @@ async def test_a_process_that_is_stopped_while_it_starts_ends_in_order(ingest: I
     process.send(signal.SIGTERM)
     assert await process.ended() == 0, process.text()
     assert "Traceback" not in process.text()
+
+
+async def test_avro_by_a_registry_is_ingested_whatever_its_key(ingest: IngestSite) -> None:
+    registry = RegistryServer()
+    with serving(registry):
+        names = ("user_id", "event_type", "item_id", "event_id")
+        fields = [{"name": name, "type": "string"} for name in names] + [{"name": "timestamp", "type": "long"}]
+        schema = {"type": "record", "name": "Click", "fields": fields}
+        prefix = b"\0" + registry.add("clicks-value", schema).to_bytes(4)
+        async with ingest.site.producer() as producer:
+            for number in range(20):
+                event = {"user_id": f"u{number}", "event_type": "click", "item_id": "i", "event_id": f"a{number}"}
+                written = BytesIO()
+                fastavro.schemaless_writer(written, schema, event | {"timestamp": 1731900000000})
+                await producer.send_and_wait(ingest.clicks, prefix + written.getvalue(), key=b"\0\0\0\0\x63session")
+            await producer.send_and_wait(ingest.clicks, b"\0\0\0\0\x63unknown")
+        process = ingest.start("--until-end", f"--set=registry.url={registry.url}")
+        assert await process.ended() == 0, process.text()
+    ids = {orjson.loads(record.value)["event_id"] for record in await ingest.events()}
+    assert ids == {f"a{number}" for number in range(20)}
+    assert [letter.reason for letter in await ingest.letters()] == ["unknown_schema_id"]
