@@ -58,6 +58,7 @@ class IngestLoop:
         settings: WorkerSettings,
         transcoder: Transcoder | None,
         raise_permanent: Callable[[KafkaError], Awaitable[None]],
+        notify: Callable[[str], None],
     ) -> None:
         self.counts = IngestCounts()
         self._consumer = consumer
@@ -67,6 +68,7 @@ class IngestLoop:
         self._settings = settings
         self._transcoder = transcoder
         self._raise_permanent = raise_permanent
+        self._notify = notify
         self._assignment: Assignment | None = None
         self._writing = asyncio.Lock()  # a rebalance waits for the transaction in work
         self._failures = 0
@@ -199,6 +201,7 @@ class IngestLoop:
             raise error
         if isinstance(error.__cause__, KafkaError):
             await self._raise_permanent(error.__cause__)
+        self._notify(f"a transaction failed ({error}): going on after the last one that was committed")
         await asyncio.sleep(min(0.1 * 2**self._failures, _MAX_PAUSE_S))
         while True:
             try:

@@ -19,6 +19,7 @@ from streams.ingest.converter import EventConverter, IngestCounts
 from streams.ingest.ingest_loop import IngestLoop
 from streams.ingest.source_positions import SourcePositions, StartAt
 from streams.ingest.source_topics import SourceTopics, ingest_group, ingest_rights
+from streams.ingest.source_watch import SourceWatch
 from streams.kafka.client.access import raise_permanent, with_cure
 from streams.kafka.group_consumer import GroupConsumer
 from streams.kafka.group_offsets import GroupOffsets
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 Offsets: TypeAlias = Mapping[TopicPartition, int]
 
 _REPORT_S: Final = 0.5
-_CHECK_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ async def ingest(
         starting = asyncio.create_task(_start(settings, options, rules, topics, stack, notify))
         if not await _done_before(starting, stop):
             return IngestProgress(IngestCounts(), 0.0, 0)
-        return await _run(*starting.result(), settings, options.limit, stop, topics, report)
+        watch = SourceWatch(settings, topics, notify)
+        return await _run(*starting.result(), options.limit, stop, watch, report)
     except Exception as error:
         cure = await with_cure(settings.kafka, error, ingest_rights(settings, topics.sources))
         if cure is error:
@@ -139,7 +140,7 @@ async def _start(
     async def raise_if_permanent(error: KafkaError) -> None:
         await raise_permanent(kafka, error, rights)
 
-    loop = IngestLoop(consumer, positions, converter, writer, settings.worker, registry, raise_if_permanent)
+    loop = IngestLoop(consumer, positions, converter, writer, settings.worker, registry, raise_if_permanent, notify)
     for part in (offsets, writer):
         stack.push_async_callback(part.stop)
         await part.start()
@@ -154,34 +155,25 @@ async def _start(
 async def _run(
     loop: IngestLoop,
     ends: Offsets | None,
-    settings: Settings,
     limit: int | None,
     stop: asyncio.Event,
-    topics: SourceTopics,
+    watch: SourceWatch,
     report: Callable[[IngestProgress], None],
 ) -> IngestProgress:
-    began_s = checked_s = time.monotonic()
+    began_s = time.monotonic()
 
     def progress() -> IngestProgress:
         return IngestProgress(loop.counts, time.monotonic() - began_s, loop.lag())
 
-    running = asyncio.create_task(loop.run(stop, limit, ends))
+    running, watching = asyncio.create_task(loop.run(stop, limit, ends)), asyncio.create_task(watch.run())
+    tasks = (running, watching)
     try:
-        while not (await asyncio.wait([running], timeout=_REPORT_S))[0]:
+        while not (done := (await asyncio.wait(tasks, timeout=_REPORT_S, return_when=asyncio.FIRST_COMPLETED))[0]):
             report(progress())
-            if time.monotonic() - checked_s > _CHECK_S:
-                await _check(topics, settings)
-                checked_s = time.monotonic()
-        running.result()
+        for task in done:
+            task.result()
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     return progress()
-
-
-async def _check(topics: SourceTopics, settings: Settings) -> None:
-    try:
-        await topics.check()
-    except (KafkaError, TimeoutError) as error:
-        # Without a broker the loop waits; where a right was taken away, a group without partitions would for ever.
-        await raise_permanent(settings.kafka, error, ingest_rights(settings, topics.sources))

@@ -86,10 +86,11 @@ async def test_ingest_goes_on_once_the_broker_is_back_and_ends_without_it(
         await ingest.reached(500)
         node = own_kafka.nodes[0]
         node.kill()
-        await asyncio.sleep(1)
+        await running.wait_for(f"no broker answers at {site.servers}: waiting")
         node.start()
         await ingest.send(range(500, 1000))
         await ingest.reached(2000)
+        await running.wait_for("the broker answers again")
 
         node.kill()
         running.send(signal.SIGTERM)

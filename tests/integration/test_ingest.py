@@ -183,6 +183,18 @@ async def test_processes_join_and_leave_under_load(ingest: IngestSite) -> None:
     assert "Traceback" not in "".join(process.text() for process in ingest.processes)
 
 
+async def test_processes_with_topics_of_their_own_share_the_group(ingest: IngestSite) -> None:
+    await ingest.send(range(1000))
+    clicks, orders = ingest.start_from([ingest.clicks]), ingest.start_from([ingest.orders])
+    await ingest.reached(2000)
+    await ingest.stop(clicks)
+    await ingest.send(range(1000, 1100))
+    await ingest.reached(2100)  # of orders alone
+    await ingest.stop(orders)
+    await ingest.finish()
+    await ingest.check()
+
+
 async def test_a_users_events_of_one_partition_keep_their_order(ingest: IngestSite) -> None:
     await ingest.send(range(2000))
     await ingest.finish()
