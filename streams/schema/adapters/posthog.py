@@ -1,5 +1,7 @@
 """PostHog ("Capture and batch API endpoints"), also as exported, where `properties` are a JSON string.
 
+Browsers send id and time of an event in `properties`, as `$insert_id` and `$time`.
+
 A batch is one record of several events. `$pageview` and `$screen` are views of the product, else of the page or
 screen. Events that describe users (`$identify`, `$set` and the like) are left out.
 """
@@ -19,6 +21,7 @@ from streams.schema.adapters.adapter import (
     per_product,
     record_time,
 )
+from streams.schema.adapters.mixpanel import is_mixpanel
 from streams.schema.parsing.json_text import parse_nested
 from streams.schema.record import Record
 
@@ -28,7 +31,9 @@ _NO_EVENTS: Final = frozenset({"$identify", "$create_alias", "$set", "$groupiden
 def _matches(fields: Fields, headers: Headers) -> bool:
     if "batch" in fields and "api_key" in fields:
         return True
-    return "event" in fields and ("distinct_id" in fields or "distinct_id" in as_object(fields.get("properties")))
+    if "event" not in fields:
+        return False
+    return "distinct_id" in fields or ("distinct_id" in as_object(fields.get("properties")) and not is_mixpanel(fields))
 
 
 def _events(fields: Fields, record: Record) -> list[Canonical]:
@@ -44,8 +49,11 @@ def _captured(fields: Fields, record: Record) -> list[Canonical]:
     event: Canonical = {
         "user_id": first(fields, "distinct_id") or first(properties, "distinct_id"),
         "event_type": name,
-        "event_id": fields.get("uuid"),
-        "timestamp": first(fields, "timestamp", "sent_at") or record_time(record),
+        "event_id": first(fields, "uuid") or first(properties, "$insert_id"),
+        "timestamp": first(fields, "timestamp")
+        or first(properties, "$time")
+        or first(fields, "sent_at")
+        or record_time(record),
         "session_id": properties.get("$session_id"),
         **from_properties(properties),
     }

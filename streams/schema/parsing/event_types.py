@@ -14,7 +14,16 @@ CONTROL_TYPES: Final = frozenset({"user.delete", "item.upsert", "item.delete"})
 SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "view": (
         *("pv", "read", "watch", "play", "listen", "viewed"),
-        *("page", "page view", "pageview", "screen", "screen view", "view content", "content view"),
+        *(
+            "page",
+            "page view",
+            "pageview",
+            "$mp_web_page_view",
+            "screen",
+            "screen view",
+            "view content",
+            "content view",
+        ),
         *("Product Viewed", "product view", "view product", "detail", "view_item", "item view", "view detail"),
     ),
     "click": (

@@ -46,3 +46,11 @@ def test_exported_properties_are_a_json_string() -> None:
 @pytest.mark.parametrize("name", ["$identify", "$create_alias", "$set", "$groupidentify"])
 def test_events_that_describe_users_are_left_out(name: str) -> None:
     assert user_events(CAPTURE | {"event": name}) == []
+
+
+def test_what_a_browser_sends_has_its_time_and_id_in_its_properties() -> None:
+    properties = {"distinct_id": "u1", "item_id": "i", "$insert_id": "b-1", "$time": 1731900000.25, "token": "phc"}
+    event = user_event({"event": "like", "properties": properties, "offset": 31})
+    assert (event.event_id, event.time_ms) == ("b-1", 1_731_900_000_250)
+    event = user_event(CAPTURE | {"properties": properties, "event": "like"})
+    assert (event.event_id, event.time_ms) == ("0192-a", 1_731_900_000_000)

@@ -12,6 +12,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Amazon Personalize PutEvents": {"userId": "u1", "eventList": [{"eventType": "click"}]},
     "Metarank": {"event": "interaction", "user": "u1", "type": "click", "item": "i9", "timestamp": "1"},
     "Segment": {"type": "track", "event": "click", "anonymousId": "u1", "properties": {}},
+    "Mixpanel": {"event": "click", "properties": {"distinct_id": "u1", "time": 1}},
     "PostHog": {"event": "click", "distinct_id": "u1"},
     "GA4 BigQuery export": {"event_name": "click", "event_timestamp": 1, "user_pseudo_id": "u1"},
     "Snowplow": {"event": "struct", "event_id": "1", "collector_tstamp": "2024-11-18", "user_id": "u1"},
