@@ -34,6 +34,7 @@ RejectionCode = Literal[
     "missing_field",
     "empty_field",
     "wrong_type",
+    "unknown_erasure",
     "wrong_format",
     "out_of_range",
     "field_too_large",

@@ -81,7 +81,7 @@ class JsonEvents:
 
     def _adapted(self, adapter: Adapter, event_id: str, fields: dict[str, Any]) -> list[LoggedEvent] | BadLine:
         """The events of an object in another format that `user-events` accepts (Segment, PostHog, …)."""
-        events = canonical_events(fields, _LINE, self._field_map)
+        events = canonical_events(fields, _LINE, self._field_map, names=self._roles.types)
         logged = []
         for index, event in enumerate(events):
             if isinstance(event, Rejected):

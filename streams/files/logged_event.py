@@ -11,7 +11,7 @@ import orjson
 from streams.errors import Rejected
 from streams.files.formats.log_error import BadLine, quoted
 from streams.schema.events import ITEM_EVENTS
-from streams.schema.parsing.event_types import BUILT_IN_NAMES, EventTypeNames
+from streams.schema.parsing.event_types import BUILT_IN_NAMES, UNKNOWN_ERASURE, EventTypeNames, unknown_erasure
 from streams.schema.parsing.times import SECONDS_BELOW, time_ms
 from streams.settings.sections import IGNORED_TYPE
 
@@ -83,6 +83,8 @@ def event_of_cells(
     event_type = types[type_] if type_ else "review" if text else "view" if number is None else "rating"
     if event_type == IGNORED_TYPE:
         return None
+    if event_type == UNKNOWN_ERASURE:
+        raise BadLine("the type may be an erasure", unknown_erasure(type_))
     if not user:
         raise BadLine("the user is empty", f"{roles.describe('user')} is empty")
     if time == "":

@@ -176,7 +176,9 @@ def _is_clean_object(raw: bytes) -> bool:
 def _decode_any(record: Record, value: bytes, rules: SchemaRules) -> Decoded:
     if not rules.check_key:
         record = UnkeyedRecord(record)
-    canonical = canonical_events(from_tsv(value) or parse(value), record, rules.field_map, rules.adapter)
+    canonical = canonical_events(
+        from_tsv(value) or parse(value), record, rules.field_map, rules.adapter, rules.type_names
+    )
     several = len(canonical) > 1
     if several:
         encode_shared_properties(canonical, MAX_RECORD_BYTES)

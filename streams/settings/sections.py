@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.dataclasses import dataclass
@@ -35,6 +35,8 @@ EVENT_ROLES = {
 """Role of `[events.map]` → field of an event; the last three are of `item.upsert`."""
 IGNORED_TYPE = "ignore"
 """Type of `[events.types]` whose events are left out."""
+ERASURE_TYPE: Final = "user.delete"
+"""Type of the control record that erases a user."""
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -78,7 +80,7 @@ def _known_roles(paths: dict[str, str]) -> dict[str, str]:
 
 
 def _known_types(types: dict[str, str]) -> dict[str, str]:
-    allowed = (*EVENT_TYPES, IGNORED_TYPE)
+    allowed = (*EVENT_TYPES, ERASURE_TYPE, IGNORED_TYPE)
     for name, event_type in types.items():
         if event_type not in allowed:
             raise ValueError(f"{name!r} cannot be {event_type!r} (types: {', '.join(allowed)})")

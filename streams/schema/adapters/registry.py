@@ -16,7 +16,7 @@ from streams.schema.adapters import (
     snowplow,
 )
 from streams.schema.adapters.adapter import Adapter, Canonical, Fields
-from streams.schema.parsing.event_types import BUILT_IN_NAMES, CONTROL_TYPES
+from streams.schema.parsing.event_types import BUILT_IN_NAMES, CONTROL_TYPES, EventTypeNames
 from streams.schema.parsing.field_map import FieldMap
 from streams.schema.record import Record
 
@@ -44,7 +44,11 @@ def adapter_of(fields: Fields, record: Record) -> Adapter:
 
 
 def canonical_events(
-    value: object, record: Record, field_map: FieldMap | None = None, adapter: Adapter | None = None
+    value: object,
+    record: Record,
+    field_map: FieldMap | None = None,
+    adapter: Adapter | None = None,
+    names: EventTypeNames = BUILT_IN_NAMES,
 ) -> list[Canonical | Rejected]:
     """The canonical fields of each event in a record's JSON value, or why an element of it is none. Raises Rejected.
 
@@ -57,14 +61,14 @@ def canonical_events(
     events: list[Canonical | Rejected] = []
     for source in sources:
         try:
-            events += _events_of(source, record, field_map, adapter)
+            events += _events_of(source, record, field_map, adapter, names)
         except Rejected as error:
             events.append(error)
     return events
 
 
 def _events_of(
-    source: Any, record: Record, field_map: FieldMap | None, only_adapter: Adapter | None
+    source: Any, record: Record, field_map: FieldMap | None, only_adapter: Adapter | None, names: EventTypeNames
 ) -> list[Canonical]:
     source = without_envelope(source)
     if not isinstance(source, dict):
@@ -73,12 +77,10 @@ def _events_of(
     if only_adapter not in (None, canonical.ADAPTER) and not adapter.matches(source, record.headers):
         raise Rejected("wrong_format", f"this is no event of {adapter.name}, the only format that is accepted here")
     events = adapter.events(source, record)
-    if not adapter.may_control and any(
-        BUILT_IN_NAMES[str(event.get("event_type"))] in CONTROL_TYPES for event in events
-    ):
-        raise Rejected("wrong_type", f"an event of {adapter.name} cannot be a control record")
     if field_map is not None:
         field_map.apply(source, events)
+    if not adapter.may_control and any(names[str(event.get("event_type"))] in CONTROL_TYPES for event in events):
+        raise Rejected("wrong_type", f"an event of {adapter.name} cannot be a control record")
     return events
 
 

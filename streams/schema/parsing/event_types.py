@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from models.data.event_types import EVENT_TYPES
-from streams.settings.sections import IGNORED_TYPE
+from streams.schema.parsing.erasure_names import may_ask_for_erasure
+from streams.settings.sections import ERASURE_TYPE, IGNORED_TYPE
 
-CONTROL_TYPES: Final = frozenset({"user.delete", "item.upsert", "item.delete"})
+CONTROL_TYPES: Final = frozenset({ERASURE_TYPE, "item.upsert", "item.delete"})
+UNKNOWN_ERASURE: Final = "user.delete?"
+"""Type of names that are not known, but may ask to erase a user: their events are refused"""
 
 SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "view": (
@@ -60,7 +63,16 @@ Only names that are about an item wherever they occur: an event of most types is
 """
 
 _MOST_CACHED: Final = 10_000
+_NO_USER_EVENTS: Final = CONTROL_TYPES | {IGNORED_TYPE, UNKNOWN_ERASURE}
 _DROP: Final = str.maketrans("", "", " _-\t")
+
+
+def unknown_erasure(name: str) -> str:
+    """Why the event of such a name is refused."""
+    return (
+        f"type {name[:80]!r} may ask to erase a user, but is not known; say in interest.toml what it is: "
+        f"[events.types] {name[:80]!r} = '{ERASURE_TYPE}', 'other', '{IGNORED_TYPE}' …"
+    )
 
 
 def normalized(name: str) -> str:
@@ -76,7 +88,11 @@ _BUILT_IN: Final = {
     # A control record that is taken for an event of another type would be lost without a trace.
     name: control_type
     for control_type, names in {
-        "user.delete": ("userdelete", "userdeleted", "deleteuser"),
+        ERASURE_TYPE: (
+            *("userdelete", "userdeleted", "userdeletion", "usererase", "usererased", "usererasure", "userforget"),
+            *("userforgotten", "deleteuser", "eraseuser", "forgetuser", "deleteme", "eraseme", "forgetme"),
+            *("gdprdelete", "gdprdeletion", "gdprerase", "gdprerasure", "gdprforget", "gdprforgetme"),
+        ),
         "item.upsert": ("itemupsert",),
         "item.delete": ("itemdelete",),
     }.items()
@@ -102,10 +118,12 @@ class EventTypeNames(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         key = normalized(name)
-        event_type = self._custom.get(key) or _BUILT_IN.get(key.replace(".", ""), name)
+        event_type = self._custom.get(key) or _BUILT_IN.get(key.replace(".", ""))
+        if event_type is None:
+            event_type = UNKNOWN_ERASURE if may_ask_for_erasure(name) else name
         if len(self) < _MOST_CACHED:
             self[name] = event_type
-            if event_type != IGNORED_TYPE and event_type not in CONTROL_TYPES:
+            if event_type not in _NO_USER_EVENTS:
                 self.renamed[name] = None if event_type == name else event_type
         return event_type
 

@@ -29,11 +29,11 @@ from streams.schema.events import (
     UserDelete,
     UserEvent,
 )
-from streams.schema.parsing.event_types import EventTypeNames
+from streams.schema.parsing.event_types import UNKNOWN_ERASURE, EventTypeNames, unknown_erasure
 from streams.schema.parsing.times import time_ms
 from streams.schema.parsing.wire_format import wire_format_hint
 from streams.schema.record import Record, is_key_of
-from streams.settings.sections import IGNORED_TYPE
+from streams.settings.sections import ERASURE_TYPE, IGNORED_TYPE
 
 MAX_FUTURE_MS: Final = 24 * 3600 * 1000
 _SUPPORTED: Final = re.compile(r"1(\.\d+)*", re.ASCII)
@@ -51,18 +51,21 @@ def typed_event(
     `event_position` stands in for an event_id that is not given. `check_key`: the record's key must be the user.
     """
     _check_version(fields)
-    event_type = names[_identifier(fields, "event_type", MAX_TYPE_LENGTH)]
+    name = _identifier(fields, "event_type", MAX_TYPE_LENGTH)
+    event_type = names[name]
     if event_type == IGNORED_TYPE:
         return None
+    if event_type == UNKNOWN_ERASURE:
+        raise Rejected("unknown_erasure", unknown_erasure(name))
     if event_type == "item.upsert":
         return item_upsert(fields)
     if event_type == "item.delete":
         return ItemDelete(_identifier(fields, "item_id"))
     user_id = _identifier(fields, "user_id")
     event_id = _optional_id(fields.get("event_id")) or event_position
-    if event_type == "user.delete":
+    if event_type == ERASURE_TYPE:
         _check_user(user_id, record, check_key)
-        return UserDelete(user_id, "user.delete", _erasure_time_ms(fields, record), event_id)
+        return UserDelete(user_id, ERASURE_TYPE, _erasure_time_ms(fields, record), event_id)
     item_id = fields.get("item_id")
     if item_id is not None and (item_id != "" or event_type in ITEM_EVENTS):
         item_id = _identifier(fields, "item_id")

@@ -133,6 +133,15 @@ def test_types_that_are_ignored_are_left_out_and_counted(tmp_path: Path) -> None
     assert profile_log(open_events(path, rules=RULES)).types == {"view": 1, "login": 1}
 
 
+def test_a_line_that_may_ask_for_an_erasure_is_a_bad_one(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "user,item,time,action\nu,i,1,view\nu,,2,user deletion request\nv,,3,deleteUser\n")
+    with pytest.raises(LogError, match=r"a.csv:3: type 'user deletion request' may ask to erase a user"):
+        read_events(path)
+    erasing = SchemaRules.of(EventSettings(types={"user deletion request": "user.delete"}))
+    events = read_events(path, rules=erasing).events
+    assert [(e.user_id, e.event_type) for e in events] == [("u", "view"), ("u", "user.delete"), ("v", "user.delete")]
+
+
 def test_training_sees_the_types_that_the_stream_sees(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "user,item,time,behavior\nu,i,1,pv\nu,i,2,buy\nu,i,3,Watch Trailer\n")
     rules = SchemaRules.of(EventSettings(types={"watchtrailer": "like"}))

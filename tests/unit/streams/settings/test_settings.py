@@ -233,6 +233,6 @@ def test_unknown_roles_and_types_are_faults_that_name_those_allowed(tmp_path: Pa
     assert of_map.startswith(f"{file}: events.map = ")
     assert "unknown role 'usre', did you mean user? (roles: user, item, type, time, value, text, event_id, " in of_map
     assert "'scroll' cannot be 'veiw' (types: other, view, click, " in of_types
-    assert of_types.endswith("impression, ignore)")
+    assert of_types.endswith("impression, user.delete, ignore)")
     file.write_text('[events.map]\nuser = "."\nitem = 5\n')
     assert "must be a valid string" in faults(file)[0]

@@ -2,11 +2,11 @@ import pytest
 
 from models.data.event_types import EVENT_TYPES
 from streams.schema.decoder import SchemaRules, decode
-from streams.schema.events import UserEvent
+from streams.schema.events import UserDelete, UserEvent
 from streams.schema.parsing.event_types import BUILT_IN_NAMES, CONTROL_TYPES, SYNONYMS, EventTypeNames, normalized
 from streams.settings.sections import EventSettings
 from tests.records import consumer_record
-from tests.unit.streams.decoding import CLICK, events_of, user_event
+from tests.unit.streams.decoding import CLICK, NOW, events_of, record, rejection, user_event
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,8 @@ def test_every_other_name_stays_as_it_is(name: str) -> None:
     ("name", "control_type"),
     [
         *((name, "user.delete") for name in ("User.Delete", "user_delete", "userDelete", "USER-DELETE", "user delete")),
-        *((name, "user.delete") for name in ("user.deleted", "UserDeleted", "delete_user")),
+        *((name, "user.delete") for name in ("user.deleted", "UserDeleted", "delete_user", "gdpr.erase", "forget_me")),
+        *((name, "user.delete") for name in ("user.erasure", "eraseUser", "gdpr_delete")),
         ("Item.Delete", "item.delete"), ("item_delete", "item.delete"), ("itemUpsert", "item.upsert"),
     ],
 )  # fmt: skip
@@ -66,11 +67,60 @@ def test_a_name_of_ones_own_goes_before_a_control_type_in_another_spelling_alone
 
 
 def test_events_of_other_formats_are_no_control_records_in_any_spelling() -> None:
-    record = consumer_record(b'{"type": "track", "event": "User Deleted", "userId": "u", "messageId": "m"}', b"u")
-    events, rejected = decode(record)
+    track = consumer_record(b'{"type": "track", "event": "User Deleted", "userId": "u", "messageId": "m"}', b"u")
+    events, rejected = decode(track)
     assert not any(events)
     assert rejected is not None
     assert "cannot be a control record" in rejected.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "user_deletion_request",
+        "deleteUserData",
+        "customer.erased",
+        "account deleted",
+        "GDPR/Forget",
+        "eraseuser2",
+        "delete-me-now",
+    ],
+)
+def test_what_may_ask_for_an_erasure_is_refused_and_the_settings_say_what_it_is(name: str) -> None:
+    request = {"user_id": "u1", "event_type": name, "timestamp": NOW}
+    refused = rejection(request)
+    assert refused.code == "unknown_erasure"
+    assert f"[events.types] {name!r} = 'user.delete'" in refused.message
+    erasing = SchemaRules.of(EventSettings(types={name: "user.delete"}))
+    assert events_of(request, rules=erasing) == [UserDelete("u1", "user.delete", NOW, "user-events:3:991")]
+    other = SchemaRules.of(EventSettings(types={name: "other"}))
+    assert [event.event_type for event in events_of(request, rules=other)] == ["other"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "user_viewed_cameras",
+        "forgot_password",
+        "photo deleted",
+        "eras_tour",
+        "user_eraser",
+        "remember_me",
+        "acme.delta",
+    ],
+)
+def test_other_names_of_users_or_of_deleting_count_as_others(name: str) -> None:
+    assert BUILT_IN_NAMES[name] == name
+
+
+def test_settings_let_no_other_format_erase_users() -> None:
+    rules = SchemaRules.of(EventSettings(map={"type": "properties.kind"}, types={"Account Closed": "user.delete"}))
+    track = {"type": "track", "event": "Account Closed", "userId": "u1", "messageId": "m", "timestamp": NOW}
+    for call in (track, track | {"event": "click", "properties": {"kind": "user.delete"}}):
+        events, rejected = decode(record(call), rules=rules)
+        assert not any(events)
+        assert rejected is not None
+        assert "cannot be a control record" in rejected.message
 
 
 def test_names_of_ones_own_go_first() -> None:
