@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.errors import RowFormatError
-from state.row_format import FORMAT, HEADER, Field, format_error, size_error
+from state.row_format import ADDED_BYTES, FORMAT, HEADER, Field, format_error, row_format_of, size_error, upgrade
 
 
 class RowLayout:
@@ -36,17 +36,25 @@ class RowLayout:
     def unpack(self, values: Sequence[bytes | None]) -> NDArray[np.void]:
         """A writable array [U] of these rows, a new row where the value is None.
 
-        Raises RowFormatError for a value of another length or format number.
+        Rows of format 1 come upgraded. Raises RowFormatError for a value of another length or format number.
         """
         blank = self._blank
         filled = [blank if value is None else value for value in values]
-        lengths = set(map(len, filled))
-        if lengths - {self.size}:
-            raise size_error(lengths - {self.size}, self.size)
+        if set(map(len, filled)) - {self.size}:
+            filled = self._upgraded(filled)
         rows = np.frombuffer(bytearray().join(filled), dtype=self.dtype)  # [U]
         if not (rows["format"] == FORMAT).all():
-            raise format_error(set(rows["format"].tolist()) - {FORMAT})
+            formats = set(rows["format"].tolist()) - {FORMAT}
+            # Of format 1, one that is long enough already has other fields.
+            raise format_error(formats - {1}) if formats - {1} else size_error([self.size + ADDED_BYTES], self.size)
         return rows
+
+    def _upgraded(self, values: Sequence[bytes]) -> list[bytes]:
+        """These rows, those of format 1 upgraded. Raises RowFormatError where the length of one is wrong."""
+        upgraded = [upgrade(row) if row_format_of(row) == 1 else row for row in values]
+        if wrong := set(map(len, upgraded)) - {self.size}:
+            raise size_error(wrong, self.size)
+        return upgraded
 
     def pack(self, rows: NDArray[np.void]) -> list[bytes]:
         """Each row's bytes, in order. Raises RowFormatError for rows of another dtype."""

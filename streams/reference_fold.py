@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from state.event_hash import CHAIN_BYTES, advance_chain
+from state.row_format import header
 from state.rows import RowLayout
 from streams.kafka.reader import read_topic
 from streams.kafka.undecodable import UndecodableRecord
@@ -117,8 +118,8 @@ async def fold_rows(records: AsyncIterable[Record]) -> dict[str, UserFold]:
             newest.pop(user, None)
         else:
             newest[user] = record.value
-    header = RowLayout(())  # every row begins with it, whatever fields the model declares
-    rows = header.unpack([value[: header.size] for value in newest.values()])
+    # Every row begins with the header, whatever fields the model declares.
+    rows = RowLayout(()).unpack([header(value) for value in newest.values()])
     folds = (UserFold(int(row["count"]), int(row["last_offset"]), row["chain"].tobytes()) for row in rows)
     return _by_name(dict(zip(newest, folds, strict=True)))
 

@@ -244,7 +244,8 @@ def _reject_items(part: PartitionBatch, item: Sequence[int | None], message: str
 def count_events(batch: MicroBatch, rows: NDArray[np.void]) -> NDArray[np.void]:
     """[U] The rows, in place, with the batch counted: number of events, last offset, hash chain over the event ids."""
     last = batch.last_event
-    rows["count"] += np.diff(last, prepend=-1).astype(np.uint64)
+    rows["new_steps"] = np.diff(last, prepend=-1)
+    rows["count"] += rows["new_steps"]
     rows["last_offset"] = batch.offset[last]
     ids = [event.event_id.encode() for event in batch.events]
     bounds = [0, *(last + 1).tolist()]

@@ -26,6 +26,21 @@ def test_rows_of_any_fields_survive_packing_bit_by_bit(fields: list[Field], n: i
     assert layout.pack(layout.unpack(values)) == values
 
 
+@given(FIELDS, st.lists(st.booleans(), max_size=20), st.randoms(use_true_random=False))
+def test_rows_of_format_1_among_others_keep_every_field(fields: list[Field], old: list[bool], random: object) -> None:
+    layout = RowLayout(fields)
+    noise = np.random.default_rng(getattr(random, "getrandbits")(32)).bytes(len(old) * layout.size)  # noqa: B009
+    rows = np.frombuffer(bytearray(noise), dtype=layout.dtype)
+    rows["format"] = FORMAT
+    rows["new_steps"][old] = rows["lineage"][old] = 0
+    begin = layout.dtype.fields["new_steps"][1] if layout.dtype.fields else 0
+    values = [
+        b"\1\0" + row[2:begin] + row[begin + 8 :] if is_old else row
+        for row, is_old in zip(layout.pack(rows), old, strict=True)
+    ]
+    assert layout.unpack(values).tobytes() == rows.tobytes()
+
+
 @given(st.lists(st.booleans(), max_size=20))
 def test_new_rows_stand_where_values_are_missing(missing: list[bool]) -> None:
     layout = RowLayout([("h", "<f2", (3,))])

@@ -1,8 +1,9 @@
 import pytest
 
 from state.errors import RowFormatError
-from state.row_format import FORMAT, Field, RowFormat, without_offset
+from state.row_format import Field, RowFormat, header, without_offset
 from state.rows import RowLayout
+from tests.unit.state.golden_rows import GOLDEN_FIELDS, ROW_FORMAT_1, ROW_FORMAT_2
 
 FIELDS: list[Field] = [("h", "<f2", (4,)), ("steps", "<u4", ()), ("ring", ">i8", (3,))]
 
@@ -33,13 +34,30 @@ def test_a_row_of_another_size_or_format_is_refused(layout: RowLayout) -> None:
         RowFormatError, match=rf"rows of \[{len(row) - 1}\] bytes where the model's rows take {len(row)}"
     ):
         RowFormat(FIELDS).read(row[1:], "count")
-    with pytest.raises(RowFormatError, match=rf"rows of format \[9\], this program reads format {FORMAT}"):
+    with pytest.raises(RowFormatError, match=r"rows of format \[9\], this program reads formats 1 and 2"):
         RowFormat(FIELDS).read(b"\x09" + row[1:], "count")
 
 
-def test_a_row_without_its_offset_is_the_same_otherwise(layout: RowLayout) -> None:
-    rows = layout.new(1)
-    rows["count"], rows["last_offset"], rows["chain"], rows["steps"] = 5, 991, 7, 9
-    (row,) = layout.unpack([without_offset(layout.pack(rows)[0])])
-    rows["last_offset"] = -1
-    assert row == rows[0]
+def test_a_row_of_format_1_is_read_as_its_upgrade() -> None:
+    names = ("format", "count", "last_offset", "chain", "h", "steps")
+    old, new = (
+        RowFormat(GOLDEN_FIELDS).read(row, *names, "new_steps", "lineage") for row in (ROW_FORMAT_1, ROW_FORMAT_2)
+    )
+    assert {name: old[name] for name in names} == {name: new[name] for name in names}
+    assert (old["new_steps"], old["lineage"]) == (0, 0)
+    assert (new["new_steps"], new["lineage"]) == (3, 0xC0FFEE01)
+
+
+def test_a_header_is_a_row_without_fields_in_either_format() -> None:
+    rows = RowLayout([]).unpack([header(ROW_FORMAT_1), header(ROW_FORMAT_2)])
+    assert (rows["count"].tolist(), rows["last_offset"].tolist()) == ([5, 5], [991, 991])
+
+
+@pytest.mark.parametrize("stored", [ROW_FORMAT_1, ROW_FORMAT_2])
+def test_a_row_without_its_offset_has_no_new_steps_and_is_the_same_otherwise(stored: bytes) -> None:
+    layout = RowLayout(GOLDEN_FIELDS)
+    (before,) = layout.unpack([stored])
+    (row,) = RowLayout(GOLDEN_FIELDS).unpack([without_offset(stored)])
+    before["last_offset"], before["new_steps"] = -1, 0
+    assert row == before
+    assert len(without_offset(stored)) == layout.size

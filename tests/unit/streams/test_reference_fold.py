@@ -72,6 +72,14 @@ async def test_only_the_newest_row_of_each_user_counts_and_a_tombstone_deletes_i
     assert rows == {"a": UserFold(2, 7)}
 
 
+async def test_rows_of_format_1_are_read_too() -> None:
+    old = b"\1\0" + row(3, 8, b"x" * 16)[2:34] + bytes(6)
+    assert await fold_rows(changelog((b"a", old), (b"b", row(1, 1)))) == {
+        "a": UserFold(3, 8, b"x" * 16),
+        "b": UserFold(1, 1),
+    }
+
+
 async def test_a_row_of_another_format_is_refused() -> None:
     broken = b"\xff\xff" + row(1, 0)[2:]
     with pytest.raises(RowFormatError):

@@ -137,6 +137,18 @@ def test_events_of_one_record_keep_their_order_and_index(state: PartitionState) 
     assert list(micro_batch.origins.state_version) == [1, 1, 2, 3, 4]
     rows = count_events(micro_batch, micro_batch.rows)
     assert (rows["count"].tolist(), rows["last_offset"].tolist()) == ([1, 4], [0, 3])
+    assert rows["new_steps"].tolist() == [1, 4]
+
+
+def test_new_steps_are_those_of_this_batch_alone(state: PartitionState) -> None:
+    rows = LAYOUT.new(1)
+    rows["count"], rows["new_steps"], rows["last_offset"] = 2, 2, 1
+    state.store.put_many([b"a"], LAYOUT.pack(rows), 5)
+    micro_batch = built(
+        [decode_partition(state, [batch(click(2, "a"), click(3, "b"), click(4, "a"), click(5, "a"))], MOST)]
+    )
+    rows = count_events(micro_batch, micro_batch.rows)
+    assert (rows["count"].tolist(), rows["new_steps"].tolist()) == ([5, 1], [3, 1])
 
 
 def test_a_record_that_the_row_has_applied_is_left_out_with_all_its_events(state: PartitionState) -> None:

@@ -2,12 +2,16 @@
 
 import logging
 import shutil
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from models.data.user_row import user_row_fields
+from state.row_format import RowFormat, row_format_of
 from state.store import PartitionStore
 from state.table import partition_folder
 from streams.errors import ChangelogError, TransactionFailed
@@ -37,6 +41,26 @@ async def applied(driver: WorkerDriver, begin: int, end: int) -> DrivenWorker:
     return worker
 
 
+def new_steps(driver: WorkerDriver) -> Counter[str]:
+    """By user, the sum of the events that the committed changelog records call new."""
+    row_format, total = RowFormat(user_row_fields(driver.settings.model)), Counter[str]()
+    for record in driver.committed(driver.settings.changelog_topic):
+        if record.key and record.value and not record.key.startswith(b"\0"):
+            total[record.key.decode()] += row_format.read(record.value, "new_steps")["new_steps"]
+    return total
+
+
+def write_in_format_1(driver: WorkerDriver) -> None:
+    """Replaces the changelog's rows by those of a release that knew format 1 alone."""
+    for partition in range(driver.topics.partitions):
+        log = driver.broker.log(TopicPartition(driver.settings.changelog_topic, partition))
+        for index, entry in enumerate(log.entries):
+            record = entry.record
+            if record is not None and record.key and record.value and not record.key.startswith(b"\0"):
+                row = b"\1\0" + record.value[2:34] + record.value[42:]
+                log.entries[index] = replace(entry, record=record._replace(value=row))
+
+
 @POINTS
 async def test_a_failed_transaction_counts_once(driver: WorkerDriver, method: str, after: bool) -> None:
     worker = await applied(driver, 0, 30)
@@ -45,6 +69,29 @@ async def test_a_failed_transaction_counts_once(driver: WorkerDriver, method: st
     await worker.apply_all()
     rows = await driver.check(worker)
     assert sum(row.count for row in rows.values()) == 80
+    assert new_steps(driver) == {user: row.count for user, row in rows.items()}
+    await worker.stop()
+
+
+async def test_a_changelog_of_format_1_goes_on_exactly(driver: WorkerDriver) -> None:
+    worker = await applied(driver, 0, 60)
+    await worker.stop()
+    write_in_format_1(driver)
+    shutil.rmtree(driver.data_dir())
+    worker = await driver.start()
+    await worker.wait_open()
+    stored = [row_format_of(row) for state in worker.partitions.values() for _, row in state.store.rows()]
+    assert stored == [1] * 7
+    await driver.check(worker)
+    driver.send(event("u3", number) for number in range(60, 70))
+    driver.send(event("new", number) for number in range(70, 72))
+    await worker.apply_all()
+    rows = await driver.check(worker)
+    assert (sum(row.count for row in rows.values()), rows["u3"].count) == (72, 19)
+    # Rows that no event has touched stay in format 1, on both sides.
+    formats = {key: row_format_of(row) for state in worker.partitions.values() for key, row in state.store.rows()}
+    assert formats == {f"u{number}".encode(): 1 for number in range(7)} | {b"u3": 2, b"new": 2}
+    assert new_steps(driver) == {f"u{number}": 0 for number in range(7)} | {"u3": 10, "new": 2}
     await worker.stop()
 
 
