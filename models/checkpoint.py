@@ -2,6 +2,7 @@
 
 weights-00000123/
     weights.safetensors  tensors of the network
+    learner.safetensors  raw shared weights and moments of the optimizer (`OnlineLearner.state`); not in all
     experts.safetensors  counts and gate of the experts, means of the items' reviews (`Engine.experts`)
     items.json           ids of the items in order of their indices: a new register can be filled from them
     manifest.json        format, version, lr_step, shape of the network, items (count, digest), sha256 of each file
@@ -20,6 +21,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from models.config import ModelConfig
 from models.data.event_types import EVENT_TYPES
@@ -36,6 +38,7 @@ FORMAT: Final = 4
 _PREFIX = "weights-"
 _STAGING = ".saving-"
 _TENSORS = "weights.safetensors"
+_LEARNER = "learner.safetensors"
 _EXPERTS = "experts.safetensors"
 _ITEMS = "items.json"
 _MANIFEST = "manifest.json"
@@ -66,6 +69,8 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: ItemVocabul
         for name, tensor in weights.tensors.items()
     }
     blobs = {_TENSORS: save_tensors(tensors), _ITEMS: json.dumps(items.ids(count)).encode()}
+    if weights.learner:
+        blobs[_LEARNER] = save_tensors({name: _known_rows(name, t, count) for name, t in weights.learner.items()})
     if weights.experts:
         blobs[_EXPERTS] = save_arrays(dict(weights.experts))
     manifest: dict[str, Any] = {
@@ -145,7 +150,8 @@ def load_newest(
         _check_fits(path, manifest, config, items)
         experts = load_arrays(blobs[_EXPERTS]) if _EXPERTS in blobs else {}
         tensors = load_tensors(blobs[_TENSORS])
-        return Weights(int(manifest["version"]), tensors, experts, int(manifest["lr_step"])), damaged
+        learner = load_tensors(blobs[_LEARNER]) if _LEARNER in blobs else {}
+        return Weights(int(manifest["version"]), tensors, experts, int(manifest["lr_step"]), learner), damaged
     return None, damaged
 
 
@@ -183,6 +189,12 @@ def _check_fits(path: Path, manifest: dict[str, Any], config: ModelConfig, items
             f"the first {count} items are not those that {path} was made with: it belongs to another item register; "
             "point to the register's own checkpoints, train with --registered, or remove these to begin anew"
         )
+
+
+def _known_rows(name: str, tensor: Tensor, count: int) -> Tensor:
+    """Of an item table's moments, named GROUP/TABLE.KEY, the rows of known items; any other tensor as it is."""
+    is_table = name.rpartition("/")[2].rpartition(".")[0] in ITEM_TABLES and tensor.dim()
+    return (tensor[: count + 1] if is_table else tensor).contiguous()
 
 
 def _name(version: int) -> str:

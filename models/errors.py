@@ -8,6 +8,7 @@ ModelError
 ├── DeviceMemoryError      the device has too little memory for the computation
 ├── TextEncoderError       a pretrained text encoder that cannot be loaded
 ├── CheckpointError        saved weights that cannot be used
+├── LearningError          online learning that cannot go on
 └── TrainingError          a log or settings that cannot be trained on
 """
 
@@ -65,6 +66,10 @@ class TextEncoderError(ModelError):
 
 class CheckpointError(ModelError):
     """Saved weights that cannot be used: damaged, or made for another configuration or another item register."""
+
+
+class LearningError(ModelError):
+    """Online learning that cannot go on: no optimizer step is finite."""
 
 
 class TrainingError(ModelError):

@@ -59,6 +59,15 @@ def quality(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting of the workers; may be repeated."),
     ] = None,
+    restart: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="EVENTS", help="Restart the worker's learner from a checkpoint each so many events."
+        ),
+    ] = None,
+    float32_rows: Annotated[
+        bool, typer.Option("--float32-rows", help="Keep users' states in single instead of half precision.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the worker's weights and training.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the worker's computation.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first events of each log.")] = None,
@@ -74,7 +83,7 @@ def quality(
     ties share their mean rank. Log-loss and AUC are over the events whose item was a
     candidate. Errors are standard errors of paired differences, resampled by users.
     """
-    options = WorkerOptions(batch, seed, threads, trained, tuple(set_ or ()))
+    options = WorkerOptions(batch, seed, threads, trained, tuple(set_ or ()), restart, float32_rows)
     try:
         for name in data:
             report = _score(name, logs, limit, protocol, list(scorer or DEFAULT_SCORERS), options)

@@ -61,6 +61,10 @@ class WorkerOptions:
     """Whether it is trained offline on the events to fit, or starts untrained"""
     overrides: tuple[str, ...] = ()
     """Settings, each as section.key=value"""
+    restart_events: int | None = None
+    """Events between two restarts of the learner"""
+    float32_rows: bool = False
+    """Whether users' states are kept in single instead of half precision"""
 
     def result_name(self, scorer: str) -> str:
         """Name of its results in the file, different for every combination of options."""
@@ -71,6 +75,10 @@ class WorkerOptions:
             parts.append(f"batches of {self.batch_events}")
         if self.seed:
             parts.append(f"seed {self.seed}")
+        if self.restart_events is not None:
+            parts.append(f"restart each {self.restart_events} events")
+        if self.float32_rows:
+            parts.append("float32 rows")
         parts += self.overrides
         return ", ".join(parts)
 
@@ -86,7 +94,14 @@ def _worker(recipe: str, name: str, **model: Any) -> Callable[[Dataset, WorkerOp
         )
         training = settings.training if options.trained else None
         return WorkerScorer(
-            dataset, config, settings.learning, training, options.batch_events, options.result_name(name)
+            dataset,
+            config,
+            settings.learning,
+            training,
+            options.batch_events,
+            options.result_name(name),
+            options.restart_events,
+            options.float32_rows,
         )
 
     return make

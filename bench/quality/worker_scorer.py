@@ -32,7 +32,13 @@ class WorkerScorer:
         training: TrainingConfig | None = None,
         batch_events: int = 128,
         name: str = "worker",
+        restart_events: int | None = None,
+        float32_rows: bool = False,
     ) -> None:
+        """`restart_events`: how many events the learner learns between two restarts; None: it is never restarted.
+
+        `float32_rows`: users' states are kept in single instead of half precision.
+        """
         self.name = name
         self.batch_events = batch_events
         self._dataset = dataset
@@ -40,7 +46,9 @@ class WorkerScorer:
         self._training = training
         set_compute_threads(model)
         self._items = self._new_vocabulary()
-        self._replay = PrequentialReplay(model, learner, self._items, dataset.users, TOP_K)
+        self._replay = PrequentialReplay(model, learner, self._items, dataset.users, TOP_K, float32_rows)
+        self._restart_events = restart_events
+        self._events_since_restart = 0
         self._trained_events = 0  # how many of the next events the weights were trained on
         self._appeared_items = 0
         self._top_items = np.zeros((0, TOP_K), dtype=np.int64)
@@ -87,6 +95,10 @@ class WorkerScorer:
             self._replay.replay(events[:trained])
         if trained < len(events):
             self._top_items = self._replay.step(events[trained:], learn).item
+            self._events_since_restart += len(events) - trained
+        if self._restart_events is not None and self._events_since_restart >= self._restart_events:
+            self._replay.restart_learner()
+            self._events_since_restart = 0
 
     def weights(self) -> Weights:
         """The present weights and counts."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,12 @@ class Weights:
     """`Engine.experts()` in a checkpoint; else empty"""
     lr_step: int = 0
     """Step of the online learner's learning-rate schedule"""
+    learner: Mapping[str, Tensor] = field(default_factory=dict)
+    """In a checkpoint, what `OnlineLearner.state()` adds to the weights to predict with; else empty"""
 
     def finite(self) -> bool:
         """Whether every number is finite."""
-        return all(bool(torch.isfinite(tensor).all()) for tensor in self.tensors.values()) and all(
+        tensors = chain(self.tensors.values(), self.learner.values())
+        return all(bool(torch.isfinite(tensor).all()) for tensor in tensors) and all(
             bool(np.isfinite(array).all()) for array in self.experts.values()
         )

@@ -3,7 +3,7 @@
 The item tables stay out of it: few steps touch an item, and an average would lag behind what each of them learnt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -27,6 +27,11 @@ class SharedWeightsEMA:
         self._weights = nn.ParameterList(shared.values())
         self._average = AveragedModel(self._weights, multi_avg_fn=_update)
         self._average.n_averaged.fill_(step)
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from `tensors()`; others by name in it are left alone."""
+        for name, average in zip(self._names, self._average.module.parameters(), strict=True):
+            average.detach().copy_(tensors[name])
 
     def update(self) -> None:
         """Add the network's weights after an optimizer step."""

@@ -1,11 +1,14 @@
 """Online training: optimizer steps over the newest events of a stream, and over some replayed ones."""
 
+import logging
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
@@ -17,9 +20,12 @@ from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 from models.text.sign_codes import BYTES
 from models.training.ema import SharedWeightsEMA
+from models.training.fallback_weights import MAX_REFUSED_STEPS, FallbackWeights
 from models.training.loss import SampledCandidates, gradients
 from models.training.optimizer import NetworkOptimizer
 from models.training.replay_buffer import ReplayBuffer, TrainingWindows, WindowQueue, last_windows
+
+log = logging.getLogger(__name__)
 
 _MEMORY_ADVICE = (
     "lower learning.events_per_step, learning.full_softmax_items and learning.sampled_items (items in the loss) or "
@@ -28,6 +34,9 @@ _MEMORY_ADVICE = (
 _INITIAL_LR_FACTOR = 12.0
 _LR_DECAY_STEPS = 100
 """lr is raised by this factor at first, by half of that after so many steps: an untrained network has far to go"""
+
+_RAW = "raw/"
+"""Prefix of the shared weights that are not averaged in `Weights.learner`; moments have the name of their optimizer"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,7 @@ class TrainStepResult:
     """New events that were taken from the queue"""
     seconds: float
     skipped: bool
-    """Loss or gradient was not finite: nothing changed, and the events are not tried again"""
+    """Loss or gradient was not finite: nothing was learnt, and the events are not tried again, nor replayed"""
 
 
 class OnlineLearner:
@@ -52,14 +61,14 @@ class OnlineLearner:
         self._config = learner
         self._items = items
         require_dtype(config)
-        device = compute_device(config)
-        self._network = InterestNetwork(config).to(device)
+        self._network = InterestNetwork(config).to(compute_device(config))
         self._replay_buffer = ReplayBuffer(
             learner, config.history_length, np.random.default_rng(config.seed), BYTES if config.text != "none" else 0
         )
         self._optimizer = NetworkOptimizer(self._network, learner.optimizer, learner.max_grad_norm)
-        self._dropout = Dropout(learner.input_dropout, learner.dropout, config.seed, device)
+        self._dropout = self._dropout_of(0)
         self._ema = SharedWeightsEMA(self._network)
+        self._fallback = FallbackWeights()
         self._version = 0
         self._lr_step = 0
         self._lock = threading.Lock()
@@ -88,7 +97,11 @@ class OnlineLearner:
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     def train_step(self) -> TrainStepResult | None:
-        """One optimizer step over the oldest waiting events and a few replayed windows; None where nothing waits."""
+        """One optimizer step over the oldest waiting events and a few replayed windows; None where nothing waits.
+
+        After MAX_REFUSED_STEPS steps in a row that were not finite, learning goes back to weights from before, once.
+        LearningError where these are refused too.
+        """
         started = time.perf_counter()
         with self._lock:
             taken = self._queue.take(self._config.events_per_step)
@@ -96,13 +109,15 @@ class OnlineLearner:
             return None
         replayed = self._replay_buffer.sample(self._config.replay_windows)
         loss = self._optimize(TrainingWindows.concatenate([*taken, replayed]))
-        for windows in taken:
-            self._replay_buffer.put(windows)
+        skipped = loss is not None and not np.isfinite(loss)
+        if not skipped:
+            for windows in taken:
+                self._replay_buffer.put(windows)
         return TrainStepResult(
             loss=float("nan") if loss is None else loss,
             events=sum(int(windows.new_events.sum()) for windows in taken),
             seconds=time.perf_counter() - started,
-            skipped=loss is not None and not np.isfinite(loss),
+            skipped=skipped,
         )
 
     def weights(self) -> Weights:
@@ -110,15 +125,36 @@ class OnlineLearner:
         newest = self._network.snapshot(self._version)
         return replace(newest, tensors={**newest.tensors, **self._ema.tensors()}, lr_step=self._lr_step)
 
+    def state(self) -> Weights:
+        """`weights()` with what `restore` needs to go on as if never interrupted, but for the replayed windows."""
+        newest, averaged = self._network.snapshot(self._version), self._ema.tensors()
+        learner = {_RAW + name: newest.tensors[name] for name in averaged}
+        learner |= {f"{self._config.optimizer}/{name}": tensor for name, tensor in self._optimizer.state().items()}
+        return replace(newest, tensors={**newest.tensors, **averaged}, lr_step=self._lr_step, learner=learner)
+
     def restore(self, weights: Weights) -> None:
-        """Continue from these weights with a new optimizer state. WeightsError where not finite or not fitting."""
+        """Continue from these weights; without `learner` of `state()`, with a new optimizer state and no average.
+
+        WeightsError where not finite or not fitting.
+        """
         if not weights.finite():
             raise WeightsError(f"weights {weights.version} are not finite; the learner keeps those it has")
+        raw = _group(weights.learner, _RAW)
+        self._load(replace(weights, tensors={**weights.tensors, **raw}))
+        self._optimizer.restore(_group(weights.learner, f"{self._config.optimizer}/"))
+        if raw:
+            self._ema.restore(weights.tensors)
+        self._version = weights.version
+        self._lr_step = weights.lr_step
+        self._fallback = FallbackWeights()
+        # Else frequent restarts would draw the same numbers again and again.
+        self._dropout = self._dropout_of(weights.version)
+
+    def _load(self, weights: Weights) -> None:
+        """Put the weights into the network, with a new optimizer state and no average."""
         self._network.load(weights)
         self._optimizer = NetworkOptimizer(self._network, self._config.optimizer, self._config.max_grad_norm)
         self._ema = SharedWeightsEMA(self._network, weights.lr_step)
-        self._version = weights.version
-        self._lr_step = weights.lr_step
 
     def _optimize(self, windows: TrainingWindows) -> float | None:
         """Loss before the step; NaN where the step was skipped, None where there is no target."""
@@ -135,12 +171,39 @@ class OnlineLearner:
         )
         if result is None:
             return None
+        candidate = self._fallback.candidate(self._snapshot)
         if not np.isfinite(result.loss) or not self._optimizer.step(result.row_gradients, self._learning_rate()):
+            self._refuse()
             return float("nan")
+        self._fallback.accept(candidate)
         self._version += 1
         self._lr_step += 1
         self._ema.update()
         return result.loss
 
+    def _dropout_of(self, version: int) -> Dropout:
+        seed, device = self._model.seed + version, compute_device(self._model)
+        return Dropout(self._config.input_dropout, self._config.dropout, seed, device)
+
+    def _snapshot(self) -> Weights:
+        return replace(self._network.snapshot(self._version), lr_step=self._lr_step)
+
+    def _refuse(self) -> None:
+        good = self._fallback.refuse()
+        if good is None:
+            return
+        log.warning(
+            "loss or gradient of %d optimizer steps in a row was not finite: learning goes back to the weights of step "
+            "%d, and what was learnt since is lost",
+            MAX_REFUSED_STEPS,
+            good.version,
+        )
+        self._load(good)
+        self._version += 1  # other weights than those of the last step: another version
+
     def _learning_rate(self) -> float:
         return self._config.lr * (1 + (_INITIAL_LR_FACTOR - 1) / (1 + self._lr_step / _LR_DECAY_STEPS))
+
+
+def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -68,12 +68,14 @@ class NetworkOptimizer:
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from `state`, which an optimizer of the same name and network made."""
+        """Continue from `state`, which an optimizer of the same name made; its item tables may have had fewer rows."""
         parameters = dict(self._network.named_parameters())
         for path, value in state.items():
             name, _, key = path.rpartition(".")
             parameter, optimizer = parameters[name], self._optimizer_of(name)
             is_count = key == "step" and isinstance(optimizer, SparseAdam)
+            if name in ITEM_TABLES:
+                value = _padded(value, len(parameter))
             optimizer.state[parameter][key] = int(value) if is_count else value.to(parameter.device, copy=True)
 
     def _optimizer_of(self, name: str) -> torch.optim.Optimizer:

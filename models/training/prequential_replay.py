@@ -1,12 +1,14 @@
 """Prequential (test-then-train) replay of an event log: a worker's engine and online learner in one thread."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_log import EventLog
+from models.data.user_row import user_row_fields
 from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from models.inference.predictions import Predictions
@@ -20,18 +22,42 @@ class PrequentialReplay:
     """Engine, online learner and the state of all users of a log; takes the log batch by batch, in stream order."""
 
     def __init__(
-        self, config: ModelConfig, learner: LearnerConfig, items: ItemVocabulary, users: int, top_items: int
+        self,
+        config: ModelConfig,
+        learner: LearnerConfig,
+        items: ItemVocabulary,
+        users: int,
+        top_items: int,
+        float32_rows: bool = False,
     ) -> None:
-        """An item must be in `items` before the first event that names it."""
-        self._learner = OnlineLearner(config, learner, items)
+        """An item must be in `items` before the first event that names it.
+
+        `float32_rows` keeps `h`, `c` in single precision, to compare with the half precision of a worker's rows.
+        """
+        self._new_learner = partial(OnlineLearner, config, learner, items)
+        self._learner = self._new_learner()
         self._engine = Engine(config, items, top_items=top_items)
         self._engine.update(self._learner.weights())
         self._user_rows = new_user_states(config, users)
+        if float32_rows:
+            fields = [
+                (name, "<f4" if name in ("h", "c") else kind, shape) for name, kind, shape in user_row_fields(config)
+            ]
+            self._user_rows = np.zeros(users, dtype=np.dtype(fields))
 
     def restore(self, weights: Weights) -> None:
         """Continue from these weights."""
         self._learner.restore(weights)
         self._engine.update(self._learner.weights())
+
+    def restart_learner(self) -> None:
+        """What the restart of a worker does to learning: a new learner goes on from what a checkpoint has of this one.
+
+        Events that wait for a step and windows to replay are lost.
+        """
+        state = self._learner.state()
+        self._learner = self._new_learner()
+        self._learner.restore(state)
 
     def replay(self, events: EventLog) -> None:
         """Advance the users and count the events, without predicting or learning."""
@@ -61,5 +87,5 @@ class PrequentialReplay:
         return step.predictions
 
     def weights(self) -> Weights:
-        """Network and expert counts, as a worker saves them."""
-        return replace(self._learner.weights(), experts=self._engine.experts())
+        """Network, learner and expert counts, as a worker saves them."""
+        return replace(self._learner.state(), experts=self._engine.experts())

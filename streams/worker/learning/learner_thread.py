@@ -46,8 +46,8 @@ class LearnerThread:
         self._on_error = on_error
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
-        self._last_step_s = self._last_publish_s = 0.0  # monotonic clock
-        self._unpublished = self._unsaved = False
+        self._last_step_s = self._last_publish_s = self._last_save_s = 0.0  # monotonic clock
+        self._unpublished = self._unsaved = self._refused = False
         self.behind_backlog = False
         """Set while full micro-batches wait: learning then gets a quarter of its share."""
         self.optimizer_steps = 0
@@ -71,15 +71,13 @@ class LearnerThread:
 
     def _run(self) -> None:
         try:
-            last_save_s = time.monotonic()
+            self._last_save_s = time.monotonic()
             while not self._stopping.is_set():
                 self._stopping.wait(self._train_step())
                 self._publish_if_due()
-                if time.monotonic() - last_save_s > self._save_interval_s and self._unsaved:
-                    self._save(self._learner.weights())
-                    last_save_s, self._unsaved = time.monotonic(), False
-            if self._unsaved:
-                self._save(self._learner.weights())
+                if time.monotonic() - self._last_save_s > self._save_interval_s:
+                    self._save_if_new()
+            self._save_if_new()
         except Exception as error:
             self._on_error(error)
 
@@ -95,12 +93,20 @@ class LearnerThread:
             return _IDLE_S
         if result.skipped:
             self.skipped_steps += 1
-            log.warning("loss or gradient of an optimizer step was not finite: skipped, the weights stay as they were")
+            if not self._refused:
+                log.warning("loss or gradient of an optimizer step was not finite: skipped, its events are not learnt")
         else:
             self.optimizer_steps += 1
             self._unpublished = self._unsaved = True
+        self._refused = result.skipped
         share = self._share * (_BACKLOG_SHARE if self.behind_backlog else 1)
         return (self._last_step_s - started) * (1 - share) / share
+
+    def _save_if_new(self) -> None:
+        """Save what was learnt since the last time; not while steps are refused, perhaps because of the weights."""
+        if self._unsaved and not self._refused:
+            self._save(self._learner.state())
+            self._last_save_s, self._unsaved = time.monotonic(), False
 
     def _publish_if_due(self) -> None:
         """Publish new weights, but no more often than every quarter of a second: each time copies them."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.checkpoint import exists, item_ids, load, load_newest, save
-from models.config import ModelConfig
+from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
 from models.data.user_state import new_user_states
 from models.errors import CheckpointError
@@ -15,6 +15,7 @@ from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.network.weights import Weights
+from models.training.online import OnlineLearner
 
 
 def weights(config: ModelConfig, version: int) -> Weights:
@@ -34,6 +35,46 @@ def test_saved_weights_load(tmp_path: Path, config: ModelConfig, items: ItemVoca
     network.load(loaded)
     assert torch.equal(network.item[: len(items) + 1], saved.tensors["item"][: len(items) + 1])
     assert torch.equal(network.get_parameter("fusion.mix.weight"), saved.tensors["fusion.mix.weight"])
+
+
+def test_the_state_of_a_learner_loads_without_rows_of_unknown_items(
+    tmp_path: Path, config: ModelConfig, items: ItemVocabulary
+) -> None:
+    learner = {"raw/gap": torch.ones(3), "adam/item.exp_avg": torch.ones(1024, 8), "adam/item.step": torch.tensor(5)}
+    path = save(tmp_path, replace(weights(config, 1), learner=learner), config, items)
+    loaded = load(tmp_path, config, items)
+    assert loaded is not None
+    assert {name: tuple(tensor.shape) for name, tensor in loaded.learner.items()} == {
+        "raw/gap": (3,),
+        "adam/item.exp_avg": (len(items) + 1, 8),
+        "adam/item.step": (),
+    }
+    assert loaded.learner["adam/item.step"] == 5
+    _flip(path / "learner.safetensors")
+    with pytest.raises(CheckpointError, match=r"learner\.safetensors"):
+        load(tmp_path, config, items)
+
+
+def test_a_learner_goes_on_from_its_checkpoint(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
+    """Item tables there have the rows of known items alone, here twice as many as there is room for."""
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
+    batch = EventBatch(np.zeros(9, np.int64), np.arange(1, 10), np.ones(9, np.int64), np.arange(9))
+    rows = engine.step(batch, new_user_states(config, 1)).rows
+    learner.observe(batch, rows)
+    learner.train_step()
+    save(tmp_path, learner.state(), config, items)
+    loaded = load(tmp_path, config, items)
+    assert loaded is not None
+    resumed = OnlineLearner(config, LearnerConfig(), items)
+    resumed.restore(loaded)
+    saved, restored = learner.state().learner, resumed.state().learner
+    assert saved.keys() == restored.keys()
+    assert all(torch.equal(saved[name], restored[name]) for name in saved)
+    assert saved["adam/item.exp_avg"].abs().sum() > 0
+    resumed.observe(batch, rows)
+    result = resumed.train_step()
+    assert result is not None
+    assert not result.skipped
 
 
 def test_an_empty_folder_loads_nothing(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:

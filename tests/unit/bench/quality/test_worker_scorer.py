@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from bench.quality import metrics
 from bench.quality.counters.counter_scorer import popularity_scorer
@@ -33,6 +34,30 @@ def test_online_learning_beats_popularity_and_offline_training_helps() -> None:
     online, trained = recall(None), recall(TRAINING)
     assert online > 1.3 * metrics.recall(popular, 10)
     assert trained > online
+
+
+def test_a_restart_keeps_the_weights_and_loses_the_replayed_windows() -> None:
+    restarted, other = (
+        WorkerScorer(LOG, MODEL, LearnerConfig(events_per_step=64), batch_events=64, restart_events=restart_events)
+        for restart_events in (256, None)
+    )
+    for low in range(0, 512, 64):
+        for scorer in (restarted, other):
+            scorer.step(LOG.events[low : low + 64], learn=True)
+        weights = [scorer.weights() for scorer in (restarted, other)]
+        assert weights[0].version == weights[1].version
+        # The first step after a restart has no window to replay.
+        same = all(torch.equal(weights[0].tensors[name], weights[1].tensors[name]) for name in weights[0].tensors)
+        assert same == (low < 256)
+
+
+def test_rows_in_single_precision_predict_nearly_the_same() -> None:
+    half, single = (WorkerScorer(LOG, MODEL, LearnerConfig(), float32_rows=wide) for wide in (False, True))
+    for scorer in (half, single):
+        scorer.step(LOG.events[:1000], learn=True)
+    by_half, by_single = (scorer.score(LOG.events[1000:1100]).log_p for scorer in (half, single))
+    assert not np.array_equal(by_half, by_single)
+    np.testing.assert_allclose(by_half, by_single, atol=1e-3)
 
 
 def test_fit_changes_the_weights_only() -> None:

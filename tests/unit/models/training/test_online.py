@@ -15,23 +15,7 @@ from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
 from models.training.online import OnlineLearner
-
-
-def sequence(users: int, length: int, items: int, start: int = 0) -> EventBatch:
-    """Every user walks around the items in order, each from another start."""
-    user = np.repeat(np.arange(users), length)
-    item = (np.tile(np.arange(length), users) + start + user * 3) % items + 1
-    return EventBatch(user, item, np.full(len(user), 2), (np.arange(len(user)) + start) * 1000)
-
-
-def train(learner: OnlineLearner, engine: Engine, rounds: int) -> None:
-    for round_ in range(rounds):
-        batch = sequence(10, 6, 20, start=round_ * 6)
-        step = engine.step(batch, new_user_states(engine.config, 10))
-        learner.observe(batch, step.rows)
-        while learner.pending_events:
-            learner.train_step()
-    engine.update(learner.weights())
+from tests.unit.models.circling_users import circling_vocabulary, sequence, train
 
 
 @pytest.fixture
@@ -41,10 +25,7 @@ def config() -> ModelConfig:
 
 @pytest.fixture
 def items() -> ItemVocabulary:
-    items = ItemVocabulary(10_000)
-    for number in range(20):
-        items.add(f"i{number}")
-    return items
+    return circling_vocabulary()
 
 
 def test_published_weights_are_averaged_except_for_the_item_tables(
@@ -171,6 +152,39 @@ def test_a_restored_learner_continues_version_and_lr_step(config: ModelConfig, i
     train(other, engine, 1)
     assert other.weights().version == learner.weights().version + 1
     assert other.weights().lr_step == learner.weights().lr_step + 1
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
+def test_a_restored_state_goes_on_as_if_never_interrupted(
+    config: ModelConfig, items: ItemVocabulary, optimizer: Literal["adam", "adagrad"]
+) -> None:
+    """But for random numbers: without dropout and replayed windows there are none."""
+    learning = LearnerConfig(dropout=0, input_dropout=0, replay_windows=0, optimizer=optimizer)
+    learner, engine = OnlineLearner(config, learning, items), Engine(config, items)
+    train(learner, engine, 5)
+    resumed, averaged_alone = (OnlineLearner(replace(config, seed=9), learning, items) for _ in range(2))
+    resumed.restore(learner.state())
+    averaged_alone.restore(learner.weights())
+    expected = learner.weights()
+    assert all(torch.equal(tensor, expected.tensors[name]) for name, tensor in resumed.weights().tensors.items())
+    for continued in (learner, resumed, averaged_alone):
+        train(continued, engine, 3)
+    expected = learner.weights()
+    assert all(torch.equal(tensor, expected.tensors[name]) for name, tensor in resumed.weights().tensors.items())
+    assert not torch.equal(expected.tensors["item"], averaged_alone.weights().tensors["item"])
+
+
+def test_a_state_of_another_optimizer_is_restored_without_its_moments(
+    config: ModelConfig, items: ItemVocabulary
+) -> None:
+    learner = OnlineLearner(config, LearnerConfig(), items)
+    train(learner, Engine(config, items), 2)
+    other = OnlineLearner(config, LearnerConfig(optimizer="adagrad"), items)
+    other.restore(learner.state())
+    assert other.state().learner["adagrad/item.sum"].sum() == 0
+    assert torch.equal(other.state().learner["raw/gap"], learner.state().learner["raw/gap"])
+    train(other, Engine(config, items), 1)
+    assert other.weights().version == 3
 
 
 def test_later_steps_do_not_change_published_weights(config: ModelConfig, items: ItemVocabulary) -> None:

@@ -70,6 +70,8 @@ def test_observed_events_are_trained_on_and_the_weights_published_and_saved_at_t
     assert not recorder.errors
     assert [w.version for w in recorder.published] == sorted({w.version for w in recorder.published})
     assert recorder.saved[-1].version == recorder.published[-1].version
+    assert recorder.saved[-1].learner
+    assert not any(weights.learner for weights in recorder.published)
 
 
 def test_training_continues_from_the_given_weights(recorder: Recorder) -> None:
@@ -97,6 +99,30 @@ def test_the_pause_after_a_step_keeps_the_learning_share(
     pause_s = thread._train_step()
     assert thread.optimizer_steps == 1
     assert pause_s == pytest.approx(pause_factor * 2)
+
+
+def test_weights_whose_steps_are_refused_are_not_saved_and_one_line_says_so(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    thread = recorder.thread()
+    recorder.observe(thread)
+    thread._train_step()
+    good = recorder.learner.weights()
+    tensors = {name: tensor.clone() for name, tensor in good.tensors.items()}
+    tensors["item"][:] = 3e38
+    recorder.learner.restore(Weights(good.version, tensors))
+    for _ in range(3):
+        recorder.observe(thread)
+        thread._train_step()
+    thread._save_if_new()
+    assert (thread.optimizer_steps, thread.skipped_steps) == (1, 3)
+    assert not recorder.saved
+    assert len(caplog.records) == 1
+    recorder.learner.restore(good)
+    recorder.observe(thread)
+    thread._train_step()
+    thread._save_if_new()
+    assert [weights.version for weights in recorder.saved] == [good.version + 1]
 
 
 def test_an_error_ends_the_thread_and_is_reported(recorder: Recorder) -> None:
