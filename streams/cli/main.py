@@ -107,8 +107,8 @@ def topics(ctx: typer.Context) -> None:
     names = settings.topics
     console().print(
         f"[green]✓[/] {names.user_events}, {names.interest_predictions}, {names.user_events_dlq}, {names.item_index}, "
-        f"{names.item_catalog}, {names.interest_quality} and {settings.changelog_topic} exist at "
-        f"{settings.kafka.bootstrap_servers}"
+        f"{names.item_catalog}, {names.interest_quality}, {names.model_releases} and {settings.changelog_topic} exist "
+        f"at {settings.kafka.bootstrap_servers}"
     )
 
 

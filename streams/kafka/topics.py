@@ -96,6 +96,8 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     catalog = {**compacted, "min.insync.replicas": str(in_sync)}
     # Each start of a worker has its own key: records of workers that are gone are deleted by age.
     quality = {**catalog, "retention.ms": str(7 * _DAY_MS)}
+    # A release rewrites keys every second: small segments are compacted soon, so that a new reader reads little twice.
+    releases = {**with_framing, **compacted, "segment.bytes": str(16 << 20)}
     predictions = {**with_framing, **compacted, "retention.ms": str(7 * _DAY_MS)}
     dead_letters = {**with_framing, "retention.ms": str(30 * _DAY_MS)}
     kept_for_ever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -112,6 +114,8 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
         TopicSpec(topics.item_index, "topics.item_index", 1, True, copies, kept_for_ever, in_sync_replicas, {}),
         TopicSpec(topics.item_catalog, "topics.item_catalog", 1, False, copies, compact, {}, catalog),
         TopicSpec(topics.interest_quality, "topics.interest_quality", 1, False, copies, both, {}, quality),
+        # Only partition 0 is written and read: a release is complete when its last record is read.
+        TopicSpec(topics.model_releases, "topics.model_releases", 1, False, copies, compact, output, releases),
     )
 
 

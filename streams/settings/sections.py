@@ -198,6 +198,10 @@ class TopicSettings:
     interest_quality: TopicName = field(
         default="interest-quality", metadata={"help": "out: prequential quality of each worker, keyed by worker"}
     )
+    model_releases: TopicName = field(
+        default="model-releases",
+        metadata={"help": "releases of the model that all workers of a group share, one partition, compacted"},
+    )
     partitions: Annotated[int, Field(ge=1, le=10_000)] = field(
         default=8, metadata={"help": "of user_events, predictions and changelog; fixed once events are in"}
     )

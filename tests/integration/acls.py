@@ -68,6 +68,7 @@ def names_of(settings: Settings) -> dict[str, str]:
         "index": topics.item_index,
         "catalog": topics.item_catalog,
         "quality": topics.interest_quality,
+        "releases": topics.model_releases,
         "changelog": settings.changelog_topic,
     }
 
@@ -77,7 +78,7 @@ def worker_acls(settings: Settings) -> dict[str, Acl]:
     names = names_of(settings)
     acls = {f"{key} configs": ("topic", name, "DescribeConfigs") for key, name in names.items()}
     acls |= {f"{key} read": ("topic", names[key], "Read") for key in ("source", "changelog", "index", "catalog")}
-    acls |= {f"{key} write": ("topic", name, "Write") for key, name in names.items()}
+    acls |= {f"{key} write": ("topic", name, "Write") for key, name in names.items() if key != "releases"}
     acls["group"] = ("group", settings.kafka.group_id, "Read")
     acls["transactional id"] = transactional_id(settings)
     return acls

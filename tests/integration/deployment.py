@@ -73,6 +73,7 @@ class Deployment:
                     "item_index",
                     "item_catalog",
                     "interest_quality",
+                    "model_releases",
                 )
             ),
             *overrides,

@@ -27,6 +27,7 @@ SequenceOutput = Callable[..., "subprocess.CompletedProcess[str]"]
 def overrides(kafka: LocalKafka, prefix: str, tmp_path: Path) -> list[str]:
     names = (
         "user_events", "interest_predictions", "user_events_dlq", "item_index", "item_catalog", "interest_quality",
+        "model_releases",
     )  # fmt: skip
     return [
         f"kafka.bootstrap_servers={kafka.bootstrap_servers}",

@@ -31,6 +31,7 @@ EVENTS = 6_000
 def overrides(kafka: LocalKafka, prefix: str) -> list[str]:
     names = (
         "user_events", "interest_predictions", "user_events_dlq", "item_index", "item_catalog", "interest_quality",
+        "model_releases",
     )  # fmt: skip
     return [
         f"kafka.bootstrap_servers={kafka.bootstrap_servers}",

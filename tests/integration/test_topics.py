@@ -26,6 +26,7 @@ def settings(kafka: LocalKafka, prefix: str) -> Settings:
             item_index=f"{prefix}-index",
             item_catalog=f"{prefix}-catalog",
             interest_quality=f"{prefix}-quality",
+            model_releases=f"{prefix}-releases",
             partitions=3,
         ),
     )
@@ -56,6 +57,7 @@ async def test_missing_topics_are_created_and_then_found_good(settings: Settings
         ("-index", 1, "delete"),
         ("-catalog", 1, "compact"),
         ("-quality", 1, "compact,delete"),
+        ("-releases", 1, "compact"),
     ]
     assert await ensure_topics(settings) == tuple(replace(report, outcome="ok") for report in first)
 

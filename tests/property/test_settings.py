@@ -33,8 +33,8 @@ def positive(most: int) -> st.SearchStrategy[int]:
 
 @st.composite
 def topics(draw: st.DrawFn) -> TopicSettings:
-    names = draw(st.lists(NAMES, min_size=6, max_size=6, unique=True))
-    events, predictions, dlq, index, catalog, quality = names
+    names = draw(st.lists(NAMES, min_size=7, max_size=7, unique=True))
+    events, predictions, dlq, index, catalog, quality, releases = names
     return TopicSettings(
         user_events=events,
         interest_predictions=predictions,
@@ -42,6 +42,7 @@ def topics(draw: st.DrawFn) -> TopicSettings:
         item_index=index,
         item_catalog=catalog,
         interest_quality=quality,
+        model_releases=releases,
         partitions=draw(positive(10_000)),
         replication=draw(positive(100)),
     )
@@ -118,5 +119,5 @@ def test_settings_survive_the_environment(settings: Settings) -> None:
 @given(SETTINGS)
 def test_every_topic_name_is_one_that_kafka_takes(settings: Settings) -> None:
     names = [value for value in dataclasses.astuple(settings.topics) if isinstance(value, str)]
-    assert len({settings.changelog_topic, *names}) == 7
+    assert len({settings.changelog_topic, *names}) == 8
     assert all(len(name) <= TOPIC_NAME_MAX for name in (settings.changelog_topic, *names))

@@ -64,6 +64,7 @@ def _settings(job: Job) -> Settings:
             item_index=f"{job.run}-item-index",
             item_catalog=f"{job.run}-item-catalog",
             interest_quality=f"{job.run}-quality",
+            model_releases=f"{job.run}-releases",
             partitions=job.partitions,
         ),
         worker=WorkerSettings(data_dir=job.data_dir),

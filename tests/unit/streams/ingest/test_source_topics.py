@@ -10,6 +10,7 @@ from streams.settings.settings import Settings
     "topic",
     [
         *("user-events", "user-events-dlq", "interest-predictions", "item-index", "item-catalog", "interest-quality"),
+        "model-releases",
         "interest-user-state-changelog",
     ],
 )

@@ -12,7 +12,7 @@ def specs(settings: Settings) -> dict[str, TopicSpec]:
 def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
     settings = Settings(
         kafka=KafkaSettings(group_id="g"),
-        topics=TopicSettings("events", "predictions", "dlq", "index", "catalog", "quality", partitions=5),
+        topics=TopicSettings("events", "predictions", "dlq", "index", "catalog", "quality", "releases", partitions=5),
     )
     assert {name: (spec.partitions, spec.verify_partitions) for name, spec in specs(settings).items()} == {
         "events": (5, True),
@@ -22,6 +22,7 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
         "index": (1, True),
         "catalog": (1, False),
         "quality": (1, False),
+        "releases": (1, False),
     }
 
 
