@@ -78,6 +78,8 @@ def ingest(
         _print(screen, f"  {count:,} records are dead letters: {code}")
     if progress.counts.left_out:
         _print(screen, f"  {progress.counts.left_out:,} records hold no event of interest")
+    for what, count, _ in progress.counts.notes.lines():
+        _print(screen, f"  {count:,}x {what}")
 
 
 def _line(progress: IngestProgress) -> str:

@@ -15,7 +15,9 @@ from streams.files.formats.parquet import parquet_columns, parquet_rows
 from streams.files.formats.text_lines import TextFile, open_text
 from streams.files.json_events import JsonEvents
 from streams.files.left_out import LeftOut
-from streams.files.logged_event import LoggedEvent, RoleNames, check_first_time, event_of_cells, event_of_fields
+from streams.files.log_times import LogTimes
+from streams.files.logged_event import LoggedEvent, event_of_cells, event_of_fields
+from streams.files.role_names import RoleNames
 from streams.schema.decoder import SchemaRules
 from streams.schema.parsing.field_map import parse_path
 
@@ -124,15 +126,9 @@ def _delimited_file(path: Path, roles: EventRoles, options: FormatOptions) -> Ev
     user, item, time = (index_of[role] for role in REQUIRED)
     value, text, type_ = (index_of.get(role) for role in ("value", "text", "type"))
     name = path.name
-    for number, cells in table.rows():
-        if not isinstance(cells, BadLine):
-            try:
-                check_first_time(cells[time], names)
-            except BadLine as bad:
-                raise LogError(f"{path}:{number}: {bad.message}") from None
-            break
 
     def rows() -> Iterator[Row]:
+        times = LogTimes()
         for number, cells in table.rows():
             if isinstance(cells, BadLine):
                 yield number, cells
@@ -145,6 +141,7 @@ def _delimited_file(path: Path, roles: EventRoles, options: FormatOptions) -> Ev
                 event = event_of_cells(
                     event_id,
                     names,
+                    times,
                     given(cells[user]),
                     given(cells[item]),
                     cells[time],
@@ -188,11 +185,12 @@ def _parquet_file(path: Path, roles: EventRoles) -> EventFile:
     role_names = RoleNames(paths)
 
     def rows() -> Iterator[Row]:
+        times = LogTimes()
         for number, values in parquet_rows(path, paths):
             others = {name: values.pop(role) for role, name in roles.other_names.items() if role in values}
             event_id = str(others.pop("event_id", None) or f"{path.name}:{number}")
             try:
-                event = event_of_fields(event_id, role_names, values, others, roles.types)
+                event = event_of_fields(event_id, role_names, times, values, others, roles.types)
             except BadLine as bad:
                 yield number, bad
             else:

@@ -9,7 +9,9 @@ from streams.files.event_roles import COLUMN_ALIASES, EventRoles
 from streams.files.formats.json_objects import is_array, json_objects
 from streams.files.formats.log_error import BadLine, quoted
 from streams.files.formats.text_lines import TextFile
-from streams.files.logged_event import LoggedEvent, RoleNames, event_of_fields
+from streams.files.log_times import LogTimes
+from streams.files.logged_event import LoggedEvent, event_of_fields
+from streams.files.role_names import RoleNames
 from streams.schema.adapters.adapter import Adapter
 from streams.schema.adapters.registry import adapter_of, canonical_events, without_envelope
 from streams.schema.parsing.field_map import FieldMap, look_up, parse_path
@@ -34,31 +36,31 @@ class JsonEvents:
 
     def rows(self) -> Iterator[tuple[int, list[LoggedEvent] | BadLine]]:
         """Line number, and the line's events (several only in other formats) or why there are none."""
-        name, array = self._text.path.name, is_array(self._text)
+        name, array, times = self._text.path.name, is_array(self._text), LogTimes()
         for index, (number, fields) in enumerate(json_objects(self._text), 1):
             if isinstance(fields, BadLine):
                 yield number, fields
             else:
                 # A line of an array may hold several elements.
-                yield number, self._events(f"{name}:{index if array else number}", fields)
+                yield number, self._events(f"{name}:{index if array else number}", times, fields)
 
-    def _events(self, event_id: str, line: dict[str, Any]) -> list[LoggedEvent] | BadLine:
+    def _events(self, event_id: str, times: LogTimes, line: dict[str, Any]) -> list[LoggedEvent] | BadLine:
         fields = without_envelope(line)
         if not isinstance(fields, dict):
             return BadLine("not a JSON object", f"the payload is not a JSON object: {quoted(str(fields))}")
         adapted = None
         if not self._roles.chosen and (adapter := adapter_of(fields, _LINE)).name != "canonical":
             # As in the stream: which format it is decides before the names of fields do.
-            adapted = self._adapted(adapter, event_id, fields)
+            adapted = self._adapted(adapter, event_id, times, fields)
             if not isinstance(adapted, BadLine):
                 return adapted
         try:
-            event = self._event(event_id, fields)
+            event = self._event(event_id, times, fields)
         except BadLine as bad:
             return adapted or bad
         return [] if event is None else [event]
 
-    def _event(self, event_id: str, fields: dict[str, Any]) -> LoggedEvent | None:
+    def _event(self, event_id: str, times: LogTimes, fields: dict[str, Any]) -> LoggedEvent | None:
         """The event whose fields have usual names, or those that were given."""
         values: dict[str, Any] = {}
         names: dict[str, str] = {}
@@ -77,9 +79,11 @@ class JsonEvents:
             if role in values:
                 extra_fields[name] = values.pop(role)
         event_id = str(extra_fields.pop("event_id", None) or extra_fields.pop("eventId", None) or event_id)
-        return event_of_fields(event_id, RoleNames(names), values, extra_fields, self._roles.types)
+        return event_of_fields(event_id, RoleNames(names), times, values, extra_fields, self._roles.types)
 
-    def _adapted(self, adapter: Adapter, event_id: str, fields: dict[str, Any]) -> list[LoggedEvent] | BadLine:
+    def _adapted(
+        self, adapter: Adapter, event_id: str, times: LogTimes, fields: dict[str, Any]
+    ) -> list[LoggedEvent] | BadLine:
         """The events of an object in another format that `user-events` accepts (Segment, PostHog, …)."""
         events = canonical_events(fields, _LINE, self._field_map, names=self._roles.types)
         logged = []
@@ -95,7 +99,7 @@ class JsonEvents:
             sent_id = extra_fields.pop("event_id", None)
             id_ = str(sent_id or event_id) if len(events) == 1 else f"{event_id}:{index}"
             try:
-                one = event_of_fields(id_, RoleNames({}), values, extra_fields, self._roles.types)
+                one = event_of_fields(id_, RoleNames({}), times, values, extra_fields, self._roles.types)
             except BadLine as fault:
                 return BadLine(fault.reason, f"as an event of {adapter.name}: {fault.message}")
             if one is not None:

@@ -8,16 +8,13 @@ from typing import Any
 
 import orjson
 
-from streams.errors import Rejected
 from streams.files.formats.log_error import BadLine, quoted
+from streams.files.log_times import LogTimes
+from streams.files.role_names import RoleNames
 from streams.schema.events import ITEM_EVENTS
 from streams.schema.parsing.event_types import BUILT_IN_NAMES, UNKNOWN_ERASURE, EventTypeNames, unknown_erasure
-from streams.schema.parsing.times import SECONDS_BELOW, time_ms
+from streams.schema.parsing.times import SECONDS_BELOW
 from streams.settings.sections import IGNORED_TYPE
-
-_SMALLEST_DOUBTFUL_S = 1900
-"""A log whose first number is smaller counts from 0; from here on, years, days and spreadsheets' dates begin"""
-_FIRST_DATE, _LAST_DATE, _DATE_DIGITS = 19700101, 20991231, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +51,10 @@ class LoggedEvent:
         return orjson.dumps(record)
 
 
-@dataclass(frozen=True, slots=True)
-class RoleNames:
-    """The column of each role, as messages name it."""
-
-    names: Mapping[str, str]
-
-    def describe(self, role: str) -> str:
-        """`the time (column 'ts')`."""
-        name = self.names.get(role)
-        return f"the {role}" if name is None or name == role else f"the {role} (column {quoted(name)})"
-
-
 def event_of_cells(
     event_id: str,
     roles: RoleNames,
+    times: LogTimes,
     user: str,
     item: str,
     time: str | int,
@@ -92,13 +78,14 @@ def event_of_cells(
     if not item and event_type in ITEM_EVENTS:
         raise BadLine("the item is empty", f"{roles.describe('item')} is empty")
     return LoggedEvent(
-        user, item, parse_time_ms(time, roles), event_type, event_id, number, text or None, extra_fields or None
+        user, item, times.ms(time, roles), event_type, event_id, number, text or None, extra_fields or None
     )
 
 
 def event_of_fields(
     event_id: str,
     roles: RoleNames,
+    times: LogTimes,
     values: Mapping[str, Any],
     extra_fields: Mapping[str, object] | None,
     types: EventTypeNames = BUILT_IN_NAMES,
@@ -111,6 +98,7 @@ def event_of_fields(
     return event_of_cells(
         event_id,
         roles,
+        times,
         str(cells.get("user", "")),
         str(cells.get("item", "")),
         cells.get("time", ""),
@@ -149,45 +137,6 @@ def _cell(role: str, value: Any, roles: RoleNames) -> str | int:
         except UnicodeDecodeError:
             raise BadLine(f"the {role} is not UTF-8", f"{roles.describe(role)} is not UTF-8: {value[:40]!r}") from None
     return str(value)
-
-
-def parse_time_ms(time: str | int, roles: RoleNames | None = None) -> int:
-    """Epoch milliseconds of a time in any form that `user-events` accepts, or of a day as YYYYMMDD. Raises BadLine."""
-    try:
-        result = time_ms(time)
-    except Rejected as error:
-        name = (roles or RoleNames({})).describe("time")
-        fault = error.message.removeprefix("timestamp").removeprefix(": ")
-        fault = fault if error.code == "out_of_range" else "an epoch time (s, ms, µs, ns) or ISO-8601 is expected"
-        raise BadLine("the time is not understood", f"{name} is {quoted(str(time))}: {fault}") from None
-    if result is None:
-        name = (roles or RoleNames({})).describe("time")
-        raise BadLine("the time is not set", f"{name} is {quoted(str(time))}, which means none")
-    if 0 <= result < SECONDS_BELOW and (day_ms := _date_ms(str(time))) is not None:
-        return day_ms
-    return result
-
-
-def _date_ms(text: str) -> int | None:
-    """Epoch milliseconds of a day as YYYYMMDD; None for any other text."""
-    text = text.strip()
-    if len(text) != _DATE_DIGITS or not text.isdigit() or not _FIRST_DATE <= int(text) <= _LAST_DATE:
-        return None
-    try:
-        return int(datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC).timestamp()) * 1000
-    except ValueError:
-        return None
-
-
-def check_first_time(time: str, roles: RoleNames) -> None:
-    """Raises BadLine for the time of a file's first line if it is a number whose unit is hardly seconds."""
-    try:
-        number = float(time)
-    except ValueError:
-        return
-    if _SMALLEST_DOUBTFUL_S <= number < SECONDS_BELOW / 1000 and _date_ms(time) is None:
-        fault = f"the times lie in 1970: is column {quoted(roles.names.get('time', 'time'))} in seconds since 1970?"
-        raise BadLine("the times lie in 1970", f"{roles.describe('time')} is {quoted(time)}: {fault}")
 
 
 def _number(text: str, roles: RoleNames) -> float:

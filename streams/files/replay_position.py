@@ -30,8 +30,9 @@ class ReplayPosition:
     @classmethod
     def of(cls, log: Path, folder: Path | None, options: Mapping[str, str]) -> "ReplayPosition":
         """At the beginning of the log; its file lies in the folder, else beside the log. Raises LogError."""
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise LogError(f"--state {folder}: is no folder; {log.name + SUFFIX} is written into one")
+        if folder is not None and not folder.is_dir():
+            fault = "is no folder" if folder.exists() else "is not there"
+            raise LogError(f"--state {folder}: {fault}; {log.name + SUFFIX} is written into a folder")
         status = log.stat()
         fingerprint = {"size": str(status.st_size), "modified": str(status.st_mtime_ns), **options}
         return cls((folder or log.parent) / (log.name + SUFFIX), fingerprint)
@@ -46,13 +47,13 @@ class ReplayPosition:
         except OSError as error:
             raise LogError(f"{self.file}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError):
-            raise LogError(f"{self.file}: no position of a replay; remove it and start without --resume") from None
+            raise LogError(f"{self.file}: no position of a replay; --restart begins at the first event") from None
         different = [name for name in fingerprint if fingerprint[name] != self.fingerprint.get(name)]
         different += [name for name in self.fingerprint if name not in fingerprint]
         if different:
             raise LogError(
                 f"{self.file}: the interrupted replay had another {' and '.join(different)}, so its position is not "
-                "this one's; start without --resume"
+                "this one's; --restart begins at the first event"
             )
         self.sent = sent
 

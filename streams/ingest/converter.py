@@ -17,6 +17,7 @@ from streams.kafka.transaction import ProducerRecord
 from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.dead_letters import MAX_BYTES, dead_letter
 from streams.schema.decoder import SchemaRules, decode
+from streams.schema.decoding_notes import DecodingNotes
 from streams.schema.event_encoder import canonical_headers, encode_event
 from streams.schema.events import Event, UserDelete, UserEvent
 from streams.settings.settings import Settings
@@ -33,6 +34,7 @@ class IngestCounts:
     events: int = 0  # written, control records included
     left_out: int = 0  # records that hold no event, or one that the settings leave out
     rejected: Counter[str] = field(default_factory=Counter)  # reason → dead letters
+    notes: DecodingNotes = field(default_factory=DecodingNotes)
 
     def add(self, other: IngestCounts) -> None:
         """Counts the records of another batch."""
@@ -40,6 +42,7 @@ class IngestCounts:
         self.events += other.events
         self.left_out += other.left_out
         self.rejected += other.rejected
+        self.notes.add(other.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class EventConverter:
                     events: Sequence[Event | None] = ()
                     rejected: Rejected | None = Rejected(record.code, record.message)
                 else:
-                    events, rejected = decode(record, max_bytes, rules)
+                    events, rejected = decode(record, max_bytes, rules, counts.notes)
                     if len(events) == 1 and (event := events[0]) is not None:
                         key, value = _key(event), encode_event(event)
                         if len(value) <= max_bytes:  # the one event of most records

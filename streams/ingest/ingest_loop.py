@@ -21,6 +21,7 @@ from streams.ingest.source_positions import SourcePositions
 from streams.kafka.fenced_producer import ConsumerGroupMetadata
 from streams.kafka.group_consumer import Fetched, GroupConsumer
 from streams.kafka.transaction import TransactionWriter
+from streams.schema.decoding_notes import FirstNotes
 from streams.schema.parsing.wire_format import Transcoder
 from streams.settings.sections import WorkerSettings
 from streams.worker.process.threads import in_thread
@@ -69,6 +70,7 @@ class IngestLoop:
         self._transcoder = transcoder
         self._raise_permanent = raise_permanent
         self._notify = notify
+        self._first_notes = FirstNotes(notify)
         self._assignment: Assignment | None = None
         self._writing = asyncio.Lock()  # a rebalance waits for the transaction in work
         self._failures = 0
@@ -164,6 +166,7 @@ class IngestLoop:
             converted = await in_thread(self._converter.convert, fetched.values())
             await self._commit(assignment, converted, {tp: part[-1].offset + 1 for tp, part in fetched.items()})
             self.counts.add(converted.counts)
+            self._first_notes.report_new(converted.counts.notes)
         elif offsets := {
             tp: position
             for tp, offset in assignment.next_offset.items()

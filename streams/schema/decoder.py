@@ -18,6 +18,7 @@ from streams.schema.adapters import canonical
 from streams.schema.adapters.adapter import Adapter
 from streams.schema.adapters.registry import canonical_events, type_name
 from streams.schema.adapters.snowplow import from_tsv
+from streams.schema.decoding_notes import DecodingNotes
 from streams.schema.event_encoder import CANONICAL_HEADER
 from streams.schema.events import ITEM_EVENTS, Event, ItemDelete, ItemUpsert, UserEvent
 from streams.schema.parsing.event_types import BUILT_IN_NAMES, EventTypeNames
@@ -73,10 +74,15 @@ Decoded = tuple[Sequence[Event | None], Rejected | None]
 """One entry for each event of the record, None where it is left out or cannot be used; and why, if any cannot."""
 
 
-def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules = BUILT_IN_RULES) -> Decoded:
+def decode(
+    record: Record,
+    max_bytes: int = MAX_RECORD_BYTES,
+    rules: SchemaRules = BUILT_IN_RULES,
+    notes: DecodingNotes | None = None,
+) -> Decoded:
     """The events that a record of `user-events` holds. Total: raises nothing, whatever the bytes.
 
-    The transcoder of the rules must have loaded the record.
+    The transcoder of the rules must have loaded the record. `notes` gets what was passed over or replaced.
     """
     value, key = record.value, record.key
     if record.headers and any(name == CANONICAL_HEADER for name, _ in record.headers):
@@ -106,24 +112,26 @@ def decode(record: Record, max_bytes: int = MAX_RECORD_BYTES, rules: SchemaRules
                 return (event,), None
     if rules.transcoder is not None:
         if is_framed(value) or is_framed(key):
-            return _decode_framed(record, max_bytes, rules.of_json, rules.transcoder)
-        return decode(record, max_bytes, rules.of_json)
+            return _decode_framed(record, max_bytes, rules.of_json, rules.transcoder, notes)
+        return decode(record, max_bytes, rules.of_json, notes)
     try:
-        return _decode_any(record, _checked_size(value, max_bytes), rules)
+        return _decode_any(record, _checked_size(value, max_bytes), rules, notes)
     except Rejected as error:
         return (), error
 
 
-def _decode_framed(record: Record, max_bytes: int, rules: SchemaRules, transcoder: Transcoder) -> Decoded:
+def _decode_framed(
+    record: Record, max_bytes: int, rules: SchemaRules, transcoder: Transcoder, notes: DecodingNotes | None
+) -> Decoded:
     try:
         _checked_size(record.value, max_bytes)
         plain = plain_record(record if rules.check_key else UnkeyedRecord(record), transcoder)
     except Rejected as error:
         return (), error
-    decoded = decode(plain, sys.maxsize, rules)
+    decoded = decode(plain, sys.maxsize, rules, notes)
     if decoded[1] is not None and decoded[1].code == "key_mismatch" and len(record.key or b"") in NUMBER_BYTES:
         plain.key = record.key  # may be a number, whose bytes happen to be what some schema writes
-        as_number = decode(plain, sys.maxsize, rules)
+        as_number = decode(plain, sys.maxsize, rules)  # the notes have it
         return decoded if as_number[1] is not None else as_number
     return decoded
 
@@ -173,12 +181,11 @@ def _is_clean_object(raw: bytes) -> bool:
     return raw.startswith(b"{")
 
 
-def _decode_any(record: Record, value: bytes, rules: SchemaRules) -> Decoded:
+def _decode_any(record: Record, value: bytes, rules: SchemaRules, notes: DecodingNotes | None) -> Decoded:
     if not rules.check_key:
         record = UnkeyedRecord(record)
-    canonical = canonical_events(
-        from_tsv(value) or parse(value), record, rules.field_map, rules.adapter, rules.type_names
-    )
+    source = from_tsv(value) or parse(value)
+    canonical = canonical_events(source, record, rules.field_map, rules.adapter, rules.type_names, notes)
     several = len(canonical) > 1
     if several:
         encode_shared_properties(canonical, MAX_RECORD_BYTES)
@@ -191,7 +198,7 @@ def _decode_any(record: Record, value: bytes, rules: SchemaRules) -> Decoded:
             if isinstance(fields, Rejected):
                 raise fields
             event_id = event_position(record, index, several)
-            event = typed_event(fields, record, event_id, rules.type_names, rules.check_key)
+            event = typed_event(fields, record, event_id, rules.type_names, rules.check_key, notes)
             if shared_ids and isinstance(event, UserEvent) and event.event_id in shared_ids:
                 event.event_id = f"{event.event_id}:{index}"
         except Rejected as error:

@@ -23,6 +23,7 @@ from streams.errors import Rejected
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.decoder import BUILT_IN_RULES, SchemaRules, decode
+from streams.schema.decoding_notes import DecodingNotes
 from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent
 from streams.schema.prediction_encoder import EventOrigins
 from streams.worker.partitions.partition_state import PartitionState
@@ -47,6 +48,7 @@ class PartitionBatch:
     forwarded: set[str] = field(default_factory=set)  # of `deleted`: by a worker that read it in another partition
     erasures: list[UserDelete] = field(default_factory=list)  # to be forwarded to the other partitions
     rejected: list[tuple[ConsumerRecord[bytes, bytes], Rejected]] = field(default_factory=list)
+    notes: DecodingNotes = field(default_factory=DecodingNotes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def decode_partition(
             if isinstance(record, UndecodableRecord):
                 part.rejected.append((record, Rejected(record.code, record.message)))
                 continue
-            events, rejected = decode(record, max_record_bytes, rules)
+            events, rejected = decode(record, max_record_bytes, rules, part.notes)
             if rejected is not None:
                 part.rejected.append((record, rejected))
             several = len(events) > 1

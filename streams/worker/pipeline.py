@@ -7,6 +7,7 @@ readers of committed records each event counts exactly once, whatever fails when
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from state.rows import RowLayout
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.schema.decoder import SchemaRules
+from streams.schema.decoding_notes import FirstNotes
 from streams.schema.parsing.wire_format import Transcoder
 from streams.settings.settings import Settings
 from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_events, decode_partition, item_ids
@@ -35,6 +37,8 @@ from streams.worker.process.threads import in_thread
 from streams.worker.process.watchdog import Watchdog
 from streams.worker.rejections import Rejections
 from streams.worker.unknown_types import UnknownTypes
+
+log = logging.getLogger(__name__)
 
 _WAITS_FOR_OTHERS = ("schemas", "items", "transaction")
 """Stages that take as long as the broker or the schema registry is away"""
@@ -72,6 +76,7 @@ class Pipeline:
         self._layout = RowLayout(user_row_fields(settings.model))
         self._rules = SchemaRules.of(settings.events, transcoder)
         self._unknown_types = UnknownTypes()
+        self._first_notes = FirstNotes(log.warning)
         self._counts: Counter[str] = Counter()
         self._rejections = Rejections()
         self._mixed_partitioners = MixedPartitioners(settings.topics.user_events, settings.topics.partitions)
@@ -98,6 +103,8 @@ class Pipeline:
             topic, items = self._settings.topics.user_events, self._items.vocabulary
             batch = await in_thread(build_batch, topic, parts, items, self._layout)
         self._unknown_types.log_once(batch)
+        for part in parts:
+            self._first_notes.report_new(part.notes)
         is_new, last_event = batch.rows["count"] == 0, batch.last_event  # [U]
         for index, part in enumerate(batch.parts):
             new_events = last_event[is_new & (batch.part_index == index)].tolist()
@@ -135,6 +142,11 @@ class Pipeline:
             predictions=len(output.result.predictions),
             rejected=sum(len(part.rejected) for part in batch.parts),
         )
+        for part in batch.parts:
+            if without_event := part.notes.without_event.total():
+                self._counts["without event"] += without_event
+            if replaced_times := part.notes.replaced_times.total():
+                self._counts["times replaced"] += replaced_times
 
     async def find_markers(self) -> list[MarkerRange]:
         """The commit markers and aborted records at the end of the log. Raises KafkaError without a broker."""

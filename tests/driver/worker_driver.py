@@ -110,6 +110,10 @@ class DrivenWorker:
         """Records that expired unread since the last call."""
         return self._worker._offset_gaps.take_expired()
 
+    def report(self) -> None:
+        """Logs what a worker logs every few seconds."""
+        self._worker.report()
+
     async def watch_topics(self) -> None:
         """What the watch over the topics does every few seconds; raises the error that ends the process."""
         await self._worker._topic_watch.check()

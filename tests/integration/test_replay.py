@@ -97,6 +97,11 @@ def test_an_interrupted_replay_goes_on_where_it_was(
     acknowledged = orjson.loads(position.read_bytes())["sent"]
     assert 500 <= acknowledged < EVENTS
 
+    with pytest.raises(
+        LogError, match=r"an interrupted replay: --resume goes on with it, --restart begins at the first"
+    ):
+        replay(settings, log, ReplayOptions(skip_bad=True))
+    assert orjson.loads(position.read_bytes())["sent"] == acknowledged
     text = replay(settings, log, ReplayOptions(skip_bad=True, resume=True))
     assert f"going on after {acknowledged:,} events" in text
     assert "1 lines were left out:\n  1x the time is not understood; first log.csv:2:" in text
@@ -131,7 +136,20 @@ def test_what_a_limit_leaves_out_is_printed_and_a_bad_line_sends_nothing(setting
         replay(settings, log, ReplayOptions())
     with pytest.raises(LogError, match="there is no unfinished replay"):
         replay(settings, log, ReplayOptions(skip_bad=True, resume=True))
+    with pytest.raises(LogError, match=r"--state .*nowhere: is not there"):
+        replay(settings, log, ReplayOptions(skip_bad=True, state_folder=tmp_path / "nowhere"))
     assert sum(map(len, sent_ids(settings))) == 100
+
+
+def test_a_restart_sends_all_events_whatever_an_interrupted_replay_has_sent(settings: Settings, tmp_path: Path) -> None:
+    log = write_log(tmp_path, in_order=True)
+    position = tmp_path / "log.csv.replay.json"
+    position.write_text('{"sent": 5900, "fingerprint": {"--columns": "of another version"}}')
+    with pytest.raises(LogError, match="--restart begins at the first event"):
+        replay(settings, log, ReplayOptions(skip_bad=True, resume=True))
+    replay(settings, log, ReplayOptions(skip_bad=True, limit=100, restart=True))
+    assert sum(map(len, sent_ids(settings))) == 100
+    assert not position.exists()
 
 
 async def test_a_log_is_read_by_the_settings_which_the_worker_applies_no_second_time(deploy: Deploy) -> None:

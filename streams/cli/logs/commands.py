@@ -28,6 +28,9 @@ def replay(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on after the last event of an interrupted replay.")
     ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin at the first event, though a replay was interrupted.")
+    ] = False,
     state: Annotated[
         Path | None,
         typer.Option(
@@ -51,7 +54,11 @@ def replay(
 
     settings = ctx.obj.settings()
     rules = CleaningRules.parse(clean)
-    options = ReplayOptions(items, columns, log_format, parse_rate(rate), limit, skip_bad, rules, resume, state)
+    if resume and restart:
+        raise typer.BadParameter("--resume goes on, --restart begins anew: give one of them")
+    options = ReplayOptions(
+        items, columns, log_format, parse_rate(rate), limit, skip_bad, rules, resume, restart, state
+    )
     run(replay_file(settings, console(), file, options))
 
 

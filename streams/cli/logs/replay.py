@@ -40,6 +40,7 @@ class ReplayOptions:
     skip_bad: bool = False
     clean: CleaningRules = NO_RULES
     resume: bool = False
+    restart: bool = False
     state_folder: Path | None = None
 
 
@@ -70,7 +71,7 @@ async def replay_file(settings: Settings, console: Console, file: Path, options:
         cleaner.find_outliers(log.events(LeftOut(), options.skip_bad))
         end = min(ordered.total, options.limit or ordered.total)
         if position.sent >= end:
-            raise LogError(f"{position.sent:,} events are sent already, of {end:,}: start without --resume")
+            raise LogError(f"{position.sent:,} events are sent already, of {end:,}: --restart sends them again")
         events = islice(cleaner.clean(ordered.events), position.sent, end)
         try:
             headers, total = canonical_headers(settings.events), end - position.sent
@@ -116,8 +117,9 @@ def _position(settings: Settings, console: Console, file: Path, options: ReplayO
     if options.resume:
         position.load()
         print_plain(console, f"going on after {position.sent:,} events")
-    elif position.unfinished():
-        print_plain(console, f"{position.file} is of an interrupted replay; this one begins at the first event")
+    elif position.unfinished() and not options.restart:
+        advice = "--resume goes on with it, --restart begins at the first event"
+        raise LogError(f"{position.file} is of an interrupted replay: {advice}")
     return position
 
 

@@ -13,6 +13,7 @@ from streams.kafka.reader import partition_count, read_to_end, reading
 from streams.kafka.undecodable import UndecodableRecord
 from streams.registry.connection import connect_registry
 from streams.schema.decoder import SchemaRules, decode
+from streams.schema.decoding_notes import DecodingNotes
 from streams.schema.events import Event, UserDelete, UserEvent
 from streams.schema.record import position
 from streams.settings.settings import Settings
@@ -88,11 +89,14 @@ class TopicEvents:
         if isinstance(record, UndecodableRecord):
             left_out.add(record.code, position(record), record.message)
             return
-        events, rejected = decode(record, self._settings.kafka.max_record_bytes, self._rules)
+        notes = DecodingNotes()
+        events, rejected = decode(record, self._settings.kafka.max_record_bytes, self._rules, notes)
         if rejected is not None:
             left_out.add(rejected.code, position(record), rejected.message)
         elif not any(isinstance(event, UserEvent | UserDelete) for event in events):
-            left_out.add("no event of a user", position(record))
+            left_out.add(
+                next((f"no event: {kind}" for kind in notes.without_event), "no event of a user"), position(record)
+            )
         yield from (logged for event in events if (logged := _logged(event)) is not None)
 
 

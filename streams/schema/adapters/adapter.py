@@ -26,6 +26,8 @@ class Adapter:
     """The events that the object holds, in order; none where it is of a kind that says nothing of interest."""
     may_control: bool = False
     """Whether its events may be control records. Not where any browser gives events their names."""
+    kind_field: str = "event"
+    """The field that says of what kind an object without events is"""
 
 
 PROPERTY_IDS: Final = ("product_id", "productId", "item_id", "itemId", "sku")

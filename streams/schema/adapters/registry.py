@@ -16,6 +16,7 @@ from streams.schema.adapters import (
     snowplow,
 )
 from streams.schema.adapters.adapter import Adapter, Canonical, Fields
+from streams.schema.decoding_notes import DecodingNotes
 from streams.schema.parsing.event_types import BUILT_IN_NAMES, CONTROL_TYPES, EventTypeNames
 from streams.schema.parsing.field_map import FieldMap
 from streams.schema.record import Record
@@ -49,10 +50,11 @@ def canonical_events(
     field_map: FieldMap | None = None,
     adapter: Adapter | None = None,
     names: EventTypeNames = BUILT_IN_NAMES,
+    notes: DecodingNotes | None = None,
 ) -> list[Canonical | Rejected]:
     """The canonical fields of each event in a record's JSON value, or why an element of it is none. Raises Rejected.
 
-    `adapter` reads every object; None: the one that knows its format.
+    `adapter` reads every object; None: the one that knows its format. `notes` gets the objects without an event.
     """
     value = without_envelope(value)
     sources = value if isinstance(value, list) else [value]
@@ -61,14 +63,19 @@ def canonical_events(
     events: list[Canonical | Rejected] = []
     for source in sources:
         try:
-            events += _events_of(source, record, field_map, adapter, names)
+            events += _events_of(source, record, field_map, adapter, names, notes)
         except Rejected as error:
             events.append(error)
     return events
 
 
 def _events_of(
-    source: Any, record: Record, field_map: FieldMap | None, only_adapter: Adapter | None, names: EventTypeNames
+    source: Any,
+    record: Record,
+    field_map: FieldMap | None,
+    only_adapter: Adapter | None,
+    names: EventTypeNames,
+    notes: DecodingNotes | None,
 ) -> list[Canonical]:
     source = without_envelope(source)
     if not isinstance(source, dict):
@@ -77,6 +84,9 @@ def _events_of(
     if only_adapter not in (None, canonical.ADAPTER) and not adapter.matches(source, record.headers):
         raise Rejected("wrong_format", f"this is no event of {adapter.name}, the only format that is accepted here")
     events = adapter.events(source, record)
+    if not events and notes is not None:
+        kind = source.get(adapter.kind_field)
+        notes.add_without_event(f"{adapter.name} {kind[:40]!r}" if isinstance(kind, str) else adapter.name, record)
     if field_map is not None:
         field_map.apply(source, events)
     if not adapter.may_control and any(names[str(event.get("event_type"))] in CONTROL_TYPES for event in events):

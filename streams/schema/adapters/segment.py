@@ -48,4 +48,4 @@ def _events(fields: Fields, record: Record) -> list[Canonical]:
     return per_product(event, properties.get("products"))
 
 
-ADAPTER: Final = Adapter("Segment", _matches, _events)
+ADAPTER: Final = Adapter("Segment", _matches, _events, kind_field="type")

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from streams.errors import Rejected
+from streams.schema.decoding_notes import FUTURE, NOT_SET, DecodingNotes
 from streams.schema.events import (
     ITEM_EVENTS,
     MAX_CATEGORIES,
@@ -44,11 +45,17 @@ _ROLES: Final = {"user_id": "user", "item_id": "item", "event_type": "type", "ti
 
 
 def typed_event(
-    fields: Mapping[str, Any], record: Record, event_position: str, names: EventTypeNames, check_key: bool = True
+    fields: Mapping[str, Any],
+    record: Record,
+    event_position: str,
+    names: EventTypeNames,
+    check_key: bool = True,
+    notes: DecodingNotes | None = None,
 ) -> Event | None:
     """The event that canonical fields describe; None where `[events.types]` leaves it out. Raises Rejected.
 
     `event_position` stands in for an event_id that is not given. `check_key`: the record's key must be the user.
+    `notes` gets what was replaced.
     """
     _check_version(fields)
     name = _identifier(fields, "event_type", MAX_TYPE_LENGTH)
@@ -74,7 +81,7 @@ def typed_event(
     event = UserEvent(
         user_id,
         event_type,
-        _event_time_ms(fields, record),
+        _event_time_ms(fields, record, notes),
         item_id or None,
         event_id=event_id,
         value=_number(fields.get("value")),
@@ -162,7 +169,7 @@ def _mapping_hint(name: str) -> str:
     return f'; if it has another name, give its path in interest.toml: [events.map] {role} = "path.to.it"'
 
 
-def _event_time_ms(fields: Mapping[str, Any], record: Record) -> int:
+def _event_time_ms(fields: Mapping[str, Any], record: Record, notes: DecodingNotes | None = None) -> int:
     given = fields.get("timestamp")
     if given is None:
         raise Rejected("missing_field", f"timestamp is missing{_mapping_hint('timestamp')}")
@@ -171,8 +178,11 @@ def _event_time_ms(fields: Mapping[str, Any], record: Record) -> int:
         if time is None:
             raise Rejected("bad_timestamp", "timestamp: 0001-01-01 means that none was set, and the record has none")
         return time
-    # The record's own time, not the clock's: a replay must give the same event.
-    return record.timestamp if time is None or time > record.timestamp + MAX_FUTURE_MS else time
+    if time is not None and time <= record.timestamp + MAX_FUTURE_MS:
+        return time
+    if notes is not None:
+        notes.add_replaced_time(NOT_SET if time is None else FUTURE, record)
+    return record.timestamp  # not the clock's: a replay must give the same event
 
 
 def _erasure_time_ms(fields: Mapping[str, Any], record: Record) -> int:

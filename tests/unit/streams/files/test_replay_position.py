@@ -49,7 +49,7 @@ def test_a_position_of_another_log_or_of_other_options_is_refused(log: Path) -> 
 def test_a_damaged_position_is_refused(log: Path, text: str) -> None:
     position = ReplayPosition.of(log, None, OPTIONS)
     position.file.write_text(text)
-    with pytest.raises(LogError, match="no position of a replay; remove it"):
+    with pytest.raises(LogError, match="no position of a replay; --restart"):
         position.load()
 
 
@@ -59,11 +59,17 @@ def test_without_a_position_there_is_nothing_to_resume(log: Path) -> None:
 
 
 def test_a_folder_that_takes_no_file_is_a_fault_and_no_error(log: Path, tmp_path: Path) -> None:
-    position = saved(log, 5, tmp_path / "none")
+    (tmp_path / "none").mkdir()
+    position = ReplayPosition.of(log, tmp_path / "none", OPTIONS)
+    (tmp_path / "none").rmdir()
+    position.advance(5)
+    position.save()
     assert position.fault == f"{tmp_path}/none/log.csv.replay.json: No such file or directory"
     position.remove()
 
 
-def test_a_file_in_place_of_the_folder_is_refused_at_the_beginning(log: Path) -> None:
+def test_what_is_no_folder_is_refused_at_the_beginning(log: Path) -> None:
     with pytest.raises(LogError, match=r"--state .*log\.csv: is no folder"):
         ReplayPosition.of(log, log, OPTIONS)
+    with pytest.raises(LogError, match=r"--state .*nowhere: is not there"):
+        ReplayPosition.of(log, log.with_name("nowhere"), OPTIONS)

@@ -143,6 +143,7 @@ def test_what_is_of_no_interest_is_counted() -> None:
     settings = Settings(events=EventSettings(types={"click": "ignore"}))
     converted = convert(record(0, CLICK), record(1, {"type": "identify", "userId": "u"}), settings=settings)
     assert (converted.records, converted.counts.left_out, converted.counts.events) == ({}, 2, 0)
+    assert converted.counts.notes.without_event == {"Segment 'identify'": 1}
 
 
 def test_events_read_by_settings_are_marked_as_such() -> None:

@@ -1,5 +1,6 @@
 """Records in, rows and predictions out, on the driver."""
 
+import logging
 from collections.abc import Callable
 
 import orjson
@@ -135,6 +136,28 @@ async def test_an_unknown_event_type_is_logged_once(driver: WorkerDriver, caplog
         "event type 'hover\\x1b[31m' is not known and counts as 'other'; map it in interest.toml"
     )
     assert messages[-1] == "100 unknown event types: no more of them are logged"
+    await worker.stop()
+
+
+async def test_records_without_an_event_and_replaced_times_are_logged_once_and_counted(
+    driver: WorkerDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = await driver.start()
+    identify = {"type": "identify", "userId": "u1", "messageId": "m"}
+    future = {"user_id": "u1", "event_type": "click", "item_id": "i", "timestamp": "2286-11-20"}
+    for _ in range(2):
+        driver.send([(b"u1", orjson.dumps(value)) for value in (identify, identify, future)])
+        await worker.apply_all()
+    rows = await driver.check(worker)
+    assert rows["u1"].count == 2
+    messages = [record.getMessage() for record in caplog.records if record.name == "streams.worker.pipeline"]
+    assert [message.split(";")[0] for message in messages] == [
+        "records of Segment 'identify' carry no event",
+        "times that lie more than a day after their record's are replaced by the record's",
+    ]
+    with caplog.at_level(logging.INFO, "streams.worker.app"):
+        worker.report()
+    assert "0 rejected, 4 without event, 2 times replaced; " in caplog.text
     await worker.stop()
 
 
