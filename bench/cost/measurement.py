@@ -21,7 +21,6 @@ from models.data.events import EventBatch
 from models.data.timeline import Timeline
 from models.experts import mixture
 from models.experts.candidates import Candidates
-from models.experts.count_experts import CountExperts
 from models.inference import attribution, engine
 from models.inference.engine import Engine
 from models.inference.served_model import ServedModel
@@ -46,8 +45,8 @@ STAGES: Final = (
     Stage(Candidates, "categories", "top categories"),
     Stage(attribution, "attribute", "attribution"),
     Stage(attribution, "top_items", "attribution"),
-    Stage(Engine, "_score_sample", "sample: some events scored, gate learns", include_nested=True),
-    Stage(CountExperts, "observe", "counting"),
+    Stage(Engine, "_score_sample", "sample: some events scored for the gate", include_nested=True),
+    Stage(Engine, "_count", "counting", include_nested=True),
     Stage(engine, "mark_seen", "items had"),
 )
 """The parts of a micro-batch, besides `REST`: everything outside of them"""
@@ -122,18 +121,20 @@ def _measure_step(model: ModelUnderTest, stages: StageClock, batches: Batches, t
     rows = model.rows[users]
     with stages.measuring(STAGES), stages.stage(REST):
         step = model.engine.step(batch, rows)
+        model.engine.observe(step)
     model.rows[users] = step.rows
     users, batch = next(batches)
     rows = model.rows[users]
     with stages.stage(_UNDIVIDED):
         step = model.engine.step(batch, rows)
+        model.engine.observe(step)
     unpacked, packed, queued, reviewed = OTHER
     with stages.stage(packed):
         values = model.layout.pack(step.rows)
     with stages.stage(unpacked):
         model.rows[users] = model.layout.unpack(values)
     with stages.stage(queued):
-        model.waiting.observe(batch, step.rows)
+        model.waiting.observe(step.rows, step.new_events)
     reviews = model.reviews(len(batch))
     with stages.stage(reviewed):
         Reviews.of(reviews, model.content).apply_to_items()
@@ -149,8 +150,9 @@ def _training_cost(
     for _ in range(rounds + 1):
         users, batch = next(batches)
         step = model.engine.step(batch, model.rows[users])
+        model.engine.observe(step)
         model.rows[users] = step.rows
-        model.learner.observe(batch, step.rows)
+        model.learner.observe(step.rows, step.new_events)
         start = clock()
         model.learner.train_step()
         per_event.append((clock() - start) / (1000 * events))

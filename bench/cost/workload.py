@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_types import type_index
 from models.data.events import EventBatch
+from models.data.new_events import NewEvents
 from models.data.seen_items import mark_seen
 from models.data.timeline import Timeline
 from models.data.user_row import user_row_fields
@@ -104,10 +105,10 @@ class ModelUnderTest:
         kind = np.full(item.size, type_index("click"))
         batch = EventBatch(np.repeat(users, config.history_length), item.ravel(), kind, times.ravel())
         timeline = Timeline(batch, self.rows)
-        experts.observe(timeline)
-        self.engine.restore(experts.state())
         after = self.rows.copy()
         timeline.advance(after)
+        experts.observe(NewEvents.of(after, timeline.count))
+        self.engine.restore(experts.state())
         if not config.allow_repeats:
             mark_seen(after["seen"], batch.user, batch.item)
         self.rows = self.engine.recompute_states(after)

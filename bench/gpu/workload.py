@@ -52,7 +52,9 @@ class StepWorkload:
 
     def step(self, users: NDArray[np.int64], batch: EventBatch) -> None:
         """One micro-batch; the users' rows are replaced."""
-        self.rows[users] = self.engine.step(batch, self.rows[users]).rows
+        step = self.engine.step(batch, self.rows[users])
+        self.engine.observe(step)
+        self.rows[users] = step.rows
 
     def _draw_items(self, count: int) -> NDArray[np.int64]:
         # A density that falls with 1 / item, without a table of all items.

@@ -49,13 +49,6 @@ class Timeline:
             self._ring_and_batch = EventFeatures.concatenate([ring_features(self.rows).flat(), self.features])
         return Windows(self._ring_and_batch[flat_index], number >= 0)
 
-    def recent_items(self, user: NDArray[np.int64], event_number: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        """[P, count] items of the events up to and with this one, newest first; 0 where there is none."""
-        ring = self.rows["ring_item"].shape[1]
-        number, flat_index = self._history(user, event_number, min(count, ring))
-        items = np.concatenate([self.rows["ring_item"].ravel(), self.batch.item])[flat_index]  # [P, count]
-        return np.where(number >= 0, items, 0).astype(np.int64)
-
     def advance(self, after: NDArray[np.void]) -> None:
         """Write history, number of events and last time after the batch into `after`, a copy of the rows."""
         ring = after["ring_item"].shape[1]

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import ModelConfig
-from models.data.events import TYPE_WEIGHT
-from models.data.timeline import Timeline
+from models.data.new_events import PAIR_DISTANCE, NewEvents
 from models.experts.cooccurrence import SuccessorTable, sparse_rows
 from models.experts.popularity_counts import HALF_LIVES, PopularityCounts
 from models.experts.sparse_columns import SparseColumns
@@ -49,9 +48,6 @@ POPULAR: Final = tuple(f"popular_{half_life:g}" for half_life in HALF_LIVES)
 
 _REPEAT_DECAY = 0.7
 _MAX_LAST_ITEMS = max(expert.last_items for expert in TRANSITIONS)
-_PAIR_DISTANCE = 10
-"""Events between two items that still count as a pair, each with weight 1 / distance"""
-
 _HAS_MKL: Final[bool] = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]  # torch has no types for it
 """Without MKL, torch does not multiply two sparse matrices into a dense one"""
 
@@ -96,20 +92,15 @@ class CountExperts:
         for table in self._tables.values():
             table.grow(rows)
 
-    def observe(self, timeline: Timeline) -> None:
-        """Count the events of a batch."""
-        batch = timeline.batch
-        if not len(batch):
+    def observe(self, events: NewEvents) -> None:
+        """Count the events, each pair of items in a user's history with weight 1 / distance."""
+        if not len(events):
             return
-        weight = TYPE_WEIGHT[batch.type]
-        earlier = timeline.recent_items(batch.user, timeline.event_number - 1, _PAIR_DISTANCE)  # [n, lags]
-        pair_weight = weight[:, None] / np.arange(1, earlier.shape[1] + 1)  # [n, lags]
-        first, second, count = _distinct_pairs(earlier, batch.item, pair_weight)
-        self.known = max(self.known, int(batch.item.max()))
+        pair_weight = events.weight[:, None] / np.arange(1, PAIR_DISTANCE + 1)  # [n, PAIR_DISTANCE]
+        first, second, count = _distinct_pairs(events.earlier, events.item, pair_weight)
+        self.known = max(self.known, int(events.item.max()))
         self.grow(self.known + 1)
-        # The batch is grouped by user; popularity decays in the order of time.
-        order = np.argsort(batch.time_ms, kind="stable")
-        self._popularity.add(batch.item[order], weight[order])
+        self._popularity.add(events.item, events.weight)
         self._tables["successors"].add(first, second, count)
         self._tables["predecessors"].add(second, first, count)
 

@@ -8,7 +8,7 @@ event's item; its gradient is written out here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,9 @@ class GateExamples:
     score_advantage: NDArray[np.float64]
     """[n, E] log p_i of the item, less the mean of log p_i under z: the gradient of log z by w_i"""
 
+    def __getitem__(self, rows: slice) -> "GateExamples":
+        return GateExamples(*(getattr(self, field.name)[rows] for field in fields(self)))
+
 
 class ExpertGate:
     """Parameters w, G, L of E experts, the network being the first, and the moments of their Adam."""
@@ -83,6 +86,10 @@ class ExpertGate:
 
         Events whose item had probability 0, or with numbers that are not finite, are left out.
         """
+        for low in range(0, len(examples.features), GATE_BATCH_EVENTS):
+            self._add_gradients(examples[low : low + GATE_BATCH_EVENTS])
+
+    def _add_gradients(self, examples: GateExamples) -> None:
         product_weight, mixture_weight = self.weights(examples.features)
         p_i = np.column_stack([examples.expert_p, examples.product_p])  # [n, E + 1]
         p = (mixture_weight * p_i).sum(1)  # [n]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.data.timeline import Timeline
+from models.data.new_events import NewEvents
 from models.errors import WeightsError
 from models.experts.count_experts import POPULAR, CountExperts
 from models.experts.gate import ExpertGate, GateExamples
@@ -39,10 +39,10 @@ class MixtureState:
         with self._lock:
             self.counts.grow(rows)
 
-    def observe(self, timeline: Timeline) -> None:
-        """Count the events of a batch."""
+    def observe(self, events: NewEvents) -> None:
+        """Count the events."""
         with self._lock:
-            self.counts.observe(timeline)
+            self.counts.observe(events)
 
     def update_gate(self, examples: GateExamples) -> None:
         """Let the gate learn from scored events."""

@@ -1,13 +1,13 @@
 """The inference engine: a micro-batch of events and their users' rows in, new rows and predictions out.
 
 An event costs one LSTM step from the stored state and one attention over the stored history; no history is run again.
-In order: some events of the batch are scored and teach the gate of the experts, then the predictions are made, then all
-events are counted. So predictions depend on how the stream is cut into batches; `h`, `c`, the history and all other
+A step changes nothing but what it returns. Once its rows are committed, `observe` counts its events and teaches the
+gate of the experts. So predictions depend on how the stream is cut into batches; `h`, `c`, the history and all other
 fields of the rows do not, and they do not depend on the experts.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,13 +18,14 @@ from torch import Tensor
 
 from models.config import ModelConfig
 from models.data.events import TYPE_WEIGHT, EventBatch
+from models.data.new_events import NewEvents
 from models.data.seen_items import mark_seen, seen_after_each, seen_before
 from models.data.timeline import Timeline
 from models.device import compute_device, explain_out_of_memory, require_dtype
 from models.errors import UnknownItemError, WeightsError
 from models.experts import mixture
 from models.experts.candidates import Candidates, CandidateSizes
-from models.experts.gate import GATE_BATCH_EVENTS
+from models.experts.gate import GateExamples
 from models.experts.mixture import MixtureBlock, PredictionContexts
 from models.experts.mixture_state import MixtureState
 from models.inference.predictions import Predictions
@@ -57,8 +58,14 @@ class StepResult:
     nonfinite_rows: NDArray[np.int64]
     """Rows whose recurrent state was not finite. Where it became so in this step, the old `h`, `c` are kept; where it
     was so before, they were recomputed from the stored history first. All other fields advanced as usual"""
+    new_events: NDArray[np.int64]
+    """[U] events of the batch"""
     sample: PrequentialSample | None = None
-    """Some of the events, scored before the batch was counted; None where no event has an item"""
+    """Some of the events, scored before the batch is counted; None where no event has an item"""
+    gate_examples: Sequence[GateExamples] = ()
+    """The same events as the gate of the experts learns from them"""
+    reviews: Reviews | None = None
+    """Texts of the events"""
 
 
 class Engine:
@@ -137,7 +144,7 @@ class Engine:
         reviews = Reviews.of(batch, self._items.content)
         timeline = Timeline(batch, rows, reviews.codes)
         states = lstm_step(model.network, model.item_table, timeline)
-        sample = self._score_sample(timeline, states.h)
+        sample, gate_examples = self._score_sample(timeline, states.h)
         event = timeline.last_events() if per == "user" else np.arange(len(batch))
         after = states.rows
         timeline.advance(after)
@@ -155,10 +162,17 @@ class Engine:
         user, number, known = batch.user[event], timeline.event_number[event], self._candidates.known
         contexts = model.contexts_after(timeline, h, user, number, seen, self._candidates, known)
         predictions = self._predict(event, contexts)
-        # Last of all: a prediction made amid the batch must not know, through the counts, what came after it.
-        self._count(timeline)
-        reviews.apply_to_items()
-        return StepResult(after, predictions, np.union1d(repaired, states.nonfinite_rows), sample)
+        nonfinite_rows = np.union1d(repaired, states.nonfinite_rows)
+        return StepResult(after, predictions, nonfinite_rows, timeline.count, sample, gate_examples, reviews)
+
+    def observe(self, step: StepResult) -> None:
+        """Count the events of a step, and let the gate learn from its sample. To be called once for each step."""
+        if self._experts is not None:
+            for examples in step.gate_examples:
+                self._experts.update_gate(examples)
+        self._count(step.rows, step.new_events)
+        if step.reviews is not None:
+            step.reviews.apply_to_items()
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
@@ -174,7 +188,7 @@ class Engine:
         timeline.advance(after)
         if not self.config.allow_repeats:
             mark_seen(after["seen"], batch.user, batch.item)
-        self._count(timeline)
+        self._count(after, timeline.count)
         reviews.apply_to_items()
         return after
 
@@ -231,19 +245,19 @@ class Engine:
         if largest > known:
             raise UnknownItemError(largest, known)
 
-    def _count(self, timeline: Timeline) -> None:
-        batch = timeline.batch
+    def _count(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> None:
+        events = NewEvents.of(rows, new_events)
         if self._experts is not None:
-            self._experts.observe(timeline)
+            self._experts.observe(events)
         with self._lock:
-            self._popularity.observe(batch.item[np.argsort(batch.time_ms, kind="stable")])
+            self._popularity.observe(events.item)
 
-    def _score_sample(self, timeline: Timeline, h: Tensor) -> PrequentialSample | None:
-        """Score some of the batch's events before any of it is counted, and let the gate learn from them."""
-        batch, experts = timeline.batch, self._experts
+    def _score_sample(self, timeline: Timeline, h: Tensor) -> tuple[PrequentialSample | None, list[GateExamples]]:
+        """Score some of the batch's events before any of it is counted; also what the gate may learn from them."""
+        batch = timeline.batch
         event = draw_events(batch, self.config.sampled_events)
         if not len(event):
-            return None
+            return None, []
         sample, known = PrequentialSample.all_missed(event), min(self._popularity.known, self._candidates.known)
         possible = np.flatnonzero(batch.item[event] <= known)
         event = event[possible]
@@ -252,18 +266,16 @@ class Engine:
         # popular: [N + 1]
         popular, target = to_device([self._popularity.weights(known + 1), batch.item[event]], self.device)
         weight = TYPE_WEIGHT[batch.type[event]]
-        # The gate takes an optimizer step after each of these parts, before the next part is scored.
-        for low in range(0, len(event), GATE_BATCH_EVENTS):
-            part = slice(low, low + GATE_BATCH_EVENTS)
-            for block in self._blocks(contexts[part], known):
-                row, item = possible[part][block.rows], target[part][block.rows]
-                is_candidate = block.is_candidate  # [p, N + 1]
-                sample.rank[row], sample.log_p[row] = target_rank(block.p, is_candidate, item)
-                total = is_candidate.double() @ popular  # [p]
-                sample.popular_rank[row], sample.popular_log_p[row] = target_rank(popular, is_candidate, item, total)
-                if experts is not None and block.outputs is not None:
-                    experts.update_gate(block.outputs.gate_examples(item, weight[part][block.rows]))
-        return sample
+        examples = []
+        for block in self._blocks(contexts, known):
+            row, item = possible[block.rows], target[block.rows]
+            is_candidate = block.is_candidate  # [p, N + 1]
+            sample.rank[row], sample.log_p[row] = target_rank(block.p, is_candidate, item)
+            total = is_candidate.double() @ popular  # [p]
+            sample.popular_rank[row], sample.popular_log_p[row] = target_rank(popular, is_candidate, item, total)
+            if block.outputs is not None:
+                examples.append(block.outputs.gate_examples(item, weight[block.rows]))
+        return sample, examples
 
     def _predict(self, event: NDArray[np.int64], contexts: PredictionContexts) -> Predictions:
         blocks = self._blocks(contexts, self._candidates.known)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import LearnerConfig, ModelConfig
-from models.data.events import EventBatch
 from models.device import compute_device, explain_out_of_memory, require_dtype
 from models.errors import WeightsError
 from models.items.vocabulary import ItemVocabulary
@@ -89,9 +88,9 @@ class OnlineLearner:
         """Events that newer ones pushed out of the queue before any step took them."""
         return self._queue.dropped_events
 
-    def observe(self, batch: EventBatch, rows_after: NDArray[np.void]) -> None:
-        """Queue the batch's events, each with its user's history from the rows [U] after the batch."""
-        windows = last_windows(batch, rows_after)
+    def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> None:
+        """Queue the last `new_events` [U] of each row's events, with the history before them."""
+        windows = last_windows(rows, new_events)
         with self._lock:
             self._queue.put(windows)
 

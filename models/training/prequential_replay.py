@@ -77,8 +77,9 @@ class PrequentialReplay:
         grouped = events.grouped()
         step = self._engine.step(grouped.batch, self._user_rows[grouped.users])
         self._user_rows[grouped.users] = step.rows
+        self._engine.observe(step)
         if learn:
-            self._learner.observe(grouped.batch, step.rows)
+            self._learner.observe(step.rows, step.new_events)
             result = None
             while self._learner.ready:
                 result = self._learner.train_step()

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig
 from models.data.event_features import EventFeatures
-from models.data.events import EventBatch
 from models.data.growable_array import FIRST_ROWS, grown
 from models.data.user_state import ordered_history
 
@@ -59,12 +58,11 @@ class TrainingWindows:
         return TrainingWindows(features, length, new_events, from_first_event)
 
 
-def last_windows(batch: EventBatch, rows_after: NDArray[np.void]) -> TrainingWindows:
-    """The history of each user of the batch after it; new are those events of the batch that the ring still holds."""
-    count = np.bincount(batch.user, minlength=len(rows_after))
-    user = np.flatnonzero(count)
-    features, length = ordered_history(rows_after, user)
-    return TrainingWindows(features, length, np.minimum(count[user], length), rows_after["steps"][user] == length)
+def last_windows(rows: NDArray[np.void], new_events: NDArray[np.int64]) -> TrainingWindows:
+    """The history of each row [U] with new events; new are those of the last `new_events` [U] that the ring holds."""
+    user = np.flatnonzero(new_events)
+    features, length = ordered_history(rows, user)
+    return TrainingWindows(features, length, np.minimum(new_events[user], length), rows["steps"][user] == length)
 
 
 class WindowQueue:

@@ -149,8 +149,7 @@ class Worker:
         self.pipeline = Pipeline(
             settings, engine, source, self._items, encoder, self._writer, self._watchdog, formats.registry
         )
-        learner = None if self._model is None else self._model.learner
-        self._step_loop = StepLoop(self.pipeline, self._partitions, learner, settings.worker, self._raise_permanent)
+        self._step_loop = StepLoop(self.pipeline, self._partitions, self._model, settings.worker, self._raise_permanent)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Starts everything; the stack stops what was started, last first."""

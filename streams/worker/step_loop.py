@@ -18,7 +18,7 @@ from streams.errors import TransactionFailed
 from streams.kafka.faust_transport import RecordBatch
 from streams.log_levels import TRANSIENT
 from streams.settings.sections import WorkerSettings
-from streams.worker.learning.learner_thread import LearnerThread
+from streams.worker.learning.online_model import OnlineModel
 from streams.worker.partitions.assigned_partitions import AssignedPartitions
 from streams.worker.pipeline import Pipeline
 
@@ -74,13 +74,13 @@ class StepLoop:
         self,
         pipeline: Pipeline,
         partitions: AssignedPartitions,
-        learner: LearnerThread | None,
+        model: OnlineModel | None,
         settings: WorkerSettings,
         raise_permanent: RaisePermanent,
     ) -> None:
         self._pipeline = pipeline
         self._partitions = partitions
-        self._learner = learner
+        self._model = model
         self._settings = settings
         self._raise_permanent = raise_permanent
         self._compute = ThreadPoolExecutor(1, "compute")  # a blocked event loop would miss heartbeats and signals
@@ -143,9 +143,9 @@ class StepLoop:
                 await self._recover(error)
                 return
             self._failures = 0
-            if self._learner is not None:
-                self._learner.behind_backlog = len(batch.events) >= self._settings.step_max_events
-                self._learner.observe(batch.event_batch, output.rows)
+            if self._model is not None:
+                full = len(batch.events) >= self._settings.step_max_events
+                await loop.run_in_executor(self._compute, self._model.observe, output.result, full)
 
     async def _recover(self, error: TransactionFailed) -> None:
         """Ends the failed transaction and reopens the partitions: the changelog decides what was committed."""

@@ -30,4 +30,5 @@ class RowCopy:
             carried_by=np.full((n, len(CARRIERS)), 0.25, np.float32),
             model_version=1,
         )
-        return StepResult(memory.copy(), predictions, np.zeros(0, np.int64))
+        new_events = np.bincount(batch.user, minlength=len(memory))
+        return StepResult(memory.copy(), predictions, np.zeros(0, np.int64), new_events)

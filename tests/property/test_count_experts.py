@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from models.config import ModelConfig
 from models.data.event_types import EVENT_TYPES
 from models.data.events import TYPE_WEIGHT, EventBatch
+from models.data.new_events import NewEvents
 from models.data.timeline import Timeline
 from models.data.user_state import new_user_states
 from models.experts.cooccurrence import WAYS, SuccessorTable
@@ -133,7 +134,7 @@ def test_history_scores_are_those_of_all_pairs_by_hand(
     batches: list[list[Event]], last: list[int], sparse_products: bool
 ) -> None:
     """Pairs up to 10 events apart, each 1 / distance and by the weight of the later event, whatever the batches."""
-    config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=12, device="cpu")
+    config = ModelConfig(embedding_dim=8, hidden_size=12, history_length=60, device="cpu")
     has_mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]  # torch has no types for it
     sparse_products = sparse_products and has_mkl
     experts, rows = CountExperts(config, sparse_products=sparse_products), new_user_states(config, 4)
@@ -142,10 +143,9 @@ def test_history_scores_are_those_of_all_pairs_by_hand(
     histories: dict[int, list[int]] = defaultdict(list)
     for number, events in enumerate(batches):
         timeline = Timeline(batch_of(events, 1000 * number), rows)
-        experts.observe(timeline)
-        after = rows.copy()
-        timeline.advance(after)
-        rows = after
+        rows = rows.copy()
+        timeline.advance(rows)
+        experts.observe(NewEvents.of(rows, timeline.count))
         for user, item, kind in events:
             for lag, before in enumerate(reversed(histories[user][-10:]), 1):
                 pairs[before, item] += TYPE_WEIGHT[kind] / lag

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.event_features import EventFeatures
-from models.data.events import EventBatch
-from models.data.timeline import Timeline
-from models.data.user_state import Windows, new_user_states
+from models.data.user_state import Windows
 from models.experts import mixture
 from models.experts.candidates import Candidates, CandidateSizes
 from models.experts.count_experts import CountExperts
@@ -24,6 +22,7 @@ from models.experts.popularity_counts import SMOOTHING
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.outputs import NetworkOutput
+from tests.unit.models.new_events import events_of
 
 torch.set_num_threads(1)
 
@@ -82,12 +81,10 @@ def cases(draw: st.DrawFn) -> Case:
         items.forget(str(forgotten))
     state = MixtureState(config)
     state.grow(n + 1)
-    for start in range(0, draw(st.sampled_from([0, 20, 400])), 20):
+    for _ in range(draw(st.sampled_from([0, 1, 20]))):
         item = random.zipf(1.3, 20) % (counted + 1)
-        user = np.sort(random.integers(0, 2, 20))
-        state.observe(
-            Timeline(EventBatch(user, item, np.ones(20, np.int64), start + np.arange(20)), new_user_states(config, 2))
-        )
+        for events in np.split(item, [int(random.integers(0, 20))]):
+            state.observe(events_of(*events.tolist()))
     gate = state.gate.state()
     gate["value.w"] += random.normal(0, draw(st.sampled_from([0, 0.5])), gate["value.w"].shape)
     gate["value.L"] += random.normal(0, 1, gate["value.L"].shape)

@@ -124,6 +124,7 @@ def _compute(run: GpuRun, device: str, dtype: Dtype, allow_repeats: bool) -> _Ou
         batch = _random_batch(random, events, users, count, number)
         log_p.append(engine.score(batch, rows).log_p)
         step = engine.step(batch, rows, "event")
+        engine.observe(step)
         rows = step.rows
         distributions.append(_distribution(step.predictions, count))
     network = InterestNetwork(config)
@@ -131,7 +132,7 @@ def _compute(run: GpuRun, device: str, dtype: Dtype, allow_repeats: bool) -> _Ou
     network.to(torch.device(device))
     result = gradients(
         network,
-        last_windows(batch, rows),
+        last_windows(rows, step.new_events),
         SampledCandidates.all(items.active()),
         items.content,
         bfloat16=dtype == "bfloat16",

@@ -51,7 +51,8 @@ class RowCopy:
             carried_by=np.full((n, len(CARRIERS)), 0.25, np.float32),
             model_version=1,
         )
-        return StepResult(rows.copy(), predictions, np.zeros(0, np.int64))
+        new_events = np.bincount(batch.user, minlength=len(rows))
+        return StepResult(rows.copy(), predictions, np.zeros(0, np.int64), new_events)
 
 
 def _settings(job: Job) -> Settings:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.events import EventBatch
 from models.network.weights import Weights
 from models.training.online import OnlineLearner
 from streams.settings.sections import WorkerSettings
@@ -60,9 +59,9 @@ class LearnerThread:
         self._publish(self._learner.weights())
         self._thread.start()
 
-    def observe(self, batch: EventBatch, rows_after: NDArray[np.void]) -> None:
-        """Queue the events for training; `rows_after` are their users' rows after the batch."""
-        self._learner.observe(batch, rows_after)
+    def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> None:
+        """Queue the last `new_events` [U] of each row's events for training."""
+        self._learner.observe(rows, new_events)
 
     def stop(self) -> None:
         """End the thread; the weights are then saved."""

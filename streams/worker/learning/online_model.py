@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from models import checkpoint
-from models.inference.engine import Engine
+from models.inference.engine import Engine, StepResult
 from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
 from models.training.online import OnlineLearner
@@ -31,7 +31,7 @@ class OnlineModel:
         self.engine = Engine(
             settings.model, items, predictions.top_items, predictions.top_categories, predictions.top_because
         )
-        self.learner = LearnerThread(
+        self._learner = LearnerThread(
             OnlineLearner(settings.model, settings.learning, items),
             publish=self.engine.update,
             save=self._save,
@@ -39,13 +39,19 @@ class OnlineModel:
             on_error=on_error,
         )
 
+    def observe(self, step: StepResult, full: bool) -> None:
+        """Counts the events of a committed step and queues them for learning; `full`: more of them wait."""
+        self.engine.observe(step)
+        self._learner.behind_backlog = full
+        self._learner.observe(step.rows, step.new_events)
+
     async def start(self, index: ItemIndex) -> None:
         """Loads the newest checkpoint and starts the learner; the checkpoint's items are registered first."""
-        self.learner.start(await self._load(index))
+        self._learner.start(await self._load(index))
 
     async def stop(self) -> None:
         """Ends the learner and saves its weights."""
-        await asyncio.to_thread(self.learner.stop)
+        await asyncio.to_thread(self._learner.stop)
 
     async def _load(self, index: ItemIndex) -> Weights | None:
         """The worker's own checkpoint, else the trained one, else None; the engine continues from its counts."""

@@ -16,6 +16,7 @@ from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.network.weights import Weights
 from models.training.online import OnlineLearner
+from tests.unit.models.committed_steps import committed_step
 
 
 def weights(config: ModelConfig, version: int) -> Weights:
@@ -200,7 +201,7 @@ def test_another_item_register_is_refused(tmp_path: Path, config: ModelConfig, i
 def test_counts_are_saved_beside_the_weights(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     batch = EventBatch(np.zeros(4, np.int64), np.array([3, 30, 2, 3]), np.ones(4, np.int64), np.arange(4) * 1000)
-    engine.step(batch, new_user_states(config, 1))
+    committed_step(engine, batch, new_user_states(config, 1))
     experts = engine.experts()
     path = save(tmp_path, replace(weights(config, 1), experts=experts), config, items)
     assert sorted(part.name for part in path.iterdir()) == [
@@ -231,7 +232,7 @@ def test_counts_of_items_beyond_the_register_are_refused(
 ) -> None:
     """Counts may know newer items than the weights do."""
     engine = Engine(config, items)
-    engine.step(EventBatch(*(np.array([value]) for value in (0, 30, 1, 1000))), new_user_states(config, 1))
+    committed_step(engine, EventBatch(*(np.array([value]) for value in (0, 30, 1, 1000))), new_user_states(config, 1))
     few = weights(config, 1)
     few = Weights(1, {name: t[:6] if name in ITEM_TABLES else t for name, t in few.tensors.items()}, engine.experts())
     save(tmp_path, few, config, items)

@@ -39,7 +39,7 @@ rows, random = new_user_states(config, 64), np.random.default_rng(int(sys.argv[2
 for number in range(20):
     batch = EventBatch(np.arange(64), random.integers(1, 51, 64), np.zeros(64, np.int64), np.full(64, 60_000 * number))
     rows = engine.step(batch, rows).rows
-    learner.observe(batch, rows)
+    learner.observe(rows, np.bincount(batch.user, minlength=len(rows)))
     learner.train_step()
     engine.update(learner.weights())
 print(int(rows["steps"].sum()), learner.weights().finite())
@@ -65,7 +65,8 @@ def test_weights_travel_between_cpu_and_device(
     on_cpu, on_device = (replace(config, device=name) for name in ("cpu", device))
     for there, back in ((on_device, on_cpu), (on_cpu, on_device)):
         learner, rows = OnlineLearner(there, LearnerConfig(), items), new_user_states(there, 4)
-        learner.observe(batch(), Engine(there, items).step(batch(), rows).rows)
+        step = Engine(there, items).step(batch(), rows)
+        learner.observe(step.rows, step.new_events)
         assert learner.train_step() is not None
         folder = tmp_path / there.device.replace(":", "-")
         checkpoint.save(folder, learner.weights(), there, items)

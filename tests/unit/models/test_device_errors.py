@@ -52,7 +52,8 @@ def test_an_optimizer_step_too_large_for_the_device_names_the_settings(
     config: ModelConfig, items: ItemVocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
-    learner.observe(BATCH, engine.step(BATCH, new_user_states(config, 4)).rows)
+    step = engine.step(BATCH, new_user_states(config, 4))
+    learner.observe(step.rows, step.new_events)
     monkeypatch.setattr(InterestNetwork, "embed", run_out_of_memory)
     with pytest.raises(DeviceMemoryError, match=r"learning\.events_per_step"):
         learner.train_step()

@@ -77,7 +77,9 @@ def test_every_part_of_a_micro_batch_is_measured(report: tuple[CostReport, list[
 
 def test_memory_use_is_that_of_the_arrays(model: ModelUnderTest) -> None:
     chosen, batch = next(model.batches(128))
-    model.learner.observe(batch, model.engine.step(batch, model.rows[chosen]).rows)
+    step = model.engine.step(batch, model.rows[chosen])
+    model.engine.observe(step)
+    model.learner.observe(step.rows, step.new_events)
     assert model.learner.train_step() is not None  # its tables grow when they are needed
     measured = {(use.owner, use.name): use.bytes for use in memory_use(model, WORKLOAD.items)}
     row = {name: size for (owner, name), size in measured.items() if owner == "row"}

@@ -6,17 +6,13 @@ import pytest
 import torch
 
 from models.config import ModelConfig
-from models.data.events import EventBatch
-from models.data.timeline import Timeline
-from models.data.user_state import new_user_states
 from models.experts.count_experts import CountExperts
+from tests.unit.models.new_events import events_of
 
 
 def observed(config: ModelConfig, *items: int, **how: Any) -> CountExperts:
     experts = CountExperts(config, **how)
-    n = len(items)
-    batch = EventBatch(np.zeros(n, np.int64), np.array(items), np.full(n, 2), np.arange(n) * 1000)
-    experts.observe(Timeline(batch, new_user_states(config, 1)))
+    experts.observe(events_of(*items))
     return experts
 
 
@@ -57,17 +53,6 @@ def test_scores_are_the_same_by_either_way(
     assert not values[:, mask == 0].any()
 
 
-def test_newest_in_time_is_most_popular_whoever_did_it(config: ModelConfig) -> None:
-    """The batch is grouped by user; the clock decides."""
-    experts = CountExperts(config)
-    time_ms = np.concatenate([np.arange(100) + 1000, np.arange(100)])
-    batch = EventBatch(np.repeat([0, 1], 100), np.repeat([7, 9], 100), np.full(200, 2), time_ms)
-    experts.observe(Timeline(batch, new_user_states(config, 2)))
-    popularity = experts.popularity(12)
-    assert popularity[0, 7] > 3 * popularity[0, 9]
-    assert popularity[3, 7] == popularity[3, 9]
-
-
 def test_largest_counted_item_is_known(config: ModelConfig) -> None:
     assert CountExperts(config).known == 0
     assert observed(config, 3, 17, 0).known == 17
@@ -77,8 +62,7 @@ def test_state_does_not_follow_the_counts(config: ModelConfig) -> None:
     experts = observed(config, 1, 2, 3)
     state = experts.state()
     before = {name: array.copy() for name, array in state.items()}
-    batch = EventBatch(np.zeros(2, np.int64), np.array([2, 3]), np.full(2, 2), np.zeros(2, np.int64))
-    experts.observe(Timeline(batch, new_user_states(config, 1)))
+    experts.observe(events_of(2, 3))
     for name, array in before.items():
         np.testing.assert_array_equal(state[name], array)
 

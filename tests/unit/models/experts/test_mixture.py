@@ -16,6 +16,7 @@ from models.experts.mixture_state import MixtureState
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
+from tests.unit.models.committed_steps import committed_step
 from tests.unit.models.random_weights import noisy
 
 MakeBatch = Callable[..., EventBatch]
@@ -23,7 +24,7 @@ MakeBatch = Callable[..., EventBatch]
 
 def probabilities(engine: Engine, batch: EventBatch, rows: NDArray[np.void]) -> NDArray[np.float64]:
     """[N + 1] what is predicted after the only user's last event."""
-    predictions = engine.step(batch, rows).predictions
+    predictions = committed_step(engine, batch, rows).predictions
     p = np.zeros(31)
     p[predictions.item[0]] = predictions.item_p[0]
     return p
@@ -38,7 +39,7 @@ def test_mixture_follows_its_definition(
     engine.update(noisy(config))
     rows = new_user_states(config, 6)
     for seed in range(4):
-        rows = engine.step(make_batch(60, 6, seed=seed), rows).rows
+        rows = committed_step(engine, make_batch(60, 6, seed=seed), rows).rows
     batch = EventBatch(*(np.array([value]) for value in (0, 11, 1, 1_800_000_000_000)))
     row = rows[:1].copy()
     items.forget("i19")
@@ -78,8 +79,8 @@ def test_blocks_do_not_change_the_result(config: ModelConfig, items: ItemVocabul
     for sizes in (CandidateSizes(), CandidateSizes(block_scores=31 * 3, min_block=1)):
         engine = Engine(config, items, sizes=sizes)
         engine.update(noisy(config))
-        rows = engine.step(make_batch(80, 9), new_user_states(config, 9)).rows
-        results.append(engine.step(make_batch(80, 9, seed=1), rows, "event").predictions)
+        rows = committed_step(engine, make_batch(80, 9), new_user_states(config, 9)).rows
+        results.append(committed_step(engine, make_batch(80, 9, seed=1), rows, "event").predictions)
     np.testing.assert_allclose(results[0].item_p, results[1].item_p, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(results[0].because_weight, results[1].because_weight, rtol=1e-3, atol=1e-5)
 
@@ -101,7 +102,7 @@ def test_the_same_events_give_the_same_predictions(
     def run() -> tuple[NDArray[np.float32], dict[str, NDArray[np.float64]]]:
         engine, rows = Engine(config, items), new_user_states(config, 9)
         for seed in range(5):
-            step = engine.step(make_batch(50, 9, seed=seed), rows)
+            step = committed_step(engine, make_batch(50, 9, seed=seed), rows)
             rows = step.rows
         return step.predictions.item_p, engine.experts()
 
@@ -111,24 +112,22 @@ def test_the_same_events_give_the_same_predictions(
         np.testing.assert_array_equal(array, again[name])
 
 
-def test_a_batch_is_predicted_with_the_counts_before_it_and_the_gate_after_it(
+def test_a_step_is_learnt_when_it_is_observed(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
 ) -> None:
-    config = replace(config, sampled_events=2 * GATE_BATCH_EVENTS)
-    engine, batch = Engine(config, items), make_batch(400, 9, seed=1)
-    rows = engine.step(make_batch(200, 9), new_user_states(config, 9)).rows
-    before = engine.experts()
-    predictions = engine.step(batch, rows).predictions
-    gate = {name: array for name, array in engine.experts().items() if name.startswith("gate.")}
-    assert gate["gate.steps"] > before["gate.steps"]
-    # Without a sample, the gate does not change.
-    other = Engine(replace(config, sampled_events=0), items)
-    other.restore(before | gate)
-    np.testing.assert_array_equal(other.step(batch, rows).predictions.item_p, predictions.item_p)
-    other.restore(engine.experts())
-    assert not np.array_equal(other.step(batch, rows).predictions.item_p, predictions.item_p)
-    other.restore(before)
-    assert not np.array_equal(other.step(batch, rows).predictions.item_p, predictions.item_p)
+    """A step that failed can be taken again: nothing but `observe` changes counts and gate."""
+    engine = Engine(replace(config, sampled_events=2 * GATE_BATCH_EVENTS), items)
+    rows = committed_step(engine, make_batch(200, 9), new_user_states(config, 9)).rows
+    before, batch = engine.experts(), make_batch(400, 9, seed=1)
+    first, second = engine.step(batch, rows), engine.step(batch, rows)
+    np.testing.assert_array_equal(first.predictions.item_p, second.predictions.item_p)
+    for name, array in engine.experts().items():
+        np.testing.assert_array_equal(array, before[name])
+    engine.observe(second)
+    after = engine.experts()
+    assert after["gate.steps"] == before["gate.steps"] + 2
+    assert after["popularity.counts"][-1].sum() > before["popularity.counts"][-1].sum()
+    assert not np.array_equal(engine.step(batch, rows).predictions.item_p, first.predictions.item_p)
 
 
 def test_a_prediction_does_not_depend_on_later_events_of_the_batch(
@@ -145,14 +144,14 @@ def test_a_prediction_does_not_depend_on_later_events_of_the_batch(
         engine = Engine(config, items)
         engine.update(noisy(config))
         engine.restore(first.experts())
-        results.append(engine.step(batch, rows, per="event").predictions)
+        results.append(committed_step(engine, batch, rows, per="event").predictions)
     np.testing.assert_array_equal(results[0].item[:12], results[1].item)
     np.testing.assert_allclose(results[0].item_p[:12], results[1].item_p, rtol=1e-5)
 
 
 def test_scoring_changes_nothing(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch) -> None:
     engine = Engine(config, items)
-    rows = engine.step(make_batch(50, 9), new_user_states(config, 9)).rows
+    rows = committed_step(engine, make_batch(50, 9), new_user_states(config, 9)).rows
     before, row = engine.experts(), rows.copy()
     scores = engine.score(make_batch(50, 9, seed=1), rows)
     for name, array in engine.experts().items():
@@ -167,7 +166,7 @@ def test_a_score_is_that_of_the_prediction_before(config: ModelConfig, items: It
     engine = Engine(config, items, top_items=30)
     engine.update(noisy(config))
     first = EventBatch(np.zeros(3, np.int64), np.array([4, 9, 2]), np.ones(3, np.int64), np.arange(3) * 1000)
-    step = engine.step(first, new_user_states(config, 1))
+    step = committed_step(engine, first, new_user_states(config, 1))
     p, top = step.predictions.item_p[0], step.predictions.item[0]
     for index in (0, 4):
         second = EventBatch(*(np.array([value]) for value in (0, top[index], 1, 5000)))
@@ -192,7 +191,7 @@ def test_restored_experts_predict_as_before(config: ModelConfig, items: ItemVoca
     engine, other = Engine(config, items), Engine(config, items)
     rows = new_user_states(config, 9)
     for seed in range(4):
-        rows = engine.step(make_batch(60, 9, seed=seed), rows).rows
+        rows = committed_step(engine, make_batch(60, 9, seed=seed), rows).rows
     other.restore(engine.experts())
     for seed in range(4, 7):
         first, second = (either.step(make_batch(60, 9, seed=seed), rows) for either in (engine, other))

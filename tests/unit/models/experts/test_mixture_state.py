@@ -2,21 +2,12 @@ import threading
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from models.config import ModelConfig
-from models.data.events import EventBatch
-from models.data.timeline import Timeline
-from models.data.user_state import new_user_states
 from models.errors import WeightsError
 from models.experts.mixture_state import MixtureState
-
-
-def observe(state: MixtureState, config: ModelConfig, *items: int) -> None:
-    n = len(items)
-    batch = EventBatch(np.zeros(n, np.int64), np.array(items), np.full(n, 2), np.arange(n) * 1000)
-    state.observe(Timeline(batch, new_user_states(config, 1)))
+from tests.unit.models.new_events import events_of
 
 
 def test_copies_on_another_thread_are_consistent(config: ModelConfig) -> None:
@@ -32,7 +23,7 @@ def test_copies_on_another_thread_are_consistent(config: ModelConfig) -> None:
     thread = threading.Thread(target=copy)
     thread.start()
     for number in range(300):
-        observe(state, config, 1, 2 + number * 10)
+        state.observe(events_of(1, 2 + number * 10))
         state.grow(2 + number * 10 + 100)
     stop.set()
     thread.join()
@@ -45,6 +36,6 @@ def test_copies_on_another_thread_are_consistent(config: ModelConfig) -> None:
 )
 def test_state_of_other_experts_is_refused(config: ModelConfig, changed: dict[str, Any], message: str) -> None:
     state = MixtureState(config)
-    observe(state, config, 1, 2, 3)
+    state.observe(events_of(1, 2, 3))
     with pytest.raises(WeightsError, match=message):
         MixtureState(replace(config, **changed)).restore(state.state())

@@ -14,6 +14,7 @@ from models.inference.attribution import top_items
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.training.online import OnlineLearner
+from tests.unit.models.committed_steps import committed_step
 
 MakeBatch = Callable[..., EventBatch]
 
@@ -39,9 +40,9 @@ def test_what_only_one_event_leads_to_is_carried_by_it(config: ModelConfig, item
         other = np.random.default_rng(turn).integers(1, 6, users)
         item = np.stack([other, np.full(users, 10), np.full(users, 20)], 1).ravel()
         batch = EventBatch(np.repeat(np.arange(users), 3), item, np.full(3 * users, 2), np.arange(3 * users))
-        engine.step(batch, new_user_states(config, users))
+        committed_step(engine, batch, new_user_states(config, users))
     batch = EventBatch(np.zeros(3, np.int64), np.array([25, 10, 26]), np.full(3, 2), np.arange(3))
-    predictions = engine.step(batch, new_user_states(config, 1)).predictions
+    predictions = committed_step(engine, batch, new_user_states(config, 1)).predictions
     assert predictions.item[0, 0] == 20
     assert predictions.because[0, 0] == 10
     assert 0.3 < predictions.because_weight[0, 0] < 1
@@ -57,8 +58,8 @@ def test_shares_sum_to_one_less_what_popularity_gives(
         for engine in (alone, mixed):
             batch = make_batch(90, 9)
             batch.item[batch.item == 0] = 1
-            rows = engine.step(batch, new_user_states(engine.config, 9)).rows
-            weight = engine.step(batch, rows).predictions.because_weight.sum(1)
+            rows = committed_step(engine, batch, new_user_states(engine.config, 9)).rows
+            weight = committed_step(engine, batch, rows).predictions.because_weight.sum(1)
             if engine is alone:
                 np.testing.assert_allclose(weight, 1, atol=1e-5)
             else:
@@ -80,8 +81,8 @@ def test_without_its_largest_share_a_prediction_is_less_probable(
         row, user = np.unique(users[order], return_inverse=True)
         item = np.array([items.add(names[index]) for index in range(low, min(low + _BATCH, events))])[order - low]
         batch = EventBatch(user, item, np.full(len(order), rating), times_ms[order])
-        rows[row] = (step := engine.step(batch, rows[row])).rows
-        learner.observe(batch, step.rows)
+        rows[row] = (step := committed_step(engine, batch, rows[row])).rows
+        learner.observe(step.rows, step.new_events)
         while learner.ready:
             learner.train_step()
         engine.update(learner.weights())

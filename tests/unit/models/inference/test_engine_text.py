@@ -20,6 +20,7 @@ from models.network.weights import Weights
 from models.text.simhash import simhash
 from models.training.online import OnlineLearner
 from state.rows import RowLayout
+from tests.unit.models.committed_steps import committed_step
 
 
 def vocabulary(config: ModelConfig) -> ItemVocabulary:
@@ -59,7 +60,8 @@ def learnt_weights(config: ModelConfig) -> Weights:
         text=[f"{'good' if number % 2 else 'bad'} number {number}" for number in item.tolist()],
     )
     engine = Engine(config, items)
-    learner.observe(events, engine.step(events, new_user_states(config, 8)).rows)
+    step = committed_step(engine, events, new_user_states(config, 8))
+    learner.observe(step.rows, step.new_events)
     for _ in range(2):
         learner.train_step()
     return learner.weights()
@@ -79,7 +81,7 @@ def test_a_text_changes_its_users_state_and_its_items_content(config: ModelConfi
     content_before = content(items).rows(np.arange(21))
     without = without_text.step(batch([0, 1], [3, 4]), rows).rows
     np.testing.assert_array_equal(content(items).rows(np.arange(21)), content_before)
-    after = with_text.step(batch([0, 1], [3, 4], ["never in tune", ""]), rows).rows
+    after = committed_step(with_text, batch([0, 1], [3, 4], ["never in tune", ""]), rows).rows
     assert not np.array_equal(after["h"][0], without["h"][0])
     np.testing.assert_array_equal(after["h"][1], without["h"][1])
     encoder = content(items).encoder
@@ -97,9 +99,9 @@ def test_a_text_changes_its_users_state_and_its_items_content(config: ModelConfi
 def test_a_review_of_an_item_changes_its_next_prediction(config: ModelConfig, items: ItemVocabulary) -> None:
     config = replace(config, experts=False)
     engine, rows = Engine(config, items, top_items=20), new_user_states(config, 1)
-    first = engine.step(batch([0], [3]), rows).predictions
-    engine.step(batch([0], [7], ["never in tune"]), rows)
-    second = engine.step(batch([0], [3]), rows).predictions
+    first = committed_step(engine, batch([0], [3]), rows).predictions
+    committed_step(engine, batch([0], [7], ["never in tune"]), rows)
+    second = committed_step(engine, batch([0], [3]), rows).predictions
     p = [
         dict(zip(predictions.item[0].tolist(), predictions.item_p[0].tolist(), strict=True))[7]
         for predictions in (first, second)
@@ -112,7 +114,7 @@ def test_a_review_counts_when_it_is_stepped_not_when_it_is_scored(config: ModelC
     events = batch([0, 0], [3, 3], ["never in tune", "loud"])
     engine.score(events, rows)
     assert content(items).state() == {}
-    engine.step(events, rows)
+    committed_step(engine, events, rows)
     assert content(items).state()["count"].tolist() == [2]
 
 
@@ -129,8 +131,8 @@ def test_a_value_is_an_input(config: ModelConfig, items: ItemVocabulary, value: 
     engine, rows = Engine(config, items), new_user_states(config, 2)
     weights = learnt_weights(config)
     engine.update(weights)
-    after = engine.step(batch([0, 1], [3, 3], value=[value, np.nan]), rows).rows
-    without_value = engine.step(batch([0, 1], [3, 3]), rows).rows
+    after = committed_step(engine, batch([0, 1], [3, 3], value=[value, np.nan]), rows).rows
+    without_value = committed_step(engine, batch([0, 1], [3, 3]), rows).rows
     assert not np.array_equal(after["h"][0], without_value["h"][0])
     np.testing.assert_array_equal(after["h"][1], without_value["h"][1])
     assert after["ring_value"][:, 0].tolist() == [value_buckets(np.array([value], np.float32))[0], 0]
@@ -139,7 +141,7 @@ def test_a_value_is_an_input(config: ModelConfig, items: ItemVocabulary, value: 
 def test_different_values_give_different_states(config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
     engine.update(learnt_weights(config))
-    after = engine.step(batch([0, 1], [3, 3], value=[1, 5]), new_user_states(config, 2)).rows
+    after = committed_step(engine, batch([0, 1], [3, 3], value=[1, 5]), new_user_states(config, 2)).rows
     assert not np.array_equal(after["h"][0], after["h"][1])
     assert np.isfinite(after["h"]).all()
 
@@ -147,13 +149,13 @@ def test_different_values_give_different_states(config: ModelConfig, items: Item
 def test_a_row_with_text_survives_its_way_through_bytes(config: ModelConfig, items: ItemVocabulary) -> None:
     layout = RowLayout(user_row_fields(config))
     engine, other = Engine(config, items), Engine(config, items)
-    rows = engine.step(batch([0, 0], [3, 4], ["never in tune", "good strings"], [1, 5]), layout.new(1)).rows
+    rows = committed_step(engine, batch([0, 0], [3, 4], ["never in tune", "good strings"], [1, 5]), layout.new(1)).rows
     again = layout.unpack(list(layout.pack(rows)))
     np.testing.assert_array_equal(again["ring_text"], rows["ring_text"])
     assert again["ring_text"].any(2).sum() == 2
     assert (again["ring_value"] > 0).sum() == 2
     next_event = batch([0], [5], ["loud"])
-    after, expected = other.step(next_event, again).rows, engine.step(next_event, rows).rows
+    after, expected = other.step(next_event, again).rows, committed_step(engine, next_event, rows).rows
     np.testing.assert_array_equal(after["ring_text"], expected["ring_text"])
 
 
@@ -164,14 +166,14 @@ def test_a_model_without_text_ignores_texts(config: ModelConfig) -> None:
     rows = new_user_states(config, 1)
     assert "ring_text" not in (rows.dtype.names or ())
     engine = Engine(config, items)
-    after = engine.step(batch([0], [1], ["never in tune"]), rows).rows
-    np.testing.assert_array_equal(after, engine.step(batch([0], [1]), rows).rows)
+    after = committed_step(engine, batch([0], [1], ["never in tune"]), rows).rows
+    np.testing.assert_array_equal(after, committed_step(engine, batch([0], [1]), rows).rows)
     assert content(items).refresh() == 0
 
 
 def test_reviews_are_saved_in_checkpoints(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
     engine = Engine(config, items)
-    engine.step(batch([0, 0], [3, 5], ["never in tune", "loud"]), new_user_states(config, 1))
+    committed_step(engine, batch([0, 0], [3, 5], ["never in tune", "loud"]), new_user_states(config, 1))
     weights = replace(learnt_weights(config), experts=engine.experts())
     checkpoint.save(tmp_path, weights, config, items)
     fresh = ItemVocabulary(1000, ItemContent(config))

@@ -13,6 +13,7 @@ from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.popularity_baseline import DecayedPopularity
 from models.training.online import OnlineLearner
+from tests.unit.models.committed_steps import committed_step
 from tests.unit.models.conftest import Log
 
 _EVENTS = 20_000
@@ -39,9 +40,9 @@ def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: b
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
         order, row, batch = batch_of(users, item, times_ms, low)
         ranks_of_model[order] = engine.score(batch, user_rows[row], known).rank
-        user_rows[row] = (step := engine.step(batch, user_rows[row])).rows
+        user_rows[row] = (step := committed_step(engine, batch, user_rows[row])).rows
         assert not len(step.nonfinite_rows)
-        learner.observe(batch, step.rows)
+        learner.observe(step.rows, step.new_events)
         while learner.ready:
             learnt = learner.train_step()
             assert learnt is not None
@@ -73,8 +74,8 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
         item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
         _, row, batch = batch_of(users, item, times_ms, low)
         for user_rows in rows.values():
-            user_rows[row] = (step := engine.step(batch, user_rows[row])).rows
-        learner.observe(batch, step.rows)
+            user_rows[row] = (step := committed_step(engine, batch, user_rows[row])).rows
+        learner.observe(step.rows, step.new_events)
         while learner.ready:
             learner.train_step()
             engine.update(learner.weights())
@@ -89,7 +90,7 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
         longer += int((half["steps"][row[batch.user]] > config.history_length).sum())
         for name, user_rows in rows.items():
             ranks[name][order - _LEARNT] = engine.score(batch, user_rows[row], known).rank
-            user_rows[row] = engine.step(batch, user_rows[row]).rows
+            user_rows[row] = committed_step(engine, batch, user_rows[row]).rows
     recall = {name: float((rank <= 10).mean()) for name, rank in ranks.items()}
     print(recall, f"{longer} of {_FROZEN} events have more before them than the ring holds")
     assert (rows["fp16"]["h"] != rows["rebuilt"]["h"]).any()

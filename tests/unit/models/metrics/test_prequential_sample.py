@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
+from models.data.new_events import NewEvents
 from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.popularity_baseline import DecayedPopularity
 from models.metrics.prequential_sample import PrequentialSample, draw_events
+from tests.unit.models.committed_steps import committed_step
 from tests.unit.models.random_weights import noisy
 
 MakeBatch = Callable[..., EventBatch]
@@ -23,12 +25,12 @@ def warmed_up(config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch)
     engine, rows = Engine(config, items), new_user_states(config, 9)
     engine.update(noisy(config))
     for seed in range(3):
-        rows = engine.step(make_batch(60, 9, items=24, seed=seed), rows).rows
+        rows = committed_step(engine, make_batch(60, 9, items=24, seed=seed), rows).rows
     return engine, rows
 
 
 def sampled(engine: Engine, batch: EventBatch, rows: NDArray[np.void]) -> PrequentialSample:
-    sample = engine.step(batch, rows).sample
+    sample = committed_step(engine, batch, rows).sample
     assert sample is not None
     return sample
 
@@ -88,15 +90,18 @@ def test_a_sample_agrees_with_score_before_the_batch(
 def test_popularity_is_that_of_the_definition_on_the_same_events(
     config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, repeats: Literal["allow", "filter"]
 ) -> None:
-    config = replace(config, allow_repeats=repeats == "allow")
+    config = replace(config, allow_repeats=repeats == "allow", history_length=40)
     engine, rows = warmed_up(config, items, make_batch)
-    popularity = DecayedPopularity()
+    popularity, stepped = DecayedPopularity(), new_user_states(config, 9)
     had: dict[int, set[int]] = {user: set() for user in range(9)}
     for seed in range(3):
         batch = make_batch(60, 9, items=24, seed=seed)
         for user, item in zip(batch.user.tolist(), batch.item.tolist(), strict=True):
             had[user].add(item)
-        for item in batch.item[np.argsort(batch.time_ms, kind="stable")]:
+        step = engine.step(batch, stepped)
+        stepped, events = step.rows, NewEvents.of(step.rows, step.new_events)
+        assert sorted(events.item.tolist()) == sorted(batch.item.tolist())
+        for item in events.item:
             popularity.observe(np.array([item]))
     batch = make_batch(80, 9, items=24, seed=5)
     sample = sampled(engine, batch, rows)
@@ -115,7 +120,7 @@ def test_popularity_is_that_of_the_definition_on_the_same_events(
 
 def test_items_that_are_never_predicted_are_misses_for_both(config: ModelConfig, items: ItemVocabulary) -> None:
     engine, rows = Engine(config, items), new_user_states(config, 2)
-    rows = engine.step(EventBatch(*(np.array(variant) for variant in ([0], [7], [1], [0]))), rows).rows
+    rows = committed_step(engine, EventBatch(*(np.array(variant) for variant in ([0], [7], [1], [0]))), rows).rows
     items.forget("i6")
     sample = sampled(engine, EventBatch(*(np.array(variant) for variant in ([1], [7], [1], [1000]))), rows)
     assert columns(sample).ravel().tolist() == [np.inf, -np.inf, np.inf, -np.inf]
@@ -153,7 +158,7 @@ def test_predictions_are_those_of_an_engine_that_scores_nothing(
         engine, rows = Engine(variant, items), new_user_states(variant, 9)
         engine.update(noisy(variant))
         for seed in range(1 if experts else 4):
-            step = engine.step(make_batch(60, 9, seed=seed), rows)
+            step = committed_step(engine, make_batch(60, 9, seed=seed), rows)
             rows = step.rows
         assert (step.sample is None) == (events == 0)
         results.append(step.predictions)

@@ -146,7 +146,8 @@ def test_bfloat16_trains_and_predicts_about_the_same(recipe: str) -> None:
         engine, learner = Engine(config, items), OnlineLearner(config, LearnerConfig(dropout=0, input_dropout=0), items)
         learner.restore(noisy_weights(config))
         batch = varied_batch([0] * 5 + [1] * 4)
-        learner.observe(batch, engine.step(batch, new_user_states(config, 2)).rows)
+        step = engine.step(batch, new_user_states(config, 2))
+        learner.observe(step.rows, step.new_events)
         learnt = learner.train_step()
         assert learnt is not None
         assert not learnt.skipped
@@ -167,7 +168,8 @@ def test_training_predicts_the_item_that_always_follows(recipe: str) -> None:
         user = np.repeat(np.arange(8), 5)
         item = (np.tile(np.arange(5), 8) + turn * 5 + user * 3) % ITEMS + 1
         batch = EventBatch(user, item, np.full(40, 2), (np.arange(40) + turn * 40) * 1000)
-        learner.observe(batch, engine.step(batch, new_user_states(config, 8)).rows)
+        step = engine.step(batch, new_user_states(config, 8))
+        learner.observe(step.rows, step.new_events)
         while learner.pending_events:
             learnt = learner.train_step()
             assert learnt is not None

@@ -35,7 +35,8 @@ def test_published_weights_are_averaged_except_for_the_item_tables(
         learner, weights = OnlineLearner(config, LearnerConfig(), items), []
         for round_ in range(3):
             batch = sequence(10, 6, 20, start=round_ * 6)
-            learner.observe(batch, Engine(config, items).step(batch, new_user_states(config, 10)).rows)
+            step = Engine(config, items).step(batch, new_user_states(config, 10))
+            learner.observe(step.rows, step.new_events)
             learner.train_step()
             weights.append(learner.weights())
         learner.restore(weights[-1])
@@ -75,7 +76,8 @@ def test_without_waiting_events_there_is_no_step(config: ModelConfig, items: Ite
 def test_one_step_takes_at_most_events_per_step(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(events_per_step=20), items), Engine(config, items)
     batch = sequence(10, 5, 20)
-    learner.observe(batch, engine.step(batch, new_user_states(config, 10)).rows)
+    step = engine.step(batch, new_user_states(config, 10))
+    learner.observe(step.rows, step.new_events)
     assert learner.pending_events == 50
     assert learner.ready
     result = learner.train_step()
@@ -94,7 +96,7 @@ def test_the_oldest_events_of_a_full_queue_are_dropped_and_counted(config: Model
     batch = sequence(10, 5, 20)
     rows = engine.step(batch, new_user_states(config, 10)).rows
     for _ in range(4):
-        learner.observe(batch, rows)
+        learner.observe(rows, np.bincount(batch.user, minlength=len(rows)))
     assert (learner.pending_events, learner.dropped_events) == (100, 100)
 
 
@@ -118,7 +120,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_changes_nothing(config: ModelC
     learner.restore(Weights(good.version, huge))
     batch = sequence(10, 5, 20)
     rows = engine.step(batch, new_user_states(config, 10)).rows
-    learner.observe(batch, rows)
+    learner.observe(rows, np.bincount(batch.user, minlength=len(rows)))
     result = learner.train_step()
     assert result is not None
     assert result.skipped
@@ -128,7 +130,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_changes_nothing(config: ModelC
     assert after.version == good.version
     assert all(torch.equal(after.tensors[name], huge[name]) for name in huge)
     learner.restore(good)
-    learner.observe(batch, rows)
+    learner.observe(rows, np.bincount(batch.user, minlength=len(rows)))
     result = learner.train_step()
     assert result is not None
     assert not result.skipped
@@ -201,7 +203,8 @@ def test_events_without_items_and_of_forgotten_ones_are_no_targets(config: Model
     items.forget("i0")
     zeros = np.zeros(3, dtype=np.int64)
     batch = EventBatch(zeros, np.array([0, 1, 0]), zeros, zeros)
-    learner.observe(batch, engine.step(batch, new_user_states(config, 1)).rows)
+    step = engine.step(batch, new_user_states(config, 1))
+    learner.observe(step.rows, step.new_events)
     before = learner.weights()
     result = learner.train_step()
     assert result is not None
@@ -216,7 +219,8 @@ def test_items_may_grow_while_learning(config: ModelConfig, items: ItemVocabular
     for number in range(20, 1500):
         items.add(f"i{number}")
     batch = sequence(10, 5, 1500, start=1400)
-    learner.observe(batch, engine.step(batch, new_user_states(config, 10)).rows)
+    step = engine.step(batch, new_user_states(config, 10))
+    learner.observe(step.rows, step.new_events)
     learner.train_step()
     engine.update(learner.weights())
     assert len(learner.weights().tensors["item"]) == 2048
@@ -230,7 +234,7 @@ def test_events_may_be_observed_from_another_thread(config: ModelConfig, items: 
 
     def observe() -> None:
         for _ in range(100):
-            learner.observe(batch, rows)
+            learner.observe(rows, np.bincount(batch.user, minlength=len(rows)))
 
     thread = threading.Thread(target=observe)
     thread.start()

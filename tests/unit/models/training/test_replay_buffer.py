@@ -28,7 +28,7 @@ def test_last_windows_are_the_histories_after_the_batch(config: ModelConfig) -> 
         after = rows.copy()
         Timeline(batch, rows).advance(after)
         rows = after
-        windows = last_windows(batch, after)
+        windows = last_windows(after, np.bincount(batch.user, minlength=3))
     assert windows.item.tolist() == [[2, 3, 4, 5, 6], [7, 8, 0, 0, 0]]
     assert windows.length.tolist() == [5, 2]
     assert windows.new_events.tolist() == [4, 2]

@@ -236,7 +236,9 @@ def test_text_and_value_of_an_event_reach_row_and_item_once(table: UserTable) ->
     fetched = batch(review(0, "a", value=4.5, text="good strings"), review(1, "a", value=1, text="broke"))
     for _ in range(2):  # the second time everything has been applied
         micro_batch = build_batch("user-events", [decode_partition(state, [fetched], MOST)], items, layout)
-        rows = count_events(micro_batch, engine.step(micro_batch.event_batch, micro_batch.rows).rows)
+        step = engine.step(micro_batch.event_batch, micro_batch.rows)
+        engine.observe(step)
+        rows = count_events(micro_batch, step.rows)
         state.store.put_many(micro_batch.users, layout.pack(rows), 2)
     (row,) = layout.unpack(state.store.get_many([b"a"]))
     assert (row["count"], row["steps"]) == (2, 2)

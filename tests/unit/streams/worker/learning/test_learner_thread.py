@@ -46,7 +46,8 @@ class Recorder:
             np.arange(events, dtype=np.int64) * 1000,
         )
         rows = RowLayout(user_row_fields(MODEL)).new(1)
-        thread.observe(batch, self.engine.step(batch, rows).rows)
+        step = self.engine.step(batch, rows)
+        thread.observe(step.rows, step.new_events)
 
 
 @pytest.fixture

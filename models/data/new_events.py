@@ -1,0 +1,67 @@
+"""The newest events of users as their rows hold them: all that counting and learning take from a step.
+
+What is learnt is thereby a function of committed rows: whoever reads a row, and how many of its events are new, learns
+the same from it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.events import TYPE_WEIGHT
+
+PAIR_DISTANCE: Final = 10
+"""Events of a user between two items that still count as a pair"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvents:
+    """n new events of users, oldest first."""
+
+    item: NDArray[np.int64]
+    """[n] item index, 0 = no item"""
+    weight: NDArray[np.float32]
+    """[n] what the event counts"""
+    earlier: NDArray[np.int64]
+    """[n, PAIR_DISTANCE] items of the user's events before it, newest first; 0 where the row holds none"""
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    @staticmethod
+    def of(rows: NDArray[np.void], new_events: NDArray[np.int64]) -> "NewEvents":
+        """The last `new_events` [U] of each row's events; of more than a row holds, those that it holds.
+
+        Rows hold no times but the last: the order between users follows the gaps between a user's events, of which a
+        row knows the power of two.
+        """
+        user = np.flatnonzero(new_events > 0)
+        ring = rows["ring_item"].shape[1]
+        steps = rows["steps"][user].astype(np.int64)
+        count = np.minimum(np.minimum(new_events[user], ring), steps)  # [A]
+        width = int(count.max(initial=0))
+        lag = np.arange(width + PAIR_DISTANCE)
+        number = steps[:, None] - 1 - lag  # [A, width + 10] newest first
+        held = (number >= 0) & (lag < ring)
+        cell = user[:, None] * ring + number % ring
+        item = np.where(held, rows["ring_item"].reshape(-1)[cell], 0).astype(np.int64)
+        is_new = lag[:width] < count[:, None]  # [A, width]
+        time_ms = rows["last_time_ms"][user][:, None] - _ages_ms(rows["ring_gap"].reshape(-1)[cell[:, :width]])
+        row, column = np.nonzero(is_new[:, ::-1])
+        column = width - 1 - column  # each user's events oldest first, as they stay where times are equal
+        order = np.argsort(time_ms[row, column], kind="stable")
+        row, column = row[order], column[order]
+        kind = rows["ring_type"].reshape(-1)[cell[row, column]]
+        earlier = item[row[:, None], column[:, None] + 1 + np.arange(PAIR_DISTANCE)]
+        return NewEvents(item[row, column], TYPE_WEIGHT[kind], earlier)
+
+
+def _ages_ms(gap: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """[A, width] how much older than the newest event each is at least, from the gaps [A, width], newest first."""
+    # Bucket b begins at 2^(b - 1) - 1 seconds (user_state.GAP_BUCKETS).
+    seconds = (1 << np.maximum(gap.astype(np.int64) - 1, 0)) - 1
+    ages = np.zeros(gap.shape, np.int64)
+    np.cumsum(seconds[:, :-1], axis=1, out=ages[:, 1:])
+    return ages * 1000
