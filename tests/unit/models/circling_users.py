@@ -29,7 +29,7 @@ def train(learner: OnlineLearner, engine: Engine, rounds: int) -> None:
     for round_ in range(rounds):
         batch = sequence(10, 6, ITEMS, start=round_ * 6)
         step = engine.step(batch, new_user_states(engine.config, 10))
-        learner.observe(batch, step.rows)
+        learner.observe(step.rows, step.new_events)
         while learner.pending_events:
             learner.train_step()
     engine.update(learner.weights())

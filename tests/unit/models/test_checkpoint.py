@@ -61,7 +61,7 @@ def test_a_learner_goes_on_from_its_checkpoint(tmp_path: Path, config: ModelConf
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     batch = EventBatch(np.zeros(9, np.int64), np.arange(1, 10), np.ones(9, np.int64), np.arange(9))
     rows = engine.step(batch, new_user_states(config, 1)).rows
-    learner.observe(batch, rows)
+    learner.observe(rows, np.bincount(batch.user, minlength=len(rows)))
     learner.train_step()
     save(tmp_path, learner.state(), config, items)
     loaded = load(tmp_path, config, items)
@@ -72,7 +72,7 @@ def test_a_learner_goes_on_from_its_checkpoint(tmp_path: Path, config: ModelConf
     assert saved.keys() == restored.keys()
     assert all(torch.equal(saved[name], restored[name]) for name in saved)
     assert saved["adam/item.exp_avg"].abs().sum() > 0
-    resumed.observe(batch, rows)
+    resumed.observe(rows, np.bincount(batch.user, minlength=len(rows)))
     result = resumed.train_step()
     assert result is not None
     assert not result.skipped

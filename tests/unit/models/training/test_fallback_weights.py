@@ -36,7 +36,7 @@ class Learning:
 
     def step(self) -> bool:
         """Whether the step was taken."""
-        self.learner.observe(BATCH, self._rows)
+        self.learner.observe(self._rows, np.bincount(BATCH.user, minlength=len(self._rows)))
         result = self.learner.train_step()
         assert result is not None
         return not result.skipped
