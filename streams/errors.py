@@ -12,6 +12,8 @@ StreamError
 ├── WorkerEndedError   read the end of the worker's log, which the message holds (streams.worker.process.launcher)
 ├── ChangelogError     decide whether the changelog was meant to go, as the message says; the worker stops until then
 ├── SourceTopicError   decide whether the input topic was meant to go, as the message says; the worker stops until then
+├── ReleaseError       decide what becomes of the releases' topic, as the message says; no model is trained until then
+├── TrainerFencedError nothing: another trainer has taken over; start this one again to have it stand by
 ├── GroupActiveError   stop the group's workers, then try again
 ├── ReplayFencedError  nothing: another `dlq replay` was started later, and sends what is left
 ├── StepTimeoutError   start the worker again; look at machine and disk if it repeats
@@ -102,6 +104,14 @@ class ChangelogError(StreamError):
 
 class SourceTopicError(StreamError):
     """The input topic is not the one whose offsets are remembered: it was recreated, rolled back or does not answer."""
+
+
+class ReleaseError(StreamError):
+    """The topic of releases holds no model that training could go on from."""
+
+
+class TrainerFencedError(StreamError):
+    """Another trainer of the same group has taken over."""
 
 
 class GroupActiveError(StreamError):

@@ -58,6 +58,11 @@ class TopicFollower:
         """The partition that Kafka's default partitioner chooses for the key."""
         return self._tps[partition_of(key, len(self._tps))]
 
+    async def rewind(self) -> None:
+        """Applies all that the topic holds at the call once more, from its beginning."""
+        await self._consumer.seek_to_beginning(*self._tps)
+        await self.catch_up()
+
     async def catch_up(self) -> None:
         """Applies all that the topic holds at the call."""
         ends = await self._consumer.end_offsets(self._tps)
