@@ -10,6 +10,13 @@ class Dropout:
     def __init__(self, input_dropout: float, dropout: float, seed: int, device: torch.device) -> None:
         self._input_p, self._fused_p = input_dropout, dropout
         self._generator = torch.Generator(device).manual_seed(seed)
+        self._rows: slice | None = None
+        self._total_rows = 0
+
+    def of_rows(self, rows: slice, total: int) -> "Dropout":
+        """Itself, for tensors with these of `total` rows; what it drops does not depend on which rows are there."""
+        self._rows, self._total_rows = rows, total
+        return self
 
     def drop_input(self, x: Tensor) -> Tensor:
         """Dropout of the events' embeddings x."""
@@ -20,5 +27,7 @@ class Dropout:
         return self._drop(fused, self._fused_p)
 
     def _drop(self, tensor: Tensor, p: float) -> Tensor:
-        mask = torch.rand(tensor.shape, generator=self._generator, device=tensor.device) >= p
+        shape = tensor.shape if self._rows is None else (self._total_rows, *tensor.shape[1:])
+        random = torch.rand(shape, generator=self._generator, device=tensor.device)
+        mask = (random if self._rows is None else random[self._rows]) >= p
         return tensor * mask / (1 - p)

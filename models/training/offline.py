@@ -1,5 +1,8 @@
 """Offline training: epochs over a whole log, until the loss of its held-out events stops falling.
 
+Where torchrun has started several processes, each computes its share of the windows of each step; gradients and
+held-out loss are summed over them, so that all have the same weights, and those that one process would have.
+
 Each epoch cuts the users' sequences into new windows (sequences.py). After an epoch that does not lower the held-out
 loss, training goes back to the best weights with a smaller learning rate; after `lr_reductions` of these it ends.
 """
@@ -22,8 +25,10 @@ from models.network.dropout import Dropout
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
 from models.progress import ProgressCallback
+from models.training.gradient_sum import sum_gradients
 from models.training.loss import Gradients, SampledCandidates, gradients, log_loss
 from models.training.optimizer import NetworkOptimizer
+from models.training.process_group import ALONE, ProcessGroup
 from models.training.sequences import SequenceSlices, UserSequences
 
 _LR_REDUCTION_FACTOR: Final = 0.3
@@ -71,13 +76,20 @@ class Trainer:
     """Trains a network on a log. The same seed, log and machine give the same weights."""
 
     def __init__(
-        self, config: ModelConfig, training: TrainingConfig, items: ItemVocabulary, sequences: UserSequences
+        self,
+        config: ModelConfig,
+        training: TrainingConfig,
+        items: ItemVocabulary,
+        sequences: UserSequences,
+        group: ProcessGroup = ALONE,
     ) -> None:
+        """All processes of the group must have the same configuration, items and sequences."""
         if not len(sequences.training_items):
             raise TrainingError("no event to learn from: each one needs an item, and those held out are not learnt")
         self._config = config
         self._training = training
         self._items = items
+        self._group = group
         self._sequences = sequences
         self._device = compute_device(config)
         self._network = InterestNetwork(config)
@@ -111,14 +123,11 @@ class Trainer:
         # Seeded by the epoch's number alone: a resumed training continues as if it had never been interrupted.
         number = self.progress.epoch + 1
         generator = np.random.default_rng((self._config.seed, number))
-        dropout = Dropout(
-            self._training.input_dropout, self._training.dropout, int(generator.integers(1 << 62)), self._device
-        )
         lr = self._training.lr * _LR_REDUCTION_FACTOR**self.progress.lr_reductions
         total_loss, done, events = 0.0, 0, len(self._sequences.training_items)
         steps = skipped = 0
         for parts in self._batches(generator):
-            result = self._gradients(parts, generator, dropout)
+            result = self._gradients(parts, generator)
             done += sum(int(part.length.sum()) for part in parts)
             on_progress(min(done, events), events)
             if result is None:
@@ -196,17 +205,22 @@ class Trainer:
         for low in range(0, len(shuffled), parts_per_step):
             yield [slices[parts[index]] for index in shuffled[low : low + parts_per_step]]
 
-    def _gradients(
-        self, parts: list[SequenceSlices], generator: np.random.Generator, dropout: Dropout
-    ) -> Gradients | None:
+    def _gradients(self, parts: list[SequenceSlices], generator: np.random.Generator) -> Gradients | None:
+        """Of the windows of all processes. Each draws the same random numbers, for all windows."""
         windows = [self._sequences.windows(part, generator, self._training.event_dropout) for part in parts]
         candidates = self._candidates(np.concatenate([part.item.ravel() for part in windows]), generator)
         bfloat16 = self._device.type == "cuda"
-        results = [
-            gradients(self._network, part, candidates, self._items.content, dropout, bfloat16) for part in windows
-        ]
+        results = []
+        for part in windows:
+            rows = self._group.share(len(part))
+            dropout = self._dropout(int(generator.integers(1 << 62))).of_rows(rows, len(part))
+            results.append(gradients(self._network, part[rows], candidates, self._items.content, dropout, bfloat16))
         with_targets = [result for result in results if result is not None]
-        return Gradients.mean(with_targets) if with_targets else None
+        own = Gradients.mean(with_targets) if with_targets else None
+        return sum_gradients(own, self._network, candidates, self._group)
+
+    def _dropout(self, seed: int) -> Dropout:
+        return Dropout(self._training.input_dropout, self._training.dropout, seed, self._device)
 
     def _held_out_loss(self) -> float:
         """NaN where no held-out event has a target, infinite where the weights have diverged."""
@@ -217,8 +231,12 @@ class Trainer:
             rows = np.arange(low, min(low + size, len(self._held_out)))
             windows = self._sequences.windows(self._held_out[rows])
             candidates = self._candidates(windows.item.ravel(), generator)
-            loss, weight = log_loss(self._network, windows, candidates, self._items.content)
+            own = windows[self._group.share(len(windows))]
+            loss, weight = log_loss(self._network, own, candidates, self._items.content)
             total, total_weight = total + loss * weight, total_weight + weight
+        sums = torch.tensor([total, total_weight], dtype=torch.float64, device=self._device)
+        self._group.sum(sums)
+        total, total_weight = sums.tolist()
         if not total_weight:
             return float("nan")
         return total / total_weight if np.isfinite(total) else float("inf")

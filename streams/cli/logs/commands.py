@@ -90,7 +90,12 @@ def train(
     nobody has an item twice. Curves for TensorBoard are written beside the checkpoint.
 
     interest-stream train ratings.csv --items movies.csv --set model.allow_repeats=false
+
+    Several processes, one per GPU or core, share each step and give what one gives:
+
+    torchrun --nproc-per-node 2 -m streams.cli train ratings.csv --items movies.csv
     """
+    from models.training.process_group import is_first_process
     from streams.cli.logs.replay import print_left_out, print_plain
     from streams.cli.logs.train import read_log, registered_items
     from streams.cli.logs.train import train as train_on
@@ -98,6 +103,7 @@ def train(
     from streams.schema.decoder import SchemaRules
 
     settings, screen = ctx.obj.settings(), console()
+    screen.quiet = not is_first_process()
     known = run(registered_items(settings)) if registered else []
     rules = CleaningRules.parse(clean)
     with screen.status(f"reading {', '.join(map(str, logs))}"):

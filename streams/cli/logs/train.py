@@ -2,13 +2,14 @@
 
 The network is trained on the log, all but its last part, which is held out for early stopping. Then the log is replayed
 as a stream: the training events are only counted, the held-out ones are predicted, scored and learnt as in a worker.
+Of several processes that torchrun started, all read the log and train; the first one prints, saves and replays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from models.progress import ProgressCallback
 from models.training import snapshot
 from models.training.offline import EpochResult, Trainer
 from models.training.prequential_replay import PrequentialReplay
+from models.training.process_group import ProcessGroup, process_group
 from models.training.sequences import UserSequences
 from streams.files.cleaning import NO_RULES, Cleaner, CleaningRules
 from streams.files.event_columns import sorted_event_columns
@@ -136,7 +138,10 @@ def train(
     folder: Path,
     resume: bool = False,
 ) -> Path:
-    """Train and save; the checkpoint's folder. A snapshot for `resume` and TensorBoard scalars are kept in `folder`."""
+    """Train and save; the checkpoint's folder. A snapshot for `resume` and TensorBoard scalars are kept in `folder`.
+
+    Of several processes only the first one saves; the others return `folder`.
+    """
     require_dtype(settings.model)
     set_compute_threads(settings.model)
     if len(log.events) < _MIN_EVENTS:
@@ -146,31 +151,13 @@ def train(
             "[yellow]nobody has an item twice:[/] model.allow_repeats=false would fit, here and in the workers"
         )
     trained = int(len(log.events) * (1 - settings.training.held_out_share))
-    trainer = _trainer(settings, log, trained)
-    file, fingerprint = folder / TRAINING_FILE, _fingerprint(settings, log)
-    if file.exists() and not resume:
-        raise TrainingError(f"an unfinished training stands in {file}: go on with --resume, or remove it")
-    if resume:
-        if not file.exists():
-            raise TrainingError(f"there is no unfinished training in {folder}: leave --resume out")
-        snapshot.resume(file, trainer, fingerprint)
-        console.print(f"resuming after epoch {trainer.progress.epoch}")
-    writer = SummaryWriter(str(folder / TENSORBOARD_FOLDER))
-    try:
-        with _progress(console) as progress_of:
-            while not trainer.done:
-                epoch = trainer.train_epoch(progress_of(f"epoch {trainer.progress.epoch + 1}"))
-                _write_scalars(writer, epoch)
-                console.print(_format_epoch(epoch), highlight=False)
-                snapshot.save(file, trainer, fingerprint)
-    except KeyboardInterrupt:
-        if trainer.progress.epoch:
-            console.print(f"stopped; epoch {trainer.progress.epoch} is saved in {file}: go on with --resume")
-        raise
-    finally:
-        writer.close()
+    with process_group(settings.model) as (group, model):
+        trainer = _trainer(replace(settings, model=model), log, trained, group)
+        _train_epochs(settings, console, log, trainer, group, folder, resume)
+    if group.rank:
+        return folder
     path, rank, log_p = _finish(settings, console, log, trainer, trained, folder)
-    file.unlink()
+    (folder / TRAINING_FILE).unlink()
     progress = trainer.progress
     console.print(
         f"[green]✓[/] epoch {progress.best_epoch} of {progress.epoch} was the best; {path} is what workers start from"
@@ -186,10 +173,49 @@ def train(
     return path
 
 
-def _trainer(settings: Settings, log: TrainingLog, trained: int) -> Trainer:
+def _train_epochs(
+    settings: Settings,
+    console: Console,
+    log: TrainingLog,
+    trainer: Trainer,
+    group: ProcessGroup,
+    folder: Path,
+    resume: bool,
+) -> None:
+    file, fingerprint = folder / TRAINING_FILE, _fingerprint(settings, log)
+    if file.exists() and not resume:
+        raise TrainingError(f"an unfinished training stands in {file}: go on with --resume, or remove it")
+    if resume:
+        if not file.exists():
+            raise TrainingError(f"there is no unfinished training in {folder}: leave --resume out")
+        snapshot.resume(file, trainer, fingerprint)
+        console.print(f"resuming after epoch {trainer.progress.epoch}")
+    group.require_same(fingerprint | {"epoch": str(trainer.progress.epoch)})
+    if group.size > 1:
+        console.print(f"{group.size} processes, each with its share of every step")
+    writer = None if group.rank else SummaryWriter(str(folder / TENSORBOARD_FOLDER))
+    try:
+        with _progress(console) as progress_of:
+            while not trainer.done:
+                epoch = trainer.train_epoch(progress_of(f"epoch {trainer.progress.epoch + 1}"))
+                if writer is None:
+                    continue
+                _write_scalars(writer, epoch)
+                console.print(_format_epoch(epoch), highlight=False)
+                snapshot.save(file, trainer, fingerprint)
+    except KeyboardInterrupt:
+        if trainer.progress.epoch and writer is not None:
+            console.print(f"stopped; epoch {trainer.progress.epoch} is saved in {file}: go on with --resume")
+        raise
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _trainer(settings: Settings, log: TrainingLog, trained: int, group: ProcessGroup) -> Trainer:
     items, grouped = log.vocabulary(settings), log.events.grouped()
     sequences = UserSequences(grouped.batch, grouped.order < trained, settings.model, items.content)
-    return Trainer(settings.model, settings.training, items, sequences)
+    return Trainer(settings.model, settings.training, items, sequences, group)
 
 
 def _finish(
