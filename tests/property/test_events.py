@@ -120,6 +120,7 @@ NAMES = """
     item user session id specversion source data data_base64 time partitionkey schema payload collector_tstamp
     event_id derived_tstamp contexts_com_snowplowanalytics_snowplow_ecommerce_product_1 price who op sku impression
     unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1
+    event_properties events insert_id $insert_id $time productId revenue session_id
 """.split()  # noqa: SIM905
 WORDS = """
     track page screen identify interaction ranking item user page_view purchase $pageview item.upsert user.delete 1.0

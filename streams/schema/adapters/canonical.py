@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from streams.errors import Rejected
 from streams.schema.adapters.adapter import Adapter, Canonical, Fields, Headers
+from streams.schema.adapters.amplitude import is_amplitude
 from streams.schema.parsing.json_text import parse_nested
 from streams.schema.record import Record
 
@@ -26,7 +27,7 @@ _IDENTIFYING: Final = ("user_id", "item_id", "event_type")
 
 
 def _matches(fields: Fields, headers: Headers) -> bool:
-    return "event_type" in fields or "eventType" in fields
+    return ("event_type" in fields or "eventType" in fields) and not is_amplitude(fields)
 
 
 def events(fields: Fields, record: Record) -> list[Canonical]:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from streams.errors import Rejected
 from streams.schema.adapters import (
+    amplitude,
     canonical,
     cloud_events,
     ga4,
@@ -24,6 +25,7 @@ from streams.schema.record import Record
 FORMATS: Final = {
     "cloudevents": cloud_events.ADAPTER,
     "canonical": canonical.ADAPTER,
+    "amplitude": amplitude.ADAPTER,
     "personalize": personalize.ADAPTER,
     "metarank": metarank.ADAPTER,
     "segment": segment.ADAPTER,
@@ -79,7 +81,8 @@ def _events_of(
 ) -> list[Canonical]:
     source = without_envelope(source)
     if not isinstance(source, dict):
-        raise Rejected("not_an_object", f"an event is a JSON object, not {type_name(source)}")
+        hint = ", in which JSON was encoded once more" if isinstance(source, str) and source[:1] == "{" else ""
+        raise Rejected("not_an_object", f"an event is a JSON object, not {type_name(source)}{hint}")
     adapter = only_adapter or adapter_of(source, record)
     if only_adapter not in (None, canonical.ADAPTER) and not adapter.matches(source, record.headers):
         raise Rejected("wrong_format", f"this is no event of {adapter.name}, the only format that is accepted here")

@@ -22,6 +22,7 @@ SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
             "page view",
             "pageview",
             "$mp_web_page_view",
+            "[Amplitude] Page Viewed",
             "screen",
             "screen view",
             "view content",

@@ -9,6 +9,7 @@ from tests.unit.streams.decoding import CLICK, record
 EXAMPLES: dict[str, dict[str, Any]] = {
     "canonical": CLICK,
     "CloudEvents": {"specversion": "1.0", "id": "1", "source": "/s", "type": "click", "data": CLICK},
+    "Amplitude": {"event_type": "click", "user_id": "u1", "time": 1, "event_properties": {}},
     "Amazon Personalize PutEvents": {"userId": "u1", "eventList": [{"eventType": "click"}]},
     "Metarank": {"event": "interaction", "user": "u1", "type": "click", "item": "i9", "timestamp": "1"},
     "Segment": {"type": "track", "event": "click", "anonymousId": "u1", "properties": {}},
