@@ -17,6 +17,7 @@ _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NO_BRACKET: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _PARSE: Final = msgspec.json.Decoder().decode
 _INTEGER_DIGITS: Final = 400  # a float holds no more, and Python refuses to read 4 301
+_SEVERAL: Final = "; send several events as records of their own, or as one array"
 # A pair of surrogates, a surrogate alone, or any other escape (so that an escaped backslash hides what follows it).
 _ESCAPE: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
@@ -37,7 +38,8 @@ def parse(value: bytes) -> object:
     try:
         return _LENIENT.decode(_ESCAPE.sub(_replace_lone_surrogate, value).decode())
     except json.JSONDecodeError as error:
-        fault = _known_fault(value) or f"{error}{wire_format_hint(value)}"
+        hint = _SEVERAL if error.msg == "Extra data" else wire_format_hint(value)
+        fault = _known_fault(value) or f"{error}{hint}"
         raise Rejected("not_json", fault) from None
     except (ValueError, RecursionError) as error:
         raise Rejected("not_json", str(error)) from None
@@ -63,6 +65,10 @@ def _known_fault(value: bytes) -> str | None:
         return "looks like gzip: decompress it before producing, or set the producer's compression.type"
     if value.startswith(codecs.BOM_UTF8):
         return "begins with a byte order mark: write UTF-8 without one"
+    if value.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"{\0", b"\0{")):
+        return "looks like UTF-16: write UTF-8"
+    if value.startswith(b"{'"):
+        return "has single quotes, as Python's str() writes a dict: write JSON (json.dumps)"
     return None
 
 
