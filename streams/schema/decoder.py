@@ -202,7 +202,7 @@ def _decode_any(record: Record, value: bytes, rules: SchemaRules, notes: Decodin
             if shared_ids and isinstance(event, UserEvent) and event.event_id in shared_ids:
                 event.event_id = f"{event.event_id}:{index}"
         except Rejected as error:
-            faults.append((index, error))
+            faults.append((index, error if rules.field_map is None else rules.field_map.explain(error)))
         events.append(event)
     return events, _summary(faults, len(canonical))
 

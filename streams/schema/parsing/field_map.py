@@ -4,11 +4,24 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from streams.errors import Rejected
 from streams.settings.sections import EVENT_ROLES
 
 _INDEX: Final = re.compile(r"\[(\d+)\]")
 
+_ROLES: Final = {"user_id": "user", "item_id": "item", "event_type": "type", "timestamp": "time"}
+
 Path = tuple[str | int, ...]
+
+
+class MissingField(Rejected):
+    """An event lacks a field that it needs."""
+
+    def __init__(self, name: str, fault: str) -> None:
+        """`name` is the canonical one."""
+        self.role, self.fault = _ROLES[name], fault
+        hint = f'if it has another name, give its path in interest.toml: [events.map] {self.role} = "path.to.it"'
+        super().__init__("missing_field", f"{fault}; {hint}")
 
 
 class FieldMap:
@@ -34,6 +47,13 @@ class FieldMap:
             for event in events:
                 if len(events) == 1 or event.get(name) is None:
                     event[name] = value
+
+    def explain(self, rejected: Rejected) -> Rejected:
+        """The same fault, with the path that has led to nothing where it is a missing field that the map names."""
+        if isinstance(rejected, MissingField) and (path := self.paths.get(rejected.role)) is not None:
+            fault = f"{rejected.fault}; nothing is found by [events.map] {rejected.role} = {path[:80]!r}"
+            return Rejected("missing_field", fault)
+        return rejected
 
 
 def parse_path(path: str) -> Path:

@@ -31,6 +31,7 @@ from streams.schema.events import (
     UserEvent,
 )
 from streams.schema.parsing.event_types import UNKNOWN_ERASURE, EventTypeNames, unknown_erasure
+from streams.schema.parsing.field_map import MissingField
 from streams.schema.parsing.times import time_ms
 from streams.schema.parsing.wire_format import wire_format_hint
 from streams.schema.record import Record, is_key_of
@@ -41,7 +42,6 @@ _SUPPORTED: Final = re.compile(r"1(\.\d+)*", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
 _MAX_INTEGER_ID: Final = 10**40
 _INGEST_HINT: Final = "; `interest-stream ingest` reads a topic that is keyed otherwise"
-_ROLES: Final = {"user_id": "user", "item_id": "item", "event_type": "type", "timestamp": "time"}  # of [events.map]
 
 
 def typed_event(
@@ -77,7 +77,7 @@ def typed_event(
     if item_id is not None and (item_id != "" or event_type in ITEM_EVENTS):
         item_id = _identifier(fields, "item_id")
     elif event_type in ITEM_EVENTS:
-        raise Rejected("missing_field", f"a {event_type} needs an item_id{_mapping_hint('item_id')}")
+        raise MissingField("item_id", f"a {event_type} needs an item_id")
     event = UserEvent(
         user_id,
         event_type,
@@ -151,7 +151,7 @@ def _check_user(user_id: str, record: Record, check_key: bool) -> None:
 def _identifier(fields: Mapping[str, Any], name: str, most: int = MAX_ID_LENGTH) -> str:
     value = fields.get(name)
     if value is None:
-        raise Rejected("missing_field", f"{name} is missing{_mapping_hint(name)}")
+        raise MissingField(name, f"{name} is missing")
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MAX_INTEGER_ID:
         return str(value)
     if not isinstance(value, str):
@@ -164,15 +164,10 @@ def _identifier(fields: Mapping[str, Any], name: str, most: int = MAX_ID_LENGTH)
     return value
 
 
-def _mapping_hint(name: str) -> str:
-    role = _ROLES[name]
-    return f'; if it has another name, give its path in interest.toml: [events.map] {role} = "path.to.it"'
-
-
 def _event_time_ms(fields: Mapping[str, Any], record: Record, notes: DecodingNotes | None = None) -> int:
     given = fields.get("timestamp")
     if given is None:
-        raise Rejected("missing_field", f"timestamp is missing{_mapping_hint('timestamp')}")
+        raise MissingField("timestamp", "timestamp is missing")
     time = time_ms(given)
     if record.timestamp <= 0:
         if time is None:

@@ -38,6 +38,16 @@ def test_without_a_map_the_reason_says_how_to_make_one() -> None:
     assert rejected.message.endswith('give its path in interest.toml: [events.map] type = "path.to.it"')
 
 
+def test_a_path_that_leads_to_nothing_is_named() -> None:
+    paths = SETTINGS.map | {"user": "who.number"}
+    _, rejected = decode(record(OURS), rules=SchemaRules(FieldMap(paths)))
+    assert rejected is not None
+    assert str(rejected) == "missing_field: user_id is missing; nothing is found by [events.map] user = 'who.number'"
+    _, rejected = decode(record(OURS | {"header": {}}), rules=SchemaRules(FieldMap({"type": "what.kind"})))
+    assert rejected is not None
+    assert rejected.message.endswith('[events.map] user = "path.to.it"')
+
+
 def test_canonical_records_are_read_beside_it_and_the_map_goes_first() -> None:
     assert user_event(CLICK, rules=SchemaRules.of(SETTINGS)) == user_event(CLICK)
     rules = SchemaRules(FieldMap({"value": "properties.price"}))
