@@ -75,7 +75,9 @@ def ingest(
         progress = run(ingest_topics(settings, options, report, lambda text: _print(screen, text)))
     screen.print(f"[green]✓[/] {_line(progress)}", soft_wrap=True)
     for code, count in progress.counts.rejected.most_common():
-        _print(screen, f"  {count:,} records are dead letters: {code}")
+        _print(screen, f"  {count:,} records are dead letters: {code}; first {progress.counts.first_rejected[code]}")
+    if progress.counts.rejected:
+        _print(screen, "  `interest-stream dlq replay` sends them once producer or settings are mended")
     if progress.counts.left_out:
         _print(screen, f"  {progress.counts.left_out:,} records hold no event of interest")
     for what, count, _ in progress.counts.notes.lines():

@@ -54,6 +54,11 @@ class EventFile:
         """Its path."""
         return str(self.path)
 
+    @property
+    def unit(self) -> str:
+        """What it consists of."""
+        return "lines"
+
     def sequences(self, left_out: LeftOut) -> Iterator[Iterator[LoggedEvent]]:
         """All events, as one sequence; bad lines are counted."""
         yield self.events(left_out, skip_bad=True)
@@ -111,9 +116,11 @@ def read_events(
     return EventLog(events, left_out, file.description)
 
 
-def no_events(name: str, left_out: LeftOut) -> str:
-    """The message for a file or topic without an event."""
-    return "\n  ".join([f"{name}: no event in it ({left_out.total:,} bad lines)", *left_out.lines()])
+def no_events(name: str, left_out: LeftOut, unit: str = "lines") -> str:
+    """The message for a file or topic without an event; `unit` is what it consists of."""
+    if not left_out.total:
+        return f"{name}: no event in it: it is empty"
+    return "\n  ".join([f"{name}: no event in it ({left_out.total:,} bad {unit})", *left_out.lines()])
 
 
 def _delimited_file(path: Path, roles: EventRoles, options: FormatOptions) -> EventFile:

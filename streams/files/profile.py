@@ -28,6 +28,10 @@ class EventSource(Protocol):
     def description(self) -> str:
         """Format and columns in one line."""
 
+    @property
+    def unit(self) -> str:
+        """What it consists of: lines, records."""
+
     def sequences(self, left_out: LeftOut) -> Iterator[Iterator[LoggedEvent]]:
         """Events one sequence after the other, each in the order in which they were written.
 
@@ -131,7 +135,7 @@ def profile_log(log: EventSource, on_progress: Callable[[int], None] = lambda ev
 
     with in_time_order(events_of, on_progress) as ordered:
         if not ordered.total:
-            raise LogError(no_events(log.name, ordered.left_out))
+            raise LogError(no_events(log.name, ordered.left_out, log.unit))
         profile = LogProfile(log.description, ordered.left_out, disorder=disorder)
         step = max(1, ordered.total // GROWTH_POINTS)
         time_ms: int | None = None

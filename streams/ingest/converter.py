@@ -20,6 +20,7 @@ from streams.schema.decoder import SchemaRules, decode
 from streams.schema.decoding_notes import DecodingNotes
 from streams.schema.event_encoder import canonical_headers, encode_event
 from streams.schema.events import Event, UserDelete, UserEvent
+from streams.schema.record import position
 from streams.settings.settings import Settings
 
 _MOST_GROWTH: Final = 32
@@ -34,6 +35,7 @@ class IngestCounts:
     events: int = 0  # written, control records included
     left_out: int = 0  # records that hold no event, or one that the settings leave out
     rejected: Counter[str] = field(default_factory=Counter)  # reason → dead letters
+    first_rejected: dict[str, str] = field(default_factory=dict)  # reason → position and fault of the first
     notes: DecodingNotes = field(default_factory=DecodingNotes)
 
     def add(self, other: IngestCounts) -> None:
@@ -42,6 +44,7 @@ class IngestCounts:
         self.events += other.events
         self.left_out += other.left_out
         self.rejected += other.rejected
+        self.first_rejected = other.first_rejected | self.first_rejected
         self.notes.add(other.notes)
 
 
@@ -95,6 +98,8 @@ class EventConverter:
                     counts.left_out += not pairs and rejected is None
                 if rejected is not None:
                     counts.rejected[rejected.code] += 1
+                    if rejected.code not in counts.first_rejected:
+                        counts.first_rejected[rejected.code] = f"{position(record)}: {rejected.message}"
                     letter = dead_letter(record, rejected, __version__, self._max_letter_bytes)
                     partition = record.partition % self._dead_letter_partitions
                     letters.setdefault(partition, []).append(ProducerRecord(*letter))

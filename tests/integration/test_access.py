@@ -107,6 +107,8 @@ def test_exactly_these_lists_suffice(secured: SecuredKafka, site: Deployment, tm
 
     acls.set(worker_acls(site.settings).values())
     asyncio.run(work())
+    acls.set([("topic", names["source"], "Read")])
+    succeeds(site, "profile", "--topic")
     acls.set([("topic", names["predictions"], "Read"), ("topic", names["catalog"], "Read")])
     succeeds(site, "tail", "--from-start", "--limit=1")
     acls.set([("topic", names["index"], "Read")])
@@ -216,6 +218,7 @@ async def test_a_right_taken_from_a_running_worker_ends_it(secured: SecuredKafka
         ["tail", "--stats"],
         ["show", "u1"],
         ["synthesize", "--rate=max"],
+        ["profile", "--topic"],
         ["dlq", "list"],
         ["dlq", "show", "0:0"],
         ["dlq", "replay"],
@@ -273,7 +276,7 @@ async def test_ingest_needs_exactly_these_rights_and_names_each_that_is_missing(
         code, text = await ends()
         assert code == 0, text
         assert "10 records read, 8 events written" in text
-        assert "2 records are dead letters: not_json" in text
+        assert f"2 records are dead letters: not_json; first {source}:0:0: Expecting value" in text
         for denied in rights:
             acls.set(right for right in rights if right != denied)
             code, text = await ends()

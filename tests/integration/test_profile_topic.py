@@ -89,7 +89,9 @@ async def test_the_input_is_read_partition_by_partition_with_its_keys_checked(de
 
 async def test_what_cannot_be_profiled_is_one_line(deploy: Deploy) -> None:
     site = await deploy()
-    assert "topic 'nowhere' does not exist" in await asyncio.to_thread(fails, site, "profile", "--topic", "nowhere")
-    assert "no event in it (0 bad lines)" in await asyncio.to_thread(fails, site, "profile", "--topic")
+    assert "topic nowhere does not exist" in await asyncio.to_thread(fails, site, "profile", "--topic", "nowhere")
+    assert "no event in it: it is empty" in await asyncio.to_thread(fails, site, "profile", "--topic")
+    await site.send([(b"u1", b"{")])
+    assert "no event in it (1 bad records)" in await asyncio.to_thread(fails, site, "profile", "--topic")
     away = ["kafka.bootstrap_servers=127.0.0.1:9"]
     assert "no broker answers" in await asyncio.to_thread(fails, site, "profile", "--topic", overrides=away)

@@ -126,7 +126,7 @@ def train(
 def profile(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[FILE | TOPIC]", help="The event log, or a topic.", show_default=False)
+        str | None, typer.Argument(metavar="FILE | TOPIC", help="The event log, or a topic.", show_default=False)
     ] = None,
     topic: Annotated[bool, typer.Option("--topic", help="Of the topic of that name, else of user-events.")] = False,
     columns: Columns = None,
@@ -160,7 +160,7 @@ def profile(
             raise typer.BadParameter("--columns and options of the format are of files; [events.map] is of topics too")
 
         with TopicEvents(settings, name or settings.topics.user_events) as events:
-            show_profile(console(), events, json, picture, "records")
+            show_profile(console(), events, json, picture)
     elif name is None:
         raise typer.BadParameter("name a FILE, or --topic for user-events")
     else:

@@ -15,15 +15,13 @@ from streams.files.profile import EventSource, LogProfile, profile_log, write_pi
 _OUTLIERS_SHOWN = 3
 
 
-def show_profile(
-    console: Console, log: EventSource, json_file: Path | None, picture: Path | None, unit: str = "lines"
-) -> None:
-    """Print the profile; write it to the files that are given. `unit` is what the log consists of."""
+def show_profile(console: Console, log: EventSource, json_file: Path | None, picture: Path | None) -> None:
+    """Print the profile; write it to the files that are given."""
     print_plain(console, log.description)
     with console.status("reading") as status:
         profile = profile_log(log, lambda events: status.update(f"reading: {events:,} events"))
     console.print(_table(profile))
-    print_left_out(console, profile.left_out, unit)
+    print_left_out(console, profile.left_out, log.unit)
     if json_file is not None:
         json_file.write_bytes(orjson.dumps(profile.to_json(), option=orjson.OPT_INDENT_2))
     if picture is not None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
+from streams.errors import TopicError
 from streams.files.left_out import LeftOut
 from streams.files.logged_event import LoggedEvent
 from streams.kafka.reader import partition_count, read_to_end, reading
@@ -28,8 +29,10 @@ class TopicEvents:
     """
 
     def __init__(self, settings: Settings, topic: str) -> None:
-        self.name = topic
-        self.description = f"topic {topic}"
+        self.name = f"topic {topic}"
+        self.unit = "records"
+        self.description = self.name
+        self._topic = topic
         self._settings = settings
         self._runner = asyncio.Runner()
         self._rules: SchemaRules
@@ -53,12 +56,18 @@ class TopicEvents:
 
     async def _connect(self) -> None:
         settings = self._settings
-        count = await partition_count(settings.kafka, self.name)
-        async with reading(settings.kafka, [self.name], partitions=range(count)) as consumer:
+        try:
+            count = await partition_count(settings.kafka, self._topic)
+        except TopicError:
+            if self._topic == settings.topics.user_events:
+                raise
+            servers = settings.kafka.bootstrap_servers
+            raise TopicError(f"{self.name} does not exist at {servers}: name another") from None
+        async with reading(settings.kafka, [self._topic], partitions=range(count)) as consumer:
             ends = await consumer.end_offsets(consumer.assignment())
         self._ends = [end for _, end in sorted((tp.partition, end) for tp, end in ends.items())]
         rules = SchemaRules.of(settings.events, await connect_registry(settings.registry))
-        self._rules = replace(rules, check_key=self.name == settings.topics.user_events)
+        self._rules = replace(rules, check_key=self._topic == settings.topics.user_events)
         self.description += f": {count} partitions, {sum(self._ends):,} offsets"
 
     def _partition(self, partition: int, left_out: LeftOut) -> Iterator[LoggedEvent]:
@@ -71,7 +80,7 @@ class TopicEvents:
             self._runner.run(records.aclose())
 
     async def _records(self, partition: int) -> Any:
-        async with reading(self._settings.kafka, [self.name], partitions=[partition]) as consumer:
+        async with reading(self._settings.kafka, [self._topic], partitions=[partition]) as consumer:
             async for record in read_to_end(consumer, dict.fromkeys(consumer.assignment(), self._ends[partition])):
                 yield record
 
