@@ -16,6 +16,8 @@ from tests.integration.faults import stop_after
 from tests.integration.ingesting import IngestSite
 from tests.integration.worker import DEADLINE_S, Command, Worker, killed_at_end
 
+pytestmark = pytest.mark.slow
+
 _EXPIRATION_S = 5  # longer than a busy machine takes to start over
 _EXPIRY = {
     "transactional.id.expiration.ms": str(1000 * _EXPIRATION_S),

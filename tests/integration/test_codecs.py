@@ -86,6 +86,7 @@ def _codecs_of(kafka: LocalKafka, topics: Iterable[str], partitions: int) -> set
     }
 
 
+@pytest.mark.slow
 async def test_events_of_every_codec_and_client_give_exact_rows(kafka: LocalKafka, deploy: Deploy) -> None:
     site = await deploy()
     worker = site.worker()
@@ -132,6 +133,7 @@ async def test_codec_set_by_the_topics(kafka: LocalKafka, deploy: Deploy, codec:
     assert codec in _codecs_of(kafka, [*topics, site.settings.changelog_topic], 3) <= {"none", codec}
 
 
+@pytest.mark.slow
 async def test_codec_set_by_the_broker(tmp_path: Path, prefix: str) -> None:
     with LocalKafka(tmp_path / "kafka", settings={"compression.type": "zstd"}) as kafka:
         site = await Deployment(kafka.bootstrap_servers, prefix, tmp_path).create()

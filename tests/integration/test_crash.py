@@ -79,6 +79,7 @@ async def test_a_record_of_several_events_counts_once_after_a_kill(deploy: Deplo
     assert len([record async for record in site.read(site.settings.topics.user_events_dlq)]) == sent // 10
 
 
+@pytest.mark.slow
 async def test_repeated_kills_lead_to_the_rows_of_an_undisturbed_worker(deploy: Deploy) -> None:
     calm, site = await deploy(), await deploy("worker.step_max_events=1000")
     undisturbed = calm.worker()

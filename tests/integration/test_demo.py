@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ML_100K = ROOT.parent / "shared/data/ml-100k"
 KEYS = {

@@ -176,6 +176,7 @@ def kill_at_second_commit(driver: WorkerDriver, *, after: bool) -> None:
     driver.faults.raise_at("commit_transaction", ProcessKilled(), call=2, after=after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("real_fault", "driven_fault", "deliveries"),
     [

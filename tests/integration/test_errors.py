@@ -58,6 +58,7 @@ async def test_data_folder_of_another_worker(deploy: Deploy) -> None:
     await site.check(stopped=["a"])
 
 
+@pytest.mark.slow
 async def test_recreated_changelog(deploy: Deploy) -> None:
     site = await deploy()
     await _applied(site, 300)

@@ -13,6 +13,7 @@ from tests.integration.faults import signal_at
 PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
 
 
+@pytest.mark.slow
 async def test_workers_join_and_leave_under_load(deploy: Deploy) -> None:
     site = await deploy()
     first = site.worker("a")
@@ -36,6 +37,7 @@ async def test_workers_join_and_leave_under_load(deploy: Deploy) -> None:
     await site.check(stopped=["a"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [

@@ -81,6 +81,7 @@ async def test_records_of_any_key_and_schema_reach_the_worker(ingest: IngestSite
     assert "2 of" not in worker.text()
 
 
+@pytest.mark.slow
 async def test_two_processes_killed_at_random_ingest_every_event_once(ingest: IngestSite) -> None:
     site, chance = ingest.site, random.Random(5)
     worker = site.worker()

@@ -114,6 +114,7 @@ async def test_records_that_expired_unread_are_named(ingest: IngestSite) -> None
     assert len(await ingest.events()) + ingest.bad == len(ingest.sent) + ingest.bad - 2 * 7
 
 
+@pytest.mark.slow
 async def test_partitions_that_a_source_gets_are_ingested_and_those_of_the_input_end_it(ingest: IngestSite) -> None:
     await ingest.send(range(100))
     running = ingest.start()

@@ -73,6 +73,7 @@ async def test_a_topic_that_nobody_created_is_not_there(kafka: LocalKafka, prefi
         await admin.close()
 
 
+@pytest.mark.slow
 async def test_a_restart_keeps_port_and_data_and_so_does_a_killed_node(tmp_path: Path) -> None:
     with LocalKafka(tmp_path / "kafka") as first:
         await create(first, "kept")
@@ -159,6 +160,7 @@ def test_a_frozen_node_answers_when_it_goes_on_and_is_gone_with_its_data_after_s
     assert not kafka.folder.exists()
 
 
+@pytest.mark.slow
 async def test_three_nodes_carry_on_without_one() -> None:
     with LocalKafka(nodes=3) as kafka:
         settings = Settings(

@@ -57,6 +57,7 @@ async def goes_on(site: Deployment) -> None:
     await site.check(stopped=["a"])
 
 
+@pytest.mark.slow
 async def test_a_full_disk(deploy: Deploy, disk: Disk) -> None:
     site = await deploy()
     disk(site.data_dir(), "size=200k")

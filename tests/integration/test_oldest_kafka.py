@@ -16,6 +16,8 @@ from tests.integration.deployment import Deployment
 from tests.integration.worker import killed_at_end
 from tests.older_kafka import OlderKafka
 
+pytestmark = pytest.mark.slow
+
 _OLDEST, _OLDER = f"{OLDEST_KAFKA}.0", "2.4.1"
 _LOG = "user,item,time\n" + "".join(f"u{n % 7},i{n * 3 % 11},{1_700_000_000 + n}\n" for n in range(200))
 _ITEMS = "id,title\n" + "".join(f"i{n},Title {n}\n" for n in range(11))

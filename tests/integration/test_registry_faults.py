@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import partial
 
 import fastavro
+import pytest
 
 from streams.reference_fold import fold_changelog
 from streams.terminal.dead_letters import LetterFilter, read_letters
@@ -99,6 +100,7 @@ async def test_a_registry_that_stays_away_ends_the_worker_and_another_goes_on(de
         assert sum(row.count for row in (await site.check(stopped=["a"])).values()) == 100
 
 
+@pytest.mark.slow
 async def test_a_worker_that_waits_for_a_registry_stops(deploy: Deploy) -> None:
     registry = RegistryServer()
     with serving(registry):

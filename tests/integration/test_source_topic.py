@@ -81,6 +81,7 @@ async def test_metadata_has_ids_and_creates_nothing(deploy: Deploy) -> None:
     assert before[names.item_index] == after[names.item_index]
 
 
+@pytest.mark.slow
 async def test_a_recreated_input_topic_is_refused_until_the_group_is_reset(deploy: Deploy) -> None:
     site = await deploy()
     await (await applied(site, 0, 300)).stop()

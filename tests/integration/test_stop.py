@@ -27,6 +27,7 @@ async def test_the_command_until_ctrl_c(deploy: Deploy) -> None:
     await site.check(stopped=["a"])
 
 
+@pytest.mark.slow
 async def test_under_load(deploy: Deploy) -> None:
     site = await deploy()
     async with site.load():

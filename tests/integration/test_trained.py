@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from rich.console import Console
 
 from models import checkpoint
@@ -34,6 +35,7 @@ async def first_predictions(site: Deployment) -> list[dict[str, Any]]:
     return [orjson.loads(record.value) async for record in read_topic(site.settings.kafka, topic) if record.value]
 
 
+@pytest.mark.slow
 async def test_workers_start_from_trained_weights_and_then_from_those_they_saved(deploy: Deploy) -> None:
     site = await deploy("topics.partitions=1", "training.epochs=12", "worker.checkpoint_interval_s=1")
     log = log_of(site.folder)

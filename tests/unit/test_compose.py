@@ -42,6 +42,7 @@ def test_it_follows_the_compose_specification() -> None:
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
+@pytest.mark.slow
 def test_its_broker_has_the_settings_of_the_local_one(compose: dict[str, Any], tmp_path: Path) -> None:
     """As the image's own start program joins them: the mounted file, then the environment."""
     kafka = compose["services"]["kafka"]

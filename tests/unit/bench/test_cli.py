@@ -17,6 +17,7 @@ def test_every_command_has_a_help_that_explains_what_it_measures(command: str) -
     assert "CPU time" in result.output or "replayed in order of time" in result.output
 
 
+@pytest.mark.slow
 def test_the_module_runs_as_a_program() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--help"], capture_output=True, text=True, cwd=ROOT, check=True

@@ -75,6 +75,7 @@ def run(arguments: list[str], environment: dict[str, str]) -> tuple[str, dict[st
     return done.stdout, {part["name"]: part for part in report["parts"]}
 
 
+@pytest.mark.slow
 def test_the_parts_run_on_the_cpu(logs: Path, tmp_path: Path) -> None:
     names = [part.name for part in PARTS if part.name != "tests"]  # those run below
     arguments = ["--minutes", "30", "--json", str(tmp_path / "gpu.json"), "--logs", str(logs)]
@@ -91,6 +92,7 @@ def test_the_parts_run_on_the_cpu(logs: Path, tmp_path: Path) -> None:
         assert part["summary"].partition(" ")[0] in shown
 
 
+@pytest.mark.slow
 def test_the_parts_that_read_no_log_run_without_the_libraries_of_kafka(logs: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_SITE_CUSTOMIZE)
     _, parts = run(
@@ -106,6 +108,7 @@ def test_the_parts_that_read_no_log_run_without_the_libraries_of_kafka(logs: Pat
         assert "make wheels" in parts[name]["reason"]
 
 
+@pytest.mark.slow
 def test_the_other_commands_say_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_SITE_CUSTOMIZE)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
@@ -126,6 +129,7 @@ def test_the_other_commands_say_what_is_missing(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_missing_logs_are_a_reason_to_skip(tmp_path: Path) -> None:
     file = tmp_path / "gpu.json"
     arguments = ["--minutes", "5", "--json", str(file), "--logs", str(tmp_path)]

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from bench.quality import metrics
@@ -27,6 +28,7 @@ def recall(training: TrainingConfig | None) -> float:
     return metrics.recall(result.scores.rank, 10)
 
 
+@pytest.mark.slow
 def test_online_learning_beats_popularity_and_offline_training_helps() -> None:
     popular = evaluate(
         LOG, split_events(LOG, "prequential"), popularity_scorer(LOG), lambda done, total: None
@@ -77,6 +79,7 @@ def test_fit_changes_the_weights_only() -> None:
         assert all(len(ranks) == 1 for ranks in ranks_by_item.values())
 
 
+@pytest.mark.slow
 def test_events_of_the_offline_training_are_counted_and_not_learnt_again() -> None:
     scorer = WorkerScorer(LOG, replace(MODEL, experts=True), LearnerConfig(events_per_step=8), TRAINING, 64)
     scorer.fit(LOG.events[:1000], lambda done, total: None)

@@ -157,6 +157,7 @@ def test_bfloat16_trains_and_predicts_about_the_same(recipe: str) -> None:
     np.testing.assert_allclose(results[0][1], results[1][1], atol=0.05)
 
 
+@pytest.mark.slow
 @every_recipe
 def test_training_predicts_the_item_that_always_follows(recipe: str) -> None:
     """With the recipe's objective and settings, over a stream in which all users walk the same circle of items."""

@@ -69,6 +69,7 @@ def test_it_stops_after_the_best_epoch() -> None:
     assert not epochs[-1].improved
 
 
+@pytest.mark.slow
 def test_the_learning_rate_is_reduced_before_it_stops() -> None:
     log = circle_log(events=400, users=20, items=ITEMS)
     epochs = train_to_the_end(
@@ -88,6 +89,7 @@ def test_without_held_out_events_every_epoch_is_made() -> None:
     assert trainer.progress.best_epoch == 2
 
 
+@pytest.mark.slow
 def test_a_restored_training_equals_an_uninterrupted_one() -> None:
     uninterrupted, first = trainer_on(), trainer_on()
     train_to_the_end(uninterrupted)
@@ -118,6 +120,7 @@ def test_accumulated_gradients_are_those_of_the_entire_batch() -> None:
         torch.testing.assert_close(mean_values[gradient.name], gradient.values, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_accumulated_steps_train_as_well() -> None:
     once, parts = (trainer_on(training=replace(TRAINING, gradient_accumulation_steps=parts)) for parts in (1, 4))
     losses = [train_to_the_end(trainer)[-1].held_out_loss for trainer in (once, parts)]
@@ -125,6 +128,7 @@ def test_accumulated_steps_train_as_well() -> None:
     assert parts.progress.steps <= once.progress.steps * 1.3
 
 
+@pytest.mark.slow
 def test_a_sampled_softmax_trains_nearly_as_well_as_the_full_one() -> None:
     sampled = replace(TRAINING, full_softmax_items=1, sampled_items=400)
     full, part = (train_to_the_end(trainer_on(training=training))[-1].held_out_loss for training in (TRAINING, sampled))

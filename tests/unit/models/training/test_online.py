@@ -55,6 +55,7 @@ def test_published_weights_are_averaged_except_for_the_item_tables(
         torch.testing.assert_close(tensor, last if name in ("item", "item_bias") else mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full_softmax_items", [20_000, 10])
 def test_a_fixed_order_of_items_is_learnt(config: ModelConfig, items: ItemVocabulary, full_softmax_items: int) -> None:
     learning = LearnerConfig(lr=5e-3, full_softmax_items=full_softmax_items, sampled_items=16, dropout=0.1)

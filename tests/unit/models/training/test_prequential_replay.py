@@ -47,6 +47,7 @@ def test_scores_come_in_the_order_of_the_log_and_change_nothing() -> None:
     np.testing.assert_allclose(scores.log_p[first], alone, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_learning_lowers_the_log_loss() -> None:
     worker = new_replay()
     losses = []

@@ -10,6 +10,7 @@ from tests.unit.models.training.test_offline import train_to_the_end, trainer_on
 FINGERPRINT = {"events": "3000", "model.embedding_dim": "16"}
 
 
+@pytest.mark.slow
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     file = tmp_path / "new" / "training.safetensors"
     first, second, uninterrupted = trainer_on(), trainer_on(), trainer_on()

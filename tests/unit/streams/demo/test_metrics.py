@@ -105,6 +105,7 @@ def test_has_repeats() -> None:
     assert not has_repeats([LoggedEvent("a", "", n, "search", f"e{n}") for n in range(2)])
 
 
+@pytest.mark.real_log
 @pytest.mark.skipif(not ML_100K.is_file(), reason=f"{ML_100K} is not there")
 def test_decayed_popularity_on_movielens_100k() -> None:
     log = read_events(ML_100K).events

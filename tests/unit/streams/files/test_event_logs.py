@@ -143,6 +143,7 @@ def test_a_column_map_names_the_roles(text: str) -> None:
         parse_columns(text)
 
 
+@pytest.mark.real_log
 @pytest.mark.skipif(not ML_100K.is_file(), reason=f"{ML_100K} is not there")
 def test_movielens_100k() -> None:
     log = read_events(ML_100K)

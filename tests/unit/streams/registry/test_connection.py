@@ -20,6 +20,7 @@ print(*(name for name in ("fastavro", "grpc_tools", "google.protobuf.descriptor_
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_without_a_registry() -> None:
     done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

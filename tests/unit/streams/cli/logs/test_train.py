@@ -94,6 +94,7 @@ def read_scalars(data: bytes) -> dict[str, list[tuple[int, float]]]:
     return scalars_by_tag
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_resumes_where_it_stopped(
     log_file: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

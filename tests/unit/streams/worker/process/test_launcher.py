@@ -41,6 +41,7 @@ async def test_a_worker_takes_file_and_recipe(tmp_path: Path) -> None:
     assert worker.stop() == 1
 
 
+@pytest.mark.slow
 async def test_a_worker_without_a_broker_is_never_ready_and_stops_when_told(tmp_path: Path) -> None:
     worker = WorkerProcess(
         ["kafka.bootstrap_servers=127.0.0.1:1", f"worker.data_dir={tmp_path / 'data'}"], tmp_path / "worker.log"
@@ -56,6 +57,7 @@ async def test_a_worker_without_a_broker_is_never_ready_and_stops_when_told(tmp_
         assert worker.stop() == 0
 
 
+@pytest.mark.slow
 async def test_a_worker_imports_nothing_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
