@@ -8,8 +8,9 @@ ARGS ?=
 BIN := .venv/bin
 # Tests start a hundred processes: without bytecode each compiles this project anew.
 TESTS := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
-# Most tests wait for a broker more than they compute: three processes keep two cores busy.
-SIDE_BY_SIDE := -n 3 --dist worksteal
+# Most tests wait for a broker more than they compute: five processes keep two cores busy. Each runs file after file, so
+# that brokers of a file's own start once, in the order of tests/conftest.py.
+SIDE_BY_SIDE := -n 5 --dist loadscope --no-loadscope-reorder
 # The others compute: each process imports PyTorch first, so that more than four hardly pay.
 ON_ALL_CORES := -n logical --maxprocesses 4 --dist worksteal
 # Readers of logs, and what they import.
@@ -27,8 +28,8 @@ demo: kafka setup ## run the whole system on this machine for a minute and show 
 test: kafka setup ## run all tests, those against a real Kafka included (ARGS: of pytest)
 	@$(TESTS) $(SIDE_BY_SIDE) $(ARGS)
 
-unit: setup ## run the unit tests, but for those that learn a real log (ARGS: of pytest)
-	@$(TESTS) $(ON_ALL_CORES) -m 'not real_log' tests/unit $(ARGS)
+unit: setup ## run the unit tests, but for those that are slow or learn a real log (ARGS: of pytest)
+	@$(TESTS) $(ON_ALL_CORES) -m 'not real_log and not slow' tests/unit $(ARGS)
 
 # Where oneDNN, PyTorch and MKL have several code paths, those of a processor without AVX-512.
 AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
