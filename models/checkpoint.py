@@ -5,7 +5,8 @@ weights-00000123/
     learner.safetensors  raw shared weights and moments of the optimizer (`OnlineLearner.state`); not in all
     experts.safetensors  counts and gate of the experts, means of the items' reviews (`Engine.experts`)
     items.json           ids of the items in order of their indices: a new register can be filled from them
-    manifest.json        format, version, lr_step, shape of the network, items (count, digest), sha256 of each file
+    manifest.json        format, version, lineage, lr_step, shape of the network, items (count, digest), sha256 of
+                         each file
 """
 
 import hashlib
@@ -30,7 +31,7 @@ from models.errors import CheckpointError
 from models.experts.count_experts import largest_counted_item
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES
-from models.network.weights import Weights
+from models.network.weights import Weights, trained_lineage
 from models.text.encoder_factory import text_encoder
 
 FORMAT: Final = 4
@@ -76,6 +77,7 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: ItemVocabul
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": weights.version,
+        "lineage": weights.lineage,
         "lr_step": weights.lr_step,
         "shape": _shape(config),
         "items": {"count": count, "digest": items.digest(count)},
@@ -151,7 +153,9 @@ def load_newest(
         experts = load_arrays(blobs[_EXPERTS]) if _EXPERTS in blobs else {}
         tensors = load_tensors(blobs[_TENSORS])
         learner = load_tensors(blobs[_LEARNER]) if _LEARNER in blobs else {}
-        return Weights(int(manifest["version"]), tensors, experts, int(manifest["lr_step"]), learner), damaged
+        lineage = manifest.get("lineage") or trained_lineage(tensors)  # earlier releases saved none
+        version, lr_step = int(manifest["version"]), int(manifest["lr_step"])
+        return Weights(version, tensors, experts, lr_step, learner, int(lineage)), damaged
     return None, damaged
 
 

@@ -33,7 +33,6 @@ async def prediction_problems(
     """What is wrong with the committed predictions; there must be one per accepted event, in each user's order."""
     problems: list[str] = []
     ids: set[str] = set()
-    sources: set[str] = set()
     newest: dict[str, Prediction] = {}
     async for record in records:
         assert record.key is not None
@@ -41,14 +40,12 @@ async def prediction_problems(
             newest.pop(record.key.decode(), None)
             continue
         prediction = await reader.read(record.value)
-        source = prediction.prediction_id.rpartition(":")[0]  # without the model version
-        if prediction.prediction_id in ids or source in sources:
+        if prediction.prediction_id in ids:
             problems.append(f"{prediction.prediction_id} is predicted twice")
         before = newest.get(prediction.user_id)
         if before is not None and before.state_version + 1 != prediction.state_version:
             problems.append(f"{prediction.user_id}: version {prediction.state_version} follows {before.state_version}")
         ids.add(prediction.prediction_id)
-        sources.add(source)
         newest[prediction.user_id] = prediction
     last = {user: (prediction.state_version, prediction.source.offset) for user, prediction in newest.items()}
     for user in last.keys() | expected.users.keys():

@@ -28,7 +28,7 @@ from models.experts.candidates import Candidates, CandidateSizes
 from models.experts.gate import GateExamples
 from models.experts.mixture import MixtureBlock, PredictionContexts
 from models.experts.mixture_state import MixtureState
-from models.inference.predictions import Predictions
+from models.inference.predictions import ModelVersion, Predictions
 from models.inference.served_model import ServedModel
 from models.inference.topk import TopSizes, top_predictions
 from models.items.reviews import Reviews
@@ -60,6 +60,8 @@ class StepResult:
     was so before, they were recomputed from the stored history first. All other fields advanced as usual"""
     new_events: NDArray[np.int64]
     """[U] events of the batch"""
+    rebuilt_rows: int = 0
+    """How many rows had `h`, `c` of weights of another lineage: they were recomputed from the stored history first"""
     sample: PrequentialSample | None = None
     """Some of the events, scored before the batch is counted; None where no event has an item"""
     gate_examples: Sequence[GateExamples] = ()
@@ -94,8 +96,8 @@ class Engine:
         self._next_model: ServedModel | None = None
 
     @property
-    def version(self) -> int:
-        """Version of the weights that the next step uses."""
+    def version(self) -> ModelVersion:
+        """Lineage and version of the weights that the next step uses."""
         with self._lock:
             return (self._next_model or self._model).version
 
@@ -133,13 +135,22 @@ class Engine:
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
-    def step(self, batch: EventBatch, rows: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
+    def step(
+        self,
+        batch: EventBatch,
+        rows: NDArray[np.void],
+        per: Literal["user", "event"] = "user",
+        lineage: NDArray[np.uint32] | None = None,
+    ) -> StepResult:
         """Advance the rows [U] by the batch and predict after each user's last event, or after each event.
 
-        A prediction is made from its user's events up to there, and from the counts before the batch.
+        A prediction is made from its user's events up to there, and from the counts before the batch. `lineage` [U] is
+        that of the weights that computed each row's `h`, `c`, 0 where it is not known: rows of another one than the
+        present weights' are recomputed first. None: of no row.
         """
         self._refresh(rows, batch)
         model = self._model
+        rows, rebuilt = self._rebuild(rows, lineage)
         rows, repaired = repair_nonfinite_states(model.network, model.item_table, rows)
         reviews = Reviews.of(batch, self._items.content)
         timeline = Timeline(batch, rows, reviews.codes)
@@ -163,7 +174,7 @@ class Engine:
         contexts = model.contexts_after(timeline, h, user, number, seen, self._candidates, known)
         predictions = self._predict(event, contexts)
         nonfinite_rows = np.union1d(repaired, states.nonfinite_rows)
-        return StepResult(after, predictions, nonfinite_rows, timeline.count, sample, gate_examples, reviews)
+        return StepResult(after, predictions, nonfinite_rows, timeline.count, rebuilt, sample, gate_examples, reviews)
 
     def observe(self, step: StepResult) -> None:
         """Count the events of a step, and let the gate learn from its sample. To be called once for each step."""
@@ -229,6 +240,16 @@ class Engine:
         for column in (scores.rank, scores.log_p, scores.top1_p, scores.top1_hit):
             column[batch.item == 0] = np.nan
         return scores
+
+    def _rebuild(self, rows: NDArray[np.void], lineage: NDArray[np.uint32] | None) -> tuple[NDArray[np.void], int]:
+        """The rows, with states recomputed where another lineage has computed them, and how many those are."""
+        if lineage is None:
+            return rows, 0
+        other = np.flatnonzero((lineage != 0) & (lineage != self._model.version.lineage))
+        if len(other):
+            rows = rows.copy()
+            rows[other] = recompute_states(self._model.network, self._model.item_table, rows[other])
+        return rows, len(other)
 
     def _refresh(self, rows: NDArray[np.void], batch: EventBatch | None = None) -> None:
         """Follow new weights and the vocabulary. UnknownItemError where rows or batch have an item beyond it."""

@@ -1,7 +1,7 @@
 """Predictions of one micro-batch as arrays: top items and categories with probabilities, and their attribution."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,16 @@ from numpy.typing import NDArray
 CARRIERS: Final = ("attention", "copying", "following", "popularity")
 """What a prediction can come from: the network's state and attention over the user's events; repeats of the user's
 items, by the network's copying and by the expert `repeat`; what followed such items before, for any user; popularity"""
+
+
+class ModelVersion(NamedTuple):
+    """Which weights: their lineage (network/weights.py), and their number in it."""
+
+    lineage: int
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.lineage:08x}.{self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,7 @@ class Predictions:
     and of the user's other events"""
     carried_by: NDArray[np.float32]
     """[P, 4] shares of the CARRIERS in it; they sum to 1, or are 0 where there is no item"""
-    model_version: int
+    model_version: ModelVersion
     parts: InterestParts | None = None
     """None in a network without long-term interest"""
 

@@ -11,6 +11,7 @@ from models.config import ModelConfig
 from models.data.timeline import Timeline
 from models.experts.candidates import Candidates
 from models.experts.mixture import PredictionContexts
+from models.inference.predictions import ModelVersion
 from models.items.vocabulary import ItemContentLike
 from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
@@ -24,7 +25,7 @@ from models.transfers import to_device
 class ServedModel:
     """A network in inference mode, with its table of item embeddings."""
 
-    version: int
+    version: ModelVersion
     network: InterestNetwork
     embeddings: ItemEmbeddings
 
@@ -38,7 +39,8 @@ class ServedModel:
             network.load(weights)
         dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
         network = network.to(device, dtype).requires_grad_(False).eval()
-        return cls(0 if weights is None else weights.version, network, ItemEmbeddings(network, content))
+        version = ModelVersion(network.lineage, 0 if weights is None else weights.version)
+        return cls(version, network, ItemEmbeddings(network, content))
 
     @property
     def item_table(self) -> Tensor:

@@ -10,7 +10,7 @@ from models.experts.candidates import Candidates, largest
 from models.experts.count_experts import CountExperts
 from models.experts.mixture import MixtureBlock, PredictionContexts
 from models.inference import attribution
-from models.inference.predictions import CARRIERS, InterestParts, Predictions
+from models.inference.predictions import CARRIERS, InterestParts, ModelVersion, Predictions
 from models.network.outputs import NetworkOutput
 from models.transfers import to_host
 
@@ -32,7 +32,7 @@ def top_predictions(
     candidates: Candidates,
     counts: CountExperts | None,
     sizes: TopSizes,
-    version: int,
+    version: ModelVersion,
 ) -> Predictions:
     """P predictions, each right after its event [P], from the blocks of their distributions."""
     rows, count = len(event), min(sizes.items, candidates.known)

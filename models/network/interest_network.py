@@ -26,7 +26,7 @@ from models.network.fusion import fusion_of
 from models.network.initialisation import FIRST_ITEMS, initialise_layers, new_item_rows, open_forget_gates
 from models.network.long_term import LongTerm
 from models.network.outputs import NetworkOutput, SequenceOutput
-from models.network.weights import Weights
+from models.network.weights import INITIAL_LINEAGE, Weights
 from models.text.sign_codes import BITS, unpack_signs
 from models.transfers import to_device
 
@@ -41,6 +41,7 @@ class InterestNetwork(nn.Module):
         super().__init__()
         embedding_dim = config.embedding_dim
         self.config = config
+        self.lineage = INITIAL_LINEAGE
         self.item = nn.Parameter(torch.empty(0, embedding_dim))
         self.item_bias = nn.Parameter(torch.empty(0))
         self.event_type = nn.Parameter(torch.zeros(len(EVENT_TYPES), embedding_dim))
@@ -149,7 +150,8 @@ class InterestNetwork(nn.Module):
     def snapshot(self, version: int) -> Weights:
         """Copy of all tensors on the CPU, in fp32."""
         tensors = self.state_dict()
-        return Weights(version, {name: t.detach().to("cpu", torch.float32, copy=True) for name, t in tensors.items()})
+        copies = {name: t.detach().to("cpu", torch.float32, copy=True) for name, t in tensors.items()}
+        return Weights(version, copies, lineage=self.lineage)
 
     def load(self, weights: Weights) -> None:
         """Copy weights with any number of item rows. WeightsError where a tensor is missing or has another shape."""
@@ -164,6 +166,7 @@ class InterestNetwork(nn.Module):
                     "weights were made with other settings of the model; set these back or begin anew"
                 )
         num_items = self.num_items
+        self.lineage = weights.lineage
         with torch.no_grad():
             for name in parameters.keys() - set(ITEM_TABLES):
                 parameters[name].copy_(weights.tensors[name])

@@ -23,7 +23,7 @@ from models.errors import TrainingError
 from models.items.vocabulary import ItemVocabulary
 from models.network.dropout import Dropout
 from models.network.interest_network import InterestNetwork
-from models.network.weights import Weights
+from models.network.weights import Weights, trained_lineage
 from models.progress import ProgressCallback
 from models.training.gradient_sum import sum_gradients
 from models.training.loss import Gradients, SampledCandidates, gradients, log_loss
@@ -110,8 +110,11 @@ class Trainer:
         return progress.epoch >= training.epochs or progress.lr_reductions > training.lr_reductions
 
     def weights(self) -> Weights:
-        """The weights of the best epoch; version and lr_step are those of as many events learnt online."""
-        return self._best
+        """The weights of the best epoch, a lineage of their own.
+
+        Version and lr_step are those of as many events learnt online.
+        """
+        return replace(self._best, lineage=trained_lineage(self._best.tensors))
 
     @explain_out_of_memory(
         "raise training.gradient_accumulation_steps, or lower training.batch_events, training.full_softmax_items and "

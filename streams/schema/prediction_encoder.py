@@ -50,7 +50,7 @@ def encode(
     Probabilities are truncated to five digits, the remainder goes to other_p; shares are truncated to five decimals,
     and their sums as decimals are exactly 1.
     """
-    topic, version = origins.topic, f"m{predictions.model_version}"
+    topic, version = origins.topic, str(predictions.model_version)
     item_p = truncated(predictions.item_p)  # [P, k]
     other_p = np.round(np.clip(1.0 - item_p.sum(axis=1), 0.0, 1.0), 7)  # [P]
     item_columns = _columns(predictions.item, 1, items.id, item_p)
@@ -78,12 +78,12 @@ def encode(
     ):
         event, partition, offset = origins.event[index], origins.partition[index], origins.offset[index]
         record_index = origins.record_index[index]
-        suffix = version if record_index < 0 else f"{record_index}:{version}"
+        position = f"{topic}:{partition}:{offset}"
         values.append(
             dump(
                 {
                     "schema_version": SCHEMA_VERSION,
-                    "prediction_id": f"{topic}:{partition}:{offset}:{suffix}",
+                    "prediction_id": position if record_index < 0 else f"{position}:{record_index}",
                     "user_id": event.user_id,
                     "caused_by": event.event_id,
                     "event_time": event.time_ms,

@@ -5,6 +5,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from streams.schema.model_version import ModelVersion
+
 SCHEMA_VERSION: Final = 1
 
 Probability = Annotated[float, Meta(ge=0, le=1)]
@@ -30,12 +32,18 @@ class Carriers(Struct, gc=False):
 class Prediction(Struct, gc=False):
     """A user's interest distribution after one of their events."""
 
-    prediction_id: Annotated[str, Meta(description="The same after a replay: drop what you have seen.")]
+    prediction_id: Annotated[
+        str,
+        Meta(
+            description="Position of the event's record, and the event's index in a record of several: the same after "
+            "a retry or a replay. Drop what you have seen."
+        ),
+    ]
     user_id: str
     caused_by: Annotated[str, Meta(description="event_id of the user's last event that is taken into account.")]
     event_time: Annotated[int, Meta(description="When that event happened, epoch ms.")]
     emitted_at: Annotated[int, Meta(description="When the prediction was made, epoch ms.")]
-    model_version: Annotated[str, Meta(pattern="^m[0-9]+$")]
+    model_version: ModelVersion
     state_version: Annotated[int, Meta(ge=0, description="Events of the user that are taken into account.")]
     source: Source
     items: Annotated[list[str], Meta(description="Most probable next items, by falling probability.")]

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from streams.errors import StreamError
+from streams.schema.model_version import ModelVersion
 
 SCHEMA_VERSION: Final = 1
 INTERVAL_S: Final = 2.0
@@ -30,7 +31,7 @@ class WorkerQuality(Means, kw_only=True, gc=False):
 
     worker: Annotated[str, Meta(description="Its transactional id, also the record's key; new at each start.")]
     emitted_at: Annotated[int, Meta(description="When the record was made, epoch ms.")]
-    model_version: Annotated[str, Meta(pattern="^m[0-9]+$")]
+    model_version: ModelVersion
     events: Annotated[int, Meta(ge=0, description="Events applied since the worker's start.")]
     scored: Annotated[int, Meta(ge=0, description="Events of them that were drawn and scored.")]
     window: Annotated[int, Meta(ge=0, description="The means are over so many of these, the last ones.")]

@@ -47,8 +47,17 @@ _WAITS_FOR_OTHERS = ("schemas", "items", "transaction")
 class Engine(Protocol):
     """The model as the pipeline needs it."""
 
-    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
-        """The rows after the batch, and predictions per user or per event."""
+    def step(
+        self,
+        batch: EventBatch,
+        rows: NDArray[np.void],
+        per: Literal["user", "event"] = "user",
+        lineage: NDArray[np.uint32] | None = None,
+    ) -> StepResult:
+        """The rows after the batch, and predictions per user or per event.
+
+        `lineage` [U] is that of the weights that computed each row's state, 0 where it is not known.
+        """
         ...
 
 
@@ -118,9 +127,12 @@ class Pipeline:
         """Everything that the micro-batch writes. Pure computing: no I/O, no awaiting."""
         now_ms = int(time.time() * 1000)
         with self._timed("model"):
-            result = self._engine.step(batch.event_batch, batch.rows, self._settings.predictions.per)
+            result = self._engine.step(
+                batch.event_batch, batch.rows, self._settings.predictions.per, batch.rows["lineage"]
+            )
         with self._timed("rows"):
             rows = count_events(batch, result.rows)
+            rows["lineage"] = result.predictions.model_version.lineage
             row_changes = self._encoder.encode_rows(batch, self._layout.pack(rows), now_ms)
         with self._timed("encode"):
             records = self._encoder.encode_records(batch, result, row_changes, now_ms)
@@ -136,6 +148,8 @@ class Pipeline:
         self._encoder.count_committed(batch, output)
         for part in batch.parts:
             self._rejections.add(len(part.events), part.rejected)
+        if rebuilt := output.result.rebuilt_rows:
+            self._counts["rebuilt"] += rebuilt
         self._counts.update(
             steps=1,
             events=len(batch.events),

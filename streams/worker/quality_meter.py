@@ -7,6 +7,7 @@ from dataclasses import astuple
 import msgspec
 from aiokafka.structs import TopicPartition
 
+from models.inference.predictions import ModelVersion
 from models.metrics.prequential_sample import PrequentialSample
 from models.metrics.rolling import Quality, RollingQuality
 from streams.kafka.transaction import ProducerRecord
@@ -23,11 +24,11 @@ class QualityMeter:
         self._interval_s = interval_s
         self._running = RollingQuality()
         self._events = 0
-        self._model_version = 0
+        self._model_version = ModelVersion(0, 0)
         self._written_s = time.monotonic()
         self._pending = False
 
-    def add(self, events: int, sample: PrequentialSample | None, model_version: int) -> None:
+    def add(self, events: int, sample: PrequentialSample | None, model_version: ModelVersion) -> None:
         """Count a committed step of so many events; call it after the commit only."""
         self._events += events
         self._model_version = model_version
@@ -57,7 +58,7 @@ class QualityMeter:
             log_loss=model.log_loss,
             worker=self._worker,
             emitted_at=int(time.time() * 1000),
-            model_version=f"m{self._model_version}",
+            model_version=str(self._model_version),
             events=self._events,
             scored=running.scored,
             window=running.window,

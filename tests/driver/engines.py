@@ -9,13 +9,20 @@ from numpy.typing import NDArray
 
 from models.data.events import EventBatch
 from models.inference.engine import StepResult
-from models.inference.predictions import CARRIERS, Predictions
+from models.inference.predictions import CARRIERS, ModelVersion, Predictions
+from models.network.weights import INITIAL_LINEAGE
 
 
 class RowCopy:
     """Rows as they were, and for each event its own item as the only prediction."""
 
-    def step(self, batch: EventBatch, memory: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
+    def step(
+        self,
+        batch: EventBatch,
+        rows: NDArray[np.void],
+        per: Literal["user", "event"] = "user",
+        lineage: NDArray[np.uint32] | None = None,
+    ) -> StepResult:
         """A copy of the rows, and one prediction per event."""
         n = len(batch)
         predictions = Predictions(
@@ -28,7 +35,7 @@ class RowCopy:
             because=np.zeros((n, 0), np.int64),
             because_weight=np.zeros((n, 0), np.float32),
             carried_by=np.full((n, len(CARRIERS)), 0.25, np.float32),
-            model_version=1,
+            model_version=ModelVersion(INITIAL_LINEAGE, 1),
         )
-        new_events = np.bincount(batch.user, minlength=len(memory))
-        return StepResult(memory.copy(), predictions, np.zeros(0, np.int64), new_events)
+        new_events = np.bincount(batch.user, minlength=len(rows))
+        return StepResult(rows.copy(), predictions, np.zeros(0, np.int64), new_events)

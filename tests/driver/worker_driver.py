@@ -7,6 +7,7 @@ on an InMemoryBroker. tests/integration/test_driver.py holds the stand-ins to wh
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -105,6 +106,10 @@ class DrivenWorker:
     async def skip_markers(self) -> None:
         """What a worker without events does after some seconds."""
         await self._run(self._worker._step_loop.skip_markers())
+
+    def take_counts(self) -> Counter[str]:
+        """What was counted since the last call."""
+        return self._worker.pipeline.take_counts()[0]
 
     def take_expired(self) -> int:
         """Records that expired unread since the last call."""

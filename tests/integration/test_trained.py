@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from models import checkpoint
+from models.inference.predictions import ModelVersion
 from streams.cli.logs.train import TrainingLog, read_log, registered_items, train
 from streams.kafka.reader import read_topic
 from tests.inputs import event
@@ -24,10 +25,11 @@ def log_of(folder: Path, registered: list[str] | None = None) -> TrainingLog:
     return read_log([file], None, None, False, registered or [])[0]
 
 
-async def trained(site: Deployment, log: TrainingLog) -> int:
-    """Version of the weights that were trained for the deployment's workers."""
+async def trained(site: Deployment, log: TrainingLog) -> ModelVersion:
+    """Of the weights that were trained for the deployment's workers."""
     path = train(site.settings, Console(quiet=True), log, site.settings.worker.trained_dir)
-    return int(path.name.removeprefix("weights-"))
+    manifest = orjson.loads((path / "manifest.json").read_bytes())
+    return ModelVersion(manifest["lineage"], manifest["version"])
 
 
 async def first_predictions(site: Deployment) -> list[dict[str, Any]]:
@@ -42,12 +44,12 @@ async def test_workers_start_from_trained_weights_and_then_from_those_they_saved
     version = await trained(site, log)
     first, second = site.worker("a"), site.worker("b")
     for worker in (first, second):
-        await worker.wait_for(f"weights m{version} of {site.settings.worker.trained_dir}")
+        await worker.wait_for(f"weights {version} of {site.settings.worker.trained_dir}")
     assert await registered_items(site.settings) == log.items[1:]
     await site.send([event("new", 1, "i3"), event("new", 2, "i4")])
     await site.applied()
     predictions = await first_predictions(site)
-    assert {prediction["model_version"] for prediction in predictions} == {f"m{version}"}
+    assert {prediction["model_version"] for prediction in predictions} == {str(version)}
     # No event was seen here before, and yet i4's successor is known, if not yet that no item comes twice.
     assert "i5" in predictions[-1]["items"][:2]
     await site.send(round_robin_event(n, items=10) for n in range(600))
@@ -60,8 +62,9 @@ async def test_workers_start_from_trained_weights_and_then_from_those_they_saved
     (owner,) = (name for name, folder in checkpoints.items() if checkpoint.exists(folder))
     again = site.worker(owner)
     await again.wait_for(f" of {checkpoints[owner]}")
-    (learnt,) = re.findall(rf"weights m(\d+) of {re.escape(str(checkpoints[owner]))}", again.text())
-    assert int(learnt) > version
+    (learnt,) = re.findall(rf"weights (\S+) of {re.escape(str(checkpoints[owner]))}", again.text())
+    lineage, number = learnt.split(".")
+    assert (lineage, int(number) > version.version) == (f"{version.lineage:08x}", True)
     await again.stop()
 
 

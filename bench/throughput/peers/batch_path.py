@@ -20,7 +20,8 @@ from bench.throughput.peers.job import Job
 from bench.throughput.peers.meter import Meter, exit_now
 from models.data.events import EventBatch
 from models.inference.engine import StepResult
-from models.inference.predictions import CARRIERS, Predictions
+from models.inference.predictions import CARRIERS, ModelVersion, Predictions
+from models.network.weights import INITIAL_LINEAGE
 from streams.kafka.topics import ensure_topics
 from streams.settings.sections import KafkaSettings, PredictionSettings, TopicSettings, WorkerSettings
 from streams.settings.settings import Settings
@@ -35,7 +36,13 @@ class RowCopy:
 
     _TOP_ITEMS, _TOP_CATEGORIES, _TOP_BECAUSE = 10, 5, 3
 
-    def step(self, batch: EventBatch, rows: NDArray[np.void], per: Literal["user", "event"] = "user") -> StepResult:
+    def step(
+        self,
+        batch: EventBatch,
+        rows: NDArray[np.void],
+        per: Literal["user", "event"] = "user",
+        lineage: NDArray[np.uint32] | None = None,
+    ) -> StepResult:
         """A copy of the rows, and for each event a constant prediction of its item."""
         item = batch.item[:, None]  # [n, 1]
         n = len(batch.item)
@@ -49,7 +56,7 @@ class RowCopy:
             because=item.repeat(self._TOP_BECAUSE, axis=1),  # [n, b]
             because_weight=np.full((n, self._TOP_BECAUSE), 0.2, np.float32),
             carried_by=np.full((n, len(CARRIERS)), 0.25, np.float32),
-            model_version=1,
+            model_version=ModelVersion(INITIAL_LINEAGE, 1),
         )
         new_events = np.bincount(batch.user, minlength=len(rows))
         return StepResult(rows.copy(), predictions, np.zeros(0, np.int64), new_events)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from models import checkpoint
 from models.inference.engine import Engine, StepResult
+from models.inference.predictions import ModelVersion
 from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
 from models.training.online import OnlineLearner
@@ -63,7 +64,7 @@ class OnlineModel:
             await index.register(ids)
         weights = await in_thread(checkpoint.load, folder, self._settings.model, self._items)
         if weights is not None:
-            log.info("weights m%d of %s", weights.version, folder)
+            log.info("weights %s of %s", ModelVersion(weights.lineage, weights.version), folder)
             self.engine.restore(weights.experts)
         return weights
 

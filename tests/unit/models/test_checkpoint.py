@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from models.errors import CheckpointError
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
-from models.network.weights import Weights
+from models.network.weights import INITIAL_LINEAGE, Weights, trained_lineage
 from models.training.online import OnlineLearner
 from tests.unit.models.committed_steps import committed_step
 
@@ -76,6 +77,31 @@ def test_a_learner_goes_on_from_its_checkpoint(tmp_path: Path, config: ModelConf
     result = resumed.train_step()
     assert result is not None
     assert not result.skipped
+
+
+def test_a_checkpoint_keeps_its_lineage(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
+    save(tmp_path, replace(weights(config, 1), lineage=0xFFFFFFFF), config, items)
+    loaded = load(tmp_path, config, items)
+    assert loaded is not None
+    assert loaded.lineage == 0xFFFFFFFF
+
+
+def test_a_checkpoint_of_before_lineages_has_that_of_its_content(
+    tmp_path: Path, config: ModelConfig, items: ItemVocabulary
+) -> None:
+    for version in (1, 2):
+        path = save(tmp_path / str(version), weights(config, version), config, items)
+        manifest = json.loads((path / "manifest.json").read_text())
+        del manifest["lineage"], manifest["sha256"]["manifest.json"]
+        sha256 = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        manifest["sha256"]["manifest.json"] = sha256
+        (path / "manifest.json").write_text(json.dumps(manifest))
+    first, again, other = (load(tmp_path / folder, config, items) for folder in "112")
+    assert first is not None
+    assert again is not None
+    assert other is not None
+    assert first.lineage == again.lineage == trained_lineage(first.tensors) > INITIAL_LINEAGE
+    assert other.lineage != first.lineage
 
 
 def test_an_empty_folder_loads_nothing(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:

@@ -10,9 +10,10 @@ from models.config import ModelConfig
 from models.data.user_state import new_user_states
 from models.errors import UnknownItemError, WeightsError
 from models.inference.engine import Engine
+from models.inference.predictions import ModelVersion
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
-from models.network.weights import Weights
+from models.network.weights import INITIAL_LINEAGE, Weights
 from tests.unit.models.random_weights import events, noisy
 from tests.unit.models.sequences import tensors_of
 
@@ -152,9 +153,9 @@ def test_new_weights_are_used_from_the_next_step_on(config: ModelConfig, items: 
     rows = new_user_states(config, 1)
     first = engine.step(events([0], [1]), rows).predictions
     engine.update(noisy(config, version=8))
-    assert engine.version == 8
+    assert engine.version == ModelVersion(INITIAL_LINEAGE, 8)
     second = engine.step(events([0], [1]), rows).predictions
-    assert (first.model_version, second.model_version) == (0, 8)
+    assert (str(first.model_version), str(second.model_version)) == ("00000001.0", "00000001.8")
     assert not np.allclose(first.item_p, second.item_p)
 
 
@@ -164,7 +165,7 @@ def test_weights_that_are_not_finite_are_refused(config: ModelConfig, items: Ite
     weights.tensors["fusion.mix.bias"][0] = math.nan
     with pytest.raises(WeightsError, match="not finite"):
         engine.update(weights)
-    assert engine.version == 0
+    assert str(engine.version) == "00000001.0"
 
 
 def test_state_that_turns_bad_is_refused_and_everything_else_advances(

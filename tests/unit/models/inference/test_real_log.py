@@ -1,5 +1,7 @@
 """The whole of `models` on the first events of a real log, as a worker runs it: rank, step, learn, in one pass."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,7 +20,9 @@ from tests.unit.models.conftest import Log
 
 _EVENTS = 20_000
 _LEARNT, _FROZEN = 60_032, 9_984
+_LEARNT_BY_TWO = 30_080
 _BATCH = 128
+_RETRAINED = 0xC0FFEE
 
 pytestmark = pytest.mark.real_log
 
@@ -98,6 +102,47 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
     assert recall["fp32"] > 0.15
     assert abs(recall["fp16"] - recall["fp32"]) <= 0.002
     assert recall["rebuilt"] >= recall["fp16"] - 0.002
+
+
+def test_rows_that_another_training_computed_predict_as_if_they_had_always_been_of_this_one(ml_100k: Log) -> None:
+    """Two models learn the same events from other seeds, alone as above; then every batch meets rows of the first."""
+    users, item_ids, times_ms = ml_100k
+    items = ItemVocabulary(10_000)
+    configs = [ModelConfig(allow_repeats=False, experts=False, device="cpu", seed=seed) for seed in (1, 2)]
+    engines = [Engine(config, items) for config in configs]
+    learners = [OnlineLearner(config, LearnerConfig(), items) for config in configs]
+    first, second = (new_user_states(config, int(users.max()) + 1) for config in configs)
+    for low in range(0, _LEARNT_BY_TWO, _BATCH):
+        item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
+        _, row, batch = batch_of(users, item, times_ms, low)
+        for engine, learner, user_rows in zip(engines, learners, (first, second), strict=True):
+            user_rows[row] = (step := engine.step(batch, user_rows[row])).rows
+            learner.observe(step.rows, step.new_events)
+            while learner.ready:
+                learner.train_step()
+                engine.update(learner.weights())
+    other, engine = engines
+    engine.update(replace(learners[1].weights(), lineage=_RETRAINED))
+    of = {"undisturbed": (second, _RETRAINED), "rebuilt": (first, 1), "continued": (first, 0)}
+    top: dict[str, dict[int, NDArray[np.int64]]] = {name: {} for name in of}
+    hits, predicted = dict.fromkeys(of, 0), 0
+    for low in range(_LEARNT_BY_TWO, _LEARNT_BY_TWO + _FROZEN, _BATCH):
+        item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
+        order, row, batch = batch_of(users, item, times_ms, low)
+        after = {}
+        for name, (user_rows, lineage) in of.items():
+            step = engine.step(batch, user_rows[row], "event", np.full(len(row), lineage, np.uint32))
+            assert step.rebuilt_rows == (len(row) if name == "rebuilt" else 0)
+            after[name] = step.rows
+            for user, target, top_items in zip(users[order].tolist(), batch.item, step.predictions.item, strict=True):
+                hits[name] += bool(target in top[name].get(user, ()))
+                predicted += name == "rebuilt" and user in top[name]
+                top[name][user] = top_items
+        second[row], first[row] = after["undisturbed"], other.step(batch, first[row]).rows
+    recall = {name: hit / predicted for name, hit in hits.items()}
+    print(recall, f"of {predicted} events")
+    assert recall["undisturbed"] > 0.15
+    assert abs(recall["rebuilt"] - recall["undisturbed"]) <= 0.005
 
 
 def batch_of(

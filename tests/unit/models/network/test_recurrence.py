@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights
+from tests.unit.models.random_weights import noisy
 
 _USERS = 4
 _FP16 = 2e-3
@@ -109,6 +111,28 @@ def test_a_stored_state_that_is_not_finite_is_recomputed_from_the_history(config
     assert step.nonfinite_rows.tolist() == [1, 2, 3]
     assert np.isnan(broken["h"][1, 2])
     np.testing.assert_allclose(states(engine.recompute_states(broken)), states(rows), atol=_FP16)
+
+
+@pytest.mark.parametrize("per", ["user", "event"])
+def test_rows_of_another_lineage_are_recomputed_before_they_advance(
+    config: ModelConfig, per: Literal["user", "event"]
+) -> None:
+    engine = engine_of(config)
+    rows = engine.step(random_events([12, 5, 7, 3, 0], 1), new_user_states(config, 5)).rows
+    rows["c"][2, 0] = np.nan
+    engine.update(replace(noisy(config, version=2), lineage=0xC0FFEE))
+    lineage = np.array([1, 0xC0FFEE, 7, 0, 1], np.uint32)  # 0: not known, as in rows of format 1
+    then = random_events([1, 2, 1, 3, 1], 2, after_ms=10**9)
+    expected = rows.copy()
+    expected[[0, 2]] = engine.recompute_states(rows)[[0, 2]]
+    assert np.abs(states(expected)[0] - states(rows)[0]).max() > 10 * _FP16
+    step, reference = engine.step(then, rows, per, lineage), engine.step(then, expected, per)
+    assert step.rows.tobytes() == reference.rows.tobytes()
+    np.testing.assert_array_equal(step.predictions.item, reference.predictions.item)
+    assert step.predictions.model_version == (0xC0FFEE, 2)
+    assert (step.rebuilt_rows, reference.rebuilt_rows) == (3, 0)
+    assert not len(step.nonfinite_rows)
+    assert np.isnan(rows["c"][2, 0])
 
 
 def test_a_state_that_cannot_be_recomputed_is_zero(config: ModelConfig) -> None:

@@ -50,6 +50,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None
     first, second, other = (trainer_on(model=replace(MODEL, seed=seed)) for seed in (1, 1, 2))
     for trainer in (first, second, other):
         trainer.train_epoch(lambda done, total: None)
+    lineages = [trainer.weights().lineage for trainer in (first, second, other)]
+    assert lineages[0] == lineages[1] != lineages[2]
     weights = [trainer.weights().tensors for trainer in (first, second, other)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not all(torch.equal(weights[0][name], weights[2][name]) for name in weights[0])

@@ -13,7 +13,7 @@ from models.data.user_state import new_user_states
 from models.errors import WeightsError
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
-from models.network.weights import Weights
+from models.network.weights import INITIAL_LINEAGE, Weights
 from models.training.online import OnlineLearner
 from tests.unit.models.circling_users import circling_vocabulary, sequence, train
 
@@ -65,7 +65,8 @@ def test_a_fixed_order_of_items_is_learnt(config: ModelConfig, items: ItemVocabu
     predictions = engine.step(batch, new_user_states(config, 10)).predictions
     following = batch.item[predictions.event] % 20 + 1
     assert (predictions.item[:, 0] == following).mean() >= 0.9
-    assert predictions.model_version == learner.weights().version > 100
+    assert predictions.model_version == (INITIAL_LINEAGE, learner.weights().version)
+    assert learner.weights().version > 100
 
 
 def test_without_waiting_events_there_is_no_step(config: ModelConfig, items: ItemVocabulary) -> None:
@@ -197,6 +198,16 @@ def test_later_steps_do_not_change_published_weights(config: ModelConfig, items:
     train(learner, engine, 2)
     assert all(torch.equal(snapshot.tensors[name], before[name]) for name in before)
     assert not torch.equal(learner.weights().tensors["item"], before["item"])
+
+
+def test_learning_goes_on_in_the_lineage_that_it_began_from(config: ModelConfig, items: ItemVocabulary) -> None:
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
+    assert learner.weights().lineage == INITIAL_LINEAGE
+    learner.restore(replace(learner.weights(), lineage=0xC0FFEE))
+    train(learner, engine, 2)
+    assert learner.weights().lineage == 0xC0FFEE
+    assert learner.weights().version == 2
+    assert engine.version == (0xC0FFEE, 2)
 
 
 def test_events_without_items_and_of_forgotten_ones_are_no_targets(config: ModelConfig, items: ItemVocabulary) -> None:

@@ -9,14 +9,14 @@ from streams.schema.quality import Means, WorkerQuality
 
 HEIGHT = 27
 QUALITY = WorkerQuality(
-    0.781, 0.5, 2.125, worker="w-1", emitted_at=0, model_version="m3", events=9, scored=3, window=3, possible=3,
+    0.781, 0.5, 2.125, worker="w-1", emitted_at=0, model_version="00c0ffee.3", events=9, scored=3, window=3, possible=3,
     popularity=Means(0.16, None, 5.5),
 )  # fmt: skip
 
 
 def prediction(index: int, categories: dict[str, float]) -> Prediction:
     return Prediction(
-        f"p{index}", "u1", f"e{index}", 0, 0, "m3", index + 1, Source("user-events", 0, index),
+        f"p{index}", "u1", f"e{index}", 0, 0, "00c0ffee.3", index + 1, Source("user-events", 0, index),
         [f"i{n}" for n in range(10)], [0.05] * 10, 0.5, list(categories), list(categories.values()), ["i0"], [1.0],
         0.0, Carriers(1.0, 0.0, 0.0, 0.0),
     )  # fmt: skip
@@ -61,7 +61,7 @@ def test_the_screen_shows_the_users_interests_items_and_true_topic(metrics: Demo
         metrics.record_prediction(prediction(index, {"Horror": 0.6, "Crime": 0.25}), 0.05)
         dashboard.sample()
     text = "\n".join(screen(dashboard))
-    assert "user u1 · 2 events · model m3" in text
+    assert "user u1 · 2 events · model 00c0ffee.3" in text
     assert "● Horror        60%" in text
     assert "  Crime         25%" in text
     assert "5.0% The [Silent] Orbit" in text

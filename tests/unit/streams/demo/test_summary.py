@@ -92,7 +92,7 @@ def test_the_report_ends_with_the_comparison_with_the_input(metrics: DemoMetrics
 
 def test_the_worker_s_quality_is_in_the_report_and_the_file(metrics: DemoMetrics) -> None:
     quality = WorkerQuality(
-        0.781, 0.5, 2.125, worker="w-1", emitted_at=0, model_version="m3", events=9, scored=2500, window=2000,
+        0.781, 0.5, 2.125, worker="w-1", emitted_at=0, model_version="00c0ffee.3", events=9, scored=2500, window=2000,
         possible=3,
         popularity=Means(0.16, None, 5.5),
     )  # fmt: skip

@@ -21,12 +21,12 @@ from tests.registry_server import RegistryServer
 
 PREDICTION: dict[str, Any] = {
     "schema_version": 1,
-    "prediction_id": "user-events:3:991:m17",
+    "prediction_id": "user-events:3:991",
     "user_id": "u1",
     "caused_by": "e1",
     "event_time": 1_000,
     "emitted_at": 1_731_900_000_123,
-    "model_version": "m17",
+    "model_version": "00c0ffee.17",
     "state_version": 118,
     "source": {"topic": "user-events", "partition": 3, "offset": 991},
     "items": ["i2", "i7"],

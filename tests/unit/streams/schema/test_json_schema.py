@@ -7,7 +7,7 @@ import pytest
 from aiokafka import ConsumerRecord
 from jsonschema import Draft202012Validator
 
-from models.inference.predictions import Predictions
+from models.inference.predictions import ModelVersion, Predictions
 from models.items.vocabulary import ItemVocabulary
 from streams.errors import Rejected
 from streams.schema.decoder import decode, decode_item
@@ -136,7 +136,7 @@ def test_a_prediction_that_is_encoded_is_valid() -> None:
     p = np.array([[0.25, 0.0]], np.float32)
     padded = Predictions(
         np.array([0]), np.array([[1, 0]]), p, 1 - p.sum(1), np.array([[0, -1]]), p, np.array([[1, 0]]), p,
-        np.array([[0.5, 0, 0, 0.5]], np.float32), 3,
+        np.array([[0.5, 0, 0, 0.5]], np.float32), ModelVersion(1, 3),
     )  # fmt: skip
     event = UserEvent("u1", "click", 1_731_900_000_123, "i1", event_id="e")
     (value,) = encode(padded, EventOrigins("user-events", [event], [3], [991], [-1], [1]), items, 1_731_900_000_150)

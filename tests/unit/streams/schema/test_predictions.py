@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from msgspec import UNSET
 
-from models.inference.predictions import CARRIERS, InterestParts, Predictions
+from models.inference.predictions import CARRIERS, InterestParts, ModelVersion, Predictions
 from models.items.vocabulary import ItemVocabulary
 from streams.schema.events import UserEvent
 from streams.schema.prediction_encoder import EventOrigins, encode, rounded, truncated
@@ -49,7 +49,7 @@ def predictions(
         np.array(rest.get("because", [[2]] * rows), np.int64),
         np.array(rest.get("because_weight", [[0.75]] * rows), P),
         np.array(rest.get("carried_by", [[0.5, 0.25, 0.125, 0.125]] * rows), P),
-        17,
+        ModelVersion(0xC0FFEE, 17),
     )
 
 
@@ -57,12 +57,12 @@ def test_a_prediction_tells_all_it_knows(items: ItemVocabulary, origins: EventOr
     (value,) = encode(predictions([0], [[2, 5]], [[0.5, 0.125]]), origins, items, 1_731_900_000_150)
     assert json.loads(value) == {
         "schema_version": 1,
-        "prediction_id": "user-events:3:991:m17",
+        "prediction_id": "user-events:3:991",
         "user_id": "u0",
         "caused_by": "e0",
         "event_time": 1_731_900_000_000,
         "emitted_at": 1_731_900_000_150,
-        "model_version": "m17",
+        "model_version": "00c0ffee.17",
         "state_version": 118,
         "source": {"topic": "user-events", "partition": 3, "offset": 991},
         "items": ["i2", "i5"],
@@ -77,12 +77,18 @@ def test_a_prediction_tells_all_it_knows(items: ItemVocabulary, origins: EventOr
     }
 
 
+def test_a_prediction_of_an_earlier_release_is_read(items: ItemVocabulary, origins: EventOrigins) -> None:
+    (value,) = encode(predictions([0], [[2]], [[0.5]]), origins, items, 0)
+    earlier = json.loads(value) | {"model_version": "m17", "prediction_id": "user-events:3:991:m17"}
+    assert decode(json.dumps(earlier).encode()).model_version == "m17"
+
+
 def test_each_prediction_belongs_to_the_event_it_points_at(items: ItemVocabulary, origins: EventOrigins) -> None:
     values = encode(predictions([2, 0], [[1], [2]], [[0.5], [0.25]]), origins, items, 0)
     read = [decode(value) for value in values]
     assert [(p.prediction_id, p.user_id, p.caused_by, p.state_version, p.items) for p in read] == [
-        ("user-events:4:7:m17", "u2", "e2", 2, ["i1"]),
-        ("user-events:3:991:m17", "u0", "e0", 118, ["i2"]),
+        ("user-events:4:7", "u2", "e2", 2, ["i1"]),
+        ("user-events:3:991", "u0", "e0", 118, ["i2"]),
     ]
     assert read[0].source == Source("user-events", 4, 7)
 
@@ -139,7 +145,7 @@ def test_no_items_no_categories_and_no_rows_are_fine(items: ItemVocabulary, orig
     assert (prediction.because_other, prediction.carried_by) == (0, Carriers(0, 0, 0, 0))
     none = np.zeros((0, 3), np.int64)
     p, four = none.astype(P), np.zeros((0, 4), P)
-    nothing = Predictions(none[:, 0], none, p, p[:, 0], none, p, none, p, four, 17)
+    nothing = Predictions(none[:, 0], none, p, p[:, 0], none, p, none, p, four, ModelVersion(2, 17))
     assert encode(nothing, origins, items, 0) == []
 
 

@@ -29,7 +29,7 @@ def test_a_percentage_takes_four_characters(share: float, text: str) -> None:
 
 def test_a_prediction_shows_user_items_interests_and_explanation() -> None:
     prediction = Prediction(
-        "user-events:3:991:m17", "u1", "e1", 1_731_900_000_123, 0, "m17", 118, Source("user-events", 3, 991),
+        "user-events:3:991", "u1", "e1", 1_731_900_000_123, 0, "00c0ffee.17", 118, Source("user-events", 3, 991),
         ["i1", "i2", "i9"], [0.5, 0.04, 0.03], 0.43, ["Sci-Fi", "Drama"], [0.75, 0.25], ["i3", "i9"], [0.4, 0.2],
         0.25, Carriers(0.6, 0.004, 0.246, 0.15),
     )  # fmt: skip
@@ -37,7 +37,7 @@ def test_a_prediction_shows_user_items_interests_and_explanation() -> None:
     with console.capture() as captured:
         console.print(render_prediction(prediction, lambda item: TITLES.get(item, item)))
     lines = captured.get().splitlines()
-    assert " ".join(lines[0].split()) == "u1 event 118 of the user, 2024-11-18 03:20:00 UTC · m17 · 3:991"
+    assert " ".join(lines[0].split()) == "u1 event 118 of the user, 2024-11-18 03:20:00 UTC · 00c0ffee.17 · 3:991"
     assert lines[1].split() == ["Sci-Fi", "75%", bar(0.75, 20), "50%", "The", "Silent", "Orbit"]
     assert lines[2].split() == ["Drama", "25%", bar(0.25, 20), "4.0%", "A", "[bold]Heist[/]"]
     assert lines[3].split() == ["3.0%", "i9"]

@@ -13,8 +13,8 @@ def quality(
     events: int, emitted_at: int = 1_731_900_000_000, recall: float | None = 0.5, window: int = 10, worker: str = NAME
 ) -> WorkerQuality:
     return WorkerQuality(
-        recall, 0.25, 2.5, worker=worker, emitted_at=emitted_at, model_version="m4", events=events, scored=window,
-        window=window,
+        recall, 0.25, 2.5, worker=worker, emitted_at=emitted_at, model_version="00c0ffee.4", events=events,
+        scored=window, window=window,
         possible=window // 2, popularity=Means(0.125, 0.0625, None),
     )  # fmt: skip
 

@@ -61,7 +61,7 @@ def drawn(renderable: object) -> str:
 
 def test_ids_and_titles_of_a_prediction_never_act_on_the_terminal() -> None:
     prediction = Prediction(
-        "user-events:3:991:m17", EVIL, "e1", 10**17, 0, EVIL, 118, Source("user-events", 3, 991),
+        "user-events:3:991", EVIL, "e1", 10**17, 0, EVIL, 118, Source("user-events", 3, 991),
         [EVIL], [0.5], 0.5, [EVIL], [0.75], [EVIL], [0.4], 0.6, Carriers(0.6, 0.004, 0.246, 0.15),
     )  # fmt: skip
     text = drawn(render_prediction(prediction, lambda item: item))
@@ -73,8 +73,8 @@ def test_ids_and_titles_of_a_prediction_never_act_on_the_terminal() -> None:
 def test_names_of_workers_never_act_on_the_terminal() -> None:
     table = StatsTable()
     record = WorkerQuality(
-        0.5, 0.25, 2.5, worker=EVIL, emitted_at=10**17, model_version="m4", events=1, scored=1, window=1, possible=1,
-        popularity=Means(0.125, 0.0625, None),
+        0.5, 0.25, 2.5, worker=EVIL, emitted_at=10**17, model_version="00c0ffee.4", events=1, scored=1, window=1,
+        possible=1, popularity=Means(0.125, 0.0625, None),
     )  # fmt: skip
     line = table.add(record, 0.0)
     assert not CONTROLS & set(line)

@@ -6,6 +6,7 @@ import pytest
 from aiokafka.structs import TopicPartition
 from jsonschema import Draft202012Validator
 
+from models.inference.predictions import ModelVersion
 from models.metrics.prequential_sample import PrequentialSample
 from streams.errors import StreamError
 from streams.schema.json_schema import schemas
@@ -40,14 +41,14 @@ def value(meter: QualityMeter) -> dict[str, Any]:
 
 
 def test_a_record_holds_the_means_over_committed_steps(meter: QualityMeter) -> None:
-    meter.add(30, SAMPLE, 6)
-    meter.add(5, None, 7)
+    meter.add(30, SAMPLE, ModelVersion(0xABC, 6))
+    meter.add(5, None, ModelVersion(0xABC, 7))
     fields = value(meter)
     assert fields.pop("emitted_at") > 1_700_000_000_000
     assert fields == {
         "schema_version": 1,
         "worker": "group-1",
-        "model_version": "m7",
+        "model_version": "00000abc.7",
         "events": 35,
         "scored": 4,
         "window": 4,
@@ -62,11 +63,11 @@ def test_a_record_holds_the_means_over_committed_steps(meter: QualityMeter) -> N
 
 def test_what_is_written_is_valid_from_the_first_event_on(meter: QualityMeter) -> None:
     validator = Draft202012Validator(schemas()["interest-quality"])
-    meter.add(3, None, 0)
+    meter.add(3, None, ModelVersion(0xABC, 0))
     nothing = value(meter)
     assert (nothing["recall_at_10"], nothing["popularity"]["log_loss"]) == (None, None)
     validator.validate(nothing)
-    meter.add(30, SAMPLE, 1)
+    meter.add(30, SAMPLE, ModelVersion(0xABC, 1))
     fields = value(meter)
     validator.validate(fields)
     for field in fields:
@@ -76,17 +77,17 @@ def test_what_is_written_is_valid_from_the_first_event_on(meter: QualityMeter) -
 
 
 def test_a_record_is_due_after_the_interval_where_something_is_new(meter: QualityMeter) -> None:
-    meter.add(1, SAMPLE, 1)
+    meter.add(1, SAMPLE, ModelVersion(0xABC, 1))
     assert meter.record_if_due() is None  # the interval begins with the worker
     meter = QualityMeter("quality", "group-1", interval_s=0.0)
     assert meter.pending_record() is None
-    meter.add(1, SAMPLE, 1)
+    meter.add(1, SAMPLE, ModelVersion(0xABC, 1))
     assert meter.record_if_due() is not None
     assert meter.record_if_due() is not None  # until it is committed
     meter.mark_written()
     assert meter.record_if_due() is None
     assert meter.pending_record() is None
-    meter.add(1, None, 1)
+    meter.add(1, None, ModelVersion(0xABC, 1))
     assert meter.record_if_due() is not None
 
 
@@ -94,7 +95,7 @@ def test_the_line_has_all_means_and_a_dash_for_none(meter: QualityMeter) -> None
     assert "recall@10 - (- decayed popularity), MRR - (-), log-loss - (-) over 0 events" in format_quality(
         meter.quality()
     )
-    meter.add(30, SAMPLE, 1)
+    meter.add(30, SAMPLE, ModelVersion(0xABC, 1))
     expected = "recall@10 0.500 (0.250 decayed popularity), MRR 0.325 (0.134), log-loss 1.500 (5.000) over 4 events"
     assert format_quality(meter.quality()) == expected
 
