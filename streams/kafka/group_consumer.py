@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from streams.kafka.client.client_options import client_options
@@ -115,6 +116,17 @@ class GroupConsumer:
         coordinator: Any = self._consumer._coordinator
         return ConsumerGroupMetadata(self._group_id, coordinator.generation, coordinator.member_id)
 
+    async def is_member(self, group_metadata: ConsumerGroupMetadata) -> bool:
+        """Whether the group, asked by a heartbeat, still has this member. Raises KafkaError without an answer."""
+        coordinator: Any = self._consumer._coordinator
+        answered = await coordinator._do_heartbeat()
+        # A refusal resets both; without an answer they stay, and the membership may be valid.
+        if (coordinator.generation, coordinator.member_id) != (group_metadata.generation, group_metadata.member_id):
+            return False
+        if not answered:
+            raise KafkaError("the group's coordinator did not answer a heartbeat")
+        return True
+
 
 class _Listener(ConsumerRebalanceListener):
     """Takes the generation when partitions are assigned: read at a commit, it could be a later one."""
@@ -136,4 +148,7 @@ class _Listener(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """After it. No heartbeat is sent meanwhile, so that nothing is awaited here."""
         self._consumer.hold(assigned)
-        self._on_assigned(set(assigned), self._consumer.group_metadata())
+        metadata = self._consumer.group_metadata()
+        # aiokafka never does: of two members that claim a partition, one that was frozen could get it back.
+        StickyPartitionAssignor.on_generation_assignment(metadata.generation)
+        self._on_assigned(set(assigned), metadata)

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from models.data.event_types import EVENT_TYPES
 
 CHANGELOG_SUFFIX = "-user-state-changelog"
+TRAINER_SUFFIX = "-trainer"
 TOPIC_NAME_MAX = 249  # Kafka's own limit
 
 EVENT_ROLES = {

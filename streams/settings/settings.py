@@ -23,6 +23,7 @@ from streams.settings.registry_section import RegistrySettings
 from streams.settings.sections import (
     CHANGELOG_SUFFIX,
     STRICT,
+    TRAINER_SUFFIX,
     EventSettings,
     ItemSettings,
     KafkaSettings,
@@ -31,6 +32,7 @@ from streams.settings.sections import (
     WorkerSettings,
 )
 from streams.settings.toml_text import shown_value, toml_value
+from streams.settings.trainer_section import TrainerSettings
 
 DEFAULT_FILE = Path("interest.toml")
 ENVIRONMENT_PREFIX = "INTEREST_"
@@ -54,6 +56,7 @@ class Settings:
     registry: RegistrySettings = field(default_factory=RegistrySettings)
     events: EventSettings = field(default_factory=EventSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)
     items: ItemSettings = field(default_factory=ItemSettings)
     model: ModelConfig = field(default_factory=ModelConfig)
     learning: LearnerConfig = field(default_factory=LearnerConfig)
@@ -69,6 +72,11 @@ class Settings:
     def changelog_topic(self) -> str:
         """Topic of the user rows."""
         return self.kafka.group_id + CHANGELOG_SUFFIX
+
+    @property
+    def trainer_group(self) -> str:
+        """Consumer group of the trainers, of which one at a time trains."""
+        return self.kafka.group_id + TRAINER_SUFFIX
 
     def explain(self) -> list[SettingRow]:
         """Every setting with its value, source ("default" if none set it) and help."""

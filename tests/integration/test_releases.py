@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -15,35 +15,19 @@ from streams.errors import ReleaseError, TrainerFencedError
 from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka
 from streams.releases.chunks import split_part
-from streams.releases.follower import ReleaseFollower
 from streams.releases.release import ChangelogPosition, Release
 from streams.releases.release_topic import ReleaseTopic
 from streams.settings.settings import Settings, load_settings
+from tests.integration.training import release_readers, releases_settings
 from tests.segments import HEADER_BYTES, overwrite, segment, stored_batches
 
 POSITION = ChangelogPosition({0: 5, 1: 7}, {0: "aa"})
 MANIFEST = b'{"version": 3}'
 
 
-def load(kafka: LocalKafka, group_id: str, *overrides: str) -> Settings:
-    names = ("user_events", "interest_predictions", "user_events_dlq", "item_index", "item_catalog", "interest_quality")
-    return load_settings(
-        None,
-        [
-            f"kafka.bootstrap_servers={kafka.bootstrap_servers}",
-            f"kafka.group_id={group_id}",
-            "kafka.max_record_bytes=4096",
-            "kafka.compression=none",
-            "topics.partitions=1",
-            *(f"topics.{name}={group_id}-{name}" for name in (*names, "model_releases")),
-            *overrides,
-        ],
-    )
-
-
 @pytest.fixture
 async def settings(kafka: LocalKafka, prefix: str) -> Settings:
-    settings = load(kafka, prefix)
+    settings = load_settings(None, releases_settings(kafka.bootstrap_servers, prefix))
     await ensure_topics(settings)
     return settings
 
@@ -55,43 +39,6 @@ async def trainer(settings: Settings) -> AsyncIterator[tuple[ReleaseTopic, Relea
         yield topic, await topic.open()
     finally:
         await topic.stop()
-
-
-class Reader:
-    """A follower, and the model that it has."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.follower = ReleaseFollower(settings.kafka, settings.topics.model_releases)
-        self.model: dict[str, bytes] = {}
-        self.numbers: list[int] = []
-
-    async def start(self) -> None:
-        if (release := await self.follower.start()) is not None:
-            self._apply(release)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(60):
-            while not condition():
-                for release in await self.follower.drain(20):
-                    self._apply(release)
-
-    async def has(self, model: Mapping[str, bytes]) -> None:
-        await self.until(lambda: self.model == model)
-
-    def _apply(self, release: Release) -> None:
-        kept = {} if release.is_complete else {k: v for k, v in self.model.items() if k not in release.removed}
-        self.model = {**kept, **release.parts}
-        self.numbers.append(release.number)
-
-
-@asynccontextmanager
-async def reading(settings: Settings, count: int = 1) -> AsyncIterator[list[Reader]]:
-    async with AsyncExitStack() as stack:
-        readers = [Reader(settings) for _ in range(count)]
-        for reader in readers:
-            stack.push_async_callback(reader.follower.stop)
-            await reader.start()
-        yield readers
 
 
 async def write(topic: ReleaseTopic, parts: Mapping[str, bytes | None], full: bool = False) -> None:
@@ -113,7 +60,7 @@ async def needs_all_parts(topic: ReleaseTopic, needed: bool) -> None:
 
 async def test_followers_have_each_release_and_newcomers_the_whole_model(settings: Settings) -> None:
     large, larger = bytes(range(256)) * 50, bytes(20_000)  # of several records
-    async with trainer(settings) as (topic, before), reading(settings) as (follower,):
+    async with trainer(settings) as (topic, before), release_readers(settings) as (follower,):
         assert before is None
         assert await topic.needs_all_parts()
         await write(topic, {"dense": large, "items/0": b"a", "gate": b"g"}, full=True)
@@ -125,14 +72,14 @@ async def test_followers_have_each_release_and_newcomers_the_whole_model(setting
         model = {"dense": larger, "items/0": b"a", "items/1": b"b"}
         await follower.has(model)
         assert follower.numbers == [1, 2, 3]
-        async with reading(settings) as (newcomer,):
+        async with release_readers(settings) as (newcomer,):
             assert (newcomer.model, newcomer.numbers) == (model, [3])
     async with trainer(settings) as (topic, release):
         assert release is not None
         assert (release.number, release.parts, release.manifest) == (3, model, MANIFEST)
         assert release.covered == POSITION
         await write(topic, {"items/1": b"c"})
-    async with reading(settings) as (newcomer,):
+    async with release_readers(settings) as (newcomer,):
         assert newcomer.model == {**model, "items/1": b"c"}
 
 
@@ -144,7 +91,7 @@ async def test_a_trainer_that_comes_later_fences_the_one_before(settings: Settin
             with pytest.raises(TrainerFencedError, match=r"another trainer of the group .* has taken over"):
                 await write(first, {"gate": b"late"})
             await write(second, {"gate": b"2"})
-    async with reading(settings) as (reader,):
+    async with release_readers(settings) as (reader,):
         assert reader.model == {"gate": b"2"}
 
 
@@ -152,7 +99,7 @@ async def test_records_of_others_are_named_and_the_next_release_is_whole(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with trainer(settings) as (topic, _), reading(settings) as (follower,):
+    async with trainer(settings) as (topic, _), release_readers(settings) as (follower,):
         await write(topic, {"gate": b"1", "dense": b"d"}, full=True)
         await follower.has({"gate": b"1", "dense": b"d"})
         ((_, value, headers, _),) = split_part("gate", b"tampered", 100)[1]
@@ -181,7 +128,7 @@ async def test_a_damaged_batch_is_named_and_the_model_before_it_stays(
     file = segment(kafka, settings.topics.model_releases)
     torn = next(batch for batch in stored_batches(file) if batch.size > 3000)
     overwrite(file, torn.position + HEADER_BYTES + 200, b"torn")
-    async with reading(settings) as (reader,):
+    async with release_readers(settings) as (reader,):
         assert reader.model == {"gate": b"1", "dense": b"d"}
         assert "is not applied: " in caplog.text
     async with trainer(settings) as (topic, release):
@@ -189,7 +136,7 @@ async def test_a_damaged_batch_is_named_and_the_model_before_it_stays(
         assert release.number == 1
         assert await topic.needs_all_parts()
         await write(topic, {"gate": b"2", "dense": b"e"}, full=True)
-    async with reading(settings) as (reader,):
+    async with release_readers(settings) as (reader,):
         assert reader.model == {"gate": b"2", "dense": b"e"}
 
 
@@ -206,7 +153,8 @@ async def test_the_releases_of_another_group_end_the_trainer_with_what_to_do(
 ) -> None:
     async with trainer(settings) as (topic, _):
         await write(topic, {"gate": b"1"}, full=True)
-    other = load(kafka, f"{prefix}-b", f"topics.model_releases={settings.topics.model_releases}")
+    shared = f"topics.model_releases={settings.topics.model_releases}"
+    other = load_settings(None, releases_settings(kafka.bootstrap_servers, f"{prefix}-b", shared))
     with pytest.raises(ReleaseError, match=r"a topic of its own, --set topics\.model_releases=NAME"):
         async with trainer(other):
             raise AssertionError("opened")
@@ -225,7 +173,7 @@ async def test_a_topic_that_is_deleted_gets_the_whole_model_again(
     settings: Settings, admin: AIOKafkaAdminClient, releases: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = settings.topics.model_releases
-    async with trainer(settings) as (topic, _), reading(settings, 2) as readers:
+    async with trainer(settings) as (topic, _), release_readers(settings, 2) as readers:
         await write(topic, {"gate": b"1", "old": b"o"}, full=True)
         for reader in readers:
             await reader.has({"gate": b"1", "old": b"o"})
@@ -239,5 +187,5 @@ async def test_a_topic_that_is_deleted_gets_the_whole_model_again(
         for reader in readers:
             await reader.has(model)
         await needs_all_parts(topic, False)
-        async with reading(settings) as (newcomer,):
+        async with release_readers(settings) as (newcomer,):
             assert newcomer.model == model

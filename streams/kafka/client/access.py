@@ -74,6 +74,18 @@ def worker_rights(settings: Settings) -> list[Right]:
     ]
 
 
+def trainer_rights(settings: Settings) -> list[Right]:
+    """What a trainer needs, beside Describe and DescribeConfigs of all topics (streams.kafka.topics)."""
+    releases = settings.topics.model_releases
+    return [
+        Right("topic", settings.changelog_topic, "Read"),
+        Right("topic", releases, "Read"),
+        Right("topic", releases, "Write"),
+        Right("group", settings.trainer_group, "Read"),
+        Right("transactional-id", f"{settings.kafka.group_id}-", "Write"),
+    ]
+
+
 def replay_rights(settings: Settings) -> list[Right]:
     """What a replay of dead letters needs."""
     topics = settings.topics

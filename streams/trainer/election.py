@@ -1,0 +1,60 @@
+"""Election of the one trainer that trains: the member of a consumer group that has partition 0 of the releases.
+
+The group's coordinator notices a member that is gone within kafka.session_timeout_s. It cannot notice one that is
+frozen and wakes up later: that one is fenced by the transactional id of the releases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+from aiokafka.structs import TopicPartition
+
+from streams.kafka.fenced_producer import ConsumerGroupMetadata
+from streams.kafka.group_consumer import GroupConsumer
+from streams.settings.settings import Settings
+
+
+class Election:
+    """A member of the trainers' group. Made inside a running event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.topics.model_releases
+        self._consumer = GroupConsumer(settings.kafka, settings.trainer_group, f"{settings.trainer_group}-{uuid4()}")
+        self._elected = asyncio.Event()
+        self._metadata: ConsumerGroupMetadata | None = None
+
+    async def start(self) -> None:
+        """Joins the group."""
+        await self._consumer.start([self._topic], self._on_assigned, self._on_revoked)
+
+    async def stop(self) -> None:
+        """Leaves the group, so that another one is elected at once."""
+        await self._consumer.stop()
+
+    @property
+    def is_elected(self) -> bool:
+        """Whether this member is the trainer, as far as it knows.
+
+        Through a rebalance it stays so until another member is chosen: the group keeps the one that it has.
+        """
+        return self._elected.is_set()
+
+    async def wait(self) -> None:
+        """Returns once this member is elected."""
+        await self._elected.wait()
+
+    async def confirm(self) -> bool:
+        """Whether it is elected, asked of the group's coordinator. Raises KafkaError without an answer."""
+        return self.is_elected and self._metadata is not None and await self._consumer.is_member(self._metadata)
+
+    def _on_assigned(self, partitions: set[TopicPartition], metadata: ConsumerGroupMetadata) -> None:
+        self._metadata = metadata
+        if TopicPartition(self._topic, 0) in partitions:
+            self._elected.set()
+        else:
+            self._elected.clear()
+
+    async def _on_revoked(self) -> None:
+        """A rebalance begins, after which the same member is elected as a rule: nothing is given up for it."""

@@ -1,0 +1,37 @@
+import logging
+import time
+
+import pytest
+
+from streams.releases.release_topic import WrittenRelease
+from streams.trainer.changelog_feed import FeedLag
+from streams.trainer.report import TrainingReport
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The monotonic clock."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_every_ten_seconds_one_line_says_what_was_learnt_and_released(
+    seconds: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    report = TrainingReport()
+    report.add_events(500)
+    report.add_release(WrittenRelease(7, 4, 1000))
+    report.add_release(WrittenRelease(8, 4, 3000))
+    seconds[0] += 9.9
+    report.log_if_due(FeedLag(3, 1.25))
+    assert caplog.messages == []
+    seconds[0] += 0.1
+    report.log_if_due(FeedLag(3, 1.25))
+    assert caplog.messages == [
+        "50 events/s learnt; 3 records behind, the last one written 1.2 s ago; 2 releases up to 8, 2000 bytes each"
+    ]
+    seconds[0] += 10
+    report.log_if_due(FeedLag(0, None))  # nothing happened
+    assert len(caplog.messages) == 1
