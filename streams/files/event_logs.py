@@ -6,6 +6,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from streams.files.event_roles import COLUMN_ALIASES, KNOWN_NAMES, RATINGS_COLUMNS, REQUIRED, EventRoles
+from streams.files.formats.column_key import column_key
 from streams.files.formats.compression import check_is_file, data_suffix
 from streams.files.formats.delimited import JSON_SUFFIXES, PARQUET_SUFFIXES, given, read_delimited
 from streams.files.formats.dialect import FormatOptions
@@ -124,9 +125,9 @@ def no_events(name: str, left_out: LeftOut, unit: str = "lines") -> str:
 
 
 def _delimited_file(path: Path, roles: EventRoles, options: FormatOptions) -> EventFile:
-    given_names = [column.lower() for column in (*roles.chosen.values(), *roles.mapped.values())]
-    known_names = KNOWN_NAMES.union(name for name in given_names if not name.isdigit())
-    table = read_delimited(path, RATINGS_COLUMNS, options, known_names)
+    given_names = [*roles.chosen.values(), *roles.mapped.values()]
+    known_names = KNOWN_NAMES.union(column_key(name) for name in given_names if not name.isdigit())
+    table = read_delimited(path, RATINGS_COLUMNS, options, known_names, time_is_last=True)
     index_of = table.column_indexes(COLUMN_ALIASES, roles.chosen, REQUIRED, roles.mapped)
     names = RoleNames({role: table.names[index] for role, index in index_of.items()})
     others = [(name, index_of[role]) for role, name in roles.other_names.items() if role in index_of]
@@ -176,11 +177,11 @@ def _json_file(text: TextFile, roles: EventRoles) -> EventFile:
 
 def _parquet_file(path: Path, roles: EventRoles) -> EventFile:
     columns = parquet_columns(path)
-    names = {name.lower(): name for name in reversed(columns)}
+    names = {column_key(name): name for name in reversed(columns)}
     there = {role: mapped for role, mapped in roles.mapped.items() if _has(columns, mapped)}
     paths = {**there, **roles.chosen}
     for role, aliases in COLUMN_ALIASES.items():
-        if role not in paths and (name := next((names[alias] for alias in aliases if alias in names), None)):
+        if role not in paths and (name := next((names[key] for key in map(column_key, aliases) if key in names), None)):
             paths[role] = name
     for role in REQUIRED:
         if role not in paths:

@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from streams.files.formats.column_key import column_key
 from streams.files.formats.log_error import LogError
 from streams.schema.decoder import SchemaRules
 from streams.schema.parsing.event_types import BUILT_IN_NAMES, EventTypeNames
 from streams.settings.sections import EVENT_ROLES
 
-COLUMN_ALIASES: Final = {  # role → column names that mean it, in lower case
-    "user": ("user_id", "user", "userid", "uid", "customer_id", "reviewerid", "visitorid"),
-    "item": ("item_id", "item", "itemid", "iid", "movie_id", "movieid", "product_id", "asin", "track_id", "article_id"),
+COLUMN_ALIASES: Final = {  # role → column names that mean it, as they are usually written
+    "user": ("user_id", "user", "uid", "customer_id", "reviewerid", "visitorid"),
+    "item": (
+        *("item_id", "item", "iid", "movie_id", "product_id", "asin", "track_id", "article_id"),
+        *("business_id", "video_id", "song_id", "book_id"),
+    ),
     "time": (
         "timestamp",
         "time",
@@ -24,13 +28,14 @@ COLUMN_ALIASES: Final = {  # role → column names that mean it, in lower case
         "date",
         "created_at",
     ),
-    "value": ("rating", "value", "event_value", "eventvalue", "score", "overall", "stars"),
-    "text": ("text", "review", "review_text", "reviewtext", "comment"),
-    "type": ("event_type", "eventtype", "type", "event", "action", "behavior"),
+    "value": ("rating", "value", "event_value", "score", "overall", "stars"),
+    "text": ("text", "review", "review_text", "comment"),
+    "type": ("event_type", "type", "event", "action", "behavior"),
 }
 REQUIRED: Final = ("user", "item", "time")
 RATINGS_COLUMNS: Final = ("user_id", "item_id", "rating", "timestamp")  # MovieLens files without a header
-KNOWN_NAMES: Final = frozenset(alias for aliases in COLUMN_ALIASES.values() for alias in aliases)
+KNOWN_NAMES: Final = frozenset(column_key(alias) for aliases in COLUMN_ALIASES.values() for alias in aliases)
+"""As keys"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import orjson
 
+from streams.files.formats.column_key import column_key
 from streams.files.formats.compression import data_suffix
 from streams.files.formats.delimited import JSON_SUFFIXES, given, read_delimited
 from streams.files.formats.json_objects import json_objects
 from streams.files.formats.log_error import BadLine, LogError
 from streams.files.formats.text_lines import open_text
 
-COLUMN_ALIASES = {  # role → column names that mean it, in lower case
+COLUMN_ALIASES = {  # role → column names that mean it, as they are usually written
     "item": ("item_id", "item", "itemid", "id", "movie_id", "movieid", "product_id", "asin", "track_id", "article_id"),
     "title": ("title", "movie_title", "name", "item_name", "product_title"),
     "categories": ("categories", "category", "genres", "genre", "class", "tags", "topics"),
@@ -20,7 +21,7 @@ COLUMN_ALIASES = {  # role → column names that mean it, in lower case
 }
 MOVIES_COLUMNS = ("movie_id", "title", "genres")  # movies.dat
 NO_CATEGORIES = "(no genres listed)"  # MovieLens for none
-_KNOWN_NAMES = frozenset(alias for aliases in COLUMN_ALIASES.values() for alias in aliases)
+_KNOWN_NAMES = frozenset(column_key(alias) for aliases in COLUMN_ALIASES.values() for alias in aliases)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.errors import Rejected
-from streams.files.event_roles import COLUMN_ALIASES, EventRoles
+from streams.files.event_roles import COLUMN_ALIASES, REQUIRED, EventRoles
+from streams.files.formats.column_key import column_key
 from streams.files.formats.json_objects import is_array, json_objects
 from streams.files.formats.log_error import BadLine, quoted
 from streams.files.formats.text_lines import TextFile
@@ -17,6 +18,7 @@ from streams.schema.adapters.registry import adapter_of, canonical_events, witho
 from streams.schema.parsing.field_map import FieldMap, look_up, parse_path
 from streams.settings.sections import EVENT_ROLES
 
+_MOST_SHOWN: Final = 200  # characters
 _CANONICAL_NAMES: Final = {role: EVENT_ROLES[role] for role in COLUMN_ALIASES}
 
 
@@ -29,7 +31,10 @@ class JsonEvents:
         self._field_map = FieldMap(roles.mapped) if roles.mapped else None
         given = {**roles.mapped, **roles.chosen}
         self._role_of = {
-            alias: role for role, names in COLUMN_ALIASES.items() if role not in roles.chosen for alias in names
+            column_key(alias): role
+            for role, names in COLUMN_ALIASES.items()
+            if role not in roles.chosen
+            for alias in names
         }
         self._role_of_name = {column: role for role, column in given.items()}
         self._paths = [(role, column, parse_path(column)) for role, column in given.items()]
@@ -70,7 +75,7 @@ class JsonEvents:
             if value is not None:
                 values[role], names[role] = value, column
         for key, value in fields.items():
-            role_of_key = self._role_of_name.get(key) or self._role_of.get(key.lower())
+            role_of_key = self._role_of_name.get(key) or self._role_of.get(column_key(key))
             if role_of_key is None:
                 extra_fields[key] = value
             elif value is not None and role_of_key not in values:
@@ -79,7 +84,14 @@ class JsonEvents:
             if role in values:
                 extra_fields[name] = values.pop(role)
         event_id = str(extra_fields.pop("event_id", None) or extra_fields.pop("eventId", None) or event_id)
-        return event_of_fields(event_id, RoleNames(names), times, values, extra_fields, self._roles.types)
+        try:
+            return event_of_fields(event_id, RoleNames(names), times, values, extra_fields, self._roles.types)
+        except BadLine as bad:
+            missing = next((role for role in REQUIRED if bad.reason == f"the {role} is empty"), None)
+            if missing is None or missing in values:
+                raise
+            advice = f"(fields: {', '.join(fields)[:_MOST_SHOWN]}); name it with --columns {missing}=FIELD"
+            raise BadLine(f"no field for the {missing}", f"no field looks like the {missing} {advice}") from None
 
     def _adapted(
         self, adapter: Adapter, event_id: str, times: LogTimes, fields: dict[str, Any]

@@ -11,7 +11,7 @@ import orjson
 from streams.files.formats.log_error import BadLine, quoted
 from streams.files.log_times import LogTimes
 from streams.files.role_names import RoleNames
-from streams.schema.events import ITEM_EVENTS
+from streams.schema.events import ITEM_EVENTS, MAX_ID_LENGTH
 from streams.schema.parsing.event_types import BUILT_IN_NAMES, UNKNOWN_ERASURE, EventTypeNames, unknown_erasure
 from streams.schema.parsing.times import SECONDS_BELOW
 from streams.settings.sections import IGNORED_TYPE
@@ -73,6 +73,10 @@ def event_of_cells(
         raise BadLine("the type may be an erasure", unknown_erasure(type_))
     if not user:
         raise BadLine("the user is empty", f"{roles.describe('user')} is empty")
+    for role, id_ in (("user", user), ("item", item)):
+        if len(id_) > MAX_ID_LENGTH:
+            fault = f"{roles.describe(role)} has {len(id_)} characters; at most {MAX_ID_LENGTH} are accepted"
+            raise BadLine(f"the {role} is too long", fault)
     if time == "":
         raise BadLine("the time is empty", f"{roles.describe('time')} is empty")
     if not item and event_type in ITEM_EVENTS:

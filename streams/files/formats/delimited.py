@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from streams.files.formats.column_key import column_key
 from streams.files.formats.compression import data_suffix
 from streams.files.formats.dialect import DIALECTS, Dialect, FormatOptions, detect_dialect, header_cells
 from streams.files.formats.log_error import BadLine, LogError, quoted
@@ -19,6 +20,7 @@ MISSING_CELLS = frozenset({"NULL", "null", "nan", "NaN", "NA", "None", r"\N"})
 """What databases, pandas, R and Python write where there is no value"""
 _SEPARATOR_LINE = re.compile(r"sep=([^\"\r\n])", re.IGNORECASE)
 """The first line by which spreadsheets know the delimiter"""
+_SMALLEST_EPOCH_S = 10**8  # 1973
 MAX_ROW_LINES = 1000
 """Lines of one row at most, where a quoted cell holds line ends"""
 
@@ -65,8 +67,8 @@ class DelimitedFile:
         A chosen column is a name of the header or a number from 1. Raises LogError if a chosen column is missing, or
         a required role has no column.
         """
-        by_map = {role: column.lower() for role, column in (mapped or {}).items() if self.dialect.header}
-        index_of = {name.lower(): index for index, name in reversed(list(enumerate(self.names)))}
+        by_map = {role: column_key(column) for role, column in (mapped or {}).items() if self.dialect.header}
+        index_of = {column_key(name): index for index, name in reversed(list(enumerate(self.names)))}
         indexes: dict[str, int] = {}
         for role, names in (dict[str, Sequence[str]].fromkeys(by_map, ()) | dict(aliases)).items():
             if role in chosen:
@@ -74,20 +76,24 @@ class DelimitedFile:
             elif by_map.get(role) in index_of:
                 indexes[role] = index_of[by_map[role]]
             else:
-                index = next((index_of[name] for name in names if name in index_of), None)
+                index = next((index_of[key] for key in map(column_key, names) if key in index_of), None)
                 if index is not None:
                     indexes[role] = index
+            if role in indexes and not chosen.get(role, "").isdigit():
+                self._check_single(role, indexes[role])
         for role in required:
             if role not in indexes:
                 advice = f"name it with --columns {role}=COLUMN"
                 if not self.dialect.header:
                     numbers = ",".join(f"{name}={number}" for number, name in enumerate(required, 1))
                     advice = f"without a header line, columns go by number: --columns {numbers}"
+                elif not indexes:
+                    advice += "; if the first line holds values, give --no-header, and columns by number"
                 raise LogError(f"{self.path}: no column looks like the {role} ({self._columns()}); {advice}")
         return indexes
 
     def _chosen_index(self, index_of: Mapping[str, int], role: str, column: str) -> int:
-        index = index_of.get(column.lower())
+        index = index_of.get(column_key(column))
         if index is None and column.isascii() and column.isdigit() and 1 <= int(column) <= len(self.names):
             index = int(column) - 1
         if index is None:
@@ -95,6 +101,16 @@ class DelimitedFile:
             numbers = f"; by number: 1 to {count}" if column.isdigit() else ""
             raise LogError(f"{self.path}: no column {column!r} for {role}; {self._columns()}{numbers}")
         return index
+
+    def _check_single(self, role: str, index: int) -> None:
+        """Raises LogError where another column has the name of this one."""
+        key = column_key(self.names[index])
+        numbers = [str(number) for number, name in enumerate(self.names, 1) if column_key(name) == key]
+        if len(numbers) > 1:
+            raise LogError(
+                f"{self.path}: columns {' and '.join(numbers)} have the name {quoted(self.names[index])}; say which "
+                f"is the {role}: --columns {role}={numbers[0]}"
+            )
 
     def _columns(self) -> str:
         names = ", ".join(name if name.isprintable() else quoted(name) for name in self.names)
@@ -115,11 +131,12 @@ def read_delimited(
     default_names: Sequence[str],
     options: FormatOptions | None = None,
     column_names: Collection[str] = (),
+    time_is_last: bool = False,
 ) -> DelimitedFile:
     """The file's format and columns. Raises LogError.
 
-    `default_names` are the columns of MovieLens' formats without a header, `column_names` words (lower case) that are
-    known from headers.
+    `default_names` are the columns of MovieLens' formats without a header; `time_is_last`: the last is an epoch time,
+    or they are others. `column_names` are words that are known from headers, as keys.
     """
     options = options or FormatOptions()
     suffix = data_suffix(path)
@@ -146,10 +163,16 @@ def read_delimited(
         return DelimitedFile(text, dialect, names, types, number)
     widths = Counter(len(cells) for _, cells in _rows(enumerate(text.sample), dialect, None) if isinstance(cells, list))
     ((width, _),) = widths.most_common(1) or [(len(default_names), 0)]
-    names = list(default_names)
-    if suffix not in (".dat", ".data") or width != len(names):
-        names = [str(number) for number in range(1, width + 1)]
+    names = [str(number) for number in range(1, width + 1)]
+    is_default = suffix in (".dat", ".data") and width == len(default_names)
+    if is_default and (not time_is_last or _is_epoch(first.split(dialect.delimiter)[-1])):
+        names = list(default_names)
     return DelimitedFile(text, dialect, names, [""] * len(names), skipped)
+
+
+def _is_epoch(cell: str) -> bool:
+    digits = cell.strip(' "')
+    return digits.isascii() and digits.isdigit() and int(digits) >= _SMALLEST_EPOCH_S
 
 
 def _first_line(text: TextFile, skipped: int) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from streams.files.formats.column_key import column_key
 from streams.files.formats.log_error import LogError, quoted
 
 DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
@@ -80,7 +81,7 @@ DIALECTS = {  # by suffix
 def detect_dialect(
     default: Dialect | None, lines: Sequence[str], options: FormatOptions, column_names: Collection[str]
 ) -> Dialect:
-    """The dialect of these lines; the suffix implies the default, `column_names` (lower case) are a header's words."""
+    """The dialect of these lines; the suffix implies the default, `column_names` are a header's words, as keys."""
     lines = [line for line in lines[:_SAMPLE_LINES] if line]
     if default is not None and default.typed and options == FormatOptions(encoding=options.encoding):
         return default
@@ -114,7 +115,7 @@ def _detect_delimiter(
         usual, agreeing = max(counts.items(), key=lambda count: (count[1], count[0]), default=(1, 0))
         if usual < 2:
             continue
-        names = sum(cell.strip().lower() in column_names for cell in _cells(dialect, lines[0]) or [])
+        names = sum(column_key(cell) in column_names for cell in _cells(dialect, lines[0]) or [])
         share = round(agreeing / len(lines), 1)
         rank = (names, share, usual >= 3, delimiter == preferred, usual)
         if best is None or rank > best[0]:
@@ -127,7 +128,7 @@ def _detect_header(dialect: Dialect, lines: Sequence[str], column_names: Collect
     rows = [cells for line in lines if (cells := _cells(dialect, line)) is not None]
     if not rows:
         return default
-    names = sum(cell.strip().lower() in column_names for cell in rows[0])
+    names = sum(column_key(cell) in column_names for cell in rows[0])
     numbers = sum(map(_is_number, rows[0]))
     if names >= 2 or (names and not numbers):
         return True

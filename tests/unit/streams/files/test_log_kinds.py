@@ -182,7 +182,7 @@ def test_a_json_array_is_read_like_lines(tmp_path: Path, separator: str) -> None
 
 def test_an_element_of_an_array_that_is_no_event_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, "a.json", '[{"user":"u","item":"i","time":1},\n{"user":"v"},\n3]')
-    with pytest.raises(LogError, match=r"a\.json:2: the time is empty"):
+    with pytest.raises(LogError, match=r"a\.json:2: no field looks like the time \(fields: user\)"):
         triples(path)
     assert triples(path, skip_bad=True) == [("u", "i", 1)]
 
@@ -228,3 +228,47 @@ def test_events_of_other_platforms_are_read_as_the_worker_reads_them(tmp_path: P
         ("b", "purchase", "a.jsonl:1:1", None),
     ]
     assert log.left_out.counts == {"no event of interest": 1}
+
+
+@pytest.mark.parametrize(
+    "header", ["User ID,Item-ID,Event Time", "userId,itemId,eventTime", "USER_ID,ITEM_ID,EVENT_TIME"]
+)
+def test_names_of_columns_are_known_however_they_are_written(tmp_path: Path, header: str) -> None:
+    assert triples(write(tmp_path, "a.csv", f"{header}\nu,i,1700000000\n")) == [("u", "i", 1_700_000_000)]
+    line = dict(zip(header.split(","), ("u", "i", 1_700_000_000), strict=True))
+    assert triples(write(tmp_path, "a.jsonl", json.dumps(line) + "\n")) == [("u", "i", 1_700_000_000)]
+
+
+def test_four_columns_without_a_header_are_ratings_only_if_the_last_is_a_time(tmp_path: Path) -> None:
+    ratings = write(tmp_path, "ratings.dat", "1::1193::5::978300760\n")
+    assert triples(ratings) == [("1", "1193", 978_300_760)]
+    clicks = write(tmp_path, "clicks.dat", "1,2014-04-07T10:51:09.277Z,214536502,0\n")
+    with pytest.raises(LogError, match=r"no column looks like the user \(4 columns, the first line is '1,2014"):
+        read_events(clicks)
+    (event,) = read_events(clicks, parse_columns("user=1,time=2,item=3")).events
+    assert (event.item_id, event.time_ms) == ("214536502", 1_396_867_869_277)
+
+
+def test_a_name_of_two_columns_is_refused_until_a_number_says_which(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "user,note,note,User,item,time\na,,,b,i,1700000000\n")
+    with pytest.raises(LogError, match="columns 1 and 4 have the name 'user'; say which is the user: --columns user=1"):
+        read_events(path)
+    assert [event.user_id for event in read_events(path, parse_columns("user=4")).events] == ["b"]
+
+
+def test_ids_that_workers_refuse_are_bad_lines(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", f"user,item,time\n{'u' * 513},i,1700000000\n{'u' * 512},i,1700000000\n")
+    with pytest.raises(LogError, match=r"a\.csv:2: the user has 513 characters; at most 512 are accepted"):
+        read_events(path)
+    assert len(read_events(path, skip_bad=True).events) == 1
+
+
+def test_a_field_that_no_name_shows_is_asked_for_with_those_that_are_there(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.jsonl", '{"user": "u", "thing": "i", "time": 1700000000}\n')
+    with pytest.raises(
+        LogError, match=r"no field looks like the item \(fields: user, thing, time\); name it with --col"
+    ):
+        read_events(path)
+    values = write(tmp_path, "b.tsv", "anna\t2009-05-04T23:08:57Z\tsong\n")
+    with pytest.raises(LogError, match="if the first line holds values, give --no-header, and columns by number"):
+        read_events(values)
