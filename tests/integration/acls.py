@@ -79,6 +79,7 @@ def worker_acls(settings: Settings) -> dict[str, Acl]:
     acls = {f"{key} configs": ("topic", name, "DescribeConfigs") for key, name in names.items()}
     acls |= {f"{key} read": ("topic", names[key], "Read") for key in ("source", "changelog", "index", "catalog")}
     acls |= {f"{key} write": ("topic", name, "Write") for key, name in names.items() if key != "releases"}
+    acls["releases describe"] = ("topic", names["releases"], "Describe")  # which Read and Write of a topic imply
     acls["group"] = ("group", settings.kafka.group_id, "Read")
     acls["transactional id"] = transactional_id(settings)
     return acls

@@ -44,7 +44,7 @@ async def test_topics_that_cannot_be_ingested_are_refused(ingest: IngestSite, tm
     ends = [
         (ingest.start_from(own), [f"--from {topic}: " for topic in own]),
         (ingest.start_from(["nowhere", ingest.clicks]), ["nowhere does not exist at ", "create it"]),
-        (ingest.start("--format", "protobuf"), ["--format protobuf: there is no such format", "segment, posthog"]),
+        (ingest.start("--format", "protobuf"), ["--format protobuf: there is no such format", "segment, mixpanel"]),
         (ingest.start("--set=topics.partitions=5"), ["has 3 partitions, must have 5", "--set topics.partitions=3"]),
         (ingest.start("--set=topics.user_events=none"), ["none does not exist", "`interest-stream topics` creates"]),
         (ingest.start("--set=kafka.bootstrap_servers=127.0.0.1:9"), ["no broker answers at 127.0.0.1:9: "]),
