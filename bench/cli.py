@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: `python -m bench throughput`, `quality`, `cost`, `decoding`, `gpu`."""
+"""Command line of the benchmarks: `python -m bench throughput`, `quality`, `scale-out` and others."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-COMMANDS: Final = ("throughput", "quality", "cost", "decoding", "gpu")
-"""Each is the function of its name in the `command` module of its room"""
+COMMANDS: Final = ("throughput", "quality", "scale-out", "cost", "decoding", "gpu")
+"""Each is the function of its name in the `command` module of its room, with _ for -"""
 
 
 class BenchCommands(TyperGroup):
@@ -34,15 +34,17 @@ app = typer.Typer(
 
 @app.callback()
 def bench() -> None:
-    """Benchmarks: worker throughput beside other programs, prediction quality beside counters, the cost of each part
-    of a micro-batch, that of decoding an event by its format, and a CUDA device against the CPU.
+    """Benchmarks: worker throughput beside other programs, prediction quality beside counters and by the number of
+    workers, the cost of each part of a micro-batch, that of decoding an event by its format, and a CUDA device against
+    the CPU.
     """  # noqa: D205
 
 
 def _command(name: str) -> Any:
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     try:
-        single.command(name)(getattr(import_module(f"bench.{name}.command"), name))
+        room = name.replace("-", "_")
+        single.command(name)(getattr(import_module(f"bench.{room}.command"), room))
     except ModuleNotFoundError as error:
         single.command(name, help=f"Not available: the Python package {error.name} is not installed.")(_missing(error))
     return typer.main.get_command(single)

@@ -46,7 +46,7 @@ STAGES: Final = (
     Stage(attribution, "attribute", "attribution"),
     Stage(attribution, "top_items", "attribution"),
     Stage(Engine, "_score_sample", "sample: some events scored for the gate", include_nested=True),
-    Stage(Engine, "_count", "counting", include_nested=True),
+    Stage(Engine, "observe", "counting, gate", include_nested=True),
     Stage(engine, "mark_seen", "items had"),
 )
 """The parts of a micro-batch, besides `REST`: everything outside of them"""

@@ -48,7 +48,7 @@ class NewEvents:
         cell = user[:, None] * ring + number % ring
         item = np.where(held, rows["ring_item"].reshape(-1)[cell], 0).astype(np.int64)
         is_new = lag[:width] < count[:, None]  # [A, width]
-        time_ms = rows["last_time_ms"][user][:, None] - _ages_ms(rows["ring_gap"].reshape(-1)[cell[:, :width]])
+        time_ms = rows["last_time_ms"][user][:, None] - event_ages_ms(rows["ring_gap"].reshape(-1)[cell[:, :width]])
         row, column = np.nonzero(is_new[:, ::-1])
         column = width - 1 - column  # each user's events oldest first, as they stay where times are equal
         order = np.argsort(time_ms[row, column], kind="stable")
@@ -58,8 +58,8 @@ class NewEvents:
         return NewEvents(item[row, column], TYPE_WEIGHT[kind], earlier)
 
 
-def _ages_ms(gap: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """[A, width] how much older than the newest event each is at least, from the gaps [A, width], newest first."""
+def event_ages_ms(gap: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """[A, width] how much older than the newest event each is, at least; from the gaps [A, width], newest first."""
     # Bucket b begins at 2^(b - 1) - 1 seconds (user_state.GAP_BUCKETS).
     seconds = (1 << np.maximum(gap.astype(np.int64) - 1, 0)) - 1
     ages = np.zeros(gap.shape, np.int64)

@@ -98,6 +98,17 @@ class SuccessorTable:
         shape = (rows, self.cells)
         return sparse_rows(self._items[:rows].reshape(shape), self._counts[:rows].reshape(shape), rows)
 
+    def rows(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Copy of the cells of these items, for which there is room."""
+        return {"items": self._items[item], "counts": self._counts[item], "totals": self._totals[item]}
+
+    def put_rows(self, item: NDArray[np.int64], rows: Mapping[str, NDArray[Any]]) -> None:
+        """Replace the cells of these items, for which there is room. ValueError where their number is another one."""
+        self._check_cells(rows)
+        self._items[item], self._counts[item], self._totals[item] = rows["items"], rows["counts"], rows["totals"]
+        cells = self.cells
+        self._on_device.mark_changed((item[:, None] * cells + np.arange(cells)).ravel())
+
     def state(self, rows: int) -> dict[str, NDArray[Any]]:
         """Copy of the cells of items below `rows`, which is beyond all that were counted and has room."""
         return {
@@ -108,13 +119,16 @@ class SuccessorTable:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from `state`. ValueError where it has another number of cells."""
-        if state["items"].shape[1:] != self._items.shape[1:]:
-            raise ValueError(f"{state['items'][0].size} successors per item there, {self._items[0].size} here")
+        self._check_cells(state)
         rows = max(len(state["totals"]), FIRST_ROWS)
         self._on_device.clear()
         self._items = grown(np.array(state["items"]), rows)
         self._counts = grown(np.array(state["counts"]), rows)
         self._totals = grown(np.array(state["totals"]), rows)
+
+    def _check_cells(self, state: Mapping[str, NDArray[Any]]) -> None:
+        if state["items"].shape[1:] != self._items.shape[1:]:
+            raise ValueError(f"{state['items'][0].size} successors per item there, {self._items[0].size} here")
 
     def _insert(self, set_index: NDArray[np.int64], successor: NDArray[np.int64], count: NDArray[np.float32]) -> None:
         """Put new pairs into the cells with the smallest counts of their sets; of more than WAYS the largest stay."""

@@ -3,7 +3,7 @@
 Counts change by whole batches: what a batch adds is seen by the next one. Knows nothing of the network.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import ModelConfig
+from models.data.growable_array import FIRST_ROWS, grown
 from models.data.new_events import PAIR_DISTANCE, NewEvents
 from models.experts.cooccurrence import SuccessorTable, sparse_rows
 from models.experts.popularity_counts import HALF_LIVES, PopularityCounts
@@ -46,6 +47,7 @@ REPEAT: Final = "repeat"
 
 POPULAR: Final = tuple(f"popular_{half_life:g}" for half_life in HALF_LIVES)
 
+_TABLE_ARRAYS: Final = ("items", "counts", "totals")
 _REPEAT_DECAY = 0.7
 _MAX_LAST_ITEMS = max(expert.last_items for expert in TRANSITIONS)
 _HAS_MKL: Final[bool] = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]  # torch has no types for it
@@ -78,6 +80,7 @@ class CountExperts:
         """The F experts that score items by the user's last ones"""
         self.known = 0
         """Largest item index that was ever counted"""
+        self._changed = np.zeros(FIRST_ROWS, np.bool_)
         self._sparse_from = sparse_from
         self._sparse_products = sparse_products
         self._popularity = PopularityCounts()
@@ -89,6 +92,7 @@ class CountExperts:
     def grow(self, rows: int) -> None:
         """Make room for item indices below `rows`."""
         self._popularity.grow(rows)
+        self._changed = grown(self._changed, rows)
         for table in self._tables.values():
             table.grow(rows)
 
@@ -96,13 +100,53 @@ class CountExperts:
         """Count the events, each pair of items in a user's history with weight 1 / distance."""
         if not len(events):
             return
-        pair_weight = events.weight[:, None] / np.arange(1, PAIR_DISTANCE + 1)  # [n, PAIR_DISTANCE]
-        first, second, count = _distinct_pairs(events.earlier, events.item, pair_weight)
+        first, second, count = _pairs_of(events)
         self.known = max(self.known, int(events.item.max()))
         self.grow(self.known + 1)
+        self._changed[events.item] = self._changed[first] = True
         self._popularity.add(events.item, events.weight)
         self._tables["successors"].add(first, second, count)
         self._tables["predecessors"].add(second, first, count)
+
+    def take_changed(self) -> NDArray[np.int64]:
+        """Items whose counts changed, but for their age, since the last call."""
+        changed = np.flatnonzero(self._changed[1:]) + 1
+        self._changed[changed] = False
+        return changed
+
+    def rows(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Copy of the counts of these items, for `put_rows`."""
+        arrays = {
+            f"{name}.{key}": rows for name, table in self._tables.items() for key, rows in table.rows(item).items()
+        }
+        return {"popularity.counts": self._popularity.counts_of(item), **arrays}
+
+    def put_rows(self, item: NDArray[np.int64], rows: Mapping[str, NDArray[Any]], own: Sequence[NewEvents]) -> None:
+        """Replace the counts of these items by those of who has not counted the newest events, `own`, yet.
+
+        ValueError where they were made with another number of successors.
+        """
+        self.known = max(self.known, int(item.max(initial=0)))
+        self.grow(self.known + 1)
+        age = sum(map(len, own))
+        for name, table in self._tables.items():
+            table.put_rows(item, {key: rows[f"{name}.{key}"] for key in _TABLE_ARRAYS})
+        self._popularity.put(item, rows["popularity.counts"], age)
+        replaced = np.zeros(self.known + 1, np.bool_)
+        replaced[item] = True
+        for events in own:
+            first, second, count = _pairs_of(events)
+            for name, item, other in (("successors", first, second), ("predecessors", second, first)):
+                again = replaced[item]
+                self._tables[name].add(item[again], other[again], count[again])
+            age -= len(events)
+            again = replaced[events.item]
+            ages = age + np.arange(len(events))[::-1]
+            self._popularity.add_past(events.item[again], events.weight[again], ages[again])
+
+    def advance(self, events: int) -> None:
+        """Let popularity age by so many events that are counted elsewhere."""
+        self._popularity.advance(events)
 
     def popularity(self, rows: int) -> NDArray[np.float32]:
         """[4, rows] popularity of the items below `rows` at each half-life; each row sums to one."""
@@ -149,7 +193,7 @@ class CountExperts:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from `state`. ValueError where it was made with another number of successors."""
         for name, table in self._tables.items():
-            table.restore({key: state[f"{name}.{key}"] for key in ("items", "counts", "totals")})
+            table.restore({key: state[f"{name}.{key}"] for key in _TABLE_ARRAYS})
         self._popularity.restore(state["popularity.counts"])
         self.known = largest_counted_item(state)
 
@@ -227,10 +271,10 @@ def _repeat_weights(last_items: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.where(last_items > 0, _REPEAT_DECAY ** np.arange(last_items.shape[1]), 0).astype(np.float32)
 
 
-def _distinct_pairs(
-    earlier: NDArray[np.int64], item: NDArray[np.int64], weight: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Pairs (earlier, item) of earlier items [n, lags] and items [n], each once, and the sums of their weights."""
+def _pairs_of(events: NewEvents) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Pairs (earlier item, item) of the users' histories, each once, and the sums of their weights, 1 / distance."""
+    earlier, item = events.earlier, events.item
+    weight = events.weight[:, None] / np.arange(1, PAIR_DISTANCE + 1)  # [n, PAIR_DISTANCE]
     valid = (earlier > 0) & (item > 0)[:, None]
     pair, inverse = np.unique((earlier << 32 | item[:, None])[valid], return_inverse=True)
     return pair >> 32, pair & 0xFFFFFFFF, np.bincount(inverse, weight[valid], len(pair)).astype(np.float32)

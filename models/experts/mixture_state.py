@@ -1,7 +1,7 @@
 """What the mixture learns from the stream: the counts of the experts and the weights of their gate, behind one lock."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -44,6 +44,39 @@ class MixtureState:
         with self._lock:
             self.counts.observe(events)
 
+    def take_changed(self) -> NDArray[np.int64]:
+        """Items whose counts changed since the last call."""
+        with self._lock:
+            return self.counts.take_changed()
+
+    def rows(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Copy of the counts of these items."""
+        with self._lock:
+            return self.counts.rows(item)
+
+    def gate_state(self) -> dict[str, NDArray[np.float64]]:
+        """Copy of the gate."""
+        with self._lock:
+            return self.gate.state()
+
+    def put_rows(
+        self,
+        item: NDArray[np.int64],
+        rows: Mapping[str, NDArray[Any]],
+        gate: Mapping[str, NDArray[np.float64]],
+        own: Sequence[NewEvents],
+        aged_by: int,
+    ) -> None:
+        """Go on from the counts and the gate of who counts for all, as `CountExperts.put_rows` does."""
+        with self._lock:
+            try:
+                self.counts.advance(aged_by)
+                if len(item):
+                    self.counts.put_rows(item, rows, own)
+                self.gate.restore(gate)
+            except ValueError as error:
+                raise _unfitting(error) from error
+
     def update_gate(self, examples: GateExamples) -> None:
         """Let the gate learn from scored events."""
         with self._lock:
@@ -62,7 +95,11 @@ class MixtureState:
                 self.counts.restore(state)
                 self.gate.restore(gate)
             except ValueError as error:
-                raise WeightsError(
-                    f"the counts were made with another model.max_successors or model.allow_repeats ({error}): "
-                    "set these back or begin anew"
-                ) from error
+                raise _unfitting(error) from error
+
+
+def _unfitting(error: ValueError) -> WeightsError:
+    return WeightsError(
+        f"the counts were made with another model.max_successors or model.allow_repeats ({error}): set these back or "
+        "begin anew"
+    )

@@ -54,6 +54,25 @@ class PopularityCounts:
         self._probabilities = p
         return p
 
+    def counts_of(self, item: NDArray[np.int64]) -> NDArray[np.float64]:
+        """[L, n] counts of these items, for which there is room."""
+        return self._counts.counts_of(item)
+
+    def advance(self, events: int) -> None:
+        """Let all counts age by so many events that are counted elsewhere."""
+        self._probabilities = None
+        self._counts.advance(events)
+
+    def put(self, item: NDArray[np.int64], counts: NDArray[np.float64], age: int) -> None:
+        """Replace the counts of these items by `counts` [L, n] as of `age` events ago."""
+        self._probabilities = None
+        self._counts.put(item, counts, age)
+
+    def add_past(self, item: NDArray[np.int64], weight: NDArray[np.float32], age: NDArray[np.int64]) -> None:
+        """Count events, each so many events ago [n]; nothing ages by them."""
+        self._probabilities = None
+        self._counts.add_past(item, weight, age)
+
     def state(self, rows: int) -> NDArray[np.float64]:
         """[L, rows] copy of the counts of items below `rows`, for which there is room."""
         return self._counts.state(rows)

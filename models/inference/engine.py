@@ -7,8 +7,8 @@ fields of the rows do not, and they do not depend on the experts.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import ModelConfig
-from models.data.events import TYPE_WEIGHT, EventBatch
+from models.data.events import EventBatch
 from models.data.new_events import NewEvents
-from models.data.seen_items import mark_seen, seen_after_each, seen_before
+from models.data.seen_items import mark_seen, seen_after_each
 from models.data.timeline import Timeline
 from models.device import compute_device, explain_out_of_memory, require_dtype
 from models.errors import UnknownItemError, WeightsError
@@ -27,20 +27,19 @@ from models.experts import mixture
 from models.experts.candidates import Candidates, CandidateSizes
 from models.experts.gate import GateExamples
 from models.experts.mixture import MixtureBlock, PredictionContexts
-from models.experts.mixture_state import MixtureState
 from models.inference.predictions import ModelVersion, Predictions
+from models.inference.sample_scores import draw_from_rows, score_events
 from models.inference.served_model import ServedModel
+from models.inference.stream_counts import Arrays, StreamCounts
 from models.inference.topk import TopSizes, top_predictions
 from models.items.reviews import Reviews
 from models.items.vocabulary import ItemVocabulary
-from models.metrics.popularity_baseline import DecayedPopularity
 from models.metrics.prequential_sample import PrequentialSample, draw_events
 from models.metrics.ranking import TargetScores, target_rank
-from models.network.recurrence import lstm_step, recompute_states, repair_nonfinite_states
+from models.network.recurrence import lstm_step, rebuild_states, recompute_states, repair_nonfinite_states
 from models.network.weights import Weights
 from models.transfers import to_device, to_host
 
-_POPULARITY = "decayed-popularity"
 _REVIEWS = "reviews."
 _MEMORY_ADVICE = (
     "lower worker.step_max_events (events of a micro-batch) or items.capacity (items, all of which are scored), or set "
@@ -90,8 +89,7 @@ class Engine:
         self._top = TopSizes(top_items, top_categories, min(top_because, config.history_length))
         self._model = ServedModel.of(config, self.device, items.content)
         self._candidates = Candidates(items, self.device, sizes)
-        self._experts = MixtureState(config) if config.experts else None
-        self._popularity = DecayedPopularity()
+        self.counts = StreamCounts(config)
         self._lock = threading.Lock()
         self._next_model: ServedModel | None = None
 
@@ -114,24 +112,16 @@ class Engine:
 
     def experts(self) -> dict[str, NDArray[Any]]:
         """Copy of all counts, of the gate and of the reviews' means, for a checkpoint; any thread may call it."""
-        state = {} if self._experts is None else self._experts.state()
-        with self._lock:
-            state[_POPULARITY] = self._popularity.state()
         reviews = {} if self._items.content is None else self._items.content.state()
-        return state | {_REVIEWS + name: array for name, array in reviews.items()}
+        return self.counts.state() | {_REVIEWS + name: array for name, array in reviews.items()}
 
-    def restore(self, experts: Mapping[str, NDArray[Any]]) -> None:
+    def restore(self, experts: Arrays) -> None:
         """Go on from `experts()`; nothing changes where that is empty. WeightsError where it does not fit."""
         state = dict(experts)
         reviews = {name.removeprefix(_REVIEWS): state.pop(name) for name in experts if name.startswith(_REVIEWS)}
-        popularity = state.pop(_POPULARITY, None)
         if self._items.content is not None:
             self._items.content.restore(reviews)
-        if popularity is not None:
-            with self._lock:
-                self._popularity.restore(popularity)
-        if self._experts is not None and state:
-            self._experts.restore(state)
+        self.counts.restore(state)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
@@ -150,7 +140,7 @@ class Engine:
         """
         self._refresh(rows, batch)
         model = self._model
-        rows, rebuilt = self._rebuild(rows, lineage)
+        rows, rebuilt = rebuild_states(model.network, model.item_table, rows, lineage)
         rows, repaired = repair_nonfinite_states(model.network, model.item_table, rows)
         reviews = Reviews.of(batch, self._items.content)
         timeline = Timeline(batch, rows, reviews.codes)
@@ -178,10 +168,8 @@ class Engine:
 
     def observe(self, step: StepResult) -> None:
         """Count the events of a step, and let the gate learn from its sample. To be called once for each step."""
-        if self._experts is not None:
-            for examples in step.gate_examples:
-                self._experts.update_gate(examples)
-        self._count(step.rows, step.new_events)
+        self.counts.teach_gate(step.gate_examples)
+        self.counts.count(NewEvents.of(step.rows, step.new_events))
         if step.reviews is not None:
             step.reviews.apply_to_items()
 
@@ -199,7 +187,7 @@ class Engine:
         timeline.advance(after)
         if not self.config.allow_repeats:
             mark_seen(after["seen"], batch.user, batch.item)
-        self._count(after, timeline.count)
+        self.counts.count(NewEvents.of(after, timeline.count))
         reviews.apply_to_items()
         return after
 
@@ -241,16 +229,6 @@ class Engine:
             column[batch.item == 0] = np.nan
         return scores
 
-    def _rebuild(self, rows: NDArray[np.void], lineage: NDArray[np.uint32] | None) -> tuple[NDArray[np.void], int]:
-        """The rows, with states recomputed where another lineage has computed them, and how many those are."""
-        if lineage is None:
-            return rows, 0
-        other = np.flatnonzero((lineage != 0) & (lineage != self._model.version.lineage))
-        if len(other):
-            rows = rows.copy()
-            rows[other] = recompute_states(self._model.network, self._model.item_table, rows[other])
-        return rows, len(other)
-
     def _refresh(self, rows: NDArray[np.void], batch: EventBatch | None = None) -> None:
         """Follow new weights and the vocabulary. UnknownItemError where rows or batch have an item beyond it."""
         with self._lock:
@@ -259,50 +237,63 @@ class Engine:
         self._candidates.refresh()
         known = self._candidates.known
         self._model.refresh(known)
-        if self._experts is not None:
-            self._experts.grow(known + 1)
+        self.counts.grow(known + 1)
         # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
         largest = max(int(rows["ring_item"].max(initial=0)), 0 if batch is None else int(batch.item.max(initial=0)))
         if largest > known:
             raise UnknownItemError(largest, known)
 
-    def _count(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> None:
-        events = NewEvents.of(rows, new_events)
-        if self._experts is not None:
-            self._experts.observe(events)
-        with self._lock:
-            self._popularity.observe(events.item)
+    @explain_out_of_memory(_MEMORY_ADVICE)
+    @torch.inference_mode()
+    def observe_rows(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> PrequentialSample | None:
+        """Score some of the last `new_events` [U] of each row's events, let the gate learn from them, then count all.
+
+        For who has committed rows but not the step that made them: states before an event are recomputed from the
+        history in the row. The sample's `event` is an index into the new events, user after user.
+        """
+        self._refresh(rows)
+        sample = None
+        if (drawn := draw_from_rows(rows, new_events, self.config.sampled_events)) is not None:
+            network = self._model.network
+            timeline = Timeline(drawn.batch, recompute_states(network, self._model.item_table, drawn.rows))
+            m = len(drawn.batch)
+            no_states = network.gap.new_zeros(
+                m, self.config.hidden_size
+            )  # of events in the batch before: there are none
+            sample, examples = score_events(
+                self._model, self._candidates, self.counts, timeline, no_states, np.arange(m), drawn.number
+            )
+            self.counts.teach_gate(examples)
+            sample = replace(sample, event=drawn.event)
+        self.counts.count(NewEvents.of(rows, new_events))
+        return sample
+
+    def put_weights(
+        self, version: ModelVersion, shared: Arrays, item: NDArray[np.int64], embedding: Tensor, bias: Tensor
+    ) -> None:
+        """Go on with these weights in place, between two steps; `embedding` [n, D] is E' of the items.
+
+        WeightsError where they do not fit; then nothing changed.
+        """
+        self._model = self._model.put(version, shared, item, embedding, bias)
 
     def _score_sample(self, timeline: Timeline, h: Tensor) -> tuple[PrequentialSample | None, list[GateExamples]]:
         """Score some of the batch's events before any of it is counted; also what the gate may learn from them."""
-        batch = timeline.batch
-        event = draw_events(batch, self.config.sampled_events)
+        event = draw_events(timeline.batch, self.config.sampled_events)
         if not len(event):
             return None, []
-        sample, known = PrequentialSample.all_missed(event), min(self._popularity.known, self._candidates.known)
-        possible = np.flatnonzero(batch.item[event] <= known)
-        event = event[possible]
-        seen = seen_before(timeline, event) if not self.config.allow_repeats else None
-        contexts = self._model.contexts_before(timeline, h, event, seen, self._candidates, known)
-        # popular: [N + 1]
-        popular, target = to_device([self._popularity.weights(known + 1), batch.item[event]], self.device)
-        weight = TYPE_WEIGHT[batch.type[event]]
-        examples = []
-        for block in self._blocks(contexts, known):
-            row, item = possible[block.rows], target[block.rows]
-            is_candidate = block.is_candidate  # [p, N + 1]
-            sample.rank[row], sample.log_p[row] = target_rank(block.p, is_candidate, item)
-            total = is_candidate.double() @ popular  # [p]
-            sample.popular_rank[row], sample.popular_log_p[row] = target_rank(popular, is_candidate, item, total)
-            if block.outputs is not None:
-                examples.append(block.outputs.gate_examples(item, weight[block.rows]))
-        return sample, examples
+        return score_events(
+            self._model, self._candidates, self.counts, timeline, h, event, timeline.event_number[event]
+        )
 
     def _predict(self, event: NDArray[np.int64], contexts: PredictionContexts) -> Predictions:
         blocks = self._blocks(contexts, self._candidates.known)
-        counts = None if self._experts is None else self._experts.counts
+        experts = self.counts.experts
+        counts = None if experts is None else experts.counts
         return top_predictions(event, contexts, blocks, self._candidates, counts, self._top, self._model.version)
 
     def _blocks(self, contexts: PredictionContexts, known: int) -> Iterator[MixtureBlock]:
         model = self._model
-        return mixture.predict_blocks(model.network, model.item_table, self._candidates, self._experts, contexts, known)
+        return mixture.predict_blocks(
+            model.network, model.item_table, self._candidates, self.counts.experts, contexts, known
+        )

@@ -1,6 +1,8 @@
 """The network of one version of the weights, and what it makes of the events of a batch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from models.config import ModelConfig
 from models.data.timeline import Timeline
+from models.errors import WeightsError
 from models.experts.candidates import Candidates
 from models.experts.mixture import PredictionContexts
 from models.inference.predictions import ModelVersion
@@ -52,6 +55,37 @@ class ServedModel:
         self.network.grow(known + 1)
         self.embeddings.refresh()
 
+    @torch.inference_mode()
+    def put(
+        self,
+        version: ModelVersion,
+        shared: Mapping[str, NDArray[Any]],
+        item: NDArray[np.int64],
+        embedding: Tensor,
+        bias: Tensor,
+    ) -> "ServedModel":
+        """The same network with these weights, in place; `embedding` [n, D] is E' of the items.
+
+        WeightsError where they do not fit; then nothing changed.
+        """
+        parameters = dict(self.network.named_parameters())
+        self.network.grow(int(item.max(initial=0)) + 1)
+        fits = not len(item) or (embedding.shape, bias.shape) == ((len(item), self.item_table.shape[1]), (len(item),))
+        differing = [name for name, array in shared.items() if parameters[name].shape != array.shape]
+        if differing or not fits:
+            raise WeightsError(
+                f"weights of version {version} are those of another network: {differing or 'item tables'}"
+            )
+        self.network.lineage = version.lineage
+        for name, array in shared.items():
+            parameters[name].copy_(torch.from_numpy(array))
+        if not len(item):
+            return replace(self, version=version)
+        self.embeddings.put(item, embedding)
+        biases = self.network.item_bias
+        biases[torch.from_numpy(item).to(biases.device)] = bias.to(biases.device, biases.dtype)
+        return replace(self, version=version)
+
     def contexts_after(
         self,
         timeline: Timeline,
@@ -77,8 +111,12 @@ class ServedModel:
         seen: NDArray[np.uint8] | None,
         candidates: Candidates,
         known: int,
+        events_before: NDArray[np.int64] | None = None,
     ) -> PredictionContexts:
-        """Contexts right before these events [P] of the batch; h [n, H] are the states after each event."""
+        """Contexts right before these events [P] of the batch; h [n, H] are the states after each event.
+
+        `events_before` [P]: how many the user had, where the row does not hold that.
+        """
         user = timeline.batch.user[event]
         first = np.flatnonzero(timeline.position[event] == 0)
         before_index, first_index = to_device([np.maximum(event - 1, 0), first], h.device)
@@ -86,4 +124,5 @@ class ServedModel:
         stored_h = load_states(self.network, timeline.rows, "h", user[first])[:, -h.shape[1] :]  # of the last layer
         h_before[first_index] = stored_h
         number = timeline.event_number[event] - 1
-        return self.contexts_after(timeline, h_before, user, number, seen, candidates, known)
+        contexts = self.contexts_after(timeline, h_before, user, number, seen, candidates, known)
+        return contexts if events_before is None else replace(contexts, event_counts=events_before)

@@ -51,6 +51,18 @@ class DecayedPopularity:
         self.known = max(self.known, int(item.max()))
         self._counts.add(item, np.ones(len(item), np.float32))
 
+    def counts_of(self, item: NDArray[np.int64]) -> NDArray[np.float64]:
+        """[n] counts of these items."""
+        self._counts.grow(int(item.max(initial=0)) + 1)
+        counts: NDArray[np.float64] = self._counts.counts_of(item)[0]
+        return counts
+
+    def put(self, item: NDArray[np.int64], counts: NDArray[np.float64]) -> None:
+        """Replace the counts of these items by `counts` [n]."""
+        self.known = max(self.known, int(item.max(initial=0)))
+        self._counts.grow(self.known + 1)
+        self._counts.put(item, counts[None])
+
     def state(self) -> NDArray[np.float64]:
         """[known + 1] copy of the counts."""
         (counts,) = self._counts.counts(self.known + 1)

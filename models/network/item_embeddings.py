@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.data.growable_array import FIRST_ROWS, grown
 from models.items.vocabulary import ItemContentLike
 from models.network.interest_network import InterestNetwork
 from models.transfers import to_device
@@ -20,11 +21,21 @@ class ItemEmbeddings:
         self._content = content
         self._version = 0
         self._weight: Tensor | None = None  # None: E itself
+        self._given = np.zeros(FIRST_ROWS, np.bool_)
+        """Rows that `put` has set, and `refresh` leaves alone"""
 
     @property
     def weight(self) -> Tensor:
         """[num_items, D] E' as of the last refresh."""
         return self._network.item if self._weight is None else self._weight
+
+    @torch.inference_mode()
+    def put(self, item: NDArray[np.int64], weight: Tensor) -> None:
+        """Replace the rows of these items, for which there is room, by `weight` [n, D]; content won't change them."""
+        self._follow_growth()
+        self._given[item] = True
+        row, table = torch.from_numpy(item).to(self.weight.device), self.weight
+        table[row] = weight.to(table.device, table.dtype)
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -32,13 +43,22 @@ class ItemEmbeddings:
         network = self._network
         if self._content is None or network.content is None or not self._content.refresh():
             return
-        if self._weight is None or len(self._weight) < network.num_items:
+        if self._weight is None:
             self._weight = network.item.detach().clone()
-            self._version = 0
+        self._follow_growth()
         self._version, changed = self._content.changed_since(self._version)
         changed = changed[changed < network.num_items]
+        changed = changed[~self._given[changed]]
         for low in range(0, len(changed), _BLOCK_ROWS):
             self._update_rows(self._content, changed[low : low + _BLOCK_ROWS])
+
+    def _follow_growth(self) -> None:
+        rows = self._network.num_items
+        self._given = grown(self._given, rows)
+        if self._weight is not None and len(self._weight) < rows:
+            weight = self._network.item.detach().clone()
+            weight[: len(self._weight)] = self._weight
+            self._weight, self._version = weight, 0  # content of the new rows may have changed before
 
     def _update_rows(self, content: ItemContentLike, item: NDArray[np.int64]) -> None:
         assert self._weight is not None

@@ -59,6 +59,22 @@ def recompute_states(network: InterestNetwork, table: Tensor, rows: NDArray[np.v
     return after
 
 
+def rebuild_states(
+    network: InterestNetwork, table: Tensor, rows: NDArray[np.void], lineage: NDArray[np.uint32] | None
+) -> tuple[NDArray[np.void], int]:
+    """The rows, with states recomputed where weights of another lineage [U] than the network's computed them.
+
+    Also how many those are. Lineage 0 is not known, and continued as it is; None: of no row.
+    """
+    if lineage is None:
+        return rows, 0
+    other = np.flatnonzero((lineage != 0) & (lineage != network.lineage))
+    if len(other):
+        rows = rows.copy()
+        rows[other] = recompute_states(network, table, rows[other])
+    return rows, len(other)
+
+
 def repair_nonfinite_states(
     network: InterestNetwork, table: Tensor, rows: NDArray[np.void]
 ) -> tuple[NDArray[np.void], NDArray[np.int64]]:

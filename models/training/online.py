@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import LearnerConfig, ModelConfig
+from models.data.growable_array import FIRST_ROWS, grown
 from models.device import compute_device, explain_out_of_memory, require_dtype
 from models.errors import WeightsError
 from models.items.vocabulary import ItemVocabulary
 from models.network.dropout import Dropout
-from models.network.interest_network import InterestNetwork
+from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.network.weights import Weights
 from models.text.sign_codes import BYTES
 from models.training.ema import SharedWeightsEMA
@@ -70,8 +72,19 @@ class OnlineLearner:
         self._fallback = FallbackWeights()
         self._version = 0
         self._lr_step = 0
+        self._changed = np.zeros(FIRST_ROWS, np.bool_)
         self._lock = threading.Lock()
         self._queue = WindowQueue(learner.queue_events)
+
+    @property
+    def version(self) -> int:
+        """Of the weights: rises with each optimizer step."""
+        return self._version
+
+    @property
+    def lineage(self) -> int:
+        """Of the weights."""
+        return self._network.lineage
 
     @property
     def pending_events(self) -> int:
@@ -124,6 +137,22 @@ class OnlineLearner:
         newest = self._network.snapshot(self._version)
         return replace(newest, tensors={**newest.tensors, **self._ema.tensors()}, lr_step=self._lr_step)
 
+    def take_changed(self) -> NDArray[np.int64]:
+        """Items whose rows of the item tables changed since the last call."""
+        changed = np.flatnonzero(self._changed)
+        self._changed[changed] = False
+        return changed
+
+    def shared_weights(self) -> dict[str, Tensor]:
+        """Copy of the moving average of all weights but the item tables."""
+        return self._ema.tensors()
+
+    def item_rows(self, item: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Copies of the embeddings [n, D] and biases [n] of these items, on the CPU."""
+        self._network.grow(int(item.max(initial=0)) + 1)
+        row = torch.from_numpy(item).to(self._network.item.device)
+        return self._network.item.detach()[row].cpu(), self._network.item_bias.detach()[row].cpu()
+
     def state(self) -> Weights:
         """`weights()` with what `restore` needs to go on as if never interrupted, but for the replayed windows."""
         newest, averaged = self._network.snapshot(self._version), self._ema.tensors()
@@ -154,6 +183,7 @@ class OnlineLearner:
         self._network.load(weights)
         self._optimizer = NetworkOptimizer(self._network, self._config.optimizer, self._config.max_grad_norm)
         self._ema = SharedWeightsEMA(self._network, weights.lr_step)
+        self._mark_changed(None)
 
     def _optimize(self, windows: TrainingWindows) -> float | None:
         """Loss before the step; NaN where the step was skipped, None where there is no target."""
@@ -175,6 +205,9 @@ class OnlineLearner:
             self._refuse()
             return float("nan")
         self._fallback.accept(candidate)
+        for gradient in result.row_gradients:
+            if gradient.name in ITEM_TABLES:
+                self._mark_changed(gradient.rows)
         self._version += 1
         self._lr_step += 1
         self._ema.update()
@@ -199,6 +232,10 @@ class OnlineLearner:
         )
         self._load(good)
         self._version += 1  # other weights than those of the last step: another version
+
+    def _mark_changed(self, rows: Tensor | None) -> None:
+        self._changed = grown(self._changed, self._network.num_items)
+        self._changed[slice(self._network.num_items) if rows is None else rows.cpu().numpy()] = True
 
     def _learning_rate(self) -> float:
         return self._config.lr * (1 + (_INITIAL_LR_FACTOR - 1) / (1 + self._lr_step / _LR_DECAY_STEPS))

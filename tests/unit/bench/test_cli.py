@@ -10,7 +10,7 @@ from bench.cli import app
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("command", ["throughput", "quality", "cost", "decoding"])
+@pytest.mark.parametrize("command", ["throughput", "quality", "scale-out", "cost", "decoding"])
 def test_every_command_has_a_help_that_explains_what_it_measures(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
@@ -23,4 +23,4 @@ def test_the_module_runs_as_a_program() -> None:
         [sys.executable, "-m", "bench", "--help"], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert "Usage: python -m bench" in done.stdout
-    assert all(command in done.stdout for command in ("throughput", "quality", "cost", "decoding"))
+    assert all(command in done.stdout for command in ("throughput", "quality", "scale-out", "cost", "decoding"))

@@ -1,0 +1,85 @@
+"""Scores of some events of a stream, each by what is predicted right before it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.data.earlier_rows import earlier_rows
+from models.data.events import TYPE_WEIGHT, EventBatch
+from models.data.seen_items import seen_before
+from models.data.timeline import Timeline
+from models.experts import mixture
+from models.experts.candidates import Candidates
+from models.experts.gate import GateExamples
+from models.inference.served_model import ServedModel
+from models.inference.stream_counts import StreamCounts
+from models.metrics.prequential_sample import PrequentialSample, draw_events
+from models.metrics.ranking import target_rank
+from models.transfers import to_device
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnEvents:
+    """m events drawn from new ones, each as the only one of its batch row."""
+
+    event: NDArray[np.int64]
+    """[m] index of the event among the new ones, user after user"""
+    batch: EventBatch
+    rows: NDArray[np.void]
+    """[m] the user's row before the event, with `h`, `c` still to be recomputed"""
+    number: NDArray[np.int64]
+    """[m] number of the event among all of its user, from 0"""
+
+
+def draw_from_rows(rows: NDArray[np.void], new_events: NDArray[np.int64], limit: int) -> DrawnEvents | None:
+    """Some of the last `new_events` [U] of each row's events, as `draw_events` does; None where none has an item."""
+    ring = rows["ring_item"].shape[1]
+    held = np.minimum(new_events, ring)
+    user = np.repeat(np.arange(len(rows)), held)
+    later = np.repeat(np.cumsum(held), held) - 1 - np.arange(len(user))  # [n] events of the user after this one
+    number = rows["steps"][user].astype(np.int64) - 1 - later
+    item = rows["ring_item"][user, number % ring].astype(np.int64)
+    kind = rows["ring_type"][user, number % ring].astype(np.int64)
+    event = draw_events(EventBatch(user, item, kind, rows["last_time_ms"][user]), limit)
+    if not len(event):
+        return None
+    before = earlier_rows(rows, user[event], later[event] + 1)
+    batch = EventBatch(np.arange(len(event)), item[event], kind[event], before["last_time_ms"])
+    return DrawnEvents(event, batch, before, number[event])
+
+
+def score_events(
+    model: ServedModel,
+    candidates: Candidates,
+    counts: StreamCounts,
+    timeline: Timeline,
+    h: Tensor,
+    event: NDArray[np.int64],
+    number: NDArray[np.int64],
+) -> tuple[PrequentialSample, list[GateExamples]]:
+    """Scores of these events [m], and what the gate may learn from them.
+
+    `h` [n, H] are the states after each event of the timeline, `number` [m] the number of each scored event among all
+    of its user, from 0.
+    """
+    batch, allow_repeats = timeline.batch, model.network.config.allow_repeats
+    sample, known = PrequentialSample.all_missed(event), min(counts.popularity.known, candidates.known)
+    possible = np.flatnonzero(batch.item[event] <= known)
+    event = event[possible]
+    seen = None if allow_repeats else seen_before(timeline, event)
+    contexts = model.contexts_before(timeline, h, event, seen, candidates, known, number[possible])
+    # popular: [N + 1]
+    popular, target = to_device([counts.popularity.weights(known + 1), batch.item[event]], h.device)
+    weight = TYPE_WEIGHT[batch.type[event]]
+    examples = []
+    for block in mixture.predict_blocks(model.network, model.item_table, candidates, counts.experts, contexts, known):
+        row, item = possible[block.rows], target[block.rows]
+        is_candidate = block.is_candidate  # [p, N + 1]
+        sample.rank[row], sample.log_p[row] = target_rank(block.p, is_candidate, item)
+        total = is_candidate.double() @ popular  # [p]
+        sample.popular_rank[row], sample.popular_log_p[row] = target_rank(popular, is_candidate, item, total)
+        if block.outputs is not None:
+            examples.append(block.outputs.gate_examples(item, weight[block.rows]))
+    return sample, examples

@@ -1,0 +1,1 @@
+"""Releases: what one trainer learnt and counted, as parts that others apply to their engines in place."""

@@ -1,0 +1,44 @@
+"""The command on a small log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from typer.testing import CliRunner
+
+from bench.cli import app
+
+
+def circling_log(file: Path) -> Path:
+    """Forty users of whom half walk around one circle of items and half around another, with some noise."""
+    random = np.random.default_rng(0)
+    place = random.integers(0, 25, 40)
+    lines = ["user_id,item_id,timestamp"]
+    for number in range(2000):
+        user = int(random.integers(0, 40))
+        place[user] = (place[user] + 1 + 3 * (user % 2)) % 25 if random.random() < 0.9 else random.integers(0, 25)
+        lines.append(f"u{user},i{place[user]},{1_700_000_000 + 60 * number}")
+    file.write_text("\n".join(lines))
+    return file
+
+
+def test_four_workers_with_one_trainer_predict_better_than_alone(tmp_path: Path) -> None:
+    figures, picture = tmp_path / "scale-out.json", tmp_path / "scale-out.png"
+    words = ["scale-out", "--data", str(circling_log(tmp_path / "log.csv")), "--json", str(figures)]
+    result = CliRunner().invoke(app, [*words, "--picture", str(picture), "--workers", "4"])
+    assert result.exit_code == 0, result.output
+    assert "4, one trainer" in result.output
+    measured = json.loads(figures.read_text())
+    assert measured["replay"]["4"]["log_loss"] < measured["alone"]["4"]["log_loss"]
+    assert measured["replay"]["4"]["recall_at_10"] > measured["alone"]["4"]["recall_at_10"] > 0
+    assert measured["replay"]["4"]["bytes_per_release"] > 0
+    assert picture.stat().st_size > 5000
+
+
+def test_a_log_that_is_not_there_is_an_error_of_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["scale-out", "--data", str(tmp_path / "none.csv")])
+    assert result.exit_code == 1
+    assert "error:" in result.output
+    assert "none.csv" in result.output

@@ -1,0 +1,153 @@
+"""Engines that follow a trainer: what they serve is what the trainer learnt and counted, and their own events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.config import LearnerConfig, ModelConfig
+from models.data.events import EventBatch
+from models.data.new_events import NewEvents
+from models.data.user_state import new_user_states
+from models.errors import WeightsError
+from models.inference.engine import Engine, StepResult
+from models.items.vocabulary import ItemVocabulary
+from models.releases.followed_engine import FollowedEngine
+from models.releases.release import Release
+from models.releases.stream_trainer import StreamTrainer
+
+MakeBatch = Callable[..., EventBatch]
+LEARNING = LearnerConfig(events_per_step=20)
+
+
+class Cluster:
+    """A trainer and workers with users of their own."""
+
+    def __init__(self, config: ModelConfig, items: ItemVocabulary, workers: int = 2) -> None:
+        config = replace(config, history_length=16)
+        self.config = config
+        self.trainer = StreamTrainer(config, LEARNING, items)
+        self.engines = [Engine(config, items) for _ in range(workers)]
+        self.workers = [FollowedEngine(engine) for engine in self.engines]
+        self.rows: list[NDArray[np.void]] = [new_user_states(config, 9) for _ in range(workers)]
+        self.steps: list[list[StepResult]] = [[] for _ in range(workers)]
+        self.read = [0] * workers
+
+    def step(self, worker: int, batch: EventBatch) -> None:
+        step = self.engines[worker].step(batch, self.rows[worker])
+        self.rows[worker] = step.rows
+        self.workers[worker].observe(step, worker, len(self.steps[worker]))
+        self.steps[worker].append(step)
+
+    def train(self, worker: int, upto: int | None = None) -> None:
+        """The trainer reads the worker's steps up to this one."""
+        for step in self.steps[worker][self.read[worker] : upto]:
+            self.trainer.observe(step.rows, step.new_events)
+            self.read[worker] += 1
+        while self.trainer.train_step() is not None:
+            pass
+
+    def release(self, with_counts: bool = True) -> Release:
+        release = self.trainer.release(with_counts)
+        release = Release.of(release.parts(), release.manifest)
+        for worker in self.workers:
+            worker.apply(release, dict(enumerate(self.read)))
+        return release
+
+
+@pytest.fixture
+def cluster(config: ModelConfig, items: ItemVocabulary) -> Cluster:
+    return Cluster(config, items)
+
+
+def assert_same_counts(engine: Engine, other: Engine) -> None:
+    """Equal but for the rounding of sums in another order."""
+    counts, others = engine.counts.state(), other.counts.state()
+    assert counts.keys() == others.keys()
+    for name, array in counts.items():
+        np.testing.assert_allclose(array, others[name], rtol=1e-5, atol=1e-9, err_msg=name)
+
+
+def test_workers_serve_what_the_trainer_serves(cluster: Cluster, make_batch: MakeBatch) -> None:
+    for seed in range(4):
+        for worker in (0, 1):
+            cluster.step(worker, make_batch(40, 9, seed=10 * worker + seed))
+            cluster.train(worker)
+        release = cluster.release()
+        assert release.manifest.model_version == cluster.engines[0].version
+        assert release.manifest.version > 0
+    batch, rows = make_batch(30, 9, seed=77), cluster.rows[0]
+    expected = cluster.trainer._engine.step(batch, rows).predictions
+    for engine, follower in zip(cluster.engines, cluster.workers, strict=True):
+        assert follower.own_events == 0
+        assert_same_counts(engine, cluster.trainer._engine)
+        np.testing.assert_allclose(engine.step(batch, rows).predictions.item_p, expected.item_p, rtol=1e-4, atol=1e-6)
+
+
+def test_a_workers_counts_are_those_of_all_and_its_own_beyond(cluster: Cluster, make_batch: MakeBatch) -> None:
+    """Events that a release covers are dropped, those that it does not cover stay, whatever blocks it has."""
+    for seed in range(6):
+        for worker in (0, 1):
+            cluster.step(worker, make_batch(40, 9, seed=10 * worker + seed))
+    cluster.train(0, 3)
+    cluster.train(1, 5)
+    cluster.release()
+    cluster.train(0, 4)
+    cluster.release(with_counts=False)
+    assert [worker.own_events for worker in cluster.workers] == [3 * 40, 40]
+    cluster.release()
+    assert [worker.own_events for worker in cluster.workers] == [2 * 40, 40]
+    # Counted anew in the trainer's order, and then the worker's own.
+    reference = Engine(cluster.config, cluster.trainer._items)
+    for worker, low, high in ((0, 0, 3), (1, 0, 5), (0, 3, 4), (0, 4, 6)):
+        for step in cluster.steps[worker][low:high]:
+            reference.counts.count(NewEvents.of(step.rows, step.new_events))
+    counts, expected = cluster.engines[0].counts.state(), reference.counts.state()
+    for name in ("successors.totals", "predecessors.totals", "popularity.counts"):
+        np.testing.assert_allclose(counts[name], expected[name], rtol=1e-4, atol=1e-9, err_msg=name)
+
+
+def test_counts_stay_between_releases_of_weights(cluster: Cluster, make_batch: MakeBatch) -> None:
+    cluster.step(0, make_batch(40, 9))
+    cluster.train(0)
+    before = cluster.engines[0].counts.state()
+    release = cluster.release(with_counts=False)
+    assert set(release.parts()) == {"shared", "items/0"}
+    for name, array in cluster.engines[0].counts.state().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_worker_that_begins_late_has_the_complete_model(cluster: Cluster, make_batch: MakeBatch) -> None:
+    parts: dict[str, bytes] = {}
+    for seed in range(3):
+        cluster.step(0, make_batch(60, 9, seed=seed))
+        cluster.train(0)
+        release = cluster.trainer.release(with_counts=True)
+        parts |= release.parts()
+    late = Engine(cluster.config, cluster.trainer._items)
+    late.step(make_batch(1, 9), cluster.rows[0])
+    FollowedEngine(late).apply(Release.of(parts, release.manifest), {0: 3})
+    assert_same_counts(late, cluster.trainer._engine)
+    batch = make_batch(30, 9, seed=77)
+    expected = cluster.trainer._engine.step(batch, cluster.rows[0]).predictions
+    np.testing.assert_allclose(
+        late.step(batch, cluster.rows[0]).predictions.item_p, expected.item_p, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_weights_of_another_network_are_refused_and_nothing_changes(
+    cluster: Cluster, config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
+) -> None:
+    other = Cluster(replace(config, hidden_size=config.hidden_size + 4), items)
+    other.step(0, make_batch(40, 9))
+    other.train(0)
+    release = other.trainer.release(with_counts=True)
+    batch, rows = make_batch(30, 9, seed=7), cluster.rows[0]
+    before = cluster.engines[0].step(batch, rows).predictions
+    with pytest.raises(WeightsError, match="another network"):
+        cluster.workers[0].apply(release, {})
+    np.testing.assert_array_equal(cluster.engines[0].step(batch, rows).predictions.item_p, before.item_p)
