@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from aiokafka import ConsumerRecord
@@ -73,7 +73,7 @@ class ReleaseFollower:
                 releases = [release]
         return releases
 
-    async def follow(self) -> AsyncIterator[Release]:
+    async def follow(self) -> AsyncGenerator[Release, None]:
         """The complete releases as they are committed; never ends."""
         while True:
             for release in await self.drain(_WAIT_MS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from streams.errors import ReleaseError, TrainerFencedError, TransactionFailed
 from streams.kafka.client.metadata import TopicMetadataClient
+from streams.kafka.closing import close_all
 from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
 from streams.releases.chunks import chunk_bytes
@@ -76,9 +78,7 @@ class ReleaseTopic:
 
     async def stop(self) -> None:
         """Closes all clients; a transaction that failed stays open until the next trainer opens the topic."""
-        await self._writer.stop()
-        await self._follower.stop()
-        await self._client.stop()
+        await close_all(self._writer.stop, self._follower.stop, self._client.stop)
 
     async def needs_all_parts(self) -> bool:
         """Whether the next release must hold the whole model: nobody could make one of the topic otherwise.
@@ -102,7 +102,8 @@ class ReleaseTopic:
         TrainerFencedError where another trainer has opened the topic, TransactionFailed where it may be committed or
         not, ValueError for a part or manifest that cannot be written.
         """
-        records = self._records.of(parts, manifest, covered, full)
+        # In a thread: hashing a large model takes longer than a heartbeat may wait.
+        records = await asyncio.to_thread(self._records.of, parts, manifest, covered, full)
         tp = TopicPartition(self._name, 0)
         try:
             end = (await self._writer.write({tp: records}))[tp]

@@ -18,6 +18,7 @@ from aiokafka.structs import TopicPartition
 from streams.errors import ChangelogError, TopicError
 from streams.kafka.client.client_options import client_options
 from streams.kafka.client.metadata import TopicMetadata, TopicMetadataClient
+from streams.kafka.closing import close_all
 from streams.kafka.undecodable import UndecodableRecord, isolating_consumer
 from streams.releases.release import ChangelogPosition
 from streams.settings.settings import Settings
@@ -113,8 +114,7 @@ class ChangelogFeed:
 
     async def stop(self) -> None:
         """Closes both clients."""
-        await self._consumer.stop()
-        await self._client.stop()
+        await close_all(self._consumer.stop, self._client.stop)
 
     @property
     def position(self) -> ChangelogPosition:

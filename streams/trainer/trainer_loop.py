@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Final
 
 from aiokafka.errors import KafkaError
 
 from streams.errors import TransactionFailed
 from streams.kafka.client.access import check_access, raise_permanent, trainer_rights
+from streams.kafka.closing import close_all
 from streams.kafka.topics import ensure_topics
 from streams.log_levels import TRANSIENT
 from streams.settings.settings import Settings
@@ -34,7 +34,7 @@ async def run_trainer(settings: Settings, make_model: Callable[[], Model], stop:
     await check_access(settings.kafka, rights)
     if any(topic.outcome == "created" for topic in await ensure_topics(settings)):
         await check_access(settings.kafka, rights)  # of topics that are not there yet, nothing can be learnt
-    election = Election(settings)
+    election, logged = Election(settings), ""
     try:
         await election.start()
         log.info("standing by as a member of the group %s", settings.trainer_group)
@@ -45,11 +45,12 @@ async def run_trainer(settings: Settings, make_model: Callable[[], Model], stop:
             except (TransactionFailed, KafkaError) as error:
                 cause = error.__cause__ or error
                 await raise_permanent(settings.kafka, cause, rights)
-                log.warning("training begins again at the last release: %r", error, extra=TRANSIENT)
+                if repr(error) != logged:  # once a second otherwise, for as long as no broker answers
+                    log.warning("training begins again at the last release: %r", error, extra=TRANSIENT)
+                logged = repr(error)
             await _before(stop, asyncio.sleep(_RETRY_S))
     finally:
-        with suppress(KafkaError):  # without a broker nobody is to be told
-            await election.stop()
+        await close_all(election.stop)
 
 
 async def _train(settings: Settings, make_model: Callable[[], Model], election: Election, stop: asyncio.Event) -> None:
@@ -57,8 +58,7 @@ async def _train(settings: Settings, make_model: Callable[[], Model], election: 
     try:
         await term.run(stop)
     finally:
-        with suppress(KafkaError):  # the error of the term says more
-            await term.close()
+        await term.close()
 
 
 async def _before(stop: asyncio.Event, event: Awaitable[object]) -> bool:

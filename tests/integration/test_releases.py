@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -79,8 +79,12 @@ async def test_followers_have_each_release_and_newcomers_the_whole_model(setting
         assert (release.number, release.parts, release.manifest) == (3, model, MANIFEST)
         assert release.covered == POSITION
         await write(topic, {"items/1": b"c"})
-    async with release_readers(settings) as (newcomer,):
-        assert newcomer.model == {**model, "items/1": b"c"}
+        async with release_readers(settings) as (newcomer,):
+            assert newcomer.model == {**model, "items/1": b"c"}
+            await write(topic, {"items/0": b"d"})
+            async with asyncio.timeout(60), aclosing(newcomer.follower.follow()) as releases:
+                release = await anext(releases)
+    assert (release.number, release.parts, release.is_complete) == (5, {"items/0": b"d"}, False)
 
 
 async def test_a_trainer_that_comes_later_fences_the_one_before(settings: Settings) -> None:
