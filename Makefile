@@ -80,7 +80,7 @@ FIND_PYTHON = for python in $(PYTHON) python3.11 python3.12 python3.13 python3.1
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; done
 
 kafka:
-	@$(FIND_PYTHON); PYTHONDONTWRITEBYTECODE=1 "$$python" -m streams.local_kafka.jars || { \
+	@$(FIND_PYTHON); PYTHONDONTWRITEBYTECODE=1 "$$python" -m streams.local_kafka.class_archive || { \
 		echo "With Docker you need neither: \`docker compose up\` runs Kafka and a worker." >&2; exit 1; }
 
 # Made anew whenever a lock changes, so that nothing is left of older ones. pip only installs uv. Without bytecode each

@@ -1,6 +1,6 @@
 """Find Java, and the Kafka jars, which Maven fetches once into the user's cache.
 
-Uses the standard library only: `python -m streams.local_kafka.jars` runs before the environment is installed.
+Uses the standard library only, as what prepares Kafka runs before the environment is installed.
 """
 
 import fcntl
@@ -80,9 +80,8 @@ def _run_maven(folder: Path, version: str) -> None:
     part.rename(folder)  # so that the folder is complete whenever it exists
 
 
-if __name__ == "__main__":
-    try:
-        find_java()
-        fetch_jars()
-    except KafkaStartError as error:
-        sys.exit(str(error))
+def class_archive(folder: Path) -> Path:
+    """Where the archive of the classes of the jars in `folder` is, once it is made, for this very Java."""
+    java = Path(find_java()).resolve()
+    build = hashlib.sha256(f"{java} {java.stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    return folder.with_name(f"{folder.name}-{build}.jsa")  # not in the folder, all of which is the class path

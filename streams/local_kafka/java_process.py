@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from streams.errors import KafkaStartError
-from streams.local_kafka.jars import KAFKA_VERSION, fetch_jars, find_java
+from streams.local_kafka.jars import KAFKA_VERSION, class_archive, fetch_jars, find_java
 
 _LOGGING = Path(__file__).with_name("kafka-log4j2.properties")
 _JAVA_FLAGS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
@@ -129,7 +129,10 @@ class JavaProcess:
 
     def _command(self, *main: str) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}"
-        return [find_java(), *_JAVA_FLAGS, logging, "-cp", f"{fetch_jars(self._version)}/*", *main]
+        jars = fetch_jars(self._version)
+        archive = class_archive(jars)
+        shared = [f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else []
+        return [find_java(), *_JAVA_FLAGS, *shared, logging, "-cp", f"{jars}/*", *main]
 
 
 def _command_line(pid: int) -> str:

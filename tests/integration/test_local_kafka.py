@@ -11,7 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.errors import KafkaStartError
 from streams.kafka.topics import ensure_topics
+from streams.local_kafka.class_archive import make_class_archive
 from streams.local_kafka.cluster import LocalKafka, start_background, status, stop_background
+from streams.local_kafka.jars import fetch_jars
 from streams.settings.sections import KafkaSettings, TopicSettings
 from streams.settings.settings import Settings
 from tests.topics import create_topics
@@ -173,3 +175,19 @@ async def test_three_nodes_carry_on_without_one() -> None:
         assert {report.outcome for report in await ensure_topics(settings)} == {"ok"}
         await produce(kafka, topic, [b"with two"])
         assert await consume(kafka, topic, 2) == [b"with three", b"with two"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="no list of the files that a process has mapped")
+def test_a_node_starts_from_the_archive_of_its_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jars, cache = fetch_jars(), tmp_path / "cache"
+    (cache / "interest-stream").mkdir(parents=True)
+    (cache / "interest-stream" / jars.name).symlink_to(jars)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    archive = make_class_archive()
+    assert archive.parent == cache / "interest-stream"
+    made_ns = archive.stat().st_mtime_ns
+    assert make_class_archive() == archive
+    assert archive.stat().st_mtime_ns == made_ns
+    with LocalKafka() as kafka:
+        assert str(archive) in Path("/proc", str(kafka.nodes[0].pid), "maps").read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from streams.errors import KafkaStartError
 from streams.local_kafka import jars as kafka_jars
-from streams.local_kafka.jars import fetch_jars, find_java
+from streams.local_kafka.jars import class_archive, fetch_jars, find_java
 
 ROOT = Path(__file__).parents[4]
 
@@ -126,3 +126,13 @@ def test_another_version_has_a_folder_of_its_own(
     folder = fetch_jars("2.5.0")
     assert folder != fetch_jars()
     assert "-Dkafka.version=2.5.0" in (folder / "arguments").read_text()
+
+
+def test_another_java_and_other_jars_have_a_class_archive_of_their_own(programs: Path, tmp_path: Path) -> None:
+    java = programs / "java"
+    put(java, "echo 'openjdk version \"21.0.2\" 2024-01-16' >&2")
+    first = class_archive(tmp_path / "kafka-4.1.1")
+    assert class_archive(tmp_path / "kafka-4.1.1") == first
+    assert class_archive(tmp_path / "kafka-4.1.2") != first
+    os.utime(java, (0, 0))
+    assert class_archive(tmp_path / "kafka-4.1.1") != first
