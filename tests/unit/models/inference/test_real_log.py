@@ -19,7 +19,7 @@ from tests.unit.models.committed_steps import committed_step
 from tests.unit.models.conftest import Log
 
 _EVENTS = 20_000
-_LEARNT, _FROZEN = 60_032, 9_984
+_LEARNT, _FROZEN = 30_080, 9_984
 _LEARNT_BY_TWO = 30_080
 _BATCH = 128
 _RETRAINED = 0xC0FFEE
