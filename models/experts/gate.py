@@ -111,21 +111,31 @@ class ExpertGate:
             self._adam_step()
 
     def state(self) -> dict[str, NDArray[np.float64]]:
-        """Copy of everything but the gradients that wait for their step."""
-        parts = {"value": self._parameters, "exp_avg": self._exp_avg, "exp_avg_sq": self._exp_avg_sq}
-        arrays = {f"{part}.{name}": value.copy() for part, values in parts.items() for name, value in values.items()}
-        return arrays | {"steps": np.array([float(self._steps)])}
+        """Copy of everything."""
+        parts = self._parts().items()
+        arrays = {f"{part}.{name}": value.copy() for part, values in parts for name, value in values.items()}
+        counts = {"steps": self._steps, "pending_events": self._pending_events}
+        return arrays | {name: np.array([float(count)]) for name, count in counts.items()}
 
     def restore(self, state: Mapping[str, NDArray[np.float64]]) -> None:
         """Go on from `state`. ValueError where it has another number of experts."""
-        parts = {"value": self._parameters, "exp_avg": self._exp_avg, "exp_avg_sq": self._exp_avg_sq}
-        for part, values in parts.items():
+        for part, values in self._parts().items():
             for name, value in values.items():
-                if state[f"{part}.{name}"].shape != value.shape:
+                # Checkpoints were once made without the gradients that wait for their step.
+                stored = state.get(f"{part}.{name}", np.zeros_like(value) if part == "gradient" else None)
+                if stored is None or stored.shape != value.shape:
                     raise ValueError(f"{len(state['value.w'])} experts there, {len(self._parameters['w'])} here")
-                values[name] = state[f"{part}.{name}"].copy()
-                self._gradient[name] = np.zeros_like(value)
-        self._steps, self._pending_events = int(state["steps"][0]), 0
+                values[name] = stored.copy()
+        self._steps = int(state["steps"][0])
+        self._pending_events = int(state.get("pending_events", np.zeros(1))[0])
+
+    def _parts(self) -> dict[str, dict[str, NDArray[np.float64]]]:
+        return {
+            "value": self._parameters,
+            "exp_avg": self._exp_avg,
+            "exp_avg_sq": self._exp_avg_sq,
+            "gradient": self._gradient,
+        }
 
     def _adam_step(self) -> None:
         self._steps += 1

@@ -1,15 +1,18 @@
 """The one trainer of a model: learns and counts committed rows of all partitions, and releases what changed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.config import LearnerConfig, ModelConfig
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.prequential_sample import PrequentialSample
+from models.network.weights import Weights
 from models.releases.release import Manifest, Release, in_blocks
 from models.training.online import OnlineLearner, TrainStepResult
 
@@ -24,6 +27,26 @@ class StreamTrainer:
         self._engine.update(self._learner.weights())
         self._counted_events = 0
         self._last_released = 0  # `_counted_events` at the last release of counts
+
+    def restore(self, release: Release) -> None:
+        """Go on from a complete release, which a trainer of the same settings made; before anything else.
+
+        Its items must be known. The optimizer begins anew. WeightsError where it does not fit.
+        """
+        item = release.item
+        embedding, bias = (torch.from_numpy(release.embeddings[name]) for name in ("weight", "bias"))
+        shared = {name: torch.from_numpy(array) for name, array in release.shared.items()}
+        self._learner.item_rows(item)  # makes room
+        tensors = dict(self._learner.weights().tensors)
+        if len(item):
+            tensors["item"][item] = embedding - self._content(item, shared)
+            tensors["item_bias"][item] = bias
+        version, lineage = release.manifest.version, release.manifest.lineage
+        self._learner.restore(Weights(version, tensors | shared, lr_step=version, lineage=lineage))
+        self._learner.take_changed()  # all rows, which are released already
+        self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
+        self._engine.counts.put_rows(release.counted, release.counts, release.gate, [], 0)
+        self._counted_events = self._last_released = release.manifest.counted_events
 
     def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> PrequentialSample | None:
         """Score some of the last `new_events` [U] of each row's events, count all, and queue them for learning."""
@@ -42,9 +65,7 @@ class StreamTrainer:
         known = len(self._items)
         item = in_blocks(weights.take_changed(), known)
         embedding, bias = weights.item_rows(item)
-        content, projection = self._items.content, shared.get("content.weight")
-        if content is not None and projection is not None and content.refresh():
-            embedding = embedding + torch.from_numpy(content.rows(item)) @ projection.T
+        embedding = embedding + self._content(item, shared)
         counted = np.zeros(0, np.int64)
         counts: dict[str, NDArray[Any]] = {}
         gate: dict[str, NDArray[Any]] = {}
@@ -63,3 +84,10 @@ class StreamTrainer:
         )
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
         return release
+
+    def _content(self, item: NDArray[np.int64], shared: Mapping[str, Tensor]) -> Tensor:
+        """[n, D] or [1, 1] what the content of these items adds to their embeddings."""
+        content, projection = self._items.content, shared.get("content.weight")
+        if content is None or projection is None or not content.refresh():
+            return torch.zeros(1, 1)
+        return torch.from_numpy(content.rows(item)) @ projection.T

@@ -64,11 +64,12 @@ def cluster(config: ModelConfig, items: ItemVocabulary) -> Cluster:
     return Cluster(config, items)
 
 
-def assert_same_counts(engine: Engine, other: Engine) -> None:
-    """Equal but for the rounding of sums in another order."""
+def assert_same_counts(engine: Engine, other: Engine, *, gate: bool = True) -> None:
+    """Equal but for the rounding of sums in another order, which the gate's first steps of Adam make large."""
     counts, others = engine.counts.state(), other.counts.state()
     assert counts.keys() == others.keys()
-    for name, array in counts.items():
+    for name in (name for name in counts if gate or not name.startswith("gate.")):
+        array = counts[name]
         np.testing.assert_allclose(array, others[name], rtol=1e-5, atol=1e-9, err_msg=name)
 
 
@@ -137,6 +138,30 @@ def test_a_worker_that_begins_late_has_the_complete_model(cluster: Cluster, make
     np.testing.assert_allclose(
         late.step(batch, cluster.rows[0]).predictions.item_p, expected.item_p, rtol=1e-4, atol=1e-6
     )
+
+
+def test_a_trainer_goes_on_from_the_newest_parts_of_all_releases(cluster: Cluster, make_batch: MakeBatch) -> None:
+    """Counts and weights are those of before; what is learnt from then on counts on top."""
+    parts: dict[str, bytes] = {}
+    for seed in range(3):
+        cluster.step(0, make_batch(60, 9, seed=seed))
+        cluster.train(0)
+        release = cluster.trainer.release(with_counts=True)
+        parts |= release.parts()
+    successor = Cluster(cluster.config, cluster.trainer._items)
+    successor.trainer.restore(Release.of(parts, release.manifest))
+    assert_same_counts(successor.trainer._engine, cluster.trainer._engine)
+    batch, rows = make_batch(30, 9, seed=77), cluster.rows[0]
+    served = [trainer._engine.step(batch, rows).predictions for trainer in (cluster.trainer, successor.trainer)]
+    np.testing.assert_allclose(served[1].item_p, served[0].item_p, rtol=1e-4, atol=1e-6)
+    assert successor.trainer.release(with_counts=True).parts().keys() == {"shared", "gate"}
+    cluster.step(0, make_batch(60, 9, seed=3))
+    for trainer in (cluster.trainer, successor.trainer):
+        step = cluster.steps[0][-1]
+        trainer.observe(step.rows, step.new_events)
+    assert_same_counts(successor.trainer._engine, cluster.trainer._engine, gate=False)
+    assert successor.trainer.train_step() is not None
+    assert successor.trainer.release(with_counts=True).manifest.version == release.manifest.version + 1
 
 
 def test_weights_of_another_network_are_refused_and_nothing_changes(
