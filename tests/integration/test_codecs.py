@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 
 from streams.kafka.topics import topic_specs
 from streams.local_kafka.cluster import LocalKafka
-from streams.local_kafka.jars import fetch_jars, find_java
+from streams.local_kafka.jars import class_archive, fetch_jars, find_java
 from tests.inputs import Input
 from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.segments import CODECS, segment, stored_batches
@@ -50,8 +50,11 @@ def _send_with_librdkafka(site: Deployment, codec: str, records: list[Input]) ->
 def _send_with_java(site: Deployment, codec: str, records: list[Input]) -> None:
     """By Kafka's console producer."""
     lines = b"".join((key or b"") + b"\t" + (value or b"") + b"\n" for key, value in records)
+    archive = class_archive(fetch_jars())
+    shared = [f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else []
     program = [
-        find_java(), "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", f"{fetch_jars()}/*:{_console_producer()}",
+        find_java(), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *shared,
+        "-cp", f"{fetch_jars()}/*:{_console_producer()}",
         "org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", site.servers,
         "--topic", site.settings.topics.user_events, "--compression-codec", codec,
         "--property", "parse.key=true", "--property", "key.separator=\t",

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import io
+import signal
 import struct
 from collections.abc import Iterable
 from functools import partial
 
 import fastavro
-import pytest
 
 from streams.reference_fold import fold_changelog
 from streams.terminal.dead_letters import LetterFilter, read_letters
 from streams.worker.dead_letter_replay import replay_letters
-from streams.worker.process.launcher import WorkerProcess
 from tests.inputs import Input, events
 from tests.integration.deployment import Deploy, Deployment
-from tests.integration.faults import set_environment
-from tests.integration.worker import poll
+from tests.integration.faults import set_environment, stop_after
 from tests.registry_server import RegistryServer, serving
 
 _SCHEMA = {
@@ -100,21 +98,16 @@ async def test_a_registry_that_stays_away_ends_the_worker_and_another_goes_on(de
         assert sum(row.count for row in (await site.check(stopped=["a"])).values()) == 100
 
 
-@pytest.mark.slow
 async def test_a_worker_that_waits_for_a_registry_stops(deploy: Deploy) -> None:
     registry = RegistryServer()
     with serving(registry):
         site = await deploy(f"registry.url={registry.url}")
-        worker = WorkerProcess(site.overrides("a"), site.folder / "worker.log")
-        worker.start()
-        await worker.wait_ready()
-    try:
-        await site.send(avro_events(1, range(10)))
-        await poll(lambda: "waiting for the schema registry" in worker.log_tail(), "waiting")
-        assert worker.stop() == 0, worker.log_tail()
-        assert "nothing of the step is visible" in worker.log_tail()
-    finally:
-        worker.stop()
+        worker = site.worker(fault=partial(stop_after, 1.0))
+        await worker.owns()
+    await site.send(avro_events(1, range(10)))
+    await worker.wait_for("waiting for the schema registry")
+    await worker.leave(signal.SIGTERM)
+    assert "nothing of the step is visible" in worker.text()
 
 
 async def test_a_worker_that_starts_waits_for_its_registry(deploy: Deploy) -> None:
