@@ -231,9 +231,7 @@ class Engine:
 
     def _refresh(self, rows: NDArray[np.void], batch: EventBatch | None = None) -> None:
         """Follow new weights and the vocabulary. UnknownItemError where rows or batch have an item beyond it."""
-        with self._lock:
-            if self._next_model is not None:
-                self._model, self._next_model = self._next_model, None
+        self._take_update()
         self._candidates.refresh()
         known = self._candidates.known
         self._model.refresh(known)
@@ -275,7 +273,13 @@ class Engine:
 
         WeightsError where they do not fit; then nothing changed.
         """
+        self._take_update()
         self._model = self._model.put(version, shared, item, embedding, bias)
+
+    def _take_update(self) -> None:
+        with self._lock:
+            if self._next_model is not None:
+                self._model, self._next_model = self._next_model, None
 
     def _score_sample(self, timeline: Timeline, h: Tensor) -> tuple[PrequentialSample | None, list[GateExamples]]:
         """Score some of the batch's events before any of it is counted; also what the gate may learn from them."""
