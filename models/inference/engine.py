@@ -229,18 +229,6 @@ class Engine:
             column[batch.item == 0] = np.nan
         return scores
 
-    def _refresh(self, rows: NDArray[np.void], batch: EventBatch | None = None) -> None:
-        """Follow new weights and the vocabulary. UnknownItemError where rows or batch have an item beyond it."""
-        self._take_update()
-        self._candidates.refresh()
-        known = self._candidates.known
-        self._model.refresh(known)
-        self.counts.grow(known + 1)
-        # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
-        largest = max(int(rows["ring_item"].max(initial=0)), 0 if batch is None else int(batch.item.max(initial=0)))
-        if largest > known:
-            raise UnknownItemError(largest, known)
-
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
     def observe_rows(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> PrequentialSample | None:
@@ -252,15 +240,10 @@ class Engine:
         self._refresh(rows)
         sample = None
         if (drawn := draw_from_rows(rows, new_events, self.config.sampled_events)) is not None:
-            network = self._model.network
-            timeline = Timeline(drawn.batch, recompute_states(network, self._model.item_table, drawn.rows))
-            m = len(drawn.batch)
-            no_states = network.gap.new_zeros(
-                m, self.config.hidden_size
-            )  # of events in the batch before: there are none
-            sample, examples = score_events(
-                self._model, self._candidates, self.counts, timeline, no_states, np.arange(m), drawn.number
-            )
+            model, event = self._model, np.arange(len(drawn.batch))
+            timeline = Timeline(drawn.batch, recompute_states(model.network, model.item_table, drawn.rows))
+            h = model.network.gap.new_zeros(len(event), self.config.hidden_size)  # each event is the first of its user
+            sample, examples = score_events(model, self._candidates, self.counts, timeline, h, event, drawn.number)
             self.counts.teach_gate(examples)
             sample = replace(sample, event=drawn.event)
         self.counts.count(NewEvents.of(rows, new_events))
@@ -281,14 +264,25 @@ class Engine:
             if self._next_model is not None:
                 self._model, self._next_model = self._next_model, None
 
+    def _refresh(self, rows: NDArray[np.void], batch: EventBatch | None = None) -> None:
+        """Follow new weights and the vocabulary. UnknownItemError where rows or batch have an item beyond it."""
+        self._take_update()
+        self._candidates.refresh()
+        known = self._candidates.known
+        self._model.refresh(known)
+        self.counts.grow(known + 1)
+        # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
+        largest = max(int(rows["ring_item"].max(initial=0)), 0 if batch is None else int(batch.item.max(initial=0)))
+        if largest > known:
+            raise UnknownItemError(largest, known)
+
     def _score_sample(self, timeline: Timeline, h: Tensor) -> tuple[PrequentialSample | None, list[GateExamples]]:
         """Score some of the batch's events before any of it is counted; also what the gate may learn from them."""
         event = draw_events(timeline.batch, self.config.sampled_events)
         if not len(event):
             return None, []
-        return score_events(
-            self._model, self._candidates, self.counts, timeline, h, event, timeline.event_number[event]
-        )
+        number = timeline.event_number[event]
+        return score_events(self._model, self._candidates, self.counts, timeline, h, event, number)
 
     def _predict(self, event: NDArray[np.int64], contexts: PredictionContexts) -> Predictions:
         blocks = self._blocks(contexts, self._candidates.known)
@@ -297,7 +291,5 @@ class Engine:
         return top_predictions(event, contexts, blocks, self._candidates, counts, self._top, self._model.version)
 
     def _blocks(self, contexts: PredictionContexts, known: int) -> Iterator[MixtureBlock]:
-        model = self._model
-        return mixture.predict_blocks(
-            model.network, model.item_table, self._candidates, self.counts.experts, contexts, known
-        )
+        network, table = self._model.network, self._model.item_table
+        return mixture.predict_blocks(network, table, self._candidates, self.counts.experts, contexts, known)
