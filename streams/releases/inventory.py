@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from streams.releases.chunks import PartEntry
 from streams.releases.envelope import ModelDigest
@@ -11,9 +11,11 @@ from streams.releases.envelope import ModelDigest
 class PartInventory:
     """Which parts there are, without their bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, entries: Iterable[tuple[str, PartEntry]] = ()) -> None:
         self._entries: dict[str, PartEntry] = {}
         self._digest = ModelDigest()
+        for key, entry in entries:
+            self.put(key, entry)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -24,6 +26,10 @@ class PartInventory:
     def get(self, key: str) -> PartEntry | None:
         """The part's entry, None where there is none."""
         return self._entries.get(key)
+
+    def copy(self) -> PartInventory:
+        """Another one with the same parts."""
+        return PartInventory(self._entries.items())
 
     def put(self, key: str, entry: PartEntry) -> None:
         """The part is this one now."""

@@ -28,7 +28,7 @@ class ReleaseRecords:
 
     def resume(self, inventory: PartInventory, manifest_chunks: int, number: int) -> None:
         """The topic has these parts, and so many chunks of a manifest, since the release of this number."""
-        self._inventory, self._manifest_chunks, self.number = inventory, manifest_chunks, number
+        self._inventory, self._manifest_chunks, self.number = inventory.copy(), manifest_chunks, number
 
     def forget(self) -> None:
         """The topic has no parts any more."""

@@ -147,6 +147,18 @@ def test_a_release_is_as_large_as_what_changed(topic: Topic) -> None:
     assert abs(len(topic.write({"gate": b"y"})) - len(fresh.write({"gate": b"y"}))) < 5  # digits of numbers
 
 
+def test_a_trainer_that_reads_its_releases_after_it_wrote_more_finds_them_complete(topic: Topic) -> None:
+    assembler = ReleaseAssembler()
+    results(topic, assembler)
+    heir = Topic()
+    heir.releases.resume(assembler.inventory, assembler.manifest_chunks, assembler.number)
+    heir.write({"gate": b"h"})
+    heir.write({"dense": b"heavier"})
+    heir.write({"items/0": None})
+    came = results(heir, assembler)
+    assert [result.number for result in came if isinstance(result, Release)] == [2, 3, 4]
+
+
 def test_keys_and_manifests_that_are_refused(topic: Topic) -> None:
     with pytest.raises(ValueError, match="no part may have the key 'manifest'"):
         topic.write({"manifest": b""})
