@@ -155,27 +155,31 @@ class Deployment:
     async def progress(self) -> dict[TopicPartition, int]:
         """The source offsets that the group has committed."""
         async with self.admin() as admin:
-            try:
-                committed = await admin.list_consumer_group_offsets(self.settings.kafka.group_id)
-            except GroupCoordinatorNotAvailableError:  # a broker that has had no group before
-                return {}
+            return await self._progress(admin)
+
+    async def _progress(self, admin: Any) -> dict[TopicPartition, int]:
+        try:
+            committed = await admin.list_consumer_group_offsets(self.settings.kafka.group_id)
+        except GroupCoordinatorNotAvailableError:  # a broker that has had no group before
+            return {}
         return {tp: metadata.offset for tp, metadata in committed.items()}
 
     async def applied(self, records: int | None = None, deadline_s: float = DEADLINE_S) -> None:
         """So many of the records sent, or all, are taken into account."""
         end = time.monotonic() + deadline_s
-        while True:
-            progress = await self.progress()
-            if records is None and all(progress.get(tp, 0) >= end for tp, end in self._next_offset.items()):
-                return
-            if records is not None and sum(progress.values()) >= records:
-                return
-            ended = self.workers and all(worker.exit_code is not None for worker in self.workers)
-            if ended or time.monotonic() > end:
-                logs = "\n".join(worker.text()[-3000:] for worker in self.workers)
-                message = f"progress {progress}, sent {self._next_offset}\n{logs}"
-                raise WorkersEndedError(message) if ended else AssertionError(message)
-            await asyncio.sleep(0.05)
+        async with self.admin() as admin:  # one for all: connecting takes longer than asking
+            while True:
+                progress = await self._progress(admin)
+                if records is None and all(progress.get(tp, 0) >= end for tp, end in self._next_offset.items()):
+                    return
+                if records is not None and sum(progress.values()) >= records:
+                    return
+                ended = self.workers and all(worker.exit_code is not None for worker in self.workers)
+                if ended or time.monotonic() > end:
+                    logs = "\n".join(worker.text()[-3000:] for worker in self.workers)
+                    message = f"progress {progress}, sent {self._next_offset}\n{logs}"
+                    raise WorkersEndedError(message) if ended else AssertionError(message)
+                await asyncio.sleep(0.05)
 
     @asynccontextmanager
     async def load(self) -> AsyncIterator[None]:

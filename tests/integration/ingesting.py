@@ -127,16 +127,19 @@ class IngestSite:
     async def committed(self) -> int:
         """Sum of the group's committed offsets."""
         async with self.site.admin() as admin:
-            try:
-                committed = await admin.list_consumer_group_offsets(self.group)
-            except GroupCoordinatorNotAvailableError:  # a broker that has had no group before
-                return 0
+            return await self._committed(admin)
+
+    async def _committed(self, admin: Any) -> int:
+        try:
+            committed = await admin.list_consumer_group_offsets(self.group)
+        except GroupCoordinatorNotAvailableError:  # a broker that has had no group before
+            return 0
         return sum(metadata.offset for metadata in committed.values() if metadata.offset > 0)
 
     async def reached(self, records: int) -> None:
         """The group has committed so many records."""
-        async with asyncio.timeout(DEADLINE_S):
-            while await self.committed() < records:
+        async with asyncio.timeout(DEADLINE_S), self.site.admin() as admin:
+            while await self._committed(admin) < records:
                 logs = [process.text()[-2000:] for process in self.processes]
                 assert not self.processes or any(p.exit_code is None for p in self.processes), logs
                 await asyncio.sleep(0.05)
