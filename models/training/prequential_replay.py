@@ -61,6 +61,12 @@ class PrequentialReplay:
 
     def replay(self, events: EventLog) -> None:
         """Advance the users and count the events, without predicting or learning."""
+        if np.bincount(events.user, minlength=1).max() > self._user_rows["ring_item"].shape[1]:
+            # Events are counted from rows: of more than a row holds, the older ones would not be.
+            middle = len(events) // 2
+            self.replay(events[:middle])
+            self.replay(events[middle:])
+            return
         grouped = events.grouped()
         self._user_rows[grouped.users] = self._engine.replay(grouped.batch, self._user_rows[grouped.users])
 

@@ -35,6 +35,18 @@ def test_replay_advances_users_and_counts_as_steps_do(repeats: str) -> None:
     assert replayed_weights.experts["gate.steps"] == 0 < stepped_weights.experts["gate.steps"]
 
 
+def test_a_replay_counts_all_events_of_users_who_have_more_than_their_rows_hold() -> None:
+    events, at_once, in_parts = LOG[:640], new_replay(), new_replay()
+    at_once.replay(events)
+    for low in range(0, 640, 8):
+        in_parts.replay(events[low : low + 8])
+    np.testing.assert_array_equal(at_once._user_rows["steps"], in_parts._user_rows["steps"])
+    assert at_once._user_rows["steps"].max() > at_once._user_rows["ring_item"].shape[1]
+    name = "popularity.counts"  # of the longest half-life, last, all events weigh nearly the same
+    counted, expected = (replay.weights().experts[name][-1].sum() for replay in (at_once, in_parts))
+    np.testing.assert_allclose(counted, expected, rtol=1e-6)
+
+
 def test_scores_come_in_the_order_of_the_log_and_change_nothing() -> None:
     worker = new_replay()
     worker.step(LOG[:640], learn=True)

@@ -18,7 +18,7 @@ from streams.settings.settings import Settings, load_settings
 OVERRIDES = [
     "model.embedding_dim=16",
     "model.hidden_size=16",
-    "model.history_length=10",
+    "model.history_length=32",  # as many as the events of a step, so that each of them is counted
     "model.device=cpu",
     "training.epochs=3",
 ]
