@@ -33,23 +33,16 @@ class Election:
         """Leaves the group, so that another one is elected at once."""
         await self._consumer.stop()
 
-    @property
-    def is_elected(self) -> bool:
-        """Whether this member is the trainer, as far as it knows.
-
-        Through a rebalance it stays so until another member is chosen: the group keeps the one that it has.
-        """
-        return self._elected.is_set()
-
     async def wait(self) -> None:
         """Returns once this member is elected."""
         await self._elected.wait()
 
     async def confirm(self) -> bool:
         """Whether it is elected, asked of the group's coordinator. Raises KafkaError without an answer."""
-        return self.is_elected and self._metadata is not None and await self._consumer.is_member(self._metadata)
+        return self._elected.is_set() and self._metadata is not None and await self._consumer.is_member(self._metadata)
 
     def _on_assigned(self, partitions: set[TopicPartition], metadata: ConsumerGroupMetadata) -> None:
+        """A topic that does not exist elects nobody: who trains then goes on until another one fences it."""
         self._metadata = metadata
         if TopicPartition(self._topic, 0) in partitions:
             self._elected.set()

@@ -8,12 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from streams.errors import TrainerFencedError
 from streams.releases.release import ChangelogPosition
 from streams.releases.release_topic import ReleaseTopic
 from streams.settings.settings import Settings
 from streams.trainer.changelog_feed import ChangelogFeed
-from streams.trainer.election import Election
 from streams.trainer.model import Model
 from streams.trainer.report import TrainingReport
 from streams.worker.process.threads import in_thread
@@ -24,13 +22,15 @@ _MAX_WAIT_MS: Final = 200
 
 
 class Term:
-    """What an elected trainer does. After an error a new term begins with a new model, from the last release."""
+    """What an elected trainer does. After an error a new term begins with a new model, from the last release.
 
-    def __init__(self, settings: Settings, make_model: Callable[[], Model], election: Election) -> None:
+    It ends once another trainer has opened the topic of releases, and not already where the group has elected nobody:
+    where that topic was deleted, who has the model in memory writes it again.
+    """
+
+    def __init__(self, settings: Settings, make_model: Callable[[], Model]) -> None:
         self._interval_s = settings.trainer.release_interval_s
-        self._group = settings.trainer_group
         self._make_model = make_model
-        self._election = election
         self._releases = ReleaseTopic(settings)
         self._feed = ChangelogFeed(settings)
         self._report = TrainingReport()
@@ -40,15 +40,11 @@ class Term:
     async def run(self, stop: asyncio.Event) -> None:
         """Returns once it is to stop, after a last release.
 
-        Raises TrainerFencedError where another trainer was elected; ReleaseError, ChangelogError where no training can
-        go on; TransactionFailed, KafkaError where a new term may help.
+        Raises TrainerFencedError where another trainer has taken over; ReleaseError, ChangelogError where no training
+        can go on; TransactionFailed, KafkaError where a new term may help.
         """
         model = await self._begin()
         while not stop.is_set():
-            if not self._election.is_elected:
-                raise TrainerFencedError(
-                    f"the group {self._group} has elected another trainer: start this one again to have it stand by"
-                )
             batch = await self._feed.fetch(_MAX_WAIT_MS)
             if batch.rows:
                 self._report.add_events(await in_thread(model.observe, batch.rows))

@@ -41,7 +41,7 @@ async def run_trainer(settings: Settings, make_model: Callable[[], Model], stop:
         while await _before(stop, election.wait()):
             try:
                 if await election.confirm():
-                    await _train(settings, make_model, election, stop)
+                    await _train(settings, make_model, stop)
             except (TransactionFailed, KafkaError) as error:
                 cause = error.__cause__ or error
                 await raise_permanent(settings.kafka, cause, rights)
@@ -53,8 +53,8 @@ async def run_trainer(settings: Settings, make_model: Callable[[], Model], stop:
         await close_all(election.stop)
 
 
-async def _train(settings: Settings, make_model: Callable[[], Model], election: Election, stop: asyncio.Event) -> None:
-    term = Term(settings, make_model, election)
+async def _train(settings: Settings, make_model: Callable[[], Model], stop: asyncio.Event) -> None:
+    term = Term(settings, make_model)
     try:
         await term.run(stop)
     finally:

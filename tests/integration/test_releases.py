@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from streams.errors import ReleaseError, TrainerFencedError
 from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka
+from streams.releases import follower
 from streams.releases.chunks import split_part
 from streams.releases.release import ChangelogPosition, Release
 from streams.releases.release_topic import ReleaseTopic
@@ -60,18 +61,18 @@ async def needs_all_parts(topic: ReleaseTopic, needed: bool) -> None:
 
 async def test_followers_have_each_release_and_newcomers_the_whole_model(settings: Settings) -> None:
     large, larger = bytes(range(256)) * 50, bytes(20_000)  # of several records
-    async with trainer(settings) as (topic, before), release_readers(settings) as (follower,):
+    async with trainer(settings) as (topic, before), release_readers(settings) as (reader,):
         assert before is None
         assert await topic.needs_all_parts()
         await write(topic, {"dense": large, "items/0": b"a", "gate": b"g"}, full=True)
-        await follower.has({"dense": large, "items/0": b"a", "gate": b"g"})
+        await reader.has({"dense": large, "items/0": b"a", "gate": b"g"})
         assert not await topic.needs_all_parts()
         written = await topic.write({"items/1": b"b"}, MANIFEST, POSITION, full=False)
         assert (written.number, written.records) == (2, 2)
         await write(topic, {"dense": larger, "gate": None})
         model = {"dense": larger, "items/0": b"a", "items/1": b"b"}
-        await follower.has(model)
-        assert follower.numbers == [1, 2, 3]
+        await reader.has(model)
+        assert reader.numbers == [1, 2, 3]
         async with release_readers(settings) as (newcomer,):
             assert (newcomer.model, newcomer.numbers) == (model, [3])
     async with trainer(settings) as (topic, release):
@@ -103,24 +104,24 @@ async def test_records_of_others_are_named_and_the_next_release_is_whole(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with trainer(settings) as (topic, _), release_readers(settings) as (follower,):
+    async with trainer(settings) as (topic, _), release_readers(settings) as (reader,):
         await write(topic, {"gate": b"1", "dense": b"d"}, full=True)
-        await follower.has({"gate": b"1", "dense": b"d"})
+        await reader.has({"gate": b"1", "dense": b"d"})
         ((_, value, headers, _),) = split_part("gate", b"tampered", 100)[1]
         await stray(settings, b"gate#0", value or b"", list(headers))
         await write(topic, {"dense": b"e"})
-        await follower.until(lambda: follower.follower.fault is not None)
-        assert follower.model == {"gate": b"1", "dense": b"d"}
+        await reader.until(lambda: reader.follower.fault is not None)
+        assert reader.model == {"gate": b"1", "dense": b"d"}
         assert "release 2 is not applied: gate: was written by somebody else than the trainer; release 1 stays" in (
             caplog.text
         )
         await needs_all_parts(topic, True)
         await write(topic, {"gate": b"1", "dense": b"f"}, full=True)
-        await follower.has({"gate": b"1", "dense": b"f"})
+        await reader.has({"gate": b"1", "dense": b"f"})
         assert "release 3 is complete again" in caplog.text
         await needs_all_parts(topic, False)
         await stray(settings, b"no chunk", b"x")
-        await follower.until(lambda: "a record that no trainer writes; release 3 stays" in caplog.text)
+        await reader.until(lambda: "a record that no trainer writes; release 3 stays" in caplog.text)
 
 
 async def test_a_damaged_batch_is_named_and_the_model_before_it_stays(
@@ -162,6 +163,32 @@ async def test_the_releases_of_another_group_end_the_trainer_with_what_to_do(
     with pytest.raises(ReleaseError, match=r"a topic of its own, --set topics\.model_releases=NAME"):
         async with trainer(other):
             raise AssertionError("opened")
+
+
+async def test_a_follower_that_has_passed_a_record_reads_the_topic_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with trainer(settings) as (topic, _), release_readers(settings, 2) as (passing, other):
+        await write(topic, {"gate": b"1", "dense": b"d", "old": b"o"}, full=True)
+        await passing.has({"gate": b"1", "dense": b"d", "old": b"o"})
+        await write(topic, {"gate": b"2", "old": None})
+        await other.has({"gate": b"2", "dense": b"d"})  # the marker is written
+        consumer = passing.follower._follower._consumer
+        (tp,) = consumer.assignment()
+        consumer.seek(tp, (await consumer.end_offsets([tp]))[tp] - 2)  # where the manifest lies, before its marker
+        await passing.until(lambda: passing.follower.fault is not None)
+        assert "release 2 is not applied: gate: it is not what the manifest lists; release 1 stays" in caplog.text
+        monkeypatch.setattr(follower, "_AGAIN_S", 0.0)
+        await passing.has({"gate": b"2", "dense": b"d"})
+        assert passing.follower.fault is None
+        # Where the topic itself is at fault, reading it again brings nothing older back.
+        await stray(settings, b"no chunk", b"x")
+        await passing.until(lambda: passing.follower.fault is not None)
+        for _ in range(3):
+            assert await passing.follower.drain(20) == []
+        await write(topic, {"gate": b"3"})
+        await passing.has({"gate": b"3", "dense": b"d"})
+        assert passing.numbers == [1, 2, 3]
 
 
 @pytest.fixture
