@@ -10,7 +10,7 @@ from streams.files.formats.column_key import column_key
 from streams.files.formats.compression import check_is_file, data_suffix
 from streams.files.formats.delimited import JSON_SUFFIXES, PARQUET_SUFFIXES, given, read_delimited
 from streams.files.formats.dialect import FormatOptions
-from streams.files.formats.json_objects import is_array
+from streams.files.formats.json_objects import is_array, looks_like_json
 from streams.files.formats.log_error import BadLine, LogError
 from streams.files.formats.parquet import parquet_columns, parquet_rows
 from streams.files.formats.text_lines import TextFile, open_text
@@ -93,8 +93,10 @@ def open_events(
     roles, options, suffix = EventRoles.of(columns, rules), options or FormatOptions(), data_suffix(path)
     if suffix in PARQUET_SUFFIXES:
         return _parquet_file(path, roles)
-    if suffix in JSON_SUFFIXES and options.delimiter is None:
-        return _json_file(open_text(path, options.encoding), roles)
+    if options.delimiter is None:
+        text = open_text(path, options.encoding)
+        if suffix in JSON_SUFFIXES or looks_like_json(text):
+            return _json_file(text, roles)
     return _delimited_file(path, roles, options)
 
 

@@ -9,7 +9,7 @@ import orjson
 from streams.files.formats.column_key import column_key
 from streams.files.formats.compression import data_suffix
 from streams.files.formats.delimited import JSON_SUFFIXES, given, read_delimited
-from streams.files.formats.json_objects import json_objects
+from streams.files.formats.json_objects import json_objects, looks_like_json
 from streams.files.formats.log_error import BadLine, LogError
 from streams.files.formats.text_lines import open_text
 
@@ -39,7 +39,7 @@ class FileItem:
 
 def read_items(path: Path) -> list[FileItem]:
     """Every item of the file, in file order. Raises LogError at the first bad line."""
-    if data_suffix(path) in JSON_SUFFIXES:
+    if data_suffix(path) in JSON_SUFFIXES or looks_like_json(open_text(path)):
         return list(_json_items(path))
     table = read_delimited(path, MOVIES_COLUMNS, column_names=_KNOWN_NAMES)
     index_of = table.column_indexes(COLUMN_ALIASES, {}, ("item", "title"))

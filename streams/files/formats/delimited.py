@@ -149,8 +149,6 @@ def read_delimited(
         )
     text = open_text(path, options.encoding)
     first = next((line for line in text.sample if line.strip()), "").strip()
-    if options.delimiter is None and first.startswith(('{"', '[{"')):
-        raise LogError(f"{path}: this is JSON: rename it to {path.stem}.jsonl, or give --delimiter")
     separator = _SEPARATOR_LINE.fullmatch(text.sample[0]) if text.sample else None
     skipped = 0 if separator is None else 1
     if separator is not None:

@@ -17,6 +17,12 @@ _SCAN = json.JSONDecoder().raw_decode
 _WHITE_SPACE = " \t\r\n"
 
 
+def looks_like_json(text: TextFile) -> bool:
+    """Whether the first line is the beginning of an object with a name, or of an array of such objects."""
+    first = next((stripped for line in text.sample if (stripped := line.strip())), "")
+    return first.startswith(('{"', '[{"'))
+
+
 def is_array(text: TextFile) -> bool:
     """Whether the file is one array, not an object per line."""
     first = next((stripped for line in text.sample if (stripped := line.strip())), "")

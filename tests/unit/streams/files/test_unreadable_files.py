@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from streams.files.event_logs import read_events
+from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.log_error import LogError
+from streams.files.item_files import read_items
 from tests.unit.streams.files.logs import triples, write
 
 HEADER = "user,item,time\n"
@@ -34,10 +36,15 @@ def test_a_folder_without_a_suffix_is_named_as_one(tmp_path: Path) -> None:
         triples(tmp_path)
 
 
-@pytest.mark.parametrize("text", ['{"user": "u", "item": "i", "time": 1}\n', '[{"user": "u"}]\n'])
-def test_json_in_a_csv_is_named(tmp_path: Path, text: str) -> None:
-    with pytest.raises(LogError, match=r"this is JSON: rename it to a\.jsonl"):
-        triples(write(tmp_path, "a.csv", text))
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.log", "a"])
+@pytest.mark.parametrize("form", ["{}\n", "[{}]\n", "\n [{},\n{}]"])
+def test_json_is_read_whatever_the_name(tmp_path: Path, name: str, form: str) -> None:
+    path = write(tmp_path, name, form.replace("{}", '{"user": "u", "item": "i", "time": 1}'))
+    assert set(triples(path)) == {("u", "i", 1)}
+    items = write(tmp_path, name, form.replace("{}", '{"item_id": "i", "title": "t"}'))
+    assert {item.title for item in read_items(items)} == {"t"}
+    with pytest.raises(LogError, match="no column looks like the user"):
+        read_events(path, options=FormatOptions(delimiter=";"))
 
 
 def test_a_number_of_no_column_names_the_numbers_there_are(tmp_path: Path) -> None:
