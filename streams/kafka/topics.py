@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -119,8 +119,12 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     )
 
 
-async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
-    """Creates missing topics and verifies the others; `TopicError` names each fault and its remedy. Alters no topic."""
+async def ensure_topics(settings: Settings, names: Collection[str] | None = None) -> tuple[TopicReport, ...]:
+    """Creates missing topics and verifies the others; `TopicError` names each fault and its remedy. Alters no topic.
+
+    `names` are those of a client that has nothing to do with the others; None: all.
+    """
+    specs = [spec for spec in topic_specs(settings) if names is None or spec.name in names]
     created: set[str] = set()
     end = time.monotonic() + _DEADLINE_S
     while True:
@@ -133,7 +137,7 @@ async def ensure_topics(settings: Settings) -> tuple[TopicReport, ...]:
             await check_connection(settings.kafka)
             raise TopicError(await no_broker(settings.kafka)) from error
         try:
-            return await _verify_or_create(admin, settings, created)
+            return await _verify_or_create(admin, settings, specs, created)
         except (_NotReadyError, KafkaError, TimeoutError) as error:
             if time.monotonic() > end:
                 raise TopicError(
@@ -149,9 +153,8 @@ class _NotReadyError(Exception):
 
 
 async def _verify_or_create(
-    admin: AIOKafkaAdminClient, settings: Settings, created: set[str]
+    admin: AIOKafkaAdminClient, settings: Settings, specs: Sequence[TopicSpec], created: set[str]
 ) -> tuple[TopicReport, ...]:
-    specs = topic_specs(settings)
     topics = await _describe(admin, settings, specs)
     if missing := [spec for spec in specs if not topics[spec.name].exists]:
         created |= await _create(admin, settings.kafka, missing)

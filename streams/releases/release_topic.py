@@ -128,5 +128,5 @@ class ReleaseTopic:
 
     async def _ensure(self) -> str:
         """The topic exists; its id."""
-        await ensure_topics(self._settings)
+        await ensure_topics(self._settings, [self._name])
         return (await self._client.describe([self._name]))[self._name].topic_id

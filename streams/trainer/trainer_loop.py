@@ -30,9 +30,9 @@ async def run_trainer(settings: Settings, make_model: Callable[[], Model], stop:
     `make_model` is called in a thread at the beginning of each term. Raises TrainerFencedError where another trainer
     has taken over, and every StreamError that trying again would not mend.
     """
-    rights = trainer_rights(settings)
+    rights, topics = trainer_rights(settings), (settings.changelog_topic, settings.topics.model_releases)
     await check_access(settings.kafka, rights)
-    if any(topic.outcome == "created" for topic in await ensure_topics(settings)):
+    if any(topic.outcome == "created" for topic in await ensure_topics(settings, topics)):
         await check_access(settings.kafka, rights)  # of topics that are not there yet, nothing can be learnt
     election, logged = Election(settings), ""
     try:

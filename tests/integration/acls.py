@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import admin as confluent_admin
@@ -15,6 +17,19 @@ kafka_admin: Any = confluent_admin  # exports more than it declares
 
 Acl = tuple[str, str, str]
 """Resource, name, operation"""
+
+
+@contextmanager
+def authorizing_kafka(folder: Path) -> Iterator[SecuredKafka]:
+    """A Kafka that allows a user what its lists say alone."""
+    settings = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+        "allow.everyone.if.no.acl.found": "false",
+    }
+    secured = SecuredKafka(folder, settings)
+    with secured.kafka:
+        yield secured
 
 
 class Acls:
@@ -83,6 +98,20 @@ def worker_acls(settings: Settings) -> dict[str, Acl]:
     acls["group"] = ("group", settings.kafka.group_id, "Read")
     acls["transactional id"] = transactional_id(settings)
     return acls
+
+
+def trainer_acls(settings: Settings) -> list[Acl]:
+    """What a trainer needs."""
+    names, group_id = names_of(settings), settings.kafka.group_id
+    return [
+        ("topic", names["changelog"], "DescribeConfigs"),
+        ("topic", names["releases"], "DescribeConfigs"),
+        ("topic", names["changelog"], "Read"),
+        ("topic", names["releases"], "Read"),
+        ("topic", names["releases"], "Write"),
+        ("group", f"{group_id}-trainer", "Read"),
+        transactional_id(settings),
+    ]
 
 
 def transactional_id(settings: Settings) -> Acl:

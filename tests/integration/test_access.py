@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from streams.cli.logs.train import registered_items
 from streams.settings.settings import Settings
-from tests.integration.acls import Acl, Acls, names_of, topics_acls, transactional_id, worker_acls
+from tests.integration.acls import Acl, Acls, authorizing_kafka, names_of, topics_acls, transactional_id, worker_acls
 from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment
@@ -33,13 +33,7 @@ Sites = Callable[[Iterable[str]], dict[str, Deployment]]
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
-    settings = {
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "super.users": "User:ANONYMOUS",
-        "allow.everyone.if.no.acl.found": "false",
-    }
-    secured = SecuredKafka(tmp_path_factory.mktemp("secured"), settings)
-    with secured.kafka:
+    with authorizing_kafka(tmp_path_factory.mktemp("secured")) as secured:
         yield secured
 
 

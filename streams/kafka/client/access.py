@@ -75,7 +75,7 @@ def worker_rights(settings: Settings) -> list[Right]:
 
 
 def trainer_rights(settings: Settings) -> list[Right]:
-    """What a trainer needs, beside Describe and DescribeConfigs of all topics (streams.kafka.topics)."""
+    """What a trainer needs, beside Describe and DescribeConfigs of the same topics (streams.kafka.topics)."""
     releases = settings.topics.model_releases
     return [
         Right("topic", settings.changelog_topic, "Read"),
