@@ -233,6 +233,7 @@ def test_a_killed_process_loses_no_batch_and_tears_none(tmp_path: Path, memory: 
         store.close()
 
 
+@pytest.mark.slow
 def test_another_process_reads_while_the_owner_writes(tmp_path: Path) -> None:
     writer = start_writer(tmp_path)
     try:

@@ -16,6 +16,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_log_is_scored_printed_saved_and_drawn(file: Path, tmp_path: Path) -> None:
     results, pictures = tmp_path / "quality.json", tmp_path / "pictures"
     options = ["--limit", "1000", "--scorer", "mix", "--scorer", "ratings", "--scorer", "worker", "--trained"]

@@ -42,6 +42,7 @@ def report() -> QualityReport:
     return report
 
 
+@pytest.mark.slow
 def test_results_have_the_documented_keys(report: QualityReport) -> None:
     results = report.to_json()["small"]
     assert set(results) == {"markov", "mix"}
@@ -61,6 +62,7 @@ def test_differences_are_those_of_the_means(report: QualityReport) -> None:
         assert difference.mean == pytest.approx(results["markov"][key] - results["mix"][key], abs=2e-5)
 
 
+@pytest.mark.slow
 def test_other_protocols_and_options_have_other_names() -> None:
     other = QualityReport(LOG, "split")
     result = evaluate(LOG, split_events(LOG, "split"), mix_scorer(LOG), lambda done, total: None)

@@ -62,6 +62,7 @@ def test_rows_in_single_precision_predict_nearly_the_same() -> None:
     np.testing.assert_allclose(by_half, by_single, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_fit_changes_the_weights_only() -> None:
     scorer, fresh = (WorkerScorer(LOG, MODEL, LearnerConfig(), training) for training in (TRAINING, None))
     for unused in (scorer, fresh):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -24,6 +25,7 @@ def circling_log(file: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_four_workers_with_one_trainer_predict_better_than_alone(tmp_path: Path) -> None:
     figures, picture = tmp_path / "scale-out.json", tmp_path / "scale-out.png"
     words = ["scale-out", "--data", str(circling_log(tmp_path / "log.csv")), "--json", str(figures)]
@@ -38,7 +40,8 @@ def test_four_workers_with_one_trainer_predict_better_than_alone(tmp_path: Path)
 
 
 def test_a_log_that_is_not_there_is_an_error_of_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["scale-out", "--data", str(tmp_path / "none.csv")])
+    wide = CliRunner(env={"COLUMNS": "400"})  # a path that is as long as a line is broken anywhere
+    result = wide.invoke(app, ["scale-out", "--data", str(tmp_path / "none.csv")])
     assert result.exit_code == 1
     assert "error:" in result.output
     assert "none.csv" in result.output

@@ -18,6 +18,8 @@ from streams.cli.logs.train import read_log
 from streams.files.synthetic import synthesize
 from streams.settings.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = [
     "model.embedding_dim=16",
     "model.hidden_size=16",
