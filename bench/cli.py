@@ -8,7 +8,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-COMMANDS: Final = ("throughput", "quality", "scale-out", "cost", "decoding", "gpu")
+COMMANDS: Final = ("throughput", "quality", "scale-out", "attack", "cost", "decoding", "gpu")
 """Each is the function of its name in the `command` module of its room, with _ for -"""
 
 
@@ -34,9 +34,9 @@ app = typer.Typer(
 
 @app.callback()
 def bench() -> None:
-    """Benchmarks: worker throughput beside other programs, prediction quality beside counters and by the number of
-    workers, the cost of each part of a micro-batch, that of decoding an event by its format, and a CUDA device against
-    the CPU.
+    """Benchmarks: worker throughput beside other programs, prediction quality beside counters, by the number of
+    workers and under attack, the cost of each part of a micro-batch, that of decoding an event by its format, and a
+    CUDA device against the CPU.
     """  # noqa: D205
 
 

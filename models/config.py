@@ -144,6 +144,20 @@ class LearnerConfig:
     dropout: float = field(default=0.6, metadata={"help": "dropout of state and attention in training"})
     max_grad_norm: float = field(default=5.0, metadata={"help": "largest norm of a step's gradient (clipping)"})
     events_per_step: int = field(default=128, metadata={"help": "new events in one optimizer step, at most"})
+    min_window_s: float = field(
+        default=30.0,
+        metadata={
+            "help": "seconds that 25 events of a user take at least: faster ones have less influence on what is "
+            "learnt and counted, and none where they take half of it; 0: as much as others"
+        },
+    )
+    max_repeats: int = field(
+        default=5,
+        metadata={
+            "help": "times that one item may be among a user's last 25 events; n times have (max_repeats / n)³ of the "
+            "influence on counts each, and where repeats are filtered on what is learnt; 0: as much as others"
+        },
+    )
     replay_windows: int = field(default=8, metadata={"help": "windows from the replay buffer in each optimizer step"})
     reservoir_windows: int = field(default=4096, metadata={"help": "size of the replay buffer, in windows"})
     queue_events: int = field(
@@ -159,8 +173,9 @@ class LearnerConfig:
         for name in ("events_per_step", "reservoir_windows", "queue_events", "sampled_items"):
             if getattr(self, name) < 1:
                 raise ValueError(f"learning.{name} must be at least 1")
-        if self.replay_windows < 0:
-            raise ValueError("learning.replay_windows must not be negative")
+        for name in ("replay_windows", "min_window_s", "max_repeats"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"learning.{name} must not be negative")
         for name in ("lr", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"learning.{name} must be positive")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.events import TYPE_WEIGHT
+from models.data.influence import NO_LIMITS, InfluenceLimits, event_influence, judged_by
 
 PAIR_DISTANCE: Final = 10
 """Events of a user between two items that still count as a pair"""
@@ -31,8 +32,10 @@ class NewEvents:
         return len(self.item)
 
     @staticmethod
-    def of(rows: NDArray[np.void], new_events: NDArray[np.int64]) -> "NewEvents":
+    def of(rows: NDArray[np.void], new_events: NDArray[np.int64], limits: InfluenceLimits = NO_LIMITS) -> "NewEvents":
         """The last `new_events` [U] of each row's events; of more than a row holds, those that it holds.
+
+        By their influence (influence.py) they weigh less, and those without any are left out.
 
         Rows hold no times but the last: the order between users follows the gaps between a user's events, of which a
         row knows the power of two.
@@ -55,7 +58,16 @@ class NewEvents:
         row, column = row[order], column[order]
         kind = rows["ring_type"].reshape(-1)[cell[row, column]]
         earlier = item[row[:, None], column[:, None] + 1 + np.arange(PAIR_DISTANCE)]
-        return NewEvents(item[row, column], TYPE_WEIGHT[kind], earlier)
+        events = NewEvents(item[row, column], TYPE_WEIGHT[kind], earlier)
+        if limits == NO_LIMITS:
+            return events
+        length = np.minimum(steps, ring)[row]
+        judging, held_events = judged_by(length - 1 - column, length)
+        judge = user[row, None] * ring + ((steps[row] - length)[:, None] + judging) % ring
+        items, gaps = (rows[name].reshape(-1)[judge].astype(np.int64) for name in ("ring_item", "ring_gap"))
+        influence = event_influence(events.item, items, gaps, held_events, limits)
+        kept = np.flatnonzero(influence)
+        return NewEvents(events.item[kept], (events.weight * influence)[kept], earlier[kept])
 
 
 def event_ages_ms(gap: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
+from models.data.influence import NO_LIMITS, InfluenceLimits
 from models.data.new_events import NewEvents
 from models.data.seen_items import mark_seen, seen_after_each
 from models.data.timeline import Timeline
@@ -81,7 +82,9 @@ class Engine:
         top_categories: int = 5,
         top_because: int = 3,
         sizes: CandidateSizes | None = None,
+        limits: InfluenceLimits = NO_LIMITS,
     ) -> None:
+        """`limits`: which events of a user have little or no influence on counts and gate."""
         self.config = config
         require_dtype(config)
         self.device = compute_device(config)
@@ -89,7 +92,7 @@ class Engine:
         self._top = TopSizes(top_items, top_categories, min(top_because, config.history_length))
         self._model = ServedModel.of(config, self.device, items.content)
         self._candidates = Candidates(items, self.device, sizes)
-        self.counts = StreamCounts(config)
+        self.counts = StreamCounts(config, limits)
         self._lock = threading.Lock()
         self._next_model: ServedModel | None = None
 
@@ -169,7 +172,7 @@ class Engine:
     def observe(self, step: StepResult) -> None:
         """Count the events of a step, and let the gate learn from its sample. To be called once for each step."""
         self.counts.teach_gate(step.gate_examples)
-        self.counts.count(NewEvents.of(step.rows, step.new_events))
+        self.counts.count(NewEvents.of(step.rows, step.new_events, self.counts.limits))
         if step.reviews is not None:
             step.reviews.apply_to_items()
 
@@ -187,7 +190,7 @@ class Engine:
         timeline.advance(after)
         if not self.config.allow_repeats:
             mark_seen(after["seen"], batch.user, batch.item)
-        self.counts.count(NewEvents.of(after, timeline.count))
+        self.counts.count(NewEvents.of(after, timeline.count, self.counts.limits))
         reviews.apply_to_items()
         return after
 
@@ -246,7 +249,7 @@ class Engine:
             sample, examples = score_events(model, self._candidates, self.counts, timeline, h, event, drawn.number)
             self.counts.teach_gate(examples)
             sample = replace(sample, event=drawn.event)
-        self.counts.count(NewEvents.of(rows, new_events))
+        self.counts.count(NewEvents.of(rows, new_events, self.counts.limits))
         return sample
 
     def put_weights(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.data.earlier_rows import earlier_rows
 from models.data.events import TYPE_WEIGHT, EventBatch
+from models.data.influence import newest_influence
 from models.data.seen_items import seen_before
 from models.data.timeline import Timeline
 from models.experts import mixture
@@ -72,7 +73,9 @@ def score_events(
     contexts = model.contexts_before(timeline, h, event, seen, candidates, known, number[possible])
     # popular: [N + 1]
     popular, target = to_device([counts.popularity.weights(known + 1), batch.item[event]], h.device)
-    weight = TYPE_WEIGHT[batch.type[event]]
+    windows = timeline.windows(batch.user[event], timeline.event_number[event])
+    influence = newest_influence(windows, counts.limits.of_predictions(allow_repeats))
+    weight = TYPE_WEIGHT[batch.type[event]] * influence
     examples = []
     for block in mixture.predict_blocks(model.network, model.item_table, candidates, counts.experts, contexts, known):
         row, item = possible[block.rows], target[block.rows]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
+from models.data.influence import NO_LIMITS, InfluenceLimits
 from models.data.new_events import NewEvents
 from models.experts.gate import GateExamples
 from models.experts.mixture_state import MixtureState
@@ -21,7 +22,9 @@ Arrays = Mapping[str, NDArray[Any]]
 class StreamCounts:
     """One thread at a time may predict with them and change them; any thread may copy their `state`."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, limits: InfluenceLimits = NO_LIMITS) -> None:
+        """`limits` are those by which events are to be made for `count` and `teach_gate`."""
+        self.limits = limits
         self.experts = MixtureState(config) if config.experts else None
         self.popularity = DecayedPopularity()
         self._lock = threading.Lock()

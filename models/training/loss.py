@@ -107,8 +107,8 @@ class _Loss:
     """[] over the targets, weighted by event type"""
     log_loss: Tensor
     """[] likewise, of the cross-entropy alone"""
-    weight: Tensor
-    """[] sum of those weights"""
+    weight: float
+    """Sum of those weights"""
     leaves: list[_Leaf]
 
 
@@ -119,13 +119,17 @@ def gradients(
     content: ItemContentLike | None = None,
     dropout: Dropout | None = None,
     bfloat16: bool = False,
+    influence: NDArray[np.float32] | None = None,
 ) -> Gradients | None:
     """Mean loss of the windows' targets, weighted by event type, and its gradients; None where there is no target.
+
+    `influence` [B, T] is what each event weighs beside that, without making up for it: where all have little, the
+    gradient is small. Those of none are no targets.
 
     Where repeats are filtered, items from earlier in the window do not compete; where they are allowed, the copy path
     has its part in the probability.
     """
-    loss = _loss(network, windows, candidates, content, dropout, bfloat16)
+    loss = _loss(network, windows, candidates, content, dropout, bfloat16, influence)
     if loss is None:
         return None
     values = torch.autograd.grad(loss.mean, [leaf.tensor for leaf in loss.leaves], allow_unused=True)
@@ -134,7 +138,7 @@ def gradients(
         for leaf, gradient in zip(loss.leaves, values, strict=True)
         if gradient is not None  # a part that these windows do not use, such as text
     ]
-    return Gradients(float(loss.mean.detach()), float(loss.weight), row_gradients)
+    return Gradients(float(loss.mean.detach()), loss.weight, row_gradients)
 
 
 @torch.no_grad()
@@ -146,7 +150,7 @@ def log_loss(
 ) -> tuple[float, float]:
     """Mean negative log-probability of the windows' targets, weighted by event type; and the sum of these weights."""
     loss = _loss(network, windows, candidates, content, None, False)
-    return (0.0, 0.0) if loss is None else (float(loss.log_loss), float(loss.weight))
+    return (0.0, 0.0) if loss is None else (float(loss.log_loss), loss.weight)
 
 
 def _loss(
@@ -156,6 +160,7 @@ def _loss(
     content: ItemContentLike | None,
     dropout: Dropout | None,
     bfloat16: bool,
+    influence: NDArray[np.float32] | None = None,
 ) -> _Loss | None:
     device = network.item.device
 
@@ -172,6 +177,10 @@ def _loss(
     window, column = windows.targets()
     predictable = np.flatnonzero(candidates.candidate_mask[item[window, column]])
     window, column = window[predictable], column[predictable]
+    total = TYPE_WEIGHT[windows.features.type[window, column]].sum()
+    if influence is not None:
+        kept = np.flatnonzero(influence[window, column])
+        window, column = window[kept], column[kept]
     if not len(window):
         return None
     index = rows if candidates.rows is not None else slice(len(rows))  # a slice needs no copy
@@ -201,14 +210,15 @@ def _loss(
         is_target = repeatable & (item[window] == target[:, None])
         copy_score, gate = output.copy_score[target_index].float(), output.gate[target_index].float()
         log_p = _with_copies(log_p, copy_score, gate, tensor(repeatable), tensor(is_target))
-    weight = tensor(TYPE_WEIGHT[windows.features.type[window, column]])  # [P]
-    total = weight.sum()
+    type_weight = TYPE_WEIGHT[windows.features.type[window, column]]
+    weight = tensor(type_weight if influence is None else type_weight * influence[window, column])  # [P]
     leaves: list[_Leaf] = []
     if network.config.item_embeddings:
         leaves.append(_Leaf("item", item_rows, rows))
     leaves.append(_Leaf("item_bias", bias, rows))
     leaves += [_Leaf(name, p, None) for name, p in network.named_parameters() if name not in ITEM_TABLES]
-    return _Loss(((extra_loss - log_p) * weight).sum() / total, -(log_p * weight).sum() / total, total, leaves)
+    mean, log_loss = ((extra_loss - log_p) * weight).sum() / total, -(log_p * weight).sum() / total
+    return _Loss(mean, log_loss, float(total), leaves)
 
 
 def _objective(

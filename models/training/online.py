@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.growable_array import FIRST_ROWS, grown
+from models.data.influence import InfluenceLimits
 from models.device import compute_device, explain_out_of_memory, require_dtype
 from models.errors import WeightsError
 from models.items.vocabulary import ItemVocabulary
@@ -51,6 +52,8 @@ class TrainStepResult:
     seconds: float
     skipped: bool
     """Loss or gradient was not finite: nothing was learnt, and the events are not tried again, nor replayed"""
+    left_out: float
+    """Influence that new events lacked to `events` in all (models/data/influence.py)"""
 
 
 class OnlineLearner:
@@ -61,6 +64,7 @@ class OnlineLearner:
         self._model = config
         self._config = learner
         self._items = items
+        self._limits = InfluenceLimits.of(learner).of_predictions(config.allow_repeats)
         require_dtype(config)
         self._network = InterestNetwork(config).to(compute_device(config))
         self._replay_buffer = ReplayBuffer(
@@ -124,12 +128,15 @@ class OnlineLearner:
         skipped = loss is not None and not np.isfinite(loss)
         if not skipped:
             for windows in taken:
-                self._replay_buffer.put(windows)
+                self._replay_buffer.put(windows, self._limits)
+        events = sum(int(windows.new_events.sum()) for windows in taken)
+        influence = sum(float(windows.influence(self._limits).sum()) for windows in taken)
         return TrainStepResult(
             loss=float("nan") if loss is None else loss,
-            events=sum(int(windows.new_events.sum()) for windows in taken),
+            events=events,
             seconds=time.perf_counter() - started,
             skipped=skipped,
+            left_out=events - influence,
         )
 
     def weights(self) -> Weights:
@@ -196,7 +203,13 @@ class OnlineLearner:
             item, probability = self._replay_buffer.sample_items(self._config.sampled_items, known_items)
             candidates = SampledCandidates.sampled(item, probability, windows.item.ravel(), active)
         result = gradients(
-            self._network, windows, candidates, self._items.content, self._dropout, self._model.dtype == "bfloat16"
+            self._network,
+            windows,
+            candidates,
+            self._items.content,
+            self._dropout,
+            self._model.dtype == "bfloat16",
+            windows.influence(self._limits),
         )
         if result is None:
             return None

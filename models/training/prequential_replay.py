@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_log import EventLog
+from models.data.influence import InfluenceLimits
 from models.data.user_row import user_row_fields
 from models.data.user_state import new_user_states
 from models.inference.engine import Engine
@@ -36,7 +37,7 @@ class PrequentialReplay:
         """
         self._new_learner = partial(OnlineLearner, config, learner, items)
         self._learner = self._new_learner()
-        self._engine = Engine(config, items, top_items=top_items)
+        self._engine = Engine(config, items, top_items=top_items, limits=InfluenceLimits.of(learner))
         self._engine.update(self._learner.weights())
         self._user_rows = new_user_states(config, users)
         if float32_rows:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.config import LearnerConfig
 from models.data.event_features import EventFeatures
 from models.data.growable_array import FIRST_ROWS, grown
+from models.data.influence import NO_LIMITS, InfluenceLimits, event_influence, judged_by
 from models.data.user_state import ordered_history
 
 
@@ -37,11 +38,23 @@ class TrainingWindows:
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> "TrainingWindows":
         return TrainingWindows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
+    def influence(self, limits: InfluenceLimits) -> NDArray[np.float32]:
+        """[B, T] how much each new event may change the weights, from 0 to 1; 0 for all others."""
+        influence = np.zeros(self.item.shape, np.float32)
+        row, column = np.nonzero(self._is_new())
+        judging, held_events = judged_by(column, self.length[row])
+        items, gaps = (array[row[:, None], judging] for array in (self.item, self.features.gap))
+        influence[row, column] = event_influence(self.item[row, column], items, gaps, held_events, limits)
+        return influence
+
+    def _is_new(self) -> NDArray[np.bool_]:
+        """[B, T] whether the event is new."""
+        column = np.arange(self.item.shape[1])
+        return (column >= (self.length - self.new_events)[:, None]) & (column < self.length[:, None])
+
     def targets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(window, column) of each target: a new event that has an item and whose history is in the window."""
-        column = np.arange(self.item.shape[1])
-        is_new = (column >= (self.length - self.new_events)[:, None]) & (column < self.length[:, None])
-        is_target = is_new & (self.item > 0)  # [B, T]
+        is_target = self._is_new() & (self.item > 0)  # [B, T]
         is_target[:, 0] &= self.from_first_event
         window, column = np.nonzero(is_target)
         return window, column
@@ -109,7 +122,8 @@ class ReplayBuffer:
     """A bounded sample of past windows (reservoir sampling), and how often it holds each item.
 
     A window enters with probability new_events / length, so each event is held about once however often its user's
-    windows overlap; in a full buffer it replaces a random one, so old windows fade out.
+    windows overlap; in a full buffer it replaces a random one, so old windows fade out. New events count by their
+    influence.
     """
 
     def __init__(
@@ -129,11 +143,12 @@ class ReplayBuffer:
     def __len__(self) -> int:
         return self._size
 
-    def put(self, windows: TrainingWindows) -> None:
+    def put(self, windows: TrainingWindows, limits: InfluenceLimits = NO_LIMITS) -> None:
         """Keep a random sample of these windows."""
         capacity = len(self._windows)
         random = self._generator.random(len(windows))
-        chosen = np.flatnonzero(random * windows.length < windows.new_events)[:capacity]
+        new_events = windows.influence(limits).sum(1)
+        chosen = np.flatnonzero(random * windows.length < new_events)[:capacity]
         appended = min(len(chosen), capacity - self._size)
         replaced = self._generator.permutation(self._size)[: len(chosen) - appended]
         rows = np.concatenate([np.arange(self._size, self._size + appended), replaced])

@@ -203,6 +203,13 @@ class Worker:
             )
             log.info("%s; µs per event: %s", ", ".join(f"{n} {what}" for what, n in counts.items()), stages)
             log.info("%s", format_quality(self._quality.quality()))
+            left_out = 0.0 if self._model is None else self._model.take_left_out()
+            if left_out >= 1:
+                log.info(
+                    "the influence of %.0f of the events was left out of learning: their users send faster than "
+                    "learning.min_window_s, or one item more often than learning.max_repeats",
+                    left_out,
+                )
             self.pipeline.log_rejections()
 
 

@@ -223,7 +223,10 @@ def _finish(
 ) -> tuple[Path, NDArray[np.float64], NDArray[np.float64]]:
     """Replay the log with the trained weights and save; the checkpoint, and rank and log p of the held-out events."""
     items = log.vocabulary(settings)
-    worker = PrequentialReplay(settings.model, settings.learning, items, log.users, settings.predictions.top_items)
+    learning = settings.learning
+    if not np.ptp(log.events.time_ms):  # a log without times: how fast its users were is not known
+        learning = replace(learning, min_window_s=0.0)
+    worker = PrequentialReplay(settings.model, learning, items, log.users, settings.predictions.top_items)
     worker.restore(trainer.weights())
     rank, log_p = np.zeros((2, len(log.events)))
     total = len(log.events)

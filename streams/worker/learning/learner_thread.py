@@ -51,6 +51,7 @@ class LearnerThread:
         """Set while full micro-batches wait: learning then gets a quarter of its share."""
         self.optimizer_steps = 0
         self.skipped_steps = 0
+        self._left_out = self._reported = 0.0
 
     def start(self, weights: Weights | None) -> None:
         """Publish these weights, or untrained ones, and start the thread from them."""
@@ -62,6 +63,11 @@ class LearnerThread:
     def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> None:
         """Queue the last `new_events` [U] of each row's events for training."""
         self._learner.observe(rows, new_events)
+
+    def take_left_out(self) -> float:
+        """`TrainStepResult.left_out` of all steps since the last call."""
+        reported, self._reported = self._reported, self._left_out
+        return self._reported - reported
 
     def stop(self) -> None:
         """End the thread; the weights are then saved."""
@@ -90,6 +96,7 @@ class LearnerThread:
         self._last_step_s = time.monotonic()
         if result is None:
             return _IDLE_S
+        self._left_out += result.left_out
         if result.skipped:
             self.skipped_steps += 1
             if not self._refused:

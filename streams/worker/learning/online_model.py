@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from models import checkpoint
+from models.data.influence import InfluenceLimits
 from models.inference.engine import Engine, StepResult
 from models.inference.predictions import ModelVersion
 from models.items.vocabulary import ItemVocabulary
@@ -30,7 +31,12 @@ class OnlineModel:
         self._items = items
         self._checkpoint_dir = settings.worker.data_dir / "checkpoints"
         self.engine = Engine(
-            settings.model, items, predictions.top_items, predictions.top_categories, predictions.top_because
+            settings.model,
+            items,
+            predictions.top_items,
+            predictions.top_categories,
+            predictions.top_because,
+            limits=InfluenceLimits.of(settings.learning),
         )
         self._learner = LearnerThread(
             OnlineLearner(settings.model, settings.learning, items),
@@ -45,6 +51,10 @@ class OnlineModel:
         self.engine.observe(step)
         self._learner.behind_backlog = full
         self._learner.observe(step.rows, step.new_events)
+
+    def take_left_out(self) -> float:
+        """Events that were not learnt since the last call because their users send too fast or repeat one item."""
+        return self._learner.take_left_out()
 
     async def start(self, index: ItemIndex) -> None:
         """Loads the newest checkpoint and starts the learner; the checkpoint's items are registered first."""

@@ -166,6 +166,28 @@ def test_event_types_of_more_weight_have_larger_gradients(config: ModelConfig) -
     assert -skewed.row_gradients[1].values[target] > -even.row_gradients[1].values[target] > 0
 
 
+def test_influence_makes_the_gradient_of_an_event_smaller_and_no_other_larger(config: ModelConfig) -> None:
+    network, given = InterestNetwork(config), windows()
+    candidates, half = SampledCandidates.all(active()), np.full(given.item.shape, 0.5, np.float32)
+    entire, halved = gradients(network, given, candidates), gradients(network, given, candidates, influence=half)
+    assert entire is not None
+    assert halved is not None
+    assert halved.loss == pytest.approx(entire.loss / 2)
+    assert halved.weight == entire.weight
+    for gradient, smaller in zip(entire.row_gradients, halved.row_gradients, strict=True):
+        torch.testing.assert_close(smaller.values, gradient.values / 2)
+    first_alone = np.zeros(given.item.shape, np.float32)
+    first_alone[0] = 1
+    of_first, alone = (
+        gradients(network, given[:1], candidates),
+        gradients(network, given, candidates, influence=first_alone),
+    )
+    assert of_first is not None
+    assert alone is not None
+    assert alone.loss == pytest.approx(of_first.loss * of_first.weight / entire.weight, rel=1e-5)
+    assert gradients(network, given, candidates, influence=np.zeros(given.item.shape, np.float32)) is None
+
+
 def test_no_target_no_loss(config: ModelConfig) -> None:
     given = windows()
     given.item[:] = 0

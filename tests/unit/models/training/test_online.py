@@ -191,6 +191,27 @@ def test_a_state_of_another_optimizer_is_restored_without_its_moments(
     assert other.weights().version == 3
 
 
+def test_a_flood_of_one_user_is_not_learnt_and_counted_as_left_out(config: ModelConfig, items: ItemVocabulary) -> None:
+    config = replace(config, history_length=50)
+    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
+    zeros = np.zeros(60, np.int64)
+    flood = EventBatch(zeros, zeros + 7, zeros + 2, np.arange(60) * 100)
+    rows = engine.step(flood, new_user_states(config, 1)).rows
+    learner.observe(rows, np.array([60]))
+    before = learner.weights()
+    result = learner.train_step()
+    assert result is not None
+    assert (result.events, result.skipped) == (50, False)
+    assert result.left_out == 50
+    assert learner.weights().version == before.version
+    unlimited = OnlineLearner(config, LearnerConfig(min_window_s=0, max_repeats=0), items)
+    unlimited.observe(rows, np.array([60]))
+    result = unlimited.train_step()
+    assert result is not None
+    assert result.left_out == 0
+    assert unlimited.weights().version == 1
+
+
 def test_later_steps_do_not_change_published_weights(config: ModelConfig, items: ItemVocabulary) -> None:
     learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
     snapshot = learner.weights()

@@ -16,7 +16,7 @@ MODEL = ModelConfig(embedding_dim=16, hidden_size=16, history_length=10, device=
 def new_replay(repeats: str = "allow") -> PrequentialReplay:
     model = replace(MODEL, allow_repeats=repeats == "allow")
     return PrequentialReplay(
-        model, LearnerConfig(events_per_step=64), circle_vocabulary(ITEMS, model), users=40, top_items=5
+        model, LearnerConfig(events_per_step=64, max_repeats=0), circle_vocabulary(ITEMS, model), users=40, top_items=5
     )
 
 

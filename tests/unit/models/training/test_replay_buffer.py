@@ -3,6 +3,7 @@ import pytest
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
+from models.data.influence import InfluenceLimits
 from models.data.timeline import Timeline
 from models.data.user_state import new_user_states
 from models.training.replay_buffer import ReplayBuffer, TrainingWindows, WindowQueue, last_windows
@@ -130,3 +131,12 @@ def test_empty_replay_buffer_samples_items_uniformly() -> None:
     assert len(item) == 100
     np.testing.assert_allclose(probability, 0.1)
     assert len(replay_buffer.sample(8)) == 0
+
+
+def test_windows_of_a_flood_are_not_replayed() -> None:
+    limits = InfluenceLimits(max_repeats=1)
+    replay_buffer = ReplayBuffer(LearnerConfig(reservoir_windows=4000), 20, np.random.default_rng(0))
+    replay_buffer.put(windows_of(*[[7] * 20] * 2000, new_events=20, width=20), limits)
+    assert len(replay_buffer) < 5  # one of 8 000 each
+    replay_buffer.put(windows_of(*[[*range(1, 21)]] * 2000, new_events=20, width=20), limits)
+    assert len(replay_buffer) >= 2000

@@ -21,6 +21,7 @@ OVERRIDES = [
     "model.history_length=32",  # as many as the events of a step, so that each of them is counted
     "model.device=cpu",
     "training.epochs=3",
+    "learning.max_repeats=0",  # of 24 items, users repeat some often: each event counts
 ]
 
 

@@ -63,6 +63,7 @@ def losses(output: str) -> list[tuple[float, float]]:
     return [(float(loss), float(held_out)) for loss, held_out in re.findall(pattern, output)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampled", [(), ("training.full_softmax_items=1", "training.sampled_items=64")])
 def test_two_processes_train_as_one_does(log_file: Path, sampled: tuple[str, ...]) -> None:
     outputs = {}
@@ -84,6 +85,7 @@ def test_two_processes_train_as_one_does(log_file: Path, sampled: tuple[str, ...
         torch.testing.assert_close(weights[1].tensors[name], tensor, rtol=0.02, atol=0.002)
 
 
+@pytest.mark.slow
 def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path) -> None:
     with training(log_file, "out", TORCHRUN, "training.epochs=100000", "training.lr_reductions=100000") as process:
         assert process.stdout is not None
@@ -101,6 +103,7 @@ def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path) 
     assert (log_file.parent / "out" / "training.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_and_says_what_is_saved(log_file: Path) -> None:
     with training(log_file, "out", TORCHRUN, "training.epochs=100000", "training.lr_reductions=100000") as process:
         assert process.stdout is not None

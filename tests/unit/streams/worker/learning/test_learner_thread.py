@@ -17,7 +17,7 @@ from state.rows import RowLayout
 from streams.settings.sections import WorkerSettings
 from streams.worker.learning.learner_thread import LearnerThread
 
-MODEL = ModelConfig(embedding_dim=8, hidden_size=8, history_length=8)
+MODEL = ModelConfig(embedding_dim=8, hidden_size=8, history_length=8, allow_repeats=False)
 
 
 class Recorder:
@@ -37,11 +37,11 @@ class Recorder:
             self.learner, self.published.append, self.saved.append, settings, on_error=self.errors.append
         )
 
-    def observe(self, thread: LearnerThread, events: int = 8) -> None:
+    def observe(self, thread: LearnerThread, events: int = 8, items: int = 19) -> None:
         rng = np.random.default_rng(0)
         batch = EventBatch(
             np.zeros(events, np.int64),
-            rng.integers(1, 20, events),
+            rng.integers(1, items + 1, events),
             np.ones(events, np.int64),
             np.arange(events, dtype=np.int64) * 1000,
         )
@@ -124,6 +124,18 @@ def test_weights_whose_steps_are_refused_are_not_saved_and_one_line_says_so(
     thread._train_step()
     thread._save_if_new()
     assert [weights.version for weights in recorder.saved] == [good.version + 1]
+
+
+def test_what_is_left_out_of_a_flood_is_reported_once(recorder: Recorder) -> None:
+    """Eight random views a second apart are too few; eight of one item are three more than may be."""
+    thread = recorder.thread()
+    recorder.observe(thread)
+    thread._train_step()
+    assert thread.take_left_out() == 0
+    recorder.observe(thread, items=1)
+    thread._train_step()
+    assert thread.take_left_out() == pytest.approx(8 * (1 - (5 / 8) ** 3))
+    assert thread.take_left_out() == 0
 
 
 def test_an_error_ends_the_thread_and_is_reported(recorder: Recorder) -> None:
