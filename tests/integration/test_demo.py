@@ -78,7 +78,7 @@ def test_a_log_with_its_items(tmp_path: Path) -> None:
 def test_records_that_cannot_be_used_are_counted_and_the_rest_applied(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     lines = [{"user_id": f"u{n % 3}", "item_id": f"i{n}", "timestamp": 1_700_000_000 + n} for n in range(30)]
-    lines[7]["item_id"] = "i" * 600  # longer than is accepted
+    lines[7]["user_id"] = "\0u1"  # a log may have it, but these ids are reserved
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     process = start(tmp_path, "--events", str(log), "--rate", "max", "--json", str(tmp_path / "summary.json"))
     output, _ = process.communicate(timeout=280)
