@@ -152,7 +152,7 @@ class LearnerConfig:
         },
     )
     max_repeats: int = field(
-        default=5,
+        default=2,
         metadata={
             "help": "times that one item may be among a user's last 25 events; n times have (max_repeats / n)³ of the "
             "influence on counts each, and where repeats are filtered on what is learnt; 0: as much as others"

@@ -82,7 +82,9 @@ def test_fit_changes_the_weights_only() -> None:
 
 @pytest.mark.slow
 def test_events_of_the_offline_training_are_counted_and_not_learnt_again() -> None:
-    scorer = WorkerScorer(LOG, replace(MODEL, experts=True), LearnerConfig(events_per_step=8), TRAINING, 64)
+    scorer = WorkerScorer(
+        LOG, replace(MODEL, experts=True), LearnerConfig(events_per_step=8, max_repeats=0), TRAINING, 64
+    )
     scorer.fit(LOG.events[:1000], lambda done, total: None)
     trained = scorer.weights().version
     for low in range(0, 896, 64):

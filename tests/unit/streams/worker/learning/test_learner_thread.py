@@ -127,14 +127,14 @@ def test_weights_whose_steps_are_refused_are_not_saved_and_one_line_says_so(
 
 
 def test_what_is_left_out_of_a_flood_is_reported_once(recorder: Recorder) -> None:
-    """Eight random views a second apart are too few; eight of one item are three more than may be."""
+    """Eight random views a second apart are too few; eight of one item are six more than may be."""
     thread = recorder.thread()
     recorder.observe(thread)
     thread._train_step()
     assert thread.take_left_out() == 0
     recorder.observe(thread, items=1)
     thread._train_step()
-    assert thread.take_left_out() == pytest.approx(8 * (1 - (5 / 8) ** 3))
+    assert thread.take_left_out() == pytest.approx(8 * (1 - (2 / 8) ** 3))
     assert thread.take_left_out() == 0
 
 
