@@ -94,6 +94,13 @@ class Cluster:
                     values += [record.value for record in records]
         return values
 
+    async def read_committed(self, topic: str, count: int) -> list[bytes | None]:
+        """Values that are committed, once there are so many: a commit is answered before its markers are written."""
+        async with asyncio.timeout(60):
+            while len(values := await self.read(topic, "read_committed")) < count:
+                pass
+        return values
+
     async def committed(self, group: str, topic: str, partition: int = 0) -> int | None:
         async with self.consumer(group_id=group) as consumer:
             tp = TopicPartition(topic, partition)

@@ -34,7 +34,7 @@ async def test_the_first_record_is_taken_whatever_its_size_and_send_batch_checks
         batch = producer.create_batch()
         assert batch.append(timestamp=None, key=b"k", value=b"x" * 5000) is not None
         await (await producer.send_batch(batch, topic, partition=0))
-    assert await cluster.read(topic, "read_committed") == [b"x" * 5000]
+    assert await cluster.read_committed(topic, 1) == [b"x" * 5000]
 
 
 async def test_a_batch_keeps_time_in_ms_headers_and_tombstones(cluster: Cluster) -> None:
@@ -77,4 +77,4 @@ async def test_a_builder_of_a_plain_producer_is_not_part_of_the_transaction(clus
         batch_builder.append(timestamp=None, key=b"k", value=b"batch_builder")
         await (await transactional.send_batch(batch_builder, topic, partition=0))
         await transactional.abort_transaction()
-    assert await cluster.read(topic, "read_committed") == [b"foreign"]
+    assert await cluster.read_committed(topic, 1) == [b"foreign"]

@@ -44,7 +44,7 @@ async def test_batches_and_offsets_of_several_partitions_become_visible_at_once(
         assert await cluster.read(topic, "read_committed") == []
         assert await cluster.read(topic, "read_uncommitted") == [b"a", b"b"]
         await producer.commit_transaction()
-    assert await cluster.read(topic, "read_committed") == [b"a", b"b"]
+    assert await cluster.read_committed(topic, 2) == [b"a", b"b"]
     assert await cluster.read(topic, "read_committed", partition=1) == [b"c"]
 
 
@@ -71,7 +71,7 @@ async def test_abort_after_an_abortable_refusal_sends_nothing_and_the_next_commi
         await producer.begin_transaction()
         await producer.send_and_wait(topic, b"next")
         await producer.commit_transaction()
-    assert await cluster.read(topic, "read_committed") == [b"refused", b"next"]
+    assert await cluster.read_committed(topic, 2) == [b"refused", b"next"]
 
 
 async def test_a_fatal_refusal_leaves_a_producer_that_can_only_be_replaced(cluster: Cluster) -> None:
@@ -103,7 +103,7 @@ async def test_a_fatal_refusal_leaves_a_producer_that_can_only_be_replaced(clust
 
     async with cluster.producer(transactional_id) as successor, successor.transaction():
         await successor.send_and_wait(topic, b"next")
-    assert await cluster.read(topic, "read_committed") == [b"next"]
+    assert await cluster.read_committed(topic, 1) == [b"next"]
 
 
 async def send_offsets(producer: Any, topic: str, group: str) -> None:
@@ -187,7 +187,7 @@ async def test_a_commit_goes_through_although_a_batch_of_its_transaction_failed(
         with pytest.raises(MessageSizeTooLargeError):
             await send_batch(producer, topic, b"x" * 2000)
         await producer.commit_transaction()
-    assert await cluster.read(topic, "read_committed") == [b"kept"]
+    assert await cluster.read_committed(topic, 1) == [b"kept"]
 
 
 async def test_a_new_producer_with_the_same_id_ends_a_hanging_transaction(cluster: Cluster) -> None:
@@ -202,7 +202,7 @@ async def test_a_new_producer_with_the_same_id_ends_a_hanging_transaction(cluste
         await cluster.send(topic, [b"behind"])
         assert await cluster.read(topic, "read_committed") == []
         async with cluster.producer(transactional_id):
-            assert await cluster.read(topic, "read_committed") == [b"behind"]
+            assert await cluster.read_committed(topic, 1) == [b"behind"]
             stable = await cluster.end_offset(topic, "read_committed")
             assert stable == await cluster.end_offset(topic, "read_uncommitted") == 3
 

@@ -57,7 +57,7 @@ async def test_a_live_group_refuses_all_but_its_generation_and_member(
             await commit_row(
                 cluster, topic, group, generation + generation_step, member_id if member is None else member
             )
-    assert await cluster.read(topic, "read_committed") == [b"row"]
+    assert await cluster.read_committed(topic, 1) == [b"row"]
 
 
 async def test_a_generation_is_refused_by_an_empty_and_by_an_unknown_group(cluster: Cluster) -> None:
@@ -88,7 +88,7 @@ async def test_without_a_generation_and_member_id_every_group_accepts(cluster: C
         await commit_row(cluster, topic, group, NO_GENERATION, "")
         with pytest.raises(IllegalGenerationError):
             await commit_row(cluster, topic, group, NO_GENERATION, member_id)
-    assert await cluster.read(topic, "read_committed") == [b"row"] * 3
+    assert await cluster.read_committed(topic, 3) == [b"row"] * 3
 
 
 async def test_the_generation_does_not_prove_ownership(cluster: Cluster) -> None:
@@ -101,7 +101,7 @@ async def test_the_generation_does_not_prove_ownership(cluster: Cluster) -> None
     async with cluster.consumer(topic, group_id=group) as consumer:
         generation, member_id = await joined(consumer)
         await commit_row(cluster, other, group, generation, member_id)
-    assert await cluster.read(other, "read_committed") == [b"row"]
+    assert await cluster.read_committed(other, 1) == [b"row"]
 
 
 class HeldRevocation(ConsumerRebalanceListener):
