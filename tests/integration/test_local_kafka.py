@@ -148,12 +148,20 @@ def test_a_node_that_ends_while_it_starts_says_why(tmp_path: Path) -> None:
             kafka.start()
 
 
+def thread_states(pid: int) -> list[str]:
+    """State of each thread of the process, as the kernel abbreviates it: T is stopped. None on other systems."""
+    files = Path(f"/proc/{pid}/task").glob("*/stat")
+    return [file.read_text().rpartition(")")[2].split()[0] for file in files]
+
+
 def test_a_frozen_node_answers_when_it_goes_on_and_is_gone_with_its_data_after_stop() -> None:
     with LocalKafka() as kafka:
         node = kafka.nodes[0]
         pid = node.pid
         assert pid is not None
         node.pause()
+        while any(thread != "T" for thread in thread_states(pid)):  # the signal takes its time
+            time.sleep(0.01)
         with pytest.raises(KafkaStartError, match="knew 0 of 1 brokers"):
             node.wait_ready(brokers=1, deadline_s=1.0)
         node.resume()
