@@ -4,7 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import TopicPartition
+
+from streams.settings.sections import TopicSettings
 
 
 async def create_topics(
@@ -35,3 +39,10 @@ async def create_topics(
 def _led(topics: list[dict[str, Any]], partitions: Mapping[str, int]) -> bool:
     leaders = {topic["topic"]: [p["leader"] for p in topic["partitions"] if p["leader"] >= 0] for topic in topics}
     return all(len(leaders.get(name, [])) == count for name, count in partitions.items())
+
+
+async def input_end(bootstrap_servers: str, topics: TopicSettings) -> int:
+    """Offsets that the input topic's partitions have come to, together."""
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers) as consumer:
+        partitions = [TopicPartition(topics.user_events, number) for number in range(topics.partitions)]
+        return sum((await consumer.end_offsets(partitions)).values())

@@ -19,7 +19,7 @@ from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment
 from tests.integration.worker import Command, Worker, killed_at_end
 from tests.secured_kafka import PASSWORD, SecuredKafka
-from tests.topics import create_topics
+from tests.topics import create_topics, input_end
 
 _SECRET = {"INTEREST_KAFKA__SASL_PASSWORD": PASSWORD}
 
@@ -284,8 +284,13 @@ async def test_a_right_taken_from_a_running_ingest_ends_it(secured: SecuredKafka
             acls.set(rights)
             processes.append(process := Command(words, site.folder / f"ingest-{number}.log", _with_secret))
             await process.wait_for("as a member of the group")
-            acls.set(right for right in rights if right != denied)
             async with AIOKafkaProducer(bootstrap_servers=secured.kafka.bootstrap_servers) as producer:
+                written = await input_end(secured.kafka.bootstrap_servers, site.settings.topics)
+                await producer.send_and_wait(source, round_robin_event(number)[1])
+                # It is running, not still joining, once it has written the event.
+                while await input_end(secured.kafka.bootstrap_servers, site.settings.topics) == written:
+                    await asyncio.sleep(0.1)
+                acls.set(right for right in rights if right != denied)
                 for value in (round_robin_event(number)[1], b"bad"):
                     await producer.send_and_wait(source, value)
             assert await process.ended() == 1, (denied, process.text())

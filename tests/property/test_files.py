@@ -10,14 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.files.event_logs import read_events
-from streams.files.event_roles import parse_columns
+from streams.files.event_roles import COLUMN_ALIASES, parse_columns
+from streams.files.formats.column_key import column_key
 from streams.files.formats.delimited import MISSING_CELLS
 from streams.files.formats.dialect import FormatOptions
 from streams.files.formats.log_error import LogError
 
 DELIMITERS = [",", ";", "\t", "|"]
+_COLUMN_NAMES = {column_key(name) for names in COLUMN_ALIASES.values() for name in names}
 ID = st.text(st.characters(categories=("L", "N"), max_codepoint=0x2FF), min_size=1, max_size=8).filter(
-    lambda cell: cell not in MISSING_CELLS
+    # A first line with a column's name is a header.
+    lambda cell: cell not in MISSING_CELLS and column_key(cell) not in _COLUMN_NAMES
 )
 TIME = st.integers(10**9, 2 * 10**9)
 ROWS = st.lists(st.tuples(ID, ID, TIME), min_size=1, max_size=30)
