@@ -123,6 +123,10 @@ class IngestLoop:
         """One transaction; returns how many records it was of."""
         assignment = self._assignment
         if assignment is None:
+            try:
+                self._consumer.check()
+            except KafkaError as error:
+                await self._pause(error)
             await asyncio.sleep(self._settings.step_interval_s)
             return 0
         try:

@@ -72,6 +72,11 @@ class GroupConsumer:
         await self._consumer.start()
         self._consumer.subscribe(list(topics), listener=_Listener(self, on_assigned, on_revoked))
 
+    def check(self) -> None:
+        """Raises the KafkaError that keeps it from joining; `fetch` does so too."""
+        coordinator: Any = self._consumer._coordinator
+        coordinator.check_errors()
+
     async def stop(self) -> None:
         """Leaves the group."""
         await self._consumer.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -296,3 +297,19 @@ async def test_a_right_taken_from_a_running_ingest_ends_it(secured: SecuredKafka
             assert await process.ended() == 1, (denied, process.text())
             assert "Grant it: kafka-acls.sh" in process.text(), (denied, process.text())
             assert "Traceback" not in process.text()
+
+
+async def test_a_right_to_the_group_that_is_taken_while_an_ingest_joins_ends_it(
+    secured: SecuredKafka, site: Deployment
+) -> None:
+    acls, (source, rights) = Acls(secured), await ingest_site(secured, site)
+    words = ["ingest", "--from", source, *(f"--set={override}" for override in site.overrides("a"))]
+    with killed_at_end([process := Command(words, site.folder / "ingest.log", _with_secret)]):
+        acls.set(rights)
+        await process.wait_for("as a member of the group")
+        process.send(signal.SIGSTOP)
+        acls.set(right for right in rights if right[0] != "group")
+        await asyncio.sleep(1)  # until the broker knows it
+        process.send(signal.SIGCONT)
+        assert await process.ended() == 1, process.text()
+        assert "Read on group" in process.text()
