@@ -55,7 +55,7 @@ def _listening_at(log: Path) -> str:
         if listening := _LISTENING.search(text):
             return listening[1]
         assert "Failed to start application" not in text, text[-5000:]
-        time.sleep(0.1)
+        time.sleep(0.1)  # a starting registry shows it in its log alone
     raise AssertionError(f"no registry within {_START_S:.0f} s\n{text[-5000:]}")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from bench.attack.injection import ATTACKS, attacked
@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.quality.datasets import FOLDER, LOGS, Dataset, load
 from models.device import set_compute_threads
 from models.errors import ModelError
+from models.progress import ProgressCallback
 from streams.errors import SettingsError
 from streams.settings.recipes import DEFAULT
 from streams.settings.settings import Settings, recipe_settings
@@ -82,9 +83,13 @@ def _measure_all(
                 model,
                 settings.learning,
                 batch,
-                lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]
+                _updating(progress, task),
             )
     return results
+
+
+def _updating(progress: Progress, task: TaskID) -> ProgressCallback:
+    return lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _table(dataset: Dataset, results: dict[str, AttackResult]) -> Table:

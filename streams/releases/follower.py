@@ -49,7 +49,7 @@ class ReleaseFollower:
         """
         await self._follower.start()
         self._read_s = time.monotonic()
-        return self._whole()
+        return self._complete_release()
 
     async def stop(self) -> None:
         """Closes the consumer."""
@@ -87,13 +87,13 @@ class ReleaseFollower:
         """The whole model, where the topic has a newer one than was handed over."""
         last, self.assembler = self._last, ReleaseAssembler()
         await self._follower.rewind()
-        release = self._whole()
+        release = self._complete_release()
         if release is None or (last is not None and release.written_ms <= last[1]):
             self._last = last
             return None
         return release
 
-    def _whole(self) -> Release | None:
+    def _complete_release(self) -> Release | None:
         """All that was read since the topic's beginning, as one release.
 
         On the way through a compacted topic, releases of which newer ones have parts are no faults.

@@ -123,3 +123,22 @@ def topics_acls(settings: Settings) -> list[Acl]:
     """Those of docs/kafka.md for `topics`."""
     operations = ("Create", "Describe", "DescribeConfigs")
     return [("topic", name, operation) for name in names_of(settings).values() for operation in operations]
+
+
+def replay_acls(settings: Settings) -> list[Acl]:
+    """Those of docs/kafka.md for `dlq replay`."""
+    names = names_of(settings)
+    written: list[Acl] = [("topic", names[key], "Write") for key in ("source", "dlq", "catalog")]
+    return [("topic", names["dlq"], "Read"), *written, transactional_id(settings)]
+
+
+def reset_acls(settings: Settings) -> list[Acl]:
+    """Those of docs/kafka.md for `reset`."""
+    names = names_of(settings)
+    return [
+        ("topic", names["source"], "Read"),
+        ("topic", names["changelog"], "Read"),
+        ("topic", names["changelog"], "Write"),
+        ("group", settings.kafka.group_id, "Read"),
+        transactional_id(settings),
+    ]

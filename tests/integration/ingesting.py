@@ -10,13 +10,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from streams.ingest.source_topics import ingest_group
 from streams.kafka.reader import partition_of
 from streams.schema.dead_letter_reader import Letter, letters_of
-from tests.integration.deployment import Deployment
+from tests.integration.acls import Acl, Acls, names_of, topics_acls
+from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.worker import DEADLINE_S, Command, Fault
+from tests.secured_kafka import SecuredKafka
 from tests.topics import create_topics
 
 BAD_EVERY = 25
@@ -151,3 +154,22 @@ async def feed(ingest: IngestSite, batches: Sequence[Sequence[int]], seed: int =
     for batch in batches:
         await ingest.send(batch)
         await asyncio.sleep(chance.uniform(0, 0.05))
+
+
+async def orders_to_ingest(secured: SecuredKafka, site: Deployment) -> tuple[str, list[Acl]]:
+    """A topic with ten records, of which two cannot be used, and the rights that ingesting it needs."""
+    names, group = names_of(site.settings), site.settings.kafka.group_id
+    Acls(secured).set(topics_acls(site.settings))
+    await site.create()
+    source = f"{group}-orders"
+    await create_topics(secured.kafka.bootstrap_servers, {source: 1})
+    async with AIOKafkaProducer(bootstrap_servers=secured.kafka.bootstrap_servers) as producer:
+        for number in range(10):
+            await producer.send_and_wait(source, round_robin_event(number)[1] if number % 5 else b"bad")
+    return source, [  # those of docs/kafka.md
+        ("topic", source, "Read"),
+        ("topic", names["source"], "Write"),
+        ("topic", names["dlq"], "Write"),
+        ("group", f"{group}-ingest", "Read"),
+        ("transactional-id", f"{group}-", "Write"),
+    ]

@@ -13,14 +13,23 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams.cli.logs.train import registered_items
-from streams.settings.settings import Settings
-from tests.integration.acls import Acl, Acls, authorizing_kafka, names_of, topics_acls, transactional_id, worker_acls
+from tests.integration.acls import (
+    Acl,
+    Acls,
+    authorizing_kafka,
+    names_of,
+    replay_acls,
+    reset_acls,
+    topics_acls,
+    worker_acls,
+)
 from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment
+from tests.integration.ingesting import orders_to_ingest
 from tests.integration.worker import Command, Worker, killed_at_end
 from tests.secured_kafka import PASSWORD, SecuredKafka
-from tests.topics import create_topics, input_end
+from tests.topics import input_end
 
 _SECRET = {"INTEREST_KAFKA__SASL_PASSWORD": PASSWORD}
 
@@ -36,25 +45,6 @@ Sites = Callable[[Iterable[str]], dict[str, Deployment]]
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
     with authorizing_kafka(tmp_path_factory.mktemp("secured")) as secured:
         yield secured
-
-
-def _replay_acls(settings: Settings) -> list[Acl]:
-    """Those of docs/kafka.md for `dlq replay`."""
-    names = names_of(settings)
-    written: list[Acl] = [("topic", names[key], "Write") for key in ("source", "dlq", "catalog")]
-    return [("topic", names["dlq"], "Read"), *written, transactional_id(settings)]
-
-
-def _reset_acls(settings: Settings) -> list[Acl]:
-    """Those of docs/kafka.md for `reset`."""
-    names = names_of(settings)
-    return [
-        ("topic", names["source"], "Read"),
-        ("topic", names["changelog"], "Read"),
-        ("topic", names["changelog"], "Write"),
-        ("group", settings.kafka.group_id, "Read"),
-        transactional_id(settings),
-    ]
 
 
 @pytest.fixture
@@ -113,9 +103,9 @@ def test_exactly_these_lists_suffice(secured: SecuredKafka, site: Deployment, tm
     acls.set([("topic", names["dlq"], "Read")])
     assert "missing_field" in succeeds(site, "dlq", "list")
     assert "sku" in succeeds(site, "dlq", "show", "0:0")
-    acls.set(_replay_acls(site.settings))
+    acls.set(replay_acls(site.settings))
     assert "1 events" in succeeds(site, "dlq", "replay", overrides=['events.map={item = "sku"}'])
-    acls.set(_reset_acls(site.settings))
+    acls.set(reset_acls(site.settings))
     succeeds(site, "reset", "--to=earliest", "--yes")
 
 
@@ -126,7 +116,7 @@ def test_each_right_that_a_command_of_several_lacks_is_named(
     acls = Acls(secured)
     acls.set(topics_acls(site.settings))
     asyncio.run(_create(site))
-    rights = _replay_acls(site.settings) if command[0] == "dlq" else _reset_acls(site.settings)
+    rights = replay_acls(site.settings) if command[0] == "dlq" else reset_acls(site.settings)
     for missing in rights:
         acls.set(right for right in rights if right != missing)
         resource, name, operation = missing
@@ -231,29 +221,10 @@ async def _create(site: Deployment) -> None:
     await site.create()
 
 
-async def ingest_site(secured: SecuredKafka, site: Deployment) -> tuple[str, list[Acl]]:
-    """A topic with ten records, of which two cannot be used, and the rights that ingesting it needs."""
-    names, group = names_of(site.settings), site.settings.kafka.group_id
-    Acls(secured).set(topics_acls(site.settings))
-    await site.create()
-    source = f"{group}-orders"
-    await create_topics(secured.kafka.bootstrap_servers, {source: 1})
-    async with AIOKafkaProducer(bootstrap_servers=secured.kafka.bootstrap_servers) as producer:
-        for number in range(10):
-            await producer.send_and_wait(source, round_robin_event(number)[1] if number % 5 else b"bad")
-    return source, [  # those of docs/kafka.md
-        ("topic", source, "Read"),
-        ("topic", names["source"], "Write"),
-        ("topic", names["dlq"], "Write"),
-        ("group", f"{group}-ingest", "Read"),
-        ("transactional-id", f"{group}-", "Write"),
-    ]
-
-
 async def test_ingest_needs_exactly_these_rights_and_names_each_that_is_missing(
     secured: SecuredKafka, site: Deployment
 ) -> None:
-    acls, (source, rights) = Acls(secured), await ingest_site(secured, site)
+    acls, (source, rights) = Acls(secured), await orders_to_ingest(secured, site)
     words = ["ingest", "--from", source, "--until-end", *(f"--set={override}" for override in site.overrides("a"))]
     processes: list[Command] = []
 
@@ -277,7 +248,7 @@ async def test_ingest_needs_exactly_these_rights_and_names_each_that_is_missing(
 
 
 async def test_a_right_taken_from_a_running_ingest_ends_it(secured: SecuredKafka, site: Deployment) -> None:
-    acls, (source, rights) = Acls(secured), await ingest_site(secured, site)
+    acls, (source, rights) = Acls(secured), await orders_to_ingest(secured, site)
     words = ["ingest", "--from", source, *(f"--set={override}" for override in site.overrides("a"))]
     processes: list[Command] = []
     with killed_at_end(processes):
@@ -302,7 +273,7 @@ async def test_a_right_taken_from_a_running_ingest_ends_it(secured: SecuredKafka
 async def test_a_right_to_the_group_that_is_taken_while_an_ingest_joins_ends_it(
     secured: SecuredKafka, site: Deployment
 ) -> None:
-    acls, (source, rights) = Acls(secured), await ingest_site(secured, site)
+    acls, (source, rights) = Acls(secured), await orders_to_ingest(secured, site)
     words = ["ingest", "--from", source, *(f"--set={override}" for override in site.overrides("a"))]
     with killed_at_end([process := Command(words, site.folder / "ingest.log", _with_secret)]):
         acls.set(rights)

@@ -38,7 +38,7 @@ class Chunk:
     """Whether they are of a transaction that is aborted"""
 
 
-_NEW_STEPS_AT = RowLayout([]).dtype.fields["new_steps"][1]  # type: ignore[index]
+_NEW_STEPS_AT = RowLayout([]).dtype.fields["new_steps"][1]  # type: ignore[index]  # numpy: None without fields
 """Offset in a row of what depends on how the stream is cut into micro-batches"""
 
 CHUNKS = (

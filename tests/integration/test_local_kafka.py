@@ -160,8 +160,8 @@ def test_a_frozen_node_answers_when_it_goes_on_and_is_gone_with_its_data_after_s
         pid = node.pid
         assert pid is not None
         node.pause()
-        while any(thread != "T" for thread in thread_states(pid)):  # the signal takes its time
-            time.sleep(0.01)
+        while any(thread != "T" for thread in thread_states(pid)):
+            time.sleep(0.01)  # the signal takes its time, and no child of ours stops
         with pytest.raises(KafkaStartError, match="knew 0 of 1 brokers"):
             node.wait_ready(brokers=1, deadline_s=1.0)
         node.resume()

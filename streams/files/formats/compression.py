@@ -21,6 +21,7 @@ COMPRESSED_SUFFIXES = (".gz", ".zst", ".zip")
 BUFFER_BYTES = 256 * 1024
 _STANDARD_INPUT = ("-", "/dev/stdin")
 _GZIP, _ZSTD, _ZIP, _EMPTY_ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PK\x05\x06"
+# zipfile raises the last two for passwords and methods that it does not know.
 _LIBRARY_ERRORS = (OSError, EOFError, zlib.error, zstd.ZstdError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 
 

@@ -85,15 +85,20 @@ def test_two_processes_train_as_one_does(log_file: Path, sampled: tuple[str, ...
         torch.testing.assert_close(weights[1].tensors[name], tensor, rtol=0.02, atol=0.002)
 
 
+def wait_for_an_epoch(process: subprocess.Popen[str]) -> None:
+    """Returns once the first epoch is printed."""
+    assert process.stdout is not None
+    printed = ""
+    while "epoch   1" not in printed:
+        line = process.stdout.readline()
+        assert line, printed
+        printed += line
+
+
 @pytest.mark.slow
 def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path) -> None:
     with training(log_file, "out", TORCHRUN, "training.epochs=100000", "training.lr_reductions=100000") as process:
-        assert process.stdout is not None
-        printed = ""
-        while "epoch   1" not in printed:
-            line = process.stdout.readline()
-            assert line, printed
-            printed += line
+        wait_for_an_epoch(process)
         (second,) = (child for child in psutil.Process(process.pid).children() if child.environ().get("RANK") == "1")
         second.send_signal(signal.SIGKILL)
         rest, _ = process.communicate(timeout=TIMEOUT_S)
@@ -106,12 +111,7 @@ def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path) 
 @pytest.mark.slow
 def test_ctrl_c_ends_all_and_says_what_is_saved(log_file: Path) -> None:
     with training(log_file, "out", TORCHRUN, "training.epochs=100000", "training.lr_reductions=100000") as process:
-        assert process.stdout is not None
-        printed = ""
-        while "epoch   1" not in printed:
-            line = process.stdout.readline()
-            assert line, printed
-            printed += line
+        wait_for_an_epoch(process)
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=TIMEOUT_S)
         assert process.returncode
