@@ -10,6 +10,7 @@ from bench.quality.scorer import TOP_K, EventScores
 from bench.scale_out.partitioned_events import PartitionedEvents
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_log import EventLog
+from models.data.influence import InfluenceLimits
 from models.data.user_state import new_user_states
 from models.device import set_compute_threads
 from models.inference.engine import Engine
@@ -50,7 +51,8 @@ class SharedScorer:
             if title or categories:
                 self._items.describe(item_id, title, categories)
         self._trainer = StreamTrainer(model, learner, self._items)
-        self._engines = [Engine(model, self._items, top_items=TOP_K) for _ in range(workers)]
+        limits = InfluenceLimits.of(learner)
+        self._engines = [Engine(model, self._items, top_items=TOP_K, limits=limits) for _ in range(workers)]
         self._workers = [FollowedEngine(engine) for engine in self._engines]
         self._partitions = PartitionedEvents(dataset.users, workers, model.seed)
         self._rows = new_user_states(model, dataset.users)
@@ -83,17 +85,17 @@ class SharedScorer:
         """Step each worker's events; with `learn`, the trainer then reads their rows."""
         self._register(int(events.item.max(initial=0)))
         self._appeared_items = max(self._appeared_items, int(events.item.max(initial=0)))
-        steps = []
+        steps, position = [], self._position + 1
         for worker, index in self._partitions.of_each(events):
             grouped = events[index].grouped()
             step = self._engines[worker].step(grouped.batch, self._rows[grouped.users])
             self._rows[grouped.users] = step.rows
             if learn:
-                self._workers[worker].observe(step, worker, self._position)
+                self._workers[worker].observe(step, np.full(len(step.rows), worker), {worker: position})
                 steps.append(step)
         if not learn:
             return
-        self._position += 1
+        self._position = position
         rows = np.concatenate([step.rows for step in steps])
         new_events: NDArray[np.int64] = np.concatenate([step.new_events for step in steps])
         self._trainer.observe(rows, new_events)

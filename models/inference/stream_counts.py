@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,24 @@ POPULARITY: Final = "decayed-popularity"
 Arrays = Mapping[str, NDArray[Any]]
 
 
+class CountedEvents(NamedTuple):
+    """Events that were counted, by which counts age; not those that `limits` leave out."""
+
+    events: int = 0
+    with_item: int = 0
+
+    def plus(self, events: NewEvents) -> "CountedEvents":
+        """After these."""
+        return CountedEvents(self.events + len(events), self.with_item + int(np.count_nonzero(events.item)))
+
+
 class StreamCounts:
     """One thread at a time may predict with them and change them; any thread may copy their `state`."""
 
     def __init__(self, config: ModelConfig, limits: InfluenceLimits = NO_LIMITS) -> None:
         """`limits` are those by which events are to be made for `count` and `teach_gate`."""
         self.limits = limits
+        self.counted = CountedEvents()
         self.experts = MixtureState(config) if config.experts else None
         self.popularity = DecayedPopularity()
         self._lock = threading.Lock()
@@ -36,6 +48,7 @@ class StreamCounts:
 
     def count(self, events: NewEvents) -> None:
         """Count the events."""
+        self.counted = self.counted.plus(events)
         if self.experts is not None:
             self.experts.observe(events)
         with self._lock:
@@ -62,17 +75,28 @@ class StreamCounts:
         return {} if self.experts is None else self.experts.gate_state()
 
     def put_rows(
-        self, item: NDArray[np.int64], counts: Arrays, gate: Arrays, own: Sequence[NewEvents], aged_by: int
+        self,
+        item: NDArray[np.int64],
+        counts: Arrays,
+        gate: Arrays,
+        own: Sequence[NewEvents],
+        counted: CountedEvents,
     ) -> None:
         """Go on with the counts of who counts for all, but for the events `own` that are counted here alone.
 
-        Other items' popularity ages by `aged_by` events. WeightsError where the counts do not fit.
+        `counted` are those that it has counted: what is missing of these here, other items' popularity ages by.
+        WeightsError where the counts do not fit.
         """
+        for events in own:
+            counted = counted.plus(events)
+        aged_by = CountedEvents(*(max(now - before, 0) for now, before in zip(counted, self.counted, strict=True)))
         if self.experts is not None:
-            self.experts.put_rows(item, counts, gate, own, aged_by)
-        if len(item):
-            with self._lock:
-                self.popularity.put(item, counts[POPULARITY])
+            self.experts.put_rows(item, counts, gate, own, aged_by.events)
+        with self._lock:
+            self.popularity.advance(aged_by.with_item)
+            if len(item):
+                self.popularity.put(item, counts[POPULARITY], [events.item for events in own])
+        self.counted = CountedEvents(*map(max, counted, self.counted))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copy of everything, for a checkpoint."""

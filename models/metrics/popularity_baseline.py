@@ -3,6 +3,8 @@
 Prequential: an item is ranked before it is counted. The same for every user, but for the items that a user already had.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,11 +59,21 @@ class DecayedPopularity:
         counts: NDArray[np.float64] = self._counts.counts_of(item)[0]
         return counts
 
-    def put(self, item: NDArray[np.int64], counts: NDArray[np.float64]) -> None:
-        """Replace the counts of these items by `counts` [n]."""
+    def put(self, item: NDArray[np.int64], counts: NDArray[np.float64], own: Sequence[NDArray[np.int64]] = ()) -> None:
+        """Replace the counts of these items by `counts` [n] of who has not counted the newest events, `own`, yet."""
         self.known = max(self.known, int(item.max(initial=0)))
         self._counts.grow(self.known + 1)
-        self._counts.put(item, counts[None])
+        newest = np.concatenate([*own, np.zeros(0, np.int64)])
+        newest = newest[newest > 0]
+        self._counts.put(item, counts[None], len(newest))
+        replaced = np.zeros(self.known + 1, np.bool_)
+        replaced[item] = True
+        (again,) = np.nonzero(replaced[newest])
+        self._counts.add_past(newest[again], np.ones(len(again), np.float32), len(newest) - 1 - again)
+
+    def advance(self, events: int) -> None:
+        """Let all counts age by so many events, with an item, that are counted elsewhere."""
+        self._counts.advance(events)
 
     def state(self) -> NDArray[np.float64]:
         """[known + 1] copy of the counts."""

@@ -2,33 +2,61 @@
 
 from collections import deque
 from collections.abc import Mapping
+from typing import Final, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from models.data.new_events import NewEvents
 from models.inference.engine import Engine, StepResult
+from models.inference.stream_counts import CountedEvents
 from models.releases.release import Release
+
+MAX_OWN_EVENTS: Final = 200_000
+"""92 bytes each"""
+
+
+class _OwnEvents(NamedTuple):
+    """Counted here, and not in released counts."""
+
+    source: int
+    position: int
+    events: NewEvents
 
 
 class FollowedEngine:
-    """For one thread: between two steps of the engine."""
+    """For one thread: between two steps of the engine.
 
-    def __init__(self, engine: Engine) -> None:
+    Its counts are those of the newest release and its own events that the release does not cover. Own events beyond
+    `max_own_events`, the oldest ones, are forgotten: counts that are released before the trainer has read those lack
+    them here until it has, as they do everywhere else. None is counted twice.
+    """
+
+    def __init__(self, engine: Engine, max_own_events: int = MAX_OWN_EVENTS) -> None:
         self._engine = engine
-        self._own: deque[tuple[int, int, NewEvents]] = deque()  # source, position, events; not in released counts
-        self._clock = 0  # events by which popularity has aged
+        self._own: deque[_OwnEvents] = deque()
+        self._covered: Mapping[int, int] = {}
+        self._max_own_events = max_own_events
+        self.own_events = 0
+        """Events that are counted here alone, and not forgotten"""
 
-    @property
-    def own_events(self) -> int:
-        """Events that are counted here alone."""
-        return sum(len(events) for _, _, events in self._own)
+    def observe(self, step: StepResult, source: NDArray[np.int64], position: Mapping[int, int]) -> None:
+        """Count the events of a committed step, but for those that the newest release covers.
 
-    def observe(self, step: StepResult, source: int, position: int) -> None:
-        """Count the events of a committed step, which a release covers that has read `source` beyond `position`."""
-        events = NewEvents.of(step.rows, step.new_events)
-        self._engine.counts.count(events)
-        self._own.append((source, position, events))
-        self._clock += len(events)
+        `source` [U] is that of each row, `position` the next offset of each after the step: a release that has read
+        as far contains the events.
+        """
+        for number in np.unique(source).tolist():
+            if self._covered.get(number, 0) >= position[number]:
+                continue
+            row = np.flatnonzero(source == number)
+            events = NewEvents.of(step.rows[row], step.new_events[row], self._engine.counts.limits)
+            self._engine.counts.count(events)
+            self._own.append(_OwnEvents(number, position[number], events))
+            self.own_events += len(events)
+        while self.own_events > self._max_own_events and len(self._own) > 1:
+            self.own_events -= len(self._own.popleft().events)
 
     def apply(self, release: Release, covered: Mapping[int, int]) -> None:
         """Go on with a release that has read each source up to `covered`. WeightsError where it does not fit."""
@@ -37,9 +65,9 @@ class FollowedEngine:
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
         if not release.gate:
             return
-        self._own = deque(own for own in self._own if own[1] >= covered.get(own[0], 0))
-        clock = release.manifest.counted_events + self.own_events
-        own = [events for _, _, events in self._own]
-        aged_by = max(clock - self._clock, 0)
-        self._engine.counts.put_rows(release.counted, release.counts, release.gate, own, aged_by)
-        self._clock = max(clock, self._clock)
+        own = deque(own for own in self._own if own.position > covered.get(own.source, 0))
+        events = [counted.events for counted in own]
+        counted = CountedEvents(release.manifest.counted_events, release.manifest.counted_with_item)
+        self._engine.counts.put_rows(release.counted, release.counts, release.gate, events, counted)
+        self._own, self._covered = own, dict(covered)
+        self.own_events = sum(map(len, events))

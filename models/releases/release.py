@@ -33,7 +33,9 @@ class Manifest:
     version: int
     """Of the weights (inference/predictions.py ModelVersion)"""
     counted_events: int
-    """Events that the trainer had counted when it last released counts: popularity decays by these"""
+    """Events that the trainer had counted when it last released counts: popularity ages by these"""
+    counted_with_item: int
+    """Those of them that have an item"""
 
     @property
     def model_version(self) -> ModelVersion:

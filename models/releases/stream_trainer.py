@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import LearnerConfig, ModelConfig
+from models.data.influence import InfluenceLimits
 from models.inference.engine import Engine
+from models.inference.stream_counts import CountedEvents
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.prequential_sample import PrequentialSample
 from models.network.weights import Weights
@@ -23,10 +25,9 @@ class StreamTrainer:
     def __init__(self, config: ModelConfig, learning: LearnerConfig, items: ItemVocabulary) -> None:
         self._items = items
         self._learner = OnlineLearner(config, learning, items)
-        self._engine = Engine(config, items)
+        self._engine = Engine(config, items, limits=InfluenceLimits.of(learning))
         self._engine.update(self._learner.weights())
-        self._counted_events = 0
-        self._last_released = 0  # `_counted_events` at the last release of counts
+        self._released = CountedEvents()  # with the last counts
 
     def restore(self, release: Release) -> None:
         """Go on from a complete release, which a trainer of the same settings made; before anything else.
@@ -45,14 +46,13 @@ class StreamTrainer:
         self._learner.restore(Weights(version, tensors | shared, lr_step=version, lineage=lineage))
         self._learner.take_changed()  # all rows, which are released already
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
-        self._engine.counts.put_rows(release.counted, release.counts, release.gate, [], 0)
-        self._counted_events = self._last_released = release.manifest.counted_events
+        self._released = CountedEvents(release.manifest.counted_events, release.manifest.counted_with_item)
+        self._engine.counts.put_rows(release.counted, release.counts, release.gate, (), self._released)
 
     def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> PrequentialSample | None:
         """Score some of the last `new_events` [U] of each row's events, count all, and queue them for learning."""
         sample = self._engine.observe_rows(rows, new_events)
         self._learner.observe(rows, new_events)
-        self._counted_events += int(np.minimum(new_events, rows["ring_item"].shape[1]).sum())
         return sample
 
     def train_step(self) -> TrainStepResult | None:
@@ -70,11 +70,11 @@ class StreamTrainer:
         counts: dict[str, NDArray[Any]] = {}
         gate: dict[str, NDArray[Any]] = {}
         if with_counts:
-            self._last_released = self._counted_events
+            self._released = self._engine.counts.counted
             counted = in_blocks(self._engine.counts.take_changed(), known)
             counts, gate = self._engine.counts.rows(counted), self._engine.counts.gate()
         release = Release(
-            Manifest(weights.lineage, weights.version, self._last_released),
+            Manifest(weights.lineage, weights.version, *self._released),
             {name: tensor.numpy() for name, tensor in shared.items()},
             item,
             {"weight": embedding.numpy(), "bias": bias.numpy()},

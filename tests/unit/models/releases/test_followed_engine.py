@@ -11,37 +11,50 @@ from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
+from models.data.influence import InfluenceLimits
 from models.data.new_events import NewEvents
 from models.data.user_state import new_user_states
 from models.errors import WeightsError
 from models.inference.engine import Engine, StepResult
+from models.inference.stream_counts import POPULARITY
 from models.items.vocabulary import ItemVocabulary
 from models.releases.followed_engine import FollowedEngine
 from models.releases.release import Release
 from models.releases.stream_trainer import StreamTrainer
 
 MakeBatch = Callable[..., EventBatch]
-LEARNING = LearnerConfig(events_per_step=20)
+LEARNING = LearnerConfig(events_per_step=20, min_window_s=0)
 
 
 class Cluster:
-    """A trainer and workers with users of their own."""
+    """A trainer and workers with users of their own, each a source of its own."""
 
-    def __init__(self, config: ModelConfig, items: ItemVocabulary, workers: int = 2) -> None:
-        config = replace(config, history_length=16)
+    def __init__(
+        self, config: ModelConfig, items: ItemVocabulary, workers: int = 2, learning: LearnerConfig = LEARNING
+    ) -> None:
+        config = replace(config, history_length=30)
         self.config = config
-        self.trainer = StreamTrainer(config, LEARNING, items)
-        self.engines = [Engine(config, items) for _ in range(workers)]
+        self.trainer = StreamTrainer(config, learning, items)
+        limits = InfluenceLimits.of(learning)
+        self.engines = [Engine(config, items, limits=limits) for _ in range(workers)]
         self.workers = [FollowedEngine(engine) for engine in self.engines]
         self.rows: list[NDArray[np.void]] = [new_user_states(config, 9) for _ in range(workers)]
         self.steps: list[list[StepResult]] = [[] for _ in range(workers)]
         self.read = [0] * workers
 
     def step(self, worker: int, batch: EventBatch) -> None:
+        self.commit(worker, batch)
+        self.observe(worker)
+
+    def commit(self, worker: int, batch: EventBatch) -> None:
         step = self.engines[worker].step(batch, self.rows[worker])
         self.rows[worker] = step.rows
-        self.workers[worker].observe(step, worker, len(self.steps[worker]))
         self.steps[worker].append(step)
+
+    def observe(self, worker: int) -> None:
+        """The worker counts its last step."""
+        step = self.steps[worker][-1]
+        self.workers[worker].observe(step, np.full(len(step.rows), worker), {worker: len(self.steps[worker])})
 
     def train(self, worker: int, upto: int | None = None) -> None:
         """The trainer reads the worker's steps up to this one."""
@@ -103,13 +116,83 @@ def test_a_workers_counts_are_those_of_all_and_its_own_beyond(cluster: Cluster, 
     cluster.release()
     assert [worker.own_events for worker in cluster.workers] == [2 * 40, 40]
     # Counted anew in the trainer's order, and then the worker's own.
+    counts = cluster.engines[0].counts
     reference = Engine(cluster.config, cluster.trainer._items)
     for worker, low, high in ((0, 0, 3), (1, 0, 5), (0, 3, 4), (0, 4, 6)):
         for step in cluster.steps[worker][low:high]:
-            reference.counts.count(NewEvents.of(step.rows, step.new_events))
-    counts, expected = cluster.engines[0].counts.state(), reference.counts.state()
-    for name in ("successors.totals", "predecessors.totals", "popularity.counts"):
-        np.testing.assert_allclose(counts[name], expected[name], rtol=1e-4, atol=1e-9, err_msg=name)
+            reference.counts.count(NewEvents.of(step.rows, step.new_events, counts.limits))
+    for name in ("successors.totals", "predecessors.totals", "popularity.counts", POPULARITY):
+        array, expected = counts.state()[name], reference.counts.state()[name]
+        np.testing.assert_allclose(array, expected, rtol=1e-4, atol=1e-9, err_msg=name)
+
+
+def test_events_are_counted_once_where_a_release_has_them_before_the_worker(
+    cluster: Cluster, make_batch: MakeBatch
+) -> None:
+    """The trainer reads a step as soon as it is committed; the worker may hear of its release first."""
+    cluster.step(0, make_batch(40, 9, seed=1))
+    cluster.commit(0, make_batch(40, 9, seed=2))
+    cluster.train(0)
+    cluster.release()
+    cluster.observe(0)
+    assert cluster.workers[0].own_events == 0
+    assert_same_counts(cluster.engines[0], cluster.trainer._engine)
+
+
+def test_a_step_of_several_sources_is_covered_by_source(cluster: Cluster, make_batch: MakeBatch) -> None:
+    cluster.commit(0, make_batch(60, 9, seed=1))
+    (step,), worker = cluster.steps[0], cluster.workers[0]
+    source = np.arange(len(step.rows)) % 3
+    worker.observe(step, source, {0: 5, 1: 7, 2: 9})
+    events = [int(step.new_events[source == number].sum()) for number in range(3)]
+    assert worker.own_events == sum(events) == 60
+    cluster.trainer.observe(step.rows[source == 1], step.new_events[source == 1])
+    worker.apply(cluster.trainer.release(with_counts=True), {0: 4, 1: 7, 3: 11})
+    assert worker.own_events == events[0] + events[2]
+    cluster.trainer.observe(step.rows[source != 1], step.new_events[source != 1])
+    worker.apply(cluster.trainer.release(with_counts=True), {0: 5, 1: 7, 2: 9, 3: 11})
+    assert worker.own_events == 0
+    assert_same_counts(cluster.engines[0], cluster.trainer._engine)
+
+
+def test_old_own_events_are_forgotten_until_a_release_has_them(cluster: Cluster, make_batch: MakeBatch) -> None:
+    follower = cluster.workers[0] = FollowedEngine(cluster.engines[0], max_own_events=100)
+    for seed in range(5):
+        cluster.step(0, make_batch(40, 9, seed=seed))
+    assert follower.own_events == 80
+    cluster.train(0, 1)
+    cluster.release()
+    assert follower.own_events == 80
+    counts = cluster.engines[0].counts
+    reference = Engine(cluster.config, cluster.trainer._items)
+    for number in (0, 3, 4):
+        step = cluster.steps[0][number]
+        reference.counts.count(NewEvents.of(step.rows, step.new_events, counts.limits))
+    for name in ("successors.totals", "predecessors.totals"):
+        np.testing.assert_allclose(counts.state()[name], reference.counts.state()[name], rtol=1e-4, err_msg=name)
+    cluster.train(0)
+    cluster.release()
+    assert follower.own_events == 0
+    assert_same_counts(cluster.engines[0], cluster.trainer._engine)
+
+
+def test_events_without_influence_are_left_out_alike(
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
+) -> None:
+    """Counts age by the events that are counted, in trainer and workers."""
+    learning = replace(LEARNING, min_window_s=1e9, max_repeats=2)
+    cluster = Cluster(config, items, learning=learning)
+    for seed in range(5):
+        for worker in (0, 1):
+            cluster.step(worker, make_batch(200, 9, seed=10 * worker + seed))
+        cluster.train(0)
+        cluster.release()
+    cluster.train(1)
+    manifest = cluster.release().manifest
+    assert 0 < manifest.counted_with_item < manifest.counted_events < 5 * 2 * 200
+    for engine in cluster.engines:
+        assert_same_counts(engine, cluster.trainer._engine)
+        assert engine.counts.counted == cluster.trainer._engine.counts.counted
 
 
 def test_counts_stay_between_releases_of_weights(cluster: Cluster, make_batch: MakeBatch) -> None:

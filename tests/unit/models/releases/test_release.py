@@ -8,7 +8,7 @@ import pytest
 from models.errors import WeightsError
 from models.releases.release import BLOCK_ITEMS, Manifest, Release, in_blocks
 
-MANIFEST = Manifest(lineage=7, version=12, counted_events=300)
+MANIFEST = Manifest(lineage=7, version=12, counted_events=300, counted_with_item=290)
 
 
 def release(items: int = 300) -> Release:
