@@ -52,8 +52,8 @@ def scale_out(
 
     The log is replayed in order of time, without Kafka and from nothing: each event
     is scored, then stepped, by the worker of its user. With one trainer, that one learns and counts the committed
-    rows of all, and releases weights each 1 024 and counts each 4 000 events; in
-    between each worker counts its own. Beside it, workers that learn and count alone.
+    rows of all, and releases weights and counts each 1 024, pairs of items each
+    4 000 events; in between each worker counts its own. Beside it, workers that learn and count alone.
     """
     numbers = sorted(set(workers or [1, 4, 16]))
     try:

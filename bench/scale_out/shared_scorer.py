@@ -19,15 +19,14 @@ from models.items.vocabulary import ItemVocabulary
 from models.progress import ProgressCallback
 from models.releases.followed_engine import FollowedEngine
 from models.releases.release import Release
-from models.releases.stream_trainer import StreamTrainer
+from models.releases.stream_trainer import PAIR_EVENTS, StreamTrainer
 
 
 class SharedScorer:
     """Each event is scored and stepped by its user's worker; the trainer learns and counts committed rows of all.
 
-    Weights are released each `release_events` events, counts each `counts_events`; at first sooner, whenever a tenth of
-    all events is new, as a trainer that releases by the clock would. In between each worker counts its own events.
-    Releases cross as bytes, as through Kafka.
+    Each `release_events` events are a release; at first fewer, whenever a tenth of all events is new, as of a trainer
+    that releases by the clock. In between each worker counts its own events. Releases cross as bytes, as through Kafka.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class SharedScorer:
         workers: int,
         batch_events: int = 128,
         release_events: int = 1024,
-        counts_events: int = 4000,
+        pair_events: int = PAIR_EVENTS,
     ) -> None:
         self.name = f"{workers} workers, one trainer"
         self.batch_events = batch_events
@@ -50,16 +49,16 @@ class SharedScorer:
         for item_id, title, categories in zip(dataset.item_ids, dataset.titles, dataset.categories, strict=True):
             if title or categories:
                 self._items.describe(item_id, title, categories)
-        self._trainer = StreamTrainer(model, learner, self._items)
+        self._trainer = StreamTrainer(model, learner, self._items, pair_events)
         limits = InfluenceLimits.of(learner)
         self._engines = [Engine(model, self._items, top_items=TOP_K, limits=limits) for _ in range(workers)]
         self._workers = [FollowedEngine(engine) for engine in self._engines]
         self._partitions = PartitionedEvents(dataset.users, workers, model.seed)
         self._rows = new_user_states(model, dataset.users)
-        self._release_events, self._counts_events = release_events, counts_events
-        self._position = self._events = self._since_release = self._since_counts = 0
+        self._release_events = release_events
+        self._position = self._events = self._since_release = 0
         self._appeared_items = 0
-        self._release(with_counts=True)
+        self._release()
 
     def fit(self, events: EventLog, on_progress: ProgressCallback) -> None:
         """Nothing: workers and trainer start from nothing."""
@@ -103,21 +102,17 @@ class SharedScorer:
             pass
         self._events += len(events)
         self._since_release += len(events)
-        self._since_counts += len(events)
-        tenth = self._events // 10
-        if self._since_release >= min(self._release_events, tenth):
-            self._release(with_counts=self._since_counts >= min(self._counts_events, tenth))
+        if self._since_release >= min(self._release_events, self._events // 10):
+            self._release()
 
-    def _release(self, with_counts: bool) -> None:
-        release = self._trainer.release(with_counts)
+    def _release(self) -> None:
+        release = self._trainer.release(full=False)
         parts, manifest = release.parts(), release.manifest
         self.release_bytes.append(sum(map(len, parts.values())))
         covered = dict.fromkeys(range(len(self._workers)), self._position)
         for worker in self._workers:
             worker.apply(Release.of(parts, manifest), covered)
         self._since_release = 0
-        if with_counts:
-            self._since_counts = 0
 
     def _register(self, latest: int) -> None:
         for item_id in self._dataset.item_ids[len(self._items) + 1 : latest + 1]:

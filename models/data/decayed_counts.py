@@ -48,8 +48,8 @@ class DecayedCounts:
         """[L, n] counts of these items, for which there is room."""
         return np.stack([scaled[item] * scale for scaled, scale in zip(self._scaled, self._scales(), strict=True)])
 
-    def put(self, item: NDArray[np.int64], counts: NDArray[np.float64], age: int = 0) -> None:
-        """Replace the counts of these items, for which there is room, by `counts` [L, n] as of `age` events ago."""
+    def put(self, item: NDArray[np.int64], counts: NDArray[np.float64], age: NDArray[np.int64]) -> None:
+        """Replace the counts of these items, for which there is room, by `counts` [L, n] as of `age` [n] events ago."""
         for rate, scaled, values in zip(self._rate, self._scaled, counts, strict=True):
             scaled[item] = values * np.exp2((self._age - age) * rate)
 

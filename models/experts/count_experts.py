@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import ModelConfig
-from models.data.growable_array import FIRST_ROWS, grown
-from models.data.new_events import PAIR_DISTANCE, NewEvents
-from models.experts.cooccurrence import SuccessorTable, sparse_rows
+from models.data.new_events import NewEvents
+from models.experts.cooccurrence import sparse_rows
+from models.experts.pair_counts import PairCounts
 from models.experts.popularity_counts import HALF_LIVES, PopularityCounts
 from models.experts.sparse_columns import SparseColumns
 from models.transfers import is_host, to_device
@@ -47,7 +47,6 @@ REPEAT: Final = "repeat"
 
 POPULAR: Final = tuple(f"popular_{half_life:g}" for half_life in HALF_LIVES)
 
-_TABLE_ARRAYS: Final = ("items", "counts", "totals")
 _REPEAT_DECAY = 0.7
 _MAX_LAST_ITEMS = max(expert.last_items for expert in TRANSITIONS)
 _HAS_MKL: Final[bool] = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]  # torch has no types for it
@@ -78,75 +77,59 @@ class CountExperts:
         self.repeats = config.allow_repeats
         self.history_names = (*(expert.name for expert in TRANSITIONS), *([REPEAT] if self.repeats else []))
         """The F experts that score items by the user's last ones"""
-        self.known = 0
-        """Largest item index that was ever counted"""
-        self._changed = np.zeros(FIRST_ROWS, np.bool_)
         self._sparse_from = sparse_from
         self._sparse_products = sparse_products
         self._popularity = PopularityCounts()
-        self._tables = {
-            "successors": SuccessorTable(config.max_successors),
-            "predecessors": SuccessorTable(config.max_successors),
-        }
+        self.pairs = PairCounts(config.max_successors)
+        """Counts of pairs of items, of which `observe` counts those of all events"""
+        self._tables = self.pairs.tables
+
+    @property
+    def known(self) -> int:
+        """Largest item index that was ever counted."""
+        return self.pairs.known
 
     def grow(self, rows: int) -> None:
         """Make room for item indices below `rows`."""
         self._popularity.grow(rows)
-        self._changed = grown(self._changed, rows)
-        for table in self._tables.values():
-            table.grow(rows)
+        self.pairs.grow(rows)
 
     def observe(self, events: NewEvents) -> None:
         """Count the events, each pair of items in a user's history with weight 1 / distance."""
         if not len(events):
             return
-        first, second, count = _pairs_of(events)
-        self.known = max(self.known, int(events.item.max()))
-        self.grow(self.known + 1)
-        self._changed[events.item] = self._changed[first] = True
+        self.pairs.add(events)
         self._popularity.add(events.item, events.weight)
-        self._tables["successors"].add(first, second, count)
-        self._tables["predecessors"].add(second, first, count)
 
-    def take_changed(self) -> NDArray[np.int64]:
-        """Items whose counts changed, but for their age, since the last call."""
-        changed = np.flatnonzero(self._changed[1:]) + 1
-        self._changed[changed] = False
-        return changed
+    def popularity_of(self, item: NDArray[np.int64]) -> NDArray[np.float64]:
+        """[L, n] counts of these items at each half-life, for `put_popularity`."""
+        self.grow(int(item.max(initial=0)) + 1)
+        return self._popularity.counts_of(item)
 
-    def rows(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Copy of the counts of these items, for `put_rows`."""
-        arrays = {
-            f"{name}.{key}": rows for name, table in self._tables.items() for key, rows in table.rows(item).items()
-        }
-        return {"popularity.counts": self._popularity.counts_of(item), **arrays}
+    def put_popularity(
+        self,
+        item: NDArray[np.int64],
+        counts: NDArray[np.float64],
+        age: NDArray[np.int64],
+        newer: Sequence[NewEvents],
+        aged_by: int,
+    ) -> None:
+        """Replace the counts of these items by `counts` [L, n], each as of `age` [n] events ago, and `newer` events.
 
-    def put_rows(self, item: NDArray[np.int64], rows: Mapping[str, NDArray[Any]], own: Sequence[NewEvents]) -> None:
-        """Replace the counts of these items by those of who has not counted the newest events, `own`, yet.
-
-        ValueError where they were made with another number of successors.
+        Other items' counts age by `aged_by` events that are counted elsewhere.
         """
-        self.known = max(self.known, int(item.max(initial=0)))
+        self._popularity.advance(aged_by)
+        self.pairs.make_room_for(item)
         self.grow(self.known + 1)
-        age = sum(map(len, own))
-        for name, table in self._tables.items():
-            table.put_rows(item, {key: rows[f"{name}.{key}"] for key in _TABLE_ARRAYS})
-        self._popularity.put(item, rows["popularity.counts"], age)
+        self._popularity.put(item, counts, age)
         replaced = np.zeros(self.known + 1, np.bool_)
         replaced[item] = True
-        for events in own:
-            first, second, count = _pairs_of(events)
-            for name, item, other in (("successors", first, second), ("predecessors", second, first)):
-                again = replaced[item]
-                self._tables[name].add(item[again], other[again], count[again])
-            age -= len(events)
+        newer_events = sum(map(len, newer))
+        for events in newer:
+            newer_events -= len(events)
             again = replaced[events.item]
-            ages = age + np.arange(len(events))[::-1]
+            ages = newer_events + np.arange(len(events))[::-1]
             self._popularity.add_past(events.item[again], events.weight[again], ages[again])
-
-    def advance(self, events: int) -> None:
-        """Let popularity age by so many events that are counted elsewhere."""
-        self._popularity.advance(events)
 
     def popularity(self, rows: int) -> NDArray[np.float32]:
         """[4, rows] popularity of the items below `rows` at each half-life; each row sums to one."""
@@ -185,17 +168,14 @@ class CountExperts:
     def state(self) -> dict[str, NDArray[Any]]:
         """Copy of the counts, 4 KB per item by default."""
         rows = self.known + 1
-        tables = {
-            f"{name}.{key}": array for name, table in self._tables.items() for key, array in table.state(rows).items()
-        }
-        return {"popularity.counts": self._popularity.state(rows), **tables}
+        self.grow(rows)
+        return {"popularity.counts": self._popularity.state(rows), **self.pairs.state(rows)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from `state`. ValueError where it was made with another number of successors."""
-        for name, table in self._tables.items():
-            table.restore({key: state[f"{name}.{key}"] for key in _TABLE_ARRAYS})
+        self.pairs.restore(state)
         self._popularity.restore(state["popularity.counts"])
-        self.known = largest_counted_item(state)
+        self.pairs.known = largest_counted_item(state)
 
     def _dense_by_products(self, last_items: NDArray[np.int64], size: int, device: torch.device) -> Tensor:
         """[F, P, size] scores of all items below `size`, whether they are candidates or not."""
@@ -269,15 +249,6 @@ def _clip(item: Tensor, size: int, largest: int) -> Tensor:
 def _repeat_weights(last_items: NDArray[np.int64]) -> NDArray[np.float32]:
     """[P, K] what each of the last items weighs for `repeat`."""
     return np.where(last_items > 0, _REPEAT_DECAY ** np.arange(last_items.shape[1]), 0).astype(np.float32)
-
-
-def _pairs_of(events: NewEvents) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Pairs (earlier item, item) of the users' histories, each once, and the sums of their weights, 1 / distance."""
-    earlier, item = events.earlier, events.item
-    weight = events.weight[:, None] / np.arange(1, PAIR_DISTANCE + 1)  # [n, PAIR_DISTANCE]
-    valid = (earlier > 0) & (item > 0)[:, None]
-    pair, inverse = np.unique((earlier << 32 | item[:, None])[valid], return_inverse=True)
-    return pair >> 32, pair & 0xFFFFFFFF, np.bincount(inverse, weight[valid], len(pair)).astype(np.float32)
 
 
 def largest_counted_item(state: Mapping[str, NDArray[Any]]) -> int:

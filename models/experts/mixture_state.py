@@ -44,36 +44,53 @@ class MixtureState:
         with self._lock:
             self.counts.observe(events)
 
-    def take_changed(self) -> NDArray[np.int64]:
-        """Items whose counts changed since the last call."""
+    def count_pairs(self, events: NewEvents) -> None:
+        """Count only pairs of items, of events by which popularity has aged already."""
         with self._lock:
-            return self.counts.take_changed()
+            self.counts.pairs.add(events)
 
-    def rows(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Copy of the counts of these items."""
+    def take_changed_pairs(self) -> NDArray[np.int64]:
+        """Items with pairs that were counted since the last call."""
         with self._lock:
-            return self.counts.rows(item)
+            return self.counts.pairs.take_changed()
+
+    def popularity_of(self, item: NDArray[np.int64]) -> NDArray[np.float64]:
+        """[L, n] counts of these items."""
+        with self._lock:
+            return self.counts.popularity_of(item)
+
+    def pairs(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Copy of the counted pairs of these items."""
+        with self._lock:
+            return self.counts.pairs.rows(item)
 
     def gate_state(self) -> dict[str, NDArray[np.float64]]:
         """Copy of the gate."""
         with self._lock:
             return self.gate.state()
 
-    def put_rows(
+    def put_popularity(
         self,
         item: NDArray[np.int64],
-        rows: Mapping[str, NDArray[Any]],
+        counts: NDArray[np.float64],
+        age: NDArray[np.int64],
         gate: Mapping[str, NDArray[np.float64]],
-        own: Sequence[NewEvents],
+        newer: Sequence[NewEvents],
         aged_by: int,
     ) -> None:
-        """Go on from the counts and the gate of who counts for all, as `CountExperts.put_rows` does."""
+        """Go on from popularity and gate of who counts for all, as `CountExperts.put_popularity` does."""
         with self._lock:
             try:
-                self.counts.advance(aged_by)
-                if len(item):
-                    self.counts.put_rows(item, rows, own)
                 self.gate.restore(gate)
+            except ValueError as error:
+                raise _unfitting(error) from error
+            self.counts.put_popularity(item, counts, age, newer, aged_by)
+
+    def put_pairs(self, item: NDArray[np.int64], pairs: Mapping[str, NDArray[Any]], newer: Sequence[NewEvents]) -> None:
+        """Go on from the pairs of who counts for all, as `PairCounts.put_rows` does."""
+        with self._lock:
+            try:
+                self.counts.pairs.put_rows(item, pairs, newer)
             except ValueError as error:
                 raise _unfitting(error) from error
 

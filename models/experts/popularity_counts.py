@@ -63,8 +63,8 @@ class PopularityCounts:
         self._probabilities = None
         self._counts.advance(events)
 
-    def put(self, item: NDArray[np.int64], counts: NDArray[np.float64], age: int) -> None:
-        """Replace the counts of these items by `counts` [L, n] as of `age` events ago."""
+    def put(self, item: NDArray[np.int64], counts: NDArray[np.float64], age: NDArray[np.int64]) -> None:
+        """Replace the counts of these items by `counts` [L, n] as of `age` [n] events ago."""
         self._probabilities = None
         self._counts.put(item, counts, age)
 

@@ -234,11 +234,14 @@ class Engine:
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
-    def observe_rows(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> PrequentialSample | None:
+    def observe_rows(
+        self, rows: NDArray[np.void], new_events: NDArray[np.int64]
+    ) -> tuple[PrequentialSample | None, NewEvents]:
         """Score some of the last `new_events` [U] of each row's events, let the gate learn from them, then count all.
 
         For who has committed rows but not the step that made them: states before an event are recomputed from the
         history in the row. The sample's `event` is an index into the new events, user after user.
+        Also what was counted.
         """
         self._refresh(rows)
         sample = None
@@ -249,8 +252,9 @@ class Engine:
             sample, examples = score_events(model, self._candidates, self.counts, timeline, h, event, drawn.number)
             self.counts.teach_gate(examples)
             sample = replace(sample, event=drawn.event)
-        self.counts.count(NewEvents.of(rows, new_events, self.counts.limits))
-        return sample
+        events = NewEvents.of(rows, new_events, self.counts.limits)
+        self.counts.count(events)
+        return sample, events
 
     def put_weights(
         self, version: ModelVersion, shared: Arrays, item: NDArray[np.int64], embedding: Tensor, bias: Tensor

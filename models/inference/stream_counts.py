@@ -8,13 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
+from models.data.growable_array import FIRST_ROWS, grown
 from models.data.influence import NO_LIMITS, InfluenceLimits
 from models.data.new_events import NewEvents
 from models.experts.gate import GateExamples
 from models.experts.mixture_state import MixtureState
+from models.experts.popularity_counts import HALF_LIVES
 from models.metrics.popularity_baseline import DecayedPopularity
 
 POPULARITY: Final = "decayed-popularity"
+EXPERT_POPULARITY: Final = "popularity.counts"
+COUNTED: Final = "counted"
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -39,6 +43,7 @@ class StreamCounts:
         self.counted = CountedEvents()
         self.experts = MixtureState(config) if config.experts else None
         self.popularity = DecayedPopularity()
+        self._changed = np.zeros(FIRST_ROWS, np.bool_)
         self._lock = threading.Lock()
 
     def grow(self, rows: int) -> None:
@@ -49,6 +54,8 @@ class StreamCounts:
     def count(self, events: NewEvents) -> None:
         """Count the events."""
         self.counted = self.counted.plus(events)
+        self._changed = grown(self._changed, int(events.item.max(initial=0)) + 1)
+        self._changed[events.item[events.item > 0]] = True
         if self.experts is not None:
             self.experts.observe(events)
         with self._lock:
@@ -60,15 +67,33 @@ class StreamCounts:
             for part in examples:
                 self.experts.update_gate(part)
 
+    def count_pairs(self, events: NewEvents) -> None:
+        """Count only pairs of items, of events by which popularity has aged already."""
+        if self.experts is not None:
+            self.experts.count_pairs(events)
+
     def take_changed(self) -> NDArray[np.int64]:
-        """Items whose counts changed since the last call; none without experts."""
-        return np.zeros(0, np.int64) if self.experts is None else self.experts.take_changed()
+        """Items whose popularity changed, but for its age, since the last call."""
+        changed = np.flatnonzero(self._changed)
+        self._changed[changed] = False
+        return changed
+
+    def take_changed_pairs(self) -> NDArray[np.int64]:
+        """Items with pairs that were counted since the last call; none without experts."""
+        return np.zeros(0, np.int64) if self.experts is None else self.experts.take_changed_pairs()
 
     def rows(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Copy of the counts of these items, for `put_rows`."""
+        """Copy of the popularity of these items, for `put_rows`, and what had been counted then."""
         with self._lock:
-            counts: dict[str, NDArray[Any]] = {POPULARITY: self.popularity.counts_of(item)}
-        return counts if self.experts is None else counts | self.experts.rows(item)
+            counts: dict[str, NDArray[Any]] = {POPULARITY: self.popularity.counts_of(item)}  # [n]
+        counts[COUNTED] = np.tile(np.array(self.counted, np.int64), (len(item), 1))  # [n, 2]
+        if self.experts is not None:
+            counts[EXPERT_POPULARITY] = self.experts.popularity_of(item).T  # [n, L]
+        return counts
+
+    def pairs(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Copy of the counted pairs of these items, for `put_pairs`; empty without experts."""
+        return {} if self.experts is None else self.experts.pairs(item)
 
     def gate(self) -> dict[str, NDArray[Any]]:
         """Copy of the gate, for `put_rows`; empty without experts."""
@@ -82,21 +107,32 @@ class StreamCounts:
         own: Sequence[NewEvents],
         counted: CountedEvents,
     ) -> None:
-        """Go on with the counts of who counts for all, but for the events `own` that are counted here alone.
+        """Go on with popularity and gate of who counts for all, but for the events `own` that are counted here alone.
 
-        `counted` are those that it has counted: what is missing of these here, other items' popularity ages by.
-        WeightsError where the counts do not fit.
+        `counted` are those that it has counted by now: what is missing of these here, other items' popularity ages by.
+        WeightsError where they do not fit.
         """
+        now = counted
         for events in own:
-            counted = counted.plus(events)
-        aged_by = CountedEvents(*(max(now - before, 0) for now, before in zip(counted, self.counted, strict=True)))
+            now = now.plus(events)
+        aged_by = CountedEvents(*(max(after - before, 0) for after, before in zip(now, self.counted, strict=True)))
+        age, age_with_item = (np.array(now) - counts[COUNTED]).T if len(item) else np.zeros((2, 0), np.int64)
         if self.experts is not None:
-            self.experts.put_rows(item, counts, gate, own, aged_by.events)
+            popularity = counts[EXPERT_POPULARITY].T if len(item) else np.zeros((len(HALF_LIVES), 0))
+            self.experts.put_popularity(item, popularity, age, gate, own, aged_by.events)
         with self._lock:
             self.popularity.advance(aged_by.with_item)
-            if len(item):
-                self.popularity.put(item, counts[POPULARITY], [events.item for events in own])
-        self.counted = CountedEvents(*map(max, counted, self.counted))
+            popularity = counts[POPULARITY] if len(item) else np.zeros(0)
+            self.popularity.put(item, popularity, age_with_item, [events.item for events in own])
+        self.counted = CountedEvents(*map(max, now, self.counted))
+
+    def put_pairs(self, item: NDArray[np.int64], pairs: Arrays, newer: Sequence[NewEvents]) -> None:
+        """Go on with the pairs of who counts for all, but for those of `newer` events, which it had not counted.
+
+        WeightsError where they do not fit.
+        """
+        if self.experts is not None and len(item):
+            self.experts.put_pairs(item, pairs, newer)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copy of everything, for a checkpoint."""

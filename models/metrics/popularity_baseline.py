@@ -59,13 +59,19 @@ class DecayedPopularity:
         counts: NDArray[np.float64] = self._counts.counts_of(item)[0]
         return counts
 
-    def put(self, item: NDArray[np.int64], counts: NDArray[np.float64], own: Sequence[NDArray[np.int64]] = ()) -> None:
-        """Replace the counts of these items by `counts` [n] of who has not counted the newest events, `own`, yet."""
+    def put(
+        self,
+        item: NDArray[np.int64],
+        counts: NDArray[np.float64],
+        age: NDArray[np.int64],
+        newer: Sequence[NDArray[np.int64]],
+    ) -> None:
+        """Replace the counts of these items by `counts` [n], each as of `age` [n] events ago, and `newer` events."""
         self.known = max(self.known, int(item.max(initial=0)))
         self._counts.grow(self.known + 1)
-        newest = np.concatenate([*own, np.zeros(0, np.int64)])
+        self._counts.put(item, counts[None], age)
+        newest = np.concatenate([*newer, np.zeros(0, np.int64)])
         newest = newest[newest > 0]
-        self._counts.put(item, counts[None], len(newest))
         replaced = np.zeros(self.known + 1, np.bool_)
         replaced[item] = True
         (again,) = np.nonzero(replaced[newest])

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from models.data.new_events import NewEvents
 from models.inference.engine import Engine, StepResult
-from models.inference.stream_counts import CountedEvents
 from models.releases.release import Release
 
 MAX_OWN_EVENTS: Final = 200_000
@@ -63,11 +62,10 @@ class FollowedEngine:
         item = release.item
         embedding, bias = (torch.from_numpy(release.embeddings[name]) for name in ("weight", "bias"))
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
-        if not release.gate:
-            return
         own = deque(own for own in self._own if own.position > covered.get(own.source, 0))
         events = [counted.events for counted in own]
-        counted = CountedEvents(release.manifest.counted_events, release.manifest.counted_with_item)
-        self._engine.counts.put_rows(release.counted, release.counts, release.gate, events, counted)
+        counts = self._engine.counts
+        counts.put_rows(release.counted, release.counts, release.gate, events, release.manifest.counted)
+        counts.put_pairs(release.paired, release.pairs, [*release.unpaired, *events])
         self._own, self._covered = own, dict(covered)
         self.own_events = sum(map(len, events))

@@ -1,7 +1,7 @@
 """The one trainer of a model: learns and counts committed rows of all partitions, and releases what changed."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Final
 
 import numpy as np
 import torch
@@ -10,24 +10,32 @@ from torch import Tensor
 
 from models.config import LearnerConfig, ModelConfig
 from models.data.influence import InfluenceLimits
+from models.data.new_events import NewEvents
 from models.inference.engine import Engine
-from models.inference.stream_counts import CountedEvents
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.prequential_sample import PrequentialSample
 from models.network.weights import Weights
-from models.releases.release import Manifest, Release, in_blocks
+from models.releases.manifest import Manifest
+from models.releases.part_arrays import in_blocks
+from models.releases.release import Release
 from models.training.online import OnlineLearner, TrainStepResult
+
+PAIR_EVENTS: Final = 4_000
 
 
 class StreamTrainer:
     """For one thread."""
 
-    def __init__(self, config: ModelConfig, learning: LearnerConfig, items: ItemVocabulary) -> None:
+    def __init__(
+        self, config: ModelConfig, learning: LearnerConfig, items: ItemVocabulary, pair_events: int = PAIR_EVENTS
+    ) -> None:
+        """Pairs of items are released each `pair_events` events; at first sooner, whenever a tenth of all is new."""
         self._items = items
         self._learner = OnlineLearner(config, learning, items)
         self._engine = Engine(config, items, limits=InfluenceLimits.of(learning))
         self._engine.update(self._learner.weights())
-        self._released = CountedEvents()  # with the last counts
+        self._pair_events = pair_events
+        self._unpaired: list[NewEvents] = []
 
     def restore(self, release: Release) -> None:
         """Go on from a complete release, which a trainer of the same settings made; before anything else.
@@ -46,44 +54,60 @@ class StreamTrainer:
         self._learner.restore(Weights(version, tensors | shared, lr_step=version, lineage=lineage))
         self._learner.take_changed()  # all rows, which are released already
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
-        self._released = CountedEvents(release.manifest.counted_events, release.manifest.counted_with_item)
-        self._engine.counts.put_rows(release.counted, release.counts, release.gate, (), self._released)
+        counts = self._engine.counts
+        counts.put_rows(release.counted, release.counts, release.gate, (), release.manifest.counted)
+        counts.put_pairs(release.paired, release.pairs, ())
+        for events in release.unpaired:
+            counts.count_pairs(events)
+        self._unpaired = list(release.unpaired)
 
     def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> PrequentialSample | None:
         """Score some of the last `new_events` [U] of each row's events, count all, and queue them for learning."""
-        sample = self._engine.observe_rows(rows, new_events)
+        sample, events = self._engine.observe_rows(rows, new_events)
         self._learner.observe(rows, new_events)
+        self._unpaired.append(events)
         return sample
 
     def train_step(self) -> TrainStepResult | None:
         """An optimizer step, as `OnlineLearner.train_step`, once enough events wait for it."""
         return self._learner.train_step() if self._learner.ready else None
 
-    def release(self, with_counts: bool) -> Release:
-        """What changed since the last release, counts only where asked for; the trainer scores with it from now on."""
-        shared, weights = self._learner.shared_weights(), self._learner
+    def release(self, full: bool) -> Release:
+        """What changed since the last release, or everything; the trainer scores with it from now on."""
+        shared, weights, counts = self._learner.shared_weights(), self._learner, self._engine.counts
+        item, counted = weights.take_changed(), counts.take_changed()
         known = len(self._items)
-        item = in_blocks(weights.take_changed(), known)
+        if full:
+            item = counted = np.arange(1, known + 1)
+        item, counted = in_blocks(item, known), in_blocks(counted, known)
         embedding, bias = weights.item_rows(item)
         embedding = embedding + self._content(item, shared)
-        counted = np.zeros(0, np.int64)
-        counts: dict[str, NDArray[Any]] = {}
-        gate: dict[str, NDArray[Any]] = {}
-        if with_counts:
-            self._released = self._engine.counts.counted
-            counted = in_blocks(self._engine.counts.take_changed(), known)
-            counts, gate = self._engine.counts.rows(counted), self._engine.counts.gate()
+        paired = self._take_paired(full)
         release = Release(
-            Manifest(weights.lineage, weights.version, *self._released),
+            Manifest(weights.lineage, weights.version, *counts.counted),
             {name: tensor.numpy() for name, tensor in shared.items()},
             item,
             {"weight": embedding.numpy(), "bias": bias.numpy()},
             counted,
-            counts,
-            gate,
+            counts.rows(counted),
+            counts.gate(),
+            paired,
+            counts.pairs(paired),
+            list(self._unpaired),
         )
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
         return release
+
+    def _take_paired(self, full: bool) -> NDArray[np.int64]:
+        """Items whose pairs are to be released."""
+        unpaired = sum(map(len, self._unpaired))
+        if not full and unpaired < min(self._pair_events, self._engine.counts.counted.events // 10):
+            return np.zeros(0, np.int64)
+        self._unpaired = []
+        changed, known = self._engine.counts.take_changed_pairs(), len(self._items)
+        if full and self._engine.counts.experts is not None:
+            changed = np.arange(1, known + 1)
+        return in_blocks(changed, known)
 
     def _content(self, item: NDArray[np.int64], shared: Mapping[str, Tensor]) -> Tensor:
         """[n, D] or [1, 1] what the content of these items adds to their embeddings."""

@@ -7,69 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from models.config import LearnerConfig, ModelConfig
+from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.data.influence import InfluenceLimits
 from models.data.new_events import NewEvents
-from models.data.user_state import new_user_states
 from models.errors import WeightsError
-from models.inference.engine import Engine, StepResult
+from models.inference.engine import Engine
 from models.inference.stream_counts import POPULARITY
 from models.items.vocabulary import ItemVocabulary
 from models.releases.followed_engine import FollowedEngine
 from models.releases.release import Release
-from models.releases.stream_trainer import StreamTrainer
+from tests.unit.models.releases.cluster import LEARNING, Cluster, assert_same_counts
 
 MakeBatch = Callable[..., EventBatch]
-LEARNING = LearnerConfig(events_per_step=20, min_window_s=0)
-
-
-class Cluster:
-    """A trainer and workers with users of their own, each a source of its own."""
-
-    def __init__(
-        self, config: ModelConfig, items: ItemVocabulary, workers: int = 2, learning: LearnerConfig = LEARNING
-    ) -> None:
-        config = replace(config, history_length=30)
-        self.config = config
-        self.trainer = StreamTrainer(config, learning, items)
-        limits = InfluenceLimits.of(learning)
-        self.engines = [Engine(config, items, limits=limits) for _ in range(workers)]
-        self.workers = [FollowedEngine(engine) for engine in self.engines]
-        self.rows: list[NDArray[np.void]] = [new_user_states(config, 9) for _ in range(workers)]
-        self.steps: list[list[StepResult]] = [[] for _ in range(workers)]
-        self.read = [0] * workers
-
-    def step(self, worker: int, batch: EventBatch) -> None:
-        self.commit(worker, batch)
-        self.observe(worker)
-
-    def commit(self, worker: int, batch: EventBatch) -> None:
-        step = self.engines[worker].step(batch, self.rows[worker])
-        self.rows[worker] = step.rows
-        self.steps[worker].append(step)
-
-    def observe(self, worker: int) -> None:
-        """The worker counts its last step."""
-        step = self.steps[worker][-1]
-        self.workers[worker].observe(step, np.full(len(step.rows), worker), {worker: len(self.steps[worker])})
-
-    def train(self, worker: int, upto: int | None = None) -> None:
-        """The trainer reads the worker's steps up to this one."""
-        for step in self.steps[worker][self.read[worker] : upto]:
-            self.trainer.observe(step.rows, step.new_events)
-            self.read[worker] += 1
-        while self.trainer.train_step() is not None:
-            pass
-
-    def release(self, with_counts: bool = True) -> Release:
-        release = self.trainer.release(with_counts)
-        release = Release.of(release.parts(), release.manifest)
-        for worker in self.workers:
-            worker.apply(release, dict(enumerate(self.read)))
-        return release
 
 
 @pytest.fixture
@@ -77,13 +27,12 @@ def cluster(config: ModelConfig, items: ItemVocabulary) -> Cluster:
     return Cluster(config, items)
 
 
-def assert_same_counts(engine: Engine, other: Engine, *, gate: bool = True) -> None:
-    """Equal but for the rounding of sums in another order, which the gate's first steps of Adam make large."""
-    counts, others = engine.counts.state(), other.counts.state()
-    assert counts.keys() == others.keys()
-    for name in (name for name in counts if gate or not name.startswith("gate.")):
-        array = counts[name]
-        np.testing.assert_allclose(array, others[name], rtol=1e-5, atol=1e-9, err_msg=name)
+def many_items() -> ItemVocabulary:
+    """In two blocks."""
+    items = ItemVocabulary(1000)
+    for number in range(200):
+        items.add(f"i{number}")
+    return items
 
 
 def test_workers_serve_what_the_trainer_serves(cluster: Cluster, make_batch: MakeBatch) -> None:
@@ -110,9 +59,8 @@ def test_a_workers_counts_are_those_of_all_and_its_own_beyond(cluster: Cluster, 
     cluster.train(0, 3)
     cluster.train(1, 5)
     cluster.release()
-    cluster.train(0, 4)
-    cluster.release(with_counts=False)
     assert [worker.own_events for worker in cluster.workers] == [3 * 40, 40]
+    cluster.train(0, 4)
     cluster.release()
     assert [worker.own_events for worker in cluster.workers] == [2 * 40, 40]
     # Counted anew in the trainer's order, and then the worker's own.
@@ -147,10 +95,10 @@ def test_a_step_of_several_sources_is_covered_by_source(cluster: Cluster, make_b
     events = [int(step.new_events[source == number].sum()) for number in range(3)]
     assert worker.own_events == sum(events) == 60
     cluster.trainer.observe(step.rows[source == 1], step.new_events[source == 1])
-    worker.apply(cluster.trainer.release(with_counts=True), {0: 4, 1: 7, 3: 11})
+    worker.apply(cluster.trainer.release(full=False), {0: 4, 1: 7, 3: 11})
     assert worker.own_events == events[0] + events[2]
     cluster.trainer.observe(step.rows[source != 1], step.new_events[source != 1])
-    worker.apply(cluster.trainer.release(with_counts=True), {0: 5, 1: 7, 2: 9, 3: 11})
+    worker.apply(cluster.trainer.release(full=False), {0: 5, 1: 7, 2: 9, 3: 11})
     assert worker.own_events == 0
     assert_same_counts(cluster.engines[0], cluster.trainer._engine)
 
@@ -176,33 +124,48 @@ def test_old_own_events_are_forgotten_until_a_release_has_them(cluster: Cluster,
     assert_same_counts(cluster.engines[0], cluster.trainer._engine)
 
 
+@pytest.mark.parametrize("experts", [True, False])
 def test_events_without_influence_are_left_out_alike(
-    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch
+    config: ModelConfig, items: ItemVocabulary, make_batch: MakeBatch, experts: bool
 ) -> None:
     """Counts age by the events that are counted, in trainer and workers."""
     learning = replace(LEARNING, min_window_s=1e9, max_repeats=2)
-    cluster = Cluster(config, items, learning=learning)
+    cluster = Cluster(replace(config, experts=experts), items, learning=learning)
     for seed in range(5):
         for worker in (0, 1):
             cluster.step(worker, make_batch(200, 9, seed=10 * worker + seed))
         cluster.train(0)
         cluster.release()
     cluster.train(1)
-    manifest = cluster.release().manifest
+    manifest = cluster.release(full=True).manifest
     assert 0 < manifest.counted_with_item < manifest.counted_events < 5 * 2 * 200
     for engine in cluster.engines:
         assert_same_counts(engine, cluster.trainer._engine)
         assert engine.counts.counted == cluster.trainer._engine.counts.counted
 
 
-def test_counts_stay_between_releases_of_weights(cluster: Cluster, make_batch: MakeBatch) -> None:
-    cluster.step(0, make_batch(40, 9))
+def test_pairs_are_released_more_rarely_than_all_else(config: ModelConfig, make_batch: MakeBatch) -> None:
+    cluster = Cluster(config, many_items(), pair_events=100)
+    cluster.step(0, make_batch(240, 9, items=200))
+    cluster.step(0, make_batch(240, 9, items=200, seed=1))
     cluster.train(0)
-    before = cluster.engines[0].counts.state()
-    release = cluster.release(with_counts=False)
-    assert set(release.parts()) == {"shared", "items/0"}
-    for name, array in cluster.engines[0].counts.state().items():
-        np.testing.assert_array_equal(array, before[name])
+    assert {"pairs/0", "pairs/1"} < cluster.release().parts().keys()
+    cluster.step(0, make_batch(40, 9, seed=9))
+    cluster.train(0)
+    pairs = cluster.engines[1].counts.pairs(np.arange(1, 201))
+    release = cluster.release()
+    assert release.parts().keys() == {"shared", "gate", "items/0", "items/1", "counts/0", "unpaired"}
+    assert sum(map(len, release.unpaired)) == 40
+    for name, array in cluster.engines[1].counts.pairs(np.arange(1, 201)).items():
+        np.testing.assert_array_equal(array, pairs[name])
+    for seed in (10, 11):
+        cluster.step(0, make_batch(40, 9, seed=seed))
+    cluster.train(0)
+    release = cluster.release()
+    assert "pairs/0" in release.parts()
+    assert not release.unpaired
+    assert_same_counts(cluster.engines[1], cluster.trainer._engine)
+    assert len(cluster.release(full=True).parts()) == 3 + 3 * 2
 
 
 def test_a_worker_that_begins_late_has_the_complete_model(cluster: Cluster, make_batch: MakeBatch) -> None:
@@ -210,7 +173,7 @@ def test_a_worker_that_begins_late_has_the_complete_model(cluster: Cluster, make
     for seed in range(3):
         cluster.step(0, make_batch(60, 9, seed=seed))
         cluster.train(0)
-        release = cluster.trainer.release(with_counts=True)
+        release = cluster.trainer.release(full=False)
         parts |= release.parts()
     late = Engine(cluster.config, cluster.trainer._items)
     late.step(make_batch(1, 9), cluster.rows[0])
@@ -223,28 +186,29 @@ def test_a_worker_that_begins_late_has_the_complete_model(cluster: Cluster, make
     )
 
 
-def test_a_trainer_goes_on_from_the_newest_parts_of_all_releases(cluster: Cluster, make_batch: MakeBatch) -> None:
+def test_a_trainer_goes_on_from_the_newest_parts_of_all_releases(config: ModelConfig, make_batch: MakeBatch) -> None:
     """Counts and weights are those of before; what is learnt from then on counts on top."""
-    parts: dict[str, bytes] = {}
-    for seed in range(3):
-        cluster.step(0, make_batch(60, 9, seed=seed))
+    cluster, parts = Cluster(config, many_items()), dict[str, bytes]()
+    for seed, items in enumerate((200, 200, 90)):  # blocks of different age, and pairs that are in no block yet
+        cluster.step(0, make_batch(300 if seed == 0 else 14, 9, items=items, seed=seed))
         cluster.train(0)
-        release = cluster.trainer.release(with_counts=True)
+        release = cluster.trainer.release(full=False)
         parts |= release.parts()
-    successor = Cluster(cluster.config, cluster.trainer._items)
+    assert release.unpaired
+    successor = Cluster(config, cluster.trainer._items)
     successor.trainer.restore(Release.of(parts, release.manifest))
     assert_same_counts(successor.trainer._engine, cluster.trainer._engine)
     batch, rows = make_batch(30, 9, seed=77), cluster.rows[0]
     served = [trainer._engine.step(batch, rows).predictions for trainer in (cluster.trainer, successor.trainer)]
     np.testing.assert_allclose(served[1].item_p, served[0].item_p, rtol=1e-4, atol=1e-6)
-    assert successor.trainer.release(with_counts=True).parts().keys() == {"shared", "gate"}
+    assert successor.trainer.release(full=False).parts().keys() == {"shared", "gate", "unpaired"}
     cluster.step(0, make_batch(60, 9, seed=3))
     for trainer in (cluster.trainer, successor.trainer):
         step = cluster.steps[0][-1]
         trainer.observe(step.rows, step.new_events)
     assert_same_counts(successor.trainer._engine, cluster.trainer._engine, gate=False)
     assert successor.trainer.train_step() is not None
-    assert successor.trainer.release(with_counts=True).manifest.version == release.manifest.version + 1
+    assert successor.trainer.release(full=False).manifest.version == release.manifest.version + 1
 
 
 def test_weights_of_another_network_are_refused_and_nothing_changes(
@@ -253,7 +217,7 @@ def test_weights_of_another_network_are_refused_and_nothing_changes(
     other = Cluster(replace(config, hidden_size=config.hidden_size + 4), items)
     other.step(0, make_batch(40, 9))
     other.train(0)
-    release = other.trainer.release(with_counts=True)
+    release = other.trainer.release(full=False)
     batch, rows = make_batch(30, 9, seed=7), cluster.rows[0]
     before = cluster.engines[0].step(batch, rows).predictions
     with pytest.raises(WeightsError, match="another network"):

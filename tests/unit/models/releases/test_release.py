@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from models.data.new_events import NewEvents
 from models.errors import WeightsError
-from models.releases.release import BLOCK_ITEMS, Manifest, Release, in_blocks
+from models.releases.manifest import Manifest
+from models.releases.part_arrays import BLOCK_ITEMS, in_blocks
+from models.releases.release import Release
+from tests.unit.models.new_events import events_of
 
 MANIFEST = Manifest(lineage=7, version=12, counted_events=300, counted_with_item=290)
 
@@ -14,7 +22,7 @@ MANIFEST = Manifest(lineage=7, version=12, counted_events=300, counted_with_item
 def release(items: int = 300) -> Release:
     random = np.random.default_rng(0)
     item = in_blocks(np.array([3, 260]), items)
-    counted = in_blocks(np.array([140]), items)
+    counted, paired = in_blocks(np.array([140]), items), in_blocks(np.array([5]), items)
     return Release(
         MANIFEST,
         {"gap": random.normal(size=(3, 4)).astype(np.float32), "log_scale": np.ones(1, np.float32)},
@@ -24,29 +32,43 @@ def release(items: int = 300) -> Release:
             "bias": np.arange(len(item), dtype=np.float32),
         },
         counted,
-        {
-            "popularity.counts": random.random((4, len(counted))),
-            "successors.items": random.integers(0, 9, (len(counted), 2, 16)).astype(np.int32),
-        },
+        {"popularity.counts": random.random((len(counted), 4)), "counted": np.full((len(counted), 2), 300)},
         {"value.w": np.ones(3)},
+        paired,
+        pairs(len(paired), random),
+        [events_of(3, 4, before=(5,)), events_of(), events_of(7)],
     )
+
+
+def pairs(items: int, random: np.random.Generator) -> dict[str, NDArray[Any]]:
+    made: dict[str, NDArray[Any]] = {}
+    for table in ("successors", "predecessors"):
+        cells = random.integers(1, 300, (items, 2, 16)) * (random.random((items, 2, 16)) < 0.2)
+        made[f"{table}.items"] = cells.astype(np.int32)
+        made[f"{table}.counts"] = (random.random(cells.shape) * (cells > 0)).astype(np.float32)
+        made[f"{table}.totals"] = random.random(items).astype(np.float32)
+    return made
 
 
 def assert_same(one: Release, other: Release) -> None:
     assert one.manifest == other.manifest
-    for name in ("item", "counted"):
+    for name in ("item", "counted", "paired"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    for name in ("shared", "embeddings", "counts", "gate"):
+    for name in ("shared", "embeddings", "counts", "gate", "pairs"):
         arrays, others = getattr(one, name), getattr(other, name)
         assert arrays.keys() == others.keys()
         for key, array in arrays.items():
             np.testing.assert_array_equal(array, others[key])
+    assert len(one.unpaired) == len(other.unpaired)
+    for events, other_events in zip(one.unpaired, other.unpaired, strict=True):
+        for field in fields(NewEvents):
+            np.testing.assert_array_equal(getattr(events, field.name), getattr(other_events, field.name))
 
 
 def test_parts_are_by_block_and_give_the_release_again() -> None:
     made = release()
     parts = made.parts()
-    assert set(parts) == {"shared", "gate", "items/0", "items/2", "counts/1"}
+    assert set(parts) == {"shared", "gate", "unpaired", "items/0", "items/2", "counts/1", "pairs/0"}
     assert_same(Release.of(dict(reversed(parts.items())), Manifest.decode(MANIFEST.encode())), made)
 
 
@@ -69,7 +91,7 @@ def test_newest_parts_of_all_releases_are_the_complete_model() -> None:
 def test_nothing_has_no_parts() -> None:
     empty = Release.of({}, MANIFEST)
     assert empty.parts() == {}
-    assert len(empty.item) == len(empty.counted) == 0
+    assert len(empty.item) == len(empty.counted) == len(empty.paired) == len(empty.unpaired) == 0
 
 
 @pytest.mark.parametrize("damage", [lambda part: part[:-7], lambda part: b"x" * len(part)])
@@ -88,6 +110,10 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 
 def test_a_damaged_manifest_is_refused() -> None:
-    for manifest in (b"", b"{", b"[]", b'{"version": 1}', b'{"lineage": 1, "version": 2, "counted_events": 3, "x": 4}'):
+    for manifest in (b"", b"{", b"7", b"[]", b'{"version": 1}'):
         with pytest.raises(WeightsError, match="manifest"):
             Manifest.decode(manifest)
+
+
+def test_a_manifest_of_a_newer_program_is_read() -> None:
+    assert Manifest.decode(MANIFEST.encode().replace(b"{", b'{"added": [1], ', 1)) == MANIFEST
