@@ -1,22 +1,25 @@
 """Training by several processes, as torchrun starts them: real ones, joined by gloo on the loopback interface."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from rich.console import Console
 
 from models import checkpoint
-from streams.cli.logs.train import read_log
+from streams.cli.logs.train import read_log, train
 from streams.files.synthetic import synthesize
 from streams.settings.settings import load_settings
+from tests.unit.streams.cli.logs import several_trainings
 
 pytestmark = pytest.mark.slow
 
@@ -33,21 +36,30 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 TIMEOUT_S = 300
 
 
-@pytest.fixture
-def log_file(tmp_path: Path) -> Path:
-    file = tmp_path / "events.jsonl"
+SOFTMAXES = {"full": [], "sampled": ["training.full_softmax_items=1", "training.sampled_items=64"]}
+EPOCHS = 3
+
+
+@pytest.fixture(scope="module")
+def log_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("log") / "events.jsonl"
     made = synthesize(events=1200, users=30, items=24, seed=0)
     file.write_bytes(b"\n".join(event.encode() for event in made.events()))
     return file
 
 
+def words_of(log_file: Path, out: Path, settings: list[str]) -> list[str]:
+    """Those of `interest-stream train`."""
+    return [str(log_file), "--out", str(out), *(part for one in [*SETTINGS, *settings] for part in ("--set", one))]
+
+
 @contextmanager
-def training(log_file: Path, out: str, launcher: list[str], *settings: str) -> Iterator[subprocess.Popen[str]]:
-    options = [part for setting in (*SETTINGS, *settings) for part in ("--set", setting)]
-    command = [sys.executable, *launcher, "-m", "streams.cli", "train", log_file.name, "--out", out, *options]
+def two_processes(folder: Path, module: str, words: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """torchrun, with two processes that run the module."""
     environment = os.environ | {"COLUMNS": "160", "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, *TORCHRUN, "-m", module, *words]
     process = subprocess.Popen(
-        command, cwd=log_file.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         yield process
@@ -57,27 +69,47 @@ def training(log_file: Path, out: str, launcher: list[str], *settings: str) -> I
             process.communicate()
 
 
+def train_without_end(log_file: Path, out: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+    settings = ["training.epochs=100000", "training.lr_reductions=100000"]
+    return two_processes(out.parent, "streams.cli", ["train", *words_of(log_file, out, settings)])
+
+
 def losses(output: str) -> list[tuple[float, float]]:
     """Training and held-out loss of each epoch."""
     pattern = r"epoch +\d+ +loss ([\d.]+) +held out ([\d.]+)"
     return [(float(loss), float(held_out)) for loss, held_out in re.findall(pattern, output)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("sampled", [(), ("training.full_softmax_items=1", "training.sampled_items=64")])
-def test_two_processes_train_as_one_does(log_file: Path, sampled: tuple[str, ...]) -> None:
-    outputs = {}
-    for out, launcher in (("one", []), ("two", TORCHRUN)):
-        with training(log_file, out, launcher, "training.epochs=3", *sampled) as process:
-            outputs[out], _ = process.communicate(timeout=TIMEOUT_S)
-            assert process.returncode == 0, outputs[out]
-    assert "2 processes" in outputs["two"]
-    assert len(losses(outputs["one"])) == 3
-    for one, two in zip(losses(outputs["one"]), losses(outputs["two"]), strict=True):
+@pytest.fixture(scope="module")
+def outputs_of_two(log_file: Path) -> dict[str, str]:
+    """What two processes print that train with each softmax, by its name, into a folder of this name."""
+    folder = log_file.parent
+    trainings = [
+        json.dumps(words_of(log_file, folder / name, [*softmax, f"training.epochs={EPOCHS}"]))
+        for name, softmax in SOFTMAXES.items()
+    ]
+    with two_processes(folder, several_trainings.__name__, trainings) as process:
+        output, _ = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0, output
+    return dict(zip(SOFTMAXES, output.split(several_trainings.SEPARATOR), strict=True))
+
+
+@pytest.mark.parametrize("softmax", SOFTMAXES)
+def test_two_processes_train_as_one_does(
+    log_file: Path, tmp_path: Path, outputs_of_two: dict[str, str], softmax: str
+) -> None:
+    settings = load_settings(overrides=[*SETTINGS, *SOFTMAXES[softmax], f"training.epochs={EPOCHS}"])
+    console = Console(record=True, width=160)
+    log, _ = read_log([log_file], None, None, skip_bad=False)
+    train(settings, console, log, tmp_path / "one")
+    assert "2 processes" in outputs_of_two[softmax]
+    losses_of_one = losses(console.export_text())
+    assert len(losses_of_one) == EPOCHS
+    for one, two in zip(losses_of_one, losses(outputs_of_two[softmax]), strict=True):
         assert two == pytest.approx(one, abs=1e-3)
-    settings = load_settings(overrides=SETTINGS)
-    items = read_log([log_file], None, None, skip_bad=False)[0].vocabulary(settings)
-    weights = [checkpoint.load(log_file.parent / out, settings.model, items) for out in ("one", "two")]
+    items = log.vocabulary(settings)
+    folders = tmp_path / "one", log_file.parent / softmax
+    weights = [checkpoint.load(folder, settings.model, items) for folder in folders]
     assert weights[0] is not None
     assert weights[1] is not None
     assert weights[0].version == weights[1].version
@@ -95,9 +127,8 @@ def wait_for_an_epoch(process: subprocess.Popen[str]) -> None:
         printed += line
 
 
-@pytest.mark.slow
-def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path) -> None:
-    with training(log_file, "out", TORCHRUN, "training.epochs=100000", "training.lr_reductions=100000") as process:
+def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path, tmp_path: Path) -> None:
+    with train_without_end(log_file, tmp_path / "out") as process:
         wait_for_an_epoch(process)
         (second,) = (child for child in psutil.Process(process.pid).children() if child.environ().get("RANK") == "1")
         second.send_signal(signal.SIGKILL)
@@ -105,12 +136,11 @@ def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path) 
         assert process.returncode
         assert "process 0 of 2" in rest
         assert "go on from the last epoch with --resume" in rest
-    assert (log_file.parent / "out" / "training.safetensors").exists()
+    assert (tmp_path / "out" / "training.safetensors").exists()
 
 
-@pytest.mark.slow
-def test_ctrl_c_ends_all_and_says_what_is_saved(log_file: Path) -> None:
-    with training(log_file, "out", TORCHRUN, "training.epochs=100000", "training.lr_reductions=100000") as process:
+def test_ctrl_c_ends_all_and_says_what_is_saved(log_file: Path, tmp_path: Path) -> None:
+    with train_without_end(log_file, tmp_path / "out") as process:
         wait_for_an_epoch(process)
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=TIMEOUT_S)
