@@ -57,20 +57,33 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=CASES, ids="-".join)
+# All tests of a case come together, and share what none of them changes.
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
 def case(request: pytest.FixtureRequest) -> tuple[str, str]:
     kind, repeats = request.param
     return kind, repeats
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kind(case: tuple[str, str]) -> str:
     return case[0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def log(case: tuple[str, str]) -> Dataset:
     return dataset(case[1] == "allow")
+
+
+@pytest.fixture(scope="module")
+def finished(kind: str, log: Dataset) -> tuple[Scorer, EventScores]:
+    """A scorer that has scored and learnt the log, and its scores."""
+    scorer = make_scorer(kind, log)
+    return scorer, run(scorer, log.events)
+
+
+@pytest.fixture(scope="module")
+def scores(finished: tuple[Scorer, EventScores]) -> EventScores:
+    return finished[1]
 
 
 def make_scorer(kind: str, log: Dataset) -> Scorer:
@@ -107,44 +120,41 @@ def appeared_before(events: EventLog) -> NDArray[np.bool_]:
     return events.item <= np.concatenate([[0], np.maximum.accumulate(events.item)[:-1]])
 
 
-def test_scoring_has_no_effect(kind: str, log: Dataset) -> None:
-    scorer = make_scorer(kind, log)
+def test_scoring_has_no_effect(kind: str, log: Dataset, scores: EventScores) -> None:
+    scorer, parts = make_scorer(kind, log), []
     for batch in batches(scorer, log.events):
         first, second = scorer.score(batch), scorer.score(batch)
         assert_equal(first, second, slice(None))
+        parts.append(second)
         scorer.step(batch, learn=True)
-    once = make_scorer(kind, log)
-    assert_equal(run(make_scorer(kind, log), log.events), run(once, log.events), slice(None))
+    assert_equal(EventScores.join(parts), scores, slice(None))
 
 
-def test_the_future_is_never_seen(kind: str, log: Dataset) -> None:
+def test_the_future_is_never_seen(kind: str, log: Dataset, scores: EventScores) -> None:
     # The change is the last event of a batch: those before it in the same batch must not change either.
     index = 12 * BATCH - 1
     last_item = int(log.events.item[: index + 1].max())
-    unchanged = run(make_scorer(kind, log), log.events)
     for item in (1, last_item):
-        other = run(make_scorer(kind, log), with_item(log.events, index, item))
-        assert_equal(unchanged, other, slice(0, index))
+        other = run(make_scorer(kind, log), with_item(log.events, index, item)[: index + 1])
+        assert_equal(scores, other, slice(0, index))
 
 
 def test_the_prediction_does_not_depend_on_the_item(kind: str, log: Dataset) -> None:
     index = 200
     last_item = int(log.events.item[:index].max())
-    one, other = (
-        run(make_scorer(kind, log), with_item(log.events, index, item)[: index + 1]) for item in (1, last_item)
-    )
-    np.testing.assert_array_equal(one.top1_p[index], other.top1_p[index])
+    scorer = make_scorer(kind, log)
+    before = index // scorer.batch_events * scorer.batch_events
+    run(scorer, log.events[:before])
+    one, other = (scorer.score(with_item(log.events, index, item)[before : index + 1]) for item in (1, last_item))
+    np.testing.assert_array_equal(one.top1_p[-1], other.top1_p[-1])
 
 
-def test_learning_changes_what_comes_after(kind: str, log: Dataset) -> None:
-    scorer, unlearned = make_scorer(kind, log), make_scorer(kind, log)
-    half = log.events[: EVENTS // 2]
-    run(scorer, half)
-    for batch in batches(unlearned, half):
+def test_learning_changes_what_comes_after(kind: str, log: Dataset, scores: EventScores) -> None:
+    unlearned, half = make_scorer(kind, log), 9 * BATCH
+    for batch in batches(unlearned, log.events[:half]):
         unlearned.step(batch, learn=False)
-    rest = log.events[EVENTS // 2 :]
-    learnt, frozen = run(scorer, rest), run(unlearned, rest)
-    assert not np.array_equal(learnt.rank, frozen.rank)
+    frozen = run(unlearned, log.events[half:])
+    assert not np.array_equal(scores.rank[half:], frozen.rank)
 
 
 def test_ties_share_their_mean_rank(kind: str, log: Dataset) -> None:
@@ -154,9 +164,8 @@ def test_ties_share_their_mean_rank(kind: str, log: Dataset) -> None:
         assert scorer.score(with_item(log.events[:1], 0, item)).rank.tolist() == [5.0]
 
 
-def test_an_item_is_a_miss_until_it_has_appeared(kind: str, log: Dataset) -> None:
-    scorer = make_scorer(kind, log)
-    scores = run(scorer, log.events)
+def test_an_item_is_a_miss_until_it_has_appeared(log: Dataset, finished: tuple[Scorer, EventScores]) -> None:
+    scorer, scores = finished
     # Within a batch the shared vocabulary does not change.
     size = scorer.batch_events
     batch_start = np.arange(EVENTS) // size * size
@@ -169,15 +178,14 @@ def test_an_item_is_a_miss_until_it_has_appeared(kind: str, log: Dataset) -> Non
     assert appeared_before(log.events)[appeared].all()
 
 
-def test_an_item_the_user_had_is_a_candidate_only_with_repeats(kind: str, log: Dataset) -> None:
-    scorer = make_scorer(kind, log)
-    run(scorer, log.events)
-    again = scorer.score(log.events[:1])
+def test_an_item_the_user_had_is_a_candidate_only_with_repeats(
+    log: Dataset, finished: tuple[Scorer, EventScores]
+) -> None:
+    again = finished[0].score(log.events[:1])
     assert np.isfinite(again.rank[0]) == (log.allow_repeats)
 
 
-def test_ranks_are_among_the_candidates(kind: str, log: Dataset) -> None:
-    scores = run(make_scorer(kind, log), log.events)
+def test_ranks_are_among_the_candidates(log: Dataset, scores: EventScores) -> None:
     reached = np.isfinite(scores.rank)
     known = np.maximum.accumulate(log.events.item)
     assert (scores.rank[reached] >= 1).all()
@@ -189,8 +197,7 @@ def test_ranks_are_among_the_candidates(kind: str, log: Dataset) -> None:
         assert len(items) == len(set(items))
 
 
-def test_probabilities_are_consistent(kind: str, log: Dataset) -> None:
-    scores = run(make_scorer(kind, log), log.events)
+def test_probabilities_are_consistent(scores: EventScores) -> None:
     given = ~np.isnan(scores.top1_p)
     assert ((scores.top1_p[given] >= 0) & (scores.top1_p[given] <= 1 + 1e-6)).all()
     both = given & np.isfinite(scores.log_p)
