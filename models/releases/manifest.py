@@ -15,6 +15,8 @@ class Manifest:
     lineage: int
     version: int
     """Of the weights (inference/predictions.py ModelVersion)"""
+    lr_step: int
+    """Of the learning-rate schedule"""
     counted_events: int
     """Events that the trainer has counted: popularity ages by these"""
     counted_with_item: int

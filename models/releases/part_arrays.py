@@ -19,10 +19,10 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def in_blocks(item: NDArray[np.int64], items: int) -> NDArray[np.int64]:
-    """All items from 1 to `items` in the blocks of these."""
+    """All up to item `items` in the blocks of these; 0, "no item", has an embedding, too."""
     blocks = np.unique(item // BLOCK_ITEMS)
     all_items = (blocks[:, None] * BLOCK_ITEMS + np.arange(BLOCK_ITEMS)).ravel()
-    return all_items[(all_items > 0) & (all_items <= items)]
+    return all_items[all_items <= items]
 
 
 def dump_blocks(

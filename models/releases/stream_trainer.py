@@ -1,6 +1,7 @@
 """The one trainer of a model: learns and counts committed rows of all partitions, and releases what changed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,9 @@ from torch import Tensor
 from models.config import LearnerConfig, ModelConfig
 from models.data.influence import InfluenceLimits
 from models.data.new_events import NewEvents
+from models.errors import WeightsError
 from models.inference.engine import Engine
+from models.inference.predictions import ModelVersion
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.prequential_sample import PrequentialSample
 from models.network.weights import Weights
@@ -37,10 +40,19 @@ class StreamTrainer:
         self._pair_events = pair_events
         self._unpaired: list[NewEvents] = []
 
+    def begin(self, checkpoint: Weights) -> None:
+        """Go on from a checkpoint that `train`, a worker or a trainer made; before anything else.
+
+        WeightsError where it does not fit.
+        """
+        self._learner.restore(checkpoint)
+        self._engine.restore(checkpoint.experts)
+        self._engine.update(self._learner.weights())
+
     def restore(self, release: Release) -> None:
         """Go on from a complete release, which a trainer of the same settings made; before anything else.
 
-        Its items must be known. The optimizer begins anew. WeightsError where it does not fit.
+        Its items must be known. The optimizer begins anew, until `restore_learner`. WeightsError where it does not fit.
         """
         item = release.item
         embedding, bias = (torch.from_numpy(release.embeddings[name]) for name in ("weight", "bias"))
@@ -50,16 +62,37 @@ class StreamTrainer:
         if len(item):
             tensors["item"][item] = embedding - self._content(item, shared)
             tensors["item_bias"][item] = bias
-        version, lineage = release.manifest.version, release.manifest.lineage
-        self._learner.restore(Weights(version, tensors | shared, lr_step=version, lineage=lineage))
+        manifest = release.manifest
+        self._learner.restore(
+            Weights(manifest.version, tensors | shared, lr_step=manifest.lr_step, lineage=manifest.lineage)
+        )
         self._learner.take_changed()  # all rows, which are released already
-        self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
+        self._engine.put_weights(manifest.model_version, release.shared, item, embedding, bias)
         counts = self._engine.counts
-        counts.put_rows(release.counted, release.counts, release.gate, (), release.manifest.counted)
+        counts.put_rows(release.counted, release.counts, release.gate, (), manifest.counted)
         counts.put_pairs(release.paired, release.pairs, ())
         for events in release.unpaired:
             counts.count_pairs(events)
         self._unpaired = list(release.unpaired)
+
+    def restore_learner(self, checkpoint: Weights) -> None:
+        """After `restore`, take what releases lack from a checkpoint: optimizer moments and weights not averaged.
+
+        It may be some hundred optimizer steps older. WeightsError, and nothing changes, where it is of another lineage,
+        newer, or does not fit.
+        """
+        restored = self._learner.weights()
+        if checkpoint.lineage != restored.lineage or checkpoint.version > restored.version:
+            raise WeightsError(
+                f"a checkpoint of {ModelVersion(checkpoint.lineage, checkpoint.version)} has no optimizer moments for "
+                f"{ModelVersion(restored.lineage, restored.version)}: it is newer, or of another training"
+            )
+        self._learner.restore(replace(restored, learner=checkpoint.learner))
+        self._learner.take_changed()  # no row changed
+
+    def checkpoint(self) -> Weights:
+        """Everything, as `models.checkpoint` saves it: `begin` and workers go on from it, and `restore_learner`."""
+        return replace(self._learner.state(), experts=self._engine.experts())
 
     def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> PrequentialSample | None:
         """Score some of the last `new_events` [U] of each row's events, count all, and queue them for learning."""
@@ -78,13 +111,13 @@ class StreamTrainer:
         item, counted = weights.take_changed(), counts.take_changed()
         known = len(self._items)
         if full:
-            item = counted = np.arange(1, known + 1)
+            item = counted = np.arange(known + 1)
         item, counted = in_blocks(item, known), in_blocks(counted, known)
         embedding, bias = weights.item_rows(item)
         embedding = embedding + self._content(item, shared)
         paired = self._take_paired(full)
         release = Release(
-            Manifest(weights.lineage, weights.version, *counts.counted),
+            Manifest(weights.lineage, weights.version, weights.lr_step, *counts.counted),
             {name: tensor.numpy() for name, tensor in shared.items()},
             item,
             {"weight": embedding.numpy(), "bias": bias.numpy()},
@@ -106,7 +139,7 @@ class StreamTrainer:
         self._unpaired = []
         changed, known = self._engine.counts.take_changed_pairs(), len(self._items)
         if full and self._engine.counts.experts is not None:
-            changed = np.arange(1, known + 1)
+            changed = np.arange(known + 1)
         return in_blocks(changed, known)
 
     def _content(self, item: NDArray[np.int64], shared: Mapping[str, Tensor]) -> Tensor:

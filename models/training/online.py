@@ -91,6 +91,11 @@ class OnlineLearner:
         return self._network.lineage
 
     @property
+    def lr_step(self) -> int:
+        """Step of the learning-rate schedule."""
+        return self._lr_step
+
+    @property
     def pending_events(self) -> int:
         """Events that wait for a step."""
         return self._queue.events

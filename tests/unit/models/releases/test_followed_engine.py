@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
@@ -166,6 +167,17 @@ def test_pairs_are_released_more_rarely_than_all_else(config: ModelConfig, make_
     assert not release.unpaired
     assert_same_counts(cluster.engines[1], cluster.trainer._engine)
     assert len(cluster.release(full=True).parts()) == 3 + 3 * 2
+
+
+def test_events_without_an_item_have_an_embedding_that_is_released(cluster: Cluster, make_batch: MakeBatch) -> None:
+    for seed in range(3):
+        cluster.step(0, make_batch(60, 9, items=3, seed=seed))
+    cluster.train(0)
+    before = cluster.engines[1]._model.item_table[0].clone()
+    cluster.release()
+    learnt = cluster.trainer._learner.weights().tensors["item"][0]
+    assert not torch.equal(learnt, before)
+    torch.testing.assert_close(cluster.engines[1]._model.item_table[0], learnt)
 
 
 def test_a_worker_that_begins_late_has_the_complete_model(cluster: Cluster, make_batch: MakeBatch) -> None:

@@ -16,7 +16,7 @@ from models.releases.part_arrays import BLOCK_ITEMS, in_blocks
 from models.releases.release import Release
 from tests.unit.models.new_events import events_of
 
-MANIFEST = Manifest(lineage=7, version=12, counted_events=300, counted_with_item=290)
+MANIFEST = Manifest(lineage=7, version=12, lr_step=9, counted_events=300, counted_with_item=290)
 
 
 def release(items: int = 300) -> Release:
@@ -73,7 +73,7 @@ def test_parts_are_by_block_and_give_the_release_again() -> None:
 
 
 def test_blocks_are_complete_up_to_the_last_item() -> None:
-    assert in_blocks(np.array([5]), 300).tolist() == list(range(1, BLOCK_ITEMS))
+    assert in_blocks(np.array([5]), 300).tolist() == list(range(BLOCK_ITEMS))
     assert in_blocks(np.array([290, 300]), 300).tolist() == list(range(256, 301))
     assert in_blocks(np.zeros(0, np.int64), 300).tolist() == []
 
