@@ -39,6 +39,7 @@ class StreamTrainer:
         self._engine.update(self._learner.weights())
         self._pair_events = pair_events
         self._unpaired: list[NewEvents] = []
+        self._content_version = 0
 
     def begin(self, checkpoint: Weights) -> None:
         """Go on from a checkpoint that `train`, a worker or a trainer made; before anything else.
@@ -52,7 +53,8 @@ class StreamTrainer:
     def restore(self, release: Release) -> None:
         """Go on from a complete release, which a trainer of the same settings made; before anything else.
 
-        Its items must be known. The optimizer begins anew, until `restore_learner`. WeightsError where it does not fit.
+        Its items must be known and described: released embeddings contain their content. The optimizer begins anew,
+        until `restore_learner`. WeightsError where it does not fit.
         """
         item = release.item
         embedding, bias = (torch.from_numpy(release.embeddings[name]) for name in ("weight", "bias"))
@@ -67,6 +69,7 @@ class StreamTrainer:
             Weights(manifest.version, tensors | shared, lr_step=manifest.lr_step, lineage=manifest.lineage)
         )
         self._learner.take_changed()  # all rows, which are released already
+        self._take_described()
         self._engine.put_weights(manifest.model_version, release.shared, item, embedding, bias)
         counts = self._engine.counts
         counts.put_rows(release.counted, release.counts, release.gate, (), manifest.counted)
@@ -108,7 +111,7 @@ class StreamTrainer:
     def release(self, full: bool) -> Release:
         """What changed since the last release, or everything; the trainer scores with it from now on."""
         shared, weights, counts = self._learner.shared_weights(), self._learner, self._engine.counts
-        item, counted = weights.take_changed(), counts.take_changed()
+        item, counted = np.concatenate([weights.take_changed(), self._take_described()]), counts.take_changed()
         known = len(self._items)
         if full:
             item = counted = np.arange(known + 1)
@@ -130,6 +133,14 @@ class StreamTrainer:
         )
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
         return release
+
+    def _take_described(self) -> NDArray[np.int64]:
+        """Items whose content changed since the last call."""
+        content = self._items.content
+        if content is None or not content.refresh():
+            return np.zeros(0, np.int64)
+        self._content_version, changed = content.changed_since(self._content_version)
+        return changed
 
     def _take_paired(self, full: bool) -> NDArray[np.int64]:
         """Items whose pairs are to be released."""

@@ -1,0 +1,98 @@
+"""Embeddings E' = E + P content in followers, whichever order catalog and releases arrive in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import ModelConfig
+from models.data.events import EventBatch
+from models.data.user_state import new_user_states
+from models.inference.engine import Engine
+from models.items.content import ItemContent
+from models.items.vocabulary import ItemVocabulary
+from models.releases.followed_engine import FollowedEngine
+from models.releases.release import Release
+from models.releases.stream_trainer import StreamTrainer
+from tests.unit.models.releases.cluster import LEARNING
+
+MakeBatch = Callable[..., EventBatch]
+ITEMS = 300
+
+
+def vocabulary(config: ModelConfig) -> ItemVocabulary:
+    items = ItemVocabulary(1000, ItemContent(config))
+    for number in range(ITEMS):
+        items.add(f"i{number}")
+    return items
+
+
+class Pair:
+    """A trainer and a follower that read the catalog each for itself."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        config = replace(config, history_length=30)
+        self.config = config
+        self.catalogs = vocabulary(config), vocabulary(config)
+        self.trainer = StreamTrainer(config, LEARNING, self.catalogs[0])
+        self.engine = Engine(config, self.catalogs[1])
+        self.follower = FollowedEngine(self.engine)
+        self.rows = new_user_states(config, 9)
+
+    def learn(self, batch: EventBatch) -> None:
+        step = self.trainer._engine.step(batch, self.rows)
+        self.rows = step.rows
+        self.trainer.observe(step.rows, step.new_events)
+        while self.trainer.train_step() is not None:
+            pass
+
+    def release(self) -> Release:
+        release = self.trainer.release(full=False)
+        return Release.of(release.parts(), release.manifest)
+
+    def assert_same_embeddings(self) -> None:
+        batch = EventBatch(np.zeros(1, np.int64), np.ones(1, np.int64), np.ones(1, np.int64), np.ones(1, np.int64))
+        for engine in (self.engine, self.trainer._engine):
+            engine.step(batch, new_user_states(self.config, 1))  # catches up with the catalog
+        tables = [engine._model.item_table[: ITEMS + 1] for engine in (self.engine, self.trainer._engine)]
+        torch.testing.assert_close(*tables)
+
+
+def describe(items: ItemVocabulary, about: str, *numbers: int) -> None:
+    for number in numbers:
+        items.describe(f"i{number}", f"{about} {number}", [])
+
+
+@pytest.mark.parametrize("order", list(permutations(["trainer's catalog", "follower's catalog", "release"])))
+def test_a_follower_has_the_trainers_embeddings(
+    config: ModelConfig, make_batch: MakeBatch, order: tuple[str, ...]
+) -> None:
+    """Items that the catalog describes anew, for the first time, and never; learnt ones and others."""
+    pair = Pair(config)
+    for items in pair.catalogs:
+        describe(items, "old title", 1, 2, 200)
+    pair.learn(make_batch(100, 9, items=30))
+    pair.follower.apply(pair.release(), {})
+    pair.assert_same_embeddings()
+    pair.learn(make_batch(100, 9, items=30, seed=1))
+    for what in order:
+        if what == "release":
+            pair.follower.apply(pair.release(), {})
+        else:
+            describe(pair.catalogs[what == "follower's catalog"], "new title", 1, 3, 200, 299)
+    pair.follower.apply(pair.release(), {})
+    pair.assert_same_embeddings()
+
+
+def test_what_is_described_anew_is_released_where_nothing_was_learnt(config: ModelConfig) -> None:
+    pair = Pair(config)
+    released = []
+    for described in ((), (1, 299), (), (200,), ()):
+        describe(pair.catalogs[0], "title", *described)
+        released.append({name for name in pair.release().parts() if name.startswith("items/")})
+    assert released == [set(), {"items/0", "items/2"}, set(), {"items/1"}, set()]
