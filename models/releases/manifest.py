@@ -1,7 +1,8 @@
 """What a release is of, as JSON."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 
 from models.errors import WeightsError
 from models.inference.predictions import ModelVersion
@@ -21,6 +22,11 @@ class Manifest:
     """Events that the trainer has counted: popularity ages by these"""
     counted_with_item: int
     """Those of them that have an item"""
+    items: int = 0
+    """Items that the trainer knows"""
+    quality: Mapping[str, float | None] = field(default_factory=dict)
+    """Of the trainer's predictions since the release before: how many were `scored`, and their means as `Quality` has
+    them, None where there is none; `popular_recall_at_10` of decayed popularity beside them"""
 
     @property
     def model_version(self) -> ModelVersion:

@@ -1,7 +1,8 @@
 """The one trainer of a model: learns and counts committed rows of all partitions, and releases what changed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -16,14 +17,18 @@ from models.errors import WeightsError
 from models.inference.engine import Engine
 from models.inference.predictions import ModelVersion
 from models.items.vocabulary import ItemVocabulary
-from models.metrics.prequential_sample import PrequentialSample
+from models.metrics.rolling import RollingQuality
 from models.network.weights import Weights
 from models.releases.manifest import Manifest
+from models.releases.observed import Observed
 from models.releases.part_arrays import in_blocks
 from models.releases.release import Release
 from models.training.online import OnlineLearner, TrainStepResult
 
 PAIR_EVENTS: Final = 4_000
+
+_QUALITY_EVENTS: Final = 10_000
+"""Scored events between two releases that their quality is the mean of, at most"""
 
 
 class StreamTrainer:
@@ -40,6 +45,7 @@ class StreamTrainer:
         self._pair_events = pair_events
         self._unpaired: list[NewEvents] = []
         self._content_version = 0
+        self._quality = RollingQuality(_QUALITY_EVENTS)
 
     def begin(self, checkpoint: Weights) -> None:
         """Go on from a checkpoint that `train`, a worker or a trainer made; before anything else.
@@ -97,12 +103,15 @@ class StreamTrainer:
         """Everything, as `models.checkpoint` saves it: `begin` and workers go on from it, and `restore_learner`."""
         return replace(self._learner.state(), experts=self._engine.experts())
 
-    def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> PrequentialSample | None:
+    def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> Observed:
         """Score some of the last `new_events` [U] of each row's events, count all, and queue them for learning."""
         sample, events = self._engine.observe_rows(rows, new_events)
         self._learner.observe(rows, new_events)
         self._unpaired.append(events)
-        return sample
+        if sample is not None:
+            self._quality.add(sample)
+        held = int(np.minimum(new_events, rows["ring_item"].shape[1]).sum())
+        return Observed(held, int(new_events.sum()) - held, sample)
 
     def train_step(self) -> TrainStepResult | None:
         """An optimizer step, as `OnlineLearner.train_step`, once enough events wait for it."""
@@ -120,7 +129,7 @@ class StreamTrainer:
         embedding = embedding + self._content(item, shared)
         paired = self._take_paired(full)
         release = Release(
-            Manifest(weights.lineage, weights.version, weights.lr_step, *counts.counted),
+            self._manifest(),
             {name: tensor.numpy() for name, tensor in shared.items()},
             item,
             {"weight": embedding.numpy(), "bias": bias.numpy()},
@@ -133,6 +142,18 @@ class StreamTrainer:
         )
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
         return release
+
+    def _manifest(self) -> Manifest:
+        quality, self._quality = self._quality, RollingQuality(_QUALITY_EVENTS)
+        means = asdict(quality.model) | {"popular_recall_at_10": quality.popularity.recall_at_10}
+        return Manifest(
+            self._learner.lineage,
+            self._learner.version,
+            self._learner.lr_step,
+            *self._engine.counts.counted,
+            items=len(self._items),
+            quality={"scored": quality.scored, **{k: v if isfinite(v) else None for k, v in means.items()}},
+        )
 
     def _take_described(self) -> NDArray[np.int64]:
         """Items whose content changed since the last call."""

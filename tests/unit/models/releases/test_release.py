@@ -16,7 +16,15 @@ from models.releases.part_arrays import BLOCK_ITEMS, in_blocks
 from models.releases.release import Release
 from tests.unit.models.new_events import events_of
 
-MANIFEST = Manifest(lineage=7, version=12, lr_step=9, counted_events=300, counted_with_item=290)
+MANIFEST = Manifest(
+    lineage=7,
+    version=12,
+    lr_step=9,
+    counted_events=300,
+    counted_with_item=290,
+    items=300,
+    quality={"scored": 0, "mrr": None},
+)
 
 
 def release(items: int = 300) -> Release:

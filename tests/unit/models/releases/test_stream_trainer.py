@@ -19,6 +19,7 @@ from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES
 from models.network.weights import Weights
+from models.releases.manifest import Manifest
 from models.releases.release import Release
 from models.releases.stream_trainer import StreamTrainer
 from tests.unit.models.releases.cluster import LEARNING, Cluster, assert_same_counts
@@ -120,3 +121,36 @@ def test_a_checkpoint_of_other_weights_is_refused(cluster: Cluster, make_batch: 
     for name, tensor in before.learner.items():
         torch.testing.assert_close(after.learner[name], tensor)
     assert not [name for name in after.learner if name.partition("/")[2].split(".")[0] in ITEM_TABLES]
+
+
+def test_a_manifest_has_the_quality_since_the_release_before(cluster: Cluster, make_batch: MakeBatch) -> None:
+    cluster.trainer.release(full=False)
+    samples = []
+    for seed in (5, 6):
+        cluster.step(0, make_batch(60, 9, seed=seed))
+        step = cluster.steps[0][-1]
+        samples.append(cluster.trainer.observe(step.rows, step.new_events).sample)
+    rank, log_p, popular = (
+        np.concatenate([getattr(sample, name) for sample in samples]) for name in ("rank", "log_p", "popular_rank")
+    )
+    manifest = Manifest.decode(cluster.trainer.release(full=False).manifest.encode())
+    assert manifest.items == 30
+    assert manifest.quality == {
+        "scored": len(rank),
+        "recall_at_10": np.mean(rank <= 10),
+        "mrr": np.mean(1 / rank),
+        "log_loss": -np.mean(log_p[np.isfinite(log_p)]),
+        "popular_recall_at_10": np.mean(popular <= 10),
+    }
+    nothing = Manifest.decode(cluster.trainer.release(full=False).manifest.encode()).quality
+    assert nothing == dict.fromkeys(manifest.quality) | {"scored": 0}
+
+
+def test_events_that_a_row_does_not_hold_are_missed(cluster: Cluster, make_batch: MakeBatch) -> None:
+    cluster.commit(0, make_batch(100, 2, seed=5))
+    step = cluster.steps[0][-1]
+    observed = cluster.trainer.observe(step.rows, step.new_events)
+    assert observed.events + observed.missed == 100
+    assert observed.missed == (step.new_events - cluster.config.history_length).clip(min=0).sum() > 0
+    counted = cluster.trainer._engine.counts.counted.events
+    assert counted == sum(int(of.new_events.sum()) for of in cluster.steps[0]) - observed.missed
