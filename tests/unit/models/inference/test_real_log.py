@@ -1,9 +1,12 @@
 """The whole of `models` on the first events of a real log, as a worker runs it: rank, step, learn, in one pass."""
 
-from dataclasses import replace
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from models.config import LearnerConfig, ModelConfig
@@ -18,83 +21,117 @@ from models.training.online import OnlineLearner
 from tests.unit.models.committed_steps import committed_step
 from tests.unit.models.conftest import Log
 
-_EVENTS = 20_000
-_LEARNT, _FROZEN = 30_080, 9_984
-_LEARNT_BY_TWO = 30_080
 _BATCH = 128
+_LEARNT, _FROZEN = 157 * _BATCH, 78 * _BATCH
 _RETRAINED = 0xC0FFEE
 
 pytestmark = pytest.mark.real_log
 
 
-@pytest.mark.parametrize(("experts", "times"), [(False, 1.4), (True, 2.0)])
-def test_learning_from_nothing_beats_decayed_popularity(ml_100k: Log, experts: bool, times: float) -> None:
-    users, item_ids, times_ms = ml_100k[0][:_EVENTS], ml_100k[1][:_EVENTS], ml_100k[2][:_EVENTS]
-    config, items = ModelConfig(allow_repeats=False, experts=experts, device="cpu"), ItemVocabulary(10_000)
-    engine, learner, popularity = (
-        Engine(config, items),
-        OnlineLearner(config, LearnerConfig(), items),
-        DecayedPopularity(),
-    )
-    user_rows = new_user_states(config, int(users.max()) + 1)
+@dataclass
+class Model:
+    """Engine and learner of one configuration, with the rows of the users whose events it has seen."""
+
+    config: ModelConfig
+    items: ItemVocabulary
+    engine: Engine
+    learner: OnlineLearner
+    rows: NDArray[np.void]
+    ranks: NDArray[np.float64]
+    """Of the events learnt, each scored before; infinite where they were not scored"""
+
+    @classmethod
+    def learn(cls, log: Log, config: ModelConfig, *more_rows: NDArray[np.void], scored: bool = True) -> Model:
+        """The first events, in one pass; `more_rows` advance as the model's own do."""
+        users, item_ids, times_ms = log
+        items, ranks = ItemVocabulary(10_000), np.full(_LEARNT, np.inf)
+        engine, learner = Engine(config, items), OnlineLearner(config, LearnerConfig(), items)
+        user_rows = new_user_states(config, int(users.max()) + 1)
+        for low in range(0, _LEARNT, _BATCH):
+            known = len(items)
+            item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
+            order, row, batch = batch_of(users, item, times_ms, low)
+            if scored:
+                ranks[order] = engine.score(batch, user_rows[row], known).rank
+            for others in more_rows:
+                others[row] = engine.step(batch, others[row]).rows
+            user_rows[row] = (step := committed_step(engine, batch, user_rows[row])).rows
+            assert not len(step.nonfinite_rows)
+            learner.observe(step.rows, step.new_events)
+            while learner.ready:
+                learnt = learner.train_step()
+                assert learnt is not None
+                assert not learnt.skipped
+                engine.update(learner.weights())
+        return cls(config, items, engine, learner, user_rows, ranks)
+
+
+@pytest.fixture(scope="module")
+def network_and_fp32_rows(ml_100k: Log) -> tuple[Model, NDArray[np.void]]:
+    """The network alone, and the rows as they are with `h` and `c` in single precision.
+
+    The network alone: counts do not depend on the rows, so they could only hide a loss.
+    """
+    torch.set_num_threads(1)
+    config = ModelConfig(allow_repeats=False, experts=False, device="cpu")
+    fields = [(name, "<f4" if name in ("h", "c") else kind, shape) for name, kind, shape in user_row_fields(config)]
+    fp32 = np.zeros(int(ml_100k[0].max()) + 1, np.dtype(fields))
+    return Model.learn(ml_100k, config, fp32), fp32
+
+
+@pytest.fixture(scope="module")
+def popularity_ranks(ml_100k: Log) -> NDArray[np.float64]:
+    """By decayed popularity, of the same events."""
+    popularity, items, ranks = DecayedPopularity(), ItemVocabulary(10_000), np.full(_LEARNT, np.inf)
     had: dict[int, list[int]] = {}
-    ranks_of_model, ranks_of_popularity = np.full(_EVENTS, np.inf), np.full(_EVENTS, np.inf)
-    for low in range(0, _EVENTS, _BATCH):
-        known = len(items)
-        item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
-        order, row, batch = batch_of(users, item, times_ms, low)
-        ranks_of_model[order] = engine.score(batch, user_rows[row], known).rank
-        user_rows[row] = (step := committed_step(engine, batch, user_rows[row])).rows
-        assert not len(step.nonfinite_rows)
-        learner.observe(step.rows, step.new_events)
-        while learner.ready:
-            learnt = learner.train_step()
-            assert learnt is not None
-            assert not learnt.skipped
-            engine.update(learner.weights())
+    for low in range(0, _LEARNT, _BATCH):
+        item = [items.add(item_id) for item_id in ml_100k[1][low : low + _BATCH]]
         for index, one in enumerate(item, low):
-            seen = had.setdefault(int(users[index]), [])
-            ranks_of_popularity[index] = popularity.rank(one, np.array(seen, dtype=np.int64))
+            seen = had.setdefault(int(ml_100k[0][index]), [])
+            ranks[index] = popularity.rank(one, np.array(seen, dtype=np.int64))
             popularity.observe(np.array([one]))
             seen.append(one)
-    scored = slice(_EVENTS * 7 // 10, None)
-    recall, popular = (float((ranks[scored] <= 10).mean()) for ranks in (ranks_of_model, ranks_of_popularity))
+    return ranks
+
+
+@pytest.mark.parametrize(("experts", "times"), [(False, 1.4), (True, 2.0)])
+def test_learning_from_nothing_beats_decayed_popularity(
+    ml_100k: Log,
+    popularity_ranks: NDArray[np.float64],
+    request: pytest.FixtureRequest,
+    experts: bool,
+    times: float,
+) -> None:
+    if experts:
+        model = Model.learn(ml_100k, ModelConfig(allow_repeats=False, device="cpu"))
+    else:
+        model, _ = request.getfixturevalue("network_and_fp32_rows")
+    scored = slice(_LEARNT * 7 // 10, None)
+    recall, popular = (float((ranks[scored] <= 10).mean()) for ranks in (model.ranks, popularity_ranks))
     assert popular > 0.05
     assert recall > times * popular
-    counts = np.bincount(users, minlength=len(user_rows))
-    np.testing.assert_array_equal(user_rows["steps"], counts)
+    counts = np.bincount(ml_100k[0][:_LEARNT], minlength=len(model.rows))
+    np.testing.assert_array_equal(model.rows["steps"], counts)
     print(f"recall@10 {recall:.4f}, decayed popularity {popular:.4f}")
 
 
-def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log) -> None:
-    """The network alone: counts do not depend on the rows, so they could only hide a loss."""
+def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(
+    ml_100k: Log, network_and_fp32_rows: tuple[Model, NDArray[np.void]]
+) -> None:
     users, item_ids, times_ms = ml_100k
-    config, items = ModelConfig(allow_repeats=False, experts=False, device="cpu"), ItemVocabulary(10_000)
-    engine, learner = Engine(config, items), OnlineLearner(config, LearnerConfig(), items)
-    half = new_user_states(config, int(users.max()) + 1)
-    fields = [(name, "<f4" if name in ("h", "c") else kind, shape) for name, kind, shape in user_row_fields(config)]
-    rows = {"fp16": half, "fp32": np.zeros(len(half), np.dtype(fields))}
-    for low in range(0, _LEARNT, _BATCH):
-        item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
-        _, row, batch = batch_of(users, item, times_ms, low)
-        for user_rows in rows.values():
-            user_rows[row] = (step := committed_step(engine, batch, user_rows[row])).rows
-        learner.observe(step.rows, step.new_events)
-        while learner.ready:
-            learner.train_step()
-            engine.update(learner.weights())
-    rows["rebuilt"] = half.copy()
+    model, fp32 = network_and_fp32_rows
+    rows = {"fp16": model.rows.copy(), "fp32": fp32.copy(), "rebuilt": model.rows.copy()}
     ranks = {name: np.full(_FROZEN, np.inf) for name in rows}
-    longer = 0
+    longer, known = 0, len({*item_ids[:_LEARNT]})
     for low in range(_LEARNT, _LEARNT + _FROZEN, _BATCH):
-        known = len(items)
-        item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
+        item = [model.items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
         order, row, batch = batch_of(users, item, times_ms, low)
-        rows["rebuilt"][row] = engine.recompute_states(rows["rebuilt"][row])
-        longer += int((half["steps"][row[batch.user]] > config.history_length).sum())
+        rows["rebuilt"][row] = model.engine.recompute_states(rows["rebuilt"][row])
+        longer += int((rows["fp16"]["steps"][row[batch.user]] > model.config.history_length).sum())
         for name, user_rows in rows.items():
-            ranks[name][order - _LEARNT] = engine.score(batch, user_rows[row], known).rank
-            user_rows[row] = committed_step(engine, batch, user_rows[row]).rows
+            ranks[name][order - _LEARNT] = model.engine.score(batch, user_rows[row], known).rank
+            user_rows[row] = model.engine.step(batch, user_rows[row]).rows
+        known = max(known, *item)
     recall = {name: float((rank <= 10).mean()) for name, rank in ranks.items()}
     print(recall, f"{longer} of {_FROZEN} events have more before them than the ring holds")
     assert (rows["fp16"]["h"] != rows["rebuilt"]["h"]).any()
@@ -104,30 +141,22 @@ def test_half_precision_and_rows_rebuilt_from_the_ring_lose_nothing(ml_100k: Log
     assert recall["rebuilt"] >= recall["fp16"] - 0.002
 
 
-def test_rows_that_another_training_computed_predict_as_if_they_had_always_been_of_this_one(ml_100k: Log) -> None:
-    """Two models learn the same events from other seeds, alone as above; then every batch meets rows of the first."""
+def test_rows_that_another_training_computed_predict_as_if_they_had_always_been_of_this_one(
+    ml_100k: Log, network_and_fp32_rows: tuple[Model, NDArray[np.void]]
+) -> None:
+    """Two models learn the same events from other seeds; then every batch meets rows of the first."""
     users, item_ids, times_ms = ml_100k
-    items = ItemVocabulary(10_000)
-    configs = [ModelConfig(allow_repeats=False, experts=False, device="cpu", seed=seed) for seed in (1, 2)]
-    engines = [Engine(config, items) for config in configs]
-    learners = [OnlineLearner(config, LearnerConfig(), items) for config in configs]
-    first, second = (new_user_states(config, int(users.max()) + 1) for config in configs)
-    for low in range(0, _LEARNT_BY_TWO, _BATCH):
-        item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
-        _, row, batch = batch_of(users, item, times_ms, low)
-        for engine, learner, user_rows in zip(engines, learners, (first, second), strict=True):
-            user_rows[row] = (step := engine.step(batch, user_rows[row])).rows
-            learner.observe(step.rows, step.new_events)
-            while learner.ready:
-                learner.train_step()
-                engine.update(learner.weights())
-    other, engine = engines
-    engine.update(replace(learners[1].weights(), lineage=_RETRAINED))
+    other, _ = network_and_fp32_rows
+    model = Model.learn(ml_100k, replace(other.config, seed=1), scored=False)
+    engine = model.engine
+    engine.update(replace(model.learner.weights(), lineage=_RETRAINED))
+    first, second = other.rows.copy(), model.rows
     of = {"undisturbed": (second, _RETRAINED), "rebuilt": (first, 1), "continued": (first, 0)}
     top: dict[str, dict[int, NDArray[np.int64]]] = {name: {} for name in of}
     hits, predicted = dict.fromkeys(of, 0), 0
-    for low in range(_LEARNT_BY_TWO, _LEARNT_BY_TWO + _FROZEN, _BATCH):
-        item = [items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
+    for low in range(_LEARNT, _LEARNT + _FROZEN, _BATCH):
+        item = [model.items.add(item_id) for item_id in item_ids[low : low + _BATCH]]
+        assert [other.items.add(item_id) for item_id in item_ids[low : low + _BATCH]] == item
         order, row, batch = batch_of(users, item, times_ms, low)
         after = {}
         for name, (user_rows, lineage) in of.items():
@@ -138,7 +167,7 @@ def test_rows_that_another_training_computed_predict_as_if_they_had_always_been_
                 hits[name] += bool(target in top[name].get(user, ()))
                 predicted += name == "rebuilt" and user in top[name]
                 top[name][user] = top_items
-        second[row], first[row] = after["undisturbed"], other.step(batch, first[row]).rows
+        second[row], first[row] = after["undisturbed"], other.engine.step(batch, first[row]).rows
     recall = {name: hit / predicted for name, hit in hits.items()}
     print(recall, f"of {predicted} events")
     assert recall["undisturbed"] > 0.15
