@@ -57,6 +57,7 @@ class ItemContent:
         self._described = np.zeros((1, self._text_width + self._features), dtype=np.float16)
         self._reviews = np.zeros((1, self._text_width), dtype=np.float16)
         self._reviewed = np.zeros(1, dtype=np.int32)
+        self._newly_reviewed = np.zeros(1, dtype=np.bool_)
         self._pending: dict[int, tuple[str, Sequence[float]]] = {}
         self._mean = np.zeros(self._text_width, dtype=np.float32)
         self._texts = 0
@@ -93,7 +94,15 @@ class ItemContent:
             self._reviews[rows] = mean / (before + count)[:, None]
             self._reviewed[rows] += count.astype(np.int32)
             self._texts += len(item)
+            self._newly_reviewed[rows] = True
             self._touch(rows)
+
+    def take_reviewed(self) -> NDArray[np.int64]:
+        """Items that were reviewed since the last call."""
+        with self._lock:
+            reviewed = np.flatnonzero(self._newly_reviewed)
+            self._newly_reviewed[reviewed] = False
+            return reviewed
 
     def changed_since(self, version: int) -> tuple[int, NDArray[np.int64]]:
         """The present version, and the items whose rows changed since `version`."""
@@ -114,10 +123,11 @@ class ItemContent:
         text[without_text] = 0
         return content
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Copy of the mean reviews, for a checkpoint; the rest comes from the catalog again."""
+    def state(self, item: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
+        """Copy of the mean reviews, of these items or all, for `restore`; the rest comes from the catalog again."""
         with self._lock:
-            item = np.flatnonzero(self._reviewed)
+            reviewed = np.flatnonzero(self._reviewed)
+            item = reviewed if item is None else np.intersect1d(item, reviewed)
             return {"item": item, "mean": self._reviews[item], "count": self._reviewed[item]} if len(item) else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -174,4 +184,5 @@ class ItemContent:
 
     def _grow(self, rows: int) -> None:
         self._changed, self._reviewed = grown(self._changed, rows), grown(self._reviewed, rows)
+        self._newly_reviewed = grown(self._newly_reviewed, rows)
         self._described, self._reviews = grown(self._described, rows), grown(self._reviews, rows)

@@ -1,14 +1,21 @@
 """Texts of a batch's events, encoded: sign codes for the users' histories, vectors for the items' content."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from models.data.events import EventBatch
+from models.errors import UnknownItemError, WeightsError
 from models.items.vocabulary import ItemContentLike
 from models.text.sign_codes import BYTES
 from models.text.simhash import simhash
+
+_ITEM: Final = "item"
+_VECTOR: Final = "vector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,7 @@ class Reviews:
     """[n, BYTES] sign code of each event's text; None where no event has text or no encoder is configured"""
     _content: ItemContentLike | None = None
     _event: NDArray[np.int64] | None = None  # index of each event with text and item
+    _user: NDArray[np.int64] | None = None
     _item: NDArray[np.int64] | None = None
     _vector: NDArray[np.float32] | None = None
 
@@ -34,7 +42,8 @@ class Reviews:
         codes = np.zeros((len(batch), BYTES), dtype=np.uint8)
         codes[event] = simhash(vector)
         with_item = batch.item[event] > 0
-        return Reviews(codes, content, event[with_item], batch.item[event][with_item], vector[with_item])
+        about = event[with_item]
+        return Reviews(codes, content, about, batch.user[about], batch.item[about], vector[with_item])
 
     def apply_to_items(self, events: NDArray[np.bool_] | None = None) -> None:
         """Add the texts to the reviews of their items; with a mask `events` [n], only those of these events."""
@@ -42,3 +51,39 @@ class Reviews:
             return
         selected = slice(None) if events is None else events[self._event]
         self._content.review(self._item[selected], self._vector[selected])
+
+    def encode(self, rows: NDArray[np.bool_]) -> bytes:
+        """Texts about items by the users of these batch rows, of [U] all, for `review_items`; empty without any."""
+        if self._user is None or self._item is None or self._vector is None:
+            return b""
+        selected = rows[self._user]
+        if not selected.any():
+            return b""
+        return save(
+            {
+                _ITEM: self._item[selected].astype(np.uint32),
+                _VECTOR: self._vector[selected].astype(np.float16),
+            }
+        )
+
+
+def review_items(content: ItemContentLike, encoded: bytes, known: int) -> int:
+    """Add encoded texts to the reviews of their items; how many they are.
+
+    WeightsError where they are damaged or of another encoder, UnknownItemError beyond item `known`.
+    """
+    try:
+        arrays = load(encoded)
+        item, vector = arrays[_ITEM].astype(np.int64), arrays[_VECTOR].astype(np.float32)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise WeightsError(f"reviews are damaged ({error!r})") from error
+    width = 0 if content.encoder is None else content.encoder.width
+    if vector.shape != (len(item), width) or not np.isfinite(vector).all():
+        raise WeightsError(
+            f"reviews are text vectors of {vector.shape[-1]} numbers, {width} are needed here: set model.text as it is "
+            "in the worker that wrote them"
+        )
+    if (largest := int(item.max(initial=0))) > known:
+        raise UnknownItemError(largest, known)
+    content.review(item, vector)
+    return len(item)

@@ -30,6 +30,9 @@ class ItemContentLike(Protocol):
     def review(self, item: NDArray[np.int64], vector: NDArray[np.float32]) -> None:
         """Add reviews [n] of items as text vectors [n, W]."""
 
+    def take_reviewed(self) -> NDArray[np.int64]:
+        """Items that were reviewed since the last call."""
+
     def refresh(self) -> int:
         """Bring the rows up to date; the version after it, 0 while no item has content."""
 
@@ -39,8 +42,8 @@ class ItemContentLike(Protocol):
     def rows(self, item: NDArray[np.int64]) -> NDArray[np.float32]:
         """[n, content_width] of these items as of the last `refresh`."""
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Copy of the mean reviews, for a checkpoint."""
+    def state(self, item: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
+        """Copy of the mean reviews, of these items or all, for `restore`."""
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Load mean reviews."""

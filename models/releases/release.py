@@ -18,6 +18,7 @@ from models.releases.pair_part import pack_pairs, unpack_pairs
 from models.releases.part_arrays import Arrays, dump, dump_blocks, join_blocks, load_part
 
 _SHARED, _GATE, _UNPAIRED, _ITEMS, _COUNTS, _PAIRS = "shared", "gate", "unpaired", "items/", "counts/", "pairs/"
+_REVIEWS = "reviews/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,10 @@ class Release:
     """`StreamCounts.pairs` of them"""
     unpaired: Sequence[NewEvents]
     """Events, batch by batch, whose pairs no block of this release or one before has yet"""
+    reviewed: NDArray[np.int64]
+    """[r] items, rising, whose mean reviews are here, for a trainer: in embeddings they are contained"""
+    reviews: Arrays
+    """`ItemContent.state` of them"""
 
     def parts(self) -> dict[str, bytes]:
         """The parts by name."""
@@ -52,6 +57,7 @@ class Release:
             parts[_UNPAIRED] = dump_events(self.unpaired)
         parts |= dump_blocks(_ITEMS, self.item, self.embeddings)
         parts |= dump_blocks(_COUNTS, self.counted, self.counts)
+        parts |= dump_blocks(_REVIEWS, self.reviewed, self.reviews)
         return parts | dump_blocks(_PAIRS, self.paired, self.pairs, pack_pairs)
 
     @staticmethod
@@ -65,5 +71,15 @@ class Release:
         unpaired = load_events(arrays[_UNPAIRED]) if _UNPAIRED in arrays else []
         shared, gate = arrays.get(_SHARED, {}), arrays.get(_GATE, {})
         return Release(
-            manifest, shared, item, embeddings or no_embeddings, counted, counts, gate, paired, pairs, unpaired
+            manifest,
+            shared,
+            item,
+            embeddings or no_embeddings,
+            counted,
+            counts,
+            gate,
+            paired,
+            pairs,
+            unpaired,
+            *join_blocks(arrays, _REVIEWS),
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from models.data.new_events import NewEvents
 from models.errors import WeightsError
 from models.inference.engine import Engine
 from models.inference.predictions import ModelVersion
+from models.items.reviews import review_items
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.rolling import RollingQuality
 from models.network.weights import Weights
@@ -62,6 +63,8 @@ class StreamTrainer:
         Its items must be known and described: released embeddings contain their content. The optimizer begins anew,
         until `restore_learner`. WeightsError where it does not fit.
         """
+        if self._items.content is not None and len(release.reviewed):
+            self._items.content.restore({"item": release.reviewed, **release.reviews})
         item = release.item
         embedding, bias = (torch.from_numpy(release.embeddings[name]) for name in ("weight", "bias"))
         shared = {name: torch.from_numpy(array) for name, array in release.shared.items()}
@@ -113,6 +116,15 @@ class StreamTrainer:
         held = int(np.minimum(new_events, rows["ring_item"].shape[1]).sum())
         return Observed(held, int(new_events.sum()) - held, sample)
 
+    def observe_reviews(self, encoded: bytes) -> int:
+        """Add a step's texts about items, as `Reviews.encode` has them, to their content; how many they are.
+
+        WeightsError where they are damaged or of another text encoder, UnknownItemError where an item is not known yet;
+        then nothing is added.
+        """
+        content = self._items.content
+        return 0 if content is None else review_items(content, encoded, len(self._items))
+
     def train_step(self) -> TrainStepResult | None:
         """An optimizer step, as `OnlineLearner.train_step`, once enough events wait for it."""
         return self._learner.train_step() if self._learner.ready else None
@@ -127,7 +139,7 @@ class StreamTrainer:
         item, counted = in_blocks(item, known), in_blocks(counted, known)
         embedding, bias = weights.item_rows(item)
         embedding = embedding + self._content(item, shared)
-        paired = self._take_paired(full)
+        paired, reviews = self._take_paired(full), self._take_reviews(full)
         release = Release(
             self._manifest(),
             {name: tensor.numpy() for name, tensor in shared.items()},
@@ -139,6 +151,8 @@ class StreamTrainer:
             paired,
             counts.pairs(paired),
             list(self._unpaired),
+            reviews.pop("item", np.zeros(0, np.int64)),
+            reviews,
         )
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
         return release
@@ -154,6 +168,14 @@ class StreamTrainer:
             items=len(self._items),
             quality={"scored": quality.scored, **{k: v if isfinite(v) else None for k, v in means.items()}},
         )
+
+    def _take_reviews(self, full: bool) -> dict[str, NDArray[Any]]:
+        """Mean reviews that are to be released."""
+        content, known = self._items.content, len(self._items)
+        if content is None:
+            return {}
+        reviewed = content.take_reviewed()
+        return content.state(None if full else in_blocks(reviewed, known))
 
     def _take_described(self) -> NDArray[np.int64]:
         """Items whose content changed since the last call."""

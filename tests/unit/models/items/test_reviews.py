@@ -1,11 +1,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
+from models.errors import UnknownItemError, WeightsError
 from models.items.content import ItemContent
-from models.items.reviews import Reviews
+from models.items.reviews import Reviews, review_items
 from models.text.simhash import simhash
 
 
@@ -53,3 +55,44 @@ def test_an_unreadable_text_counts_as_none(config: ModelConfig) -> None:
     reviews = Reviews.of(batch([1, 1], ["good", "?!"]), ItemContent(config))
     assert reviews.codes is not None
     assert reviews.codes.any(1).tolist() == [True, False]
+
+
+def test_encoded_reviews_are_those_of_the_chosen_rows(config: ModelConfig) -> None:
+    here, there = ItemContent(config), ItemContent(config)
+    given = batch([1, 2, 0, 1], ["good strings", "", "search for drums", "bad strings"])
+    given = replace(given, user=np.array([0, 0, 1, 2]))
+    reviews = Reviews.of(given, here)
+    assert review_items(there, reviews.encode(np.array([True, True, False])), 30) == 1
+    assert there.encoder is not None
+    np.testing.assert_allclose(there.state()["mean"], there.encoder.encode(["good strings"]), atol=1e-3)
+    assert review_items(there, reviews.encode(np.array([False, False, True])), 30) == 1
+    reviews.apply_to_items()
+    for name, array in here.state().items():
+        np.testing.assert_allclose(there.state()[name], array, atol=1e-3)
+    assert reviews.encode(np.array([False, True, False])) == b""  # a search is about no item
+    assert Reviews.of(batch([1], None), here).encode(np.array([True])) == b""
+
+
+def test_reviews_that_do_not_fit_are_refused_and_nothing_is_added(config: ModelConfig) -> None:
+    content = ItemContent(config)
+    encoded = Reviews.of(batch([7], ["good"]), content).encode(np.array([True]))
+    with pytest.raises(UnknownItemError):
+        review_items(content, encoded, 6)
+    without_text = ItemContent(replace(config, text="none", features=1))
+    with pytest.raises(WeightsError, match=r"model\.text"):
+        review_items(without_text, encoded, 7)
+    for damaged in (b"", encoded[:-3], b"x" * 99):
+        with pytest.raises(WeightsError, match="damaged"):
+            review_items(content, damaged, 7)
+    assert content.state() == {}
+
+
+def test_items_that_were_reviewed_are_taken_once(config: ModelConfig) -> None:
+    content = ItemContent(config)
+    content.describe(2, "a title", ())
+    Reviews.of(batch([5, 900], ["good", "bad"]), content).apply_to_items()
+    assert content.take_reviewed().tolist() == [5, 900]
+    assert content.take_reviewed().tolist() == []
+    state = content.state(np.array([2, 900]))
+    assert state["item"].tolist() == [900]
+    assert content.state(np.array([2])) == {}

@@ -15,6 +15,7 @@ from models.data.events import EventBatch
 from models.data.user_state import new_user_states
 from models.inference.engine import Engine
 from models.items.content import ItemContent
+from models.items.reviews import Reviews
 from models.items.vocabulary import ItemVocabulary
 from models.releases.followed_engine import FollowedEngine
 from models.releases.release import Release
@@ -87,6 +88,45 @@ def test_a_follower_has_the_trainers_embeddings(
             describe(pair.catalogs[what == "follower's catalog"], "new title", 1, 3, 200, 299)
     pair.follower.apply(pair.release(), {})
     pair.assert_same_embeddings()
+
+
+def reviewed(pair: Pair, seed: int) -> bytes:
+    """A worker's texts about items."""
+    random = np.random.default_rng(seed)
+    item = random.integers(1, ITEMS + 1, 20)
+    texts = [f"review {number} of {number % 7}" for number in item.tolist()]
+    kind = np.ones(20, np.int64)
+    batch = EventBatch(np.arange(20) // 3, item, kind, kind, text=texts)
+    return Reviews.of(batch, pair.catalogs[1].content).encode(np.ones(9, np.bool_))
+
+
+def test_a_trainer_that_was_restored_goes_on_with_the_reviews(config: ModelConfig, make_batch: MakeBatch) -> None:
+    pair, parts = Pair(config), dict[str, bytes]()
+    describe(pair.catalogs[0], "title", *range(ITEMS))
+    for seed in range(3):
+        assert pair.trainer.observe_reviews(reviewed(pair, seed)) == 20
+        pair.learn(make_batch(60, 9, seed=seed))
+        release = pair.release()
+        assert {name for name in release.parts() if name.startswith("reviews/")} == {f"reviews/{n}" for n in range(3)}
+        parts |= release.parts()
+    pair.follower.apply(Release.of(parts, release.manifest), {})
+    assert not [name for name in pair.release().parts() if name.startswith("reviews/")]
+    items = vocabulary(pair.config)
+    describe(items, "title", *range(ITEMS))
+    successor = StreamTrainer(pair.config, LEARNING, items)
+    successor.restore(Release.of(parts, release.manifest))
+    tables = [trainer._engine._model.item_table[: ITEMS + 1] for trainer in (pair.trainer, successor)]
+    torch.testing.assert_close(*tables)
+    pair.assert_same_embeddings()
+    more = reviewed(pair, 7)
+    for trainer in (pair.trainer, successor):
+        trainer.observe_reviews(more)
+    contents = [of.content.state() for of in (pair.catalogs[0], items) if of.content is not None]
+    for name, array in contents[0].items():
+        np.testing.assert_array_equal(contents[1][name], array)
+    assert contents[0]["count"].sum() == 80
+    full = successor.release(full=True)
+    np.testing.assert_array_equal(full.reviewed, contents[0]["item"])
 
 
 def test_what_is_described_anew_is_released_where_nothing_was_learnt(config: ModelConfig) -> None:

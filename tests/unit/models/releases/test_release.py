@@ -45,6 +45,8 @@ def release(items: int = 300) -> Release:
         paired,
         pairs(len(paired), random),
         [events_of(3, 4, before=(5,)), events_of(), events_of(7)],
+        np.array([5, 7, 290]),
+        {"mean": random.normal(size=(3, 8)).astype(np.float16), "count": np.array([1, 2, 3], np.int32)},
     )
 
 
@@ -60,9 +62,9 @@ def pairs(items: int, random: np.random.Generator) -> dict[str, NDArray[Any]]:
 
 def assert_same(one: Release, other: Release) -> None:
     assert one.manifest == other.manifest
-    for name in ("item", "counted", "paired"):
+    for name in ("item", "counted", "paired", "reviewed"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    for name in ("shared", "embeddings", "counts", "gate", "pairs"):
+    for name in ("shared", "embeddings", "counts", "gate", "pairs", "reviews"):
         arrays, others = getattr(one, name), getattr(other, name)
         assert arrays.keys() == others.keys()
         for key, array in arrays.items():
@@ -76,7 +78,17 @@ def assert_same(one: Release, other: Release) -> None:
 def test_parts_are_by_block_and_give_the_release_again() -> None:
     made = release()
     parts = made.parts()
-    assert set(parts) == {"shared", "gate", "unpaired", "items/0", "items/2", "counts/1", "pairs/0"}
+    assert set(parts) == {
+        "shared",
+        "gate",
+        "unpaired",
+        "items/0",
+        "items/2",
+        "counts/1",
+        "pairs/0",
+        "reviews/0",
+        "reviews/2",
+    }
     assert_same(Release.of(dict(reversed(parts.items())), Manifest.decode(MANIFEST.encode())), made)
 
 
