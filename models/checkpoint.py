@@ -4,9 +4,9 @@ weights-00000123/
     weights.safetensors  tensors of the network
     learner.safetensors  raw shared weights and moments of the optimizer (`OnlineLearner.state`); not in all
     experts.safetensors  counts and gate of the experts, means of the items' reviews (`Engine.experts`)
-    items.json           ids of the items in order of their indices: a new register can be filled from them
-    manifest.json        format, version, lineage, lr_step, shape of the network, items (count, digest), sha256 of
-                         each file
+    items.json           ids of the items by slot: a new register can be filled from them where none was evicted
+    manifest.json        format, version, lineage, lr_step, shape of the network, sha256 of each file, and of the items
+                         count, digest, registrations that were read, and those that the rows of the tables follow
 """
 
 import hashlib
@@ -65,6 +65,8 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: ItemVocabul
         raise CheckpointError(f"weights {weights.version} are not finite and were not saved; keep the last checkpoint")
     count = min(len(items), len(weights.tensors["item"]) - 1)
     count = max(count, largest_counted_item(weights.experts))
+    registered = items.register.count
+    followed = registered if weights.registered is None else weights.registered
     tensors = {
         name: tensor[: count + 1].contiguous() if name in ITEM_TABLES else tensor.contiguous()
         for name, tensor in weights.tensors.items()
@@ -80,7 +82,7 @@ def save(folder: Path, weights: Weights, config: ModelConfig, items: ItemVocabul
         "lineage": weights.lineage,
         "lr_step": weights.lr_step,
         "shape": _shape(config),
-        "items": {"count": count, "digest": items.digest(count)},
+        "items": {"count": count, "digest": items.digest(count), "registered": registered, "followed": followed},
         "sha256": {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()},
     }
     manifest["sha256"][_MANIFEST] = _manifest_hash(manifest)
@@ -127,14 +129,17 @@ def exists(folder: Path) -> bool:
 
 
 def item_ids(folder: Path) -> list[str]:
-    """Ids of the items that the newest undamaged checkpoint knows, in order of their indices; none without one."""
+    """Ids of the items that the newest undamaged checkpoint knows, in order of their indices; none without one.
+
+    None either where items were evicted: their indices cannot be given again.
+    """
     for path in _newest_first(folder):
         try:
-            _, blobs = _read(path)
+            manifest, blobs = _read(path)
         except (OSError, ValueError, KeyError, TypeError):
             continue  # `load` reports what is wrong with it
         ids: list[str] = json.loads(blobs[_ITEMS])
-        return ids
+        return ids if manifest["items"].get("registered", len(ids)) <= len(ids) else []
     return []
 
 
@@ -149,13 +154,14 @@ def load_newest(
         except (OSError, ValueError, KeyError, TypeError) as error:
             damaged.append(DamagedCheckpoint(path, str(error) or type(error).__name__))
             continue
-        _check_fits(path, manifest, config, items)
+        _check_network(path, manifest, config)
+        registered = _check_items(path, manifest, json.loads(blobs[_ITEMS]), items)
         experts = load_arrays(blobs[_EXPERTS]) if _EXPERTS in blobs else {}
         tensors = load_tensors(blobs[_TENSORS])
         learner = load_tensors(blobs[_LEARNER]) if _LEARNER in blobs else {}
         lineage = manifest.get("lineage") or trained_lineage(tensors)  # earlier releases saved none
         version, lr_step = int(manifest["version"]), int(manifest["lr_step"])
-        return Weights(version, tensors, experts, lr_step, learner, int(lineage)), damaged
+        return Weights(version, tensors, experts, lr_step, learner, int(lineage), registered), damaged
     return None, damaged
 
 
@@ -172,7 +178,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     return manifest, blobs
 
 
-def _check_fits(path: Path, manifest: dict[str, Any], config: ModelConfig, items: ItemVocabulary) -> None:
+def _check_network(path: Path, manifest: dict[str, Any], config: ModelConfig) -> None:
     differing = [
         f"{name} {manifest['shape'].get(name)} there, {value} here"
         for name, value in _shape(config).items()
@@ -182,17 +188,29 @@ def _check_fits(path: Path, manifest: dict[str, Any], config: ModelConfig, items
         raise CheckpointError(
             f"{path} was made for another network ({'; '.join(differing)}): set it back, or point to another folder"
         )
-    count = int(manifest["items"]["count"])
-    if count > len(items):
+
+
+def _check_items(path: Path, manifest: dict[str, Any], ids: list[str], items: ItemVocabulary) -> int:
+    """How many registrations the checkpoint follows."""
+    count, register = int(manifest["items"]["count"]), items.register
+    # Earlier versions evicted none.
+    registered, followed = (int(manifest["items"].get(name, count)) for name in ("registered", "followed"))
+    if count > len(items) or registered > register.count:
         raise CheckpointError(
-            f"{path} knows {count} items, the item register only {len(items)}: it belongs to another register, or the "
-            "register was not read to its end; point to the register's own checkpoints, or train with --registered"
+            f"{path} knows {registered} items, the item register only {register.count}: it belongs to another "
+            "register, or the register was not read to its end; point to the register's own checkpoints, or "
+            "train with --registered"
         )
-    if items.digest(count) != manifest["items"]["digest"]:
+    if followed == registered and items.digest(count) == manifest["items"]["digest"]:
+        return register.count  # all items have the same slots, in whichever order they came
+    _, taken_over = register.taken_over(followed)
+    same = set(range(1, count + 1)) - set(taken_over.tolist())
+    if any(ids[slot - 1] != items.id(slot) for slot in same):
         raise CheckpointError(
             f"the first {count} items are not those that {path} was made with: it belongs to another item register; "
             "point to the register's own checkpoints, train with --registered, or remove these to begin anew"
         )
+    return followed
 
 
 def _known_rows(name: str, tensor: Tensor, count: int) -> Tensor:

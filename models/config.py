@@ -62,7 +62,7 @@ class ModelConfig:
         default=4096,
         metadata={
             "help": "bits per user of the bitmap of items already had (allow_repeats = false): exact up to this many "
-            "items; beyond, (the user's items) / seen_bits of the other items are filtered out by mistake"
+            "registered items; beyond, (the user's items) / seen_bits of the other items are filtered out by mistake"
         },
     )
     experts: bool = field(

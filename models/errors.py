@@ -22,8 +22,7 @@ class ItemCapacityError(ModelError):
 
     def __init__(self, capacity: int, item_id: str) -> None:
         super().__init__(
-            f"item {item_id!r} would be number {capacity + 1}, but items.capacity is {capacity}: "
-            "raise items.capacity in every worker and restart them (an index is never given to another item)"
+            f"item {item_id!r} would be number {capacity + 1}, but items.capacity is {capacity}: raise items.capacity"
         )
 
 

@@ -45,7 +45,6 @@ RejectionCode = Literal[
     "reserved_id",
     "missing_key",
     "key_mismatch",
-    "item_capacity",
     "undecodable_record",
     "corrupt_batch",
     "unknown_codec",

@@ -48,6 +48,7 @@ class Candidates:
 
     def __init__(self, items: ItemVocabulary, device: torch.device, sizes: CandidateSizes | None = None) -> None:
         self._items = items
+        self.register = items.register
         self._sizes = sizes or CandidateSizes.of(device)
         self.device = device
         self._version = -1
@@ -77,10 +78,13 @@ class Candidates:
         """
         bias, table = network.item_bias[: known + 1], table[: known + 1].T  # [N + 1], [D, N + 1]
         active_mask = self._mask_of_active(known)  # [N + 1]
+        index = None
+        if seen is not None and self.register.has_evicted:
+            index = self.register.indices(np.arange(known + 1))  # [N + 1]
         block = max(self._sizes.min_block, self._sizes.block_scores // (known + 1))
         for low in range(0, len(interest), block):
             rows = slice(low, low + block)
-            mask = active_mask.unsqueeze(0) if seen is None else _mask_of_unseen(active_mask, seen[rows])
+            mask = active_mask.unsqueeze(0) if seen is None else _mask_of_unseen(active_mask, seen[rows], index)
             scores = torch.addmm(bias, interest[rows], table).float()  # [p, N + 1]
             # Weights may be finite but huge; beyond these bounds probabilities would not sum to one.
             scores.clamp_(-_MAX_SCORE, _MAX_SCORE)
@@ -126,8 +130,15 @@ class Candidates:
         return self._active_mask
 
 
-def _mask_of_unseen(active_mask: Tensor, seen: NDArray[np.uint8]) -> Tensor:
-    """[p, N + 1] 1 for the active items that are not in these users' bitmaps [p, bytes]; the bitmaps repeat."""
+def _mask_of_unseen(active_mask: Tensor, seen: NDArray[np.uint8], index: NDArray[np.int64] | None) -> Tensor:
+    """[p, N + 1] 1 for the active items that are not in these users' bitmaps [p, bytes]; the bitmaps repeat.
+
+    `index` [N + 1]: of the items in the register, by which the bitmaps are; None where items have the same.
+    """
+    if index is not None:
+        bits = np.unpackbits(seen, axis=1, bitorder="little")
+        (had,) = to_device([bits[:, index % bits.shape[1]]], active_mask.device)
+        return (1 - had.float()) * active_mask
     bits = np.unpackbits(seen[:, : -(-len(active_mask) // 8)], axis=1, bitorder="little")
     (had,) = to_device([bits], active_mask.device)
     unseen = 1 - had.float()  # [p, bits]

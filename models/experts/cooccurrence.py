@@ -22,6 +22,10 @@ WAYS: Final = 16
 """Cells of a set: successors are kept without loss as long as no set has more than these"""
 
 
+_MAX_TOTAL: Final = 65_536.0
+"""Of an item's counts: at 2^21, float32 would lose the smallest, .1"""
+
+
 with warnings.catch_warnings():
     # torch warns once per process that sparse tensors are in beta; this is that time.
     warnings.simplefilter("ignore")
@@ -63,9 +67,31 @@ class SuccessorTable:
         counts[set_index[kept], way[kept]] += count[kept]
         self._on_device.mark_changed(set_index[kept] * WAYS + way[kept])
         self._insert(set_index[~kept], successor[~kept], count[~kept])
+        self._fade(item)
+
+    def forget(self, item: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+        """Drop these items below `rows` [n], as successors too; the items that have lost one.
+
+        Reads of all items below `rows` the sets that these may lie in, 64 bytes each.
+        """
+        gone = np.zeros(len(self._totals), np.bool_)
+        gone[item] = True
+        self._items[item], self._counts[item], self._totals[item] = 0, 0, 0
+        self._mark_rows(item)
+        losers = []
+        for set_number in np.unique(item % self._sets).tolist():
+            items, counts = self._items[:rows, set_number], self._counts[:rows, set_number]  # [rows, WAYS] both
+            loser, way = np.nonzero(gone[items])
+            np.subtract.at(self._totals, loser, counts[loser, way])
+            items[loser, way], counts[loser, way] = 0, 0
+            self._on_device.mark_changed((loser * self._sets + set_number) * WAYS + way)
+            losers.append(loser)
+        lost = np.unique(np.concatenate(losers)) if losers else np.zeros(0, np.int64)
+        self._totals[lost] = self._totals[lost].clip(min=0)  # rounding
+        return lost
 
     def totals(self, item: NDArray[np.int64]) -> NDArray[np.float32]:
-        """All that was ever counted for each item, replaced successors included."""
+        """All that was counted for each item, replaced successors included."""
         totals: NDArray[np.float32] = self._totals[item]
         return totals
 
@@ -106,8 +132,7 @@ class SuccessorTable:
         """Replace the cells of these items, for which there is room. ValueError where their number is another one."""
         self._check_cells(rows)
         self._items[item], self._counts[item], self._totals[item] = rows["items"], rows["counts"], rows["totals"]
-        cells = self.cells
-        self._on_device.mark_changed((item[:, None] * cells + np.arange(cells)).ravel())
+        self._mark_rows(item)
 
     def state(self, rows: int) -> dict[str, NDArray[Any]]:
         """Copy of the cells of items below `rows`, which is beyond all that were counted and has room."""
@@ -125,6 +150,18 @@ class SuccessorTable:
         self._items = grown(np.array(state["items"]), rows)
         self._counts = grown(np.array(state["counts"]), rows)
         self._totals = grown(np.array(state["totals"]), rows)
+
+    def _fade(self, item: NDArray[np.int64]) -> None:
+        """Halve the counts of those of these items whose total has become too large to add to."""
+        large = item[self._totals[item] > _MAX_TOTAL]
+        if len(large):
+            large = np.unique(large)
+            self._counts[large] /= 2
+            self._totals[large] /= 2
+            self._mark_rows(large)
+
+    def _mark_rows(self, item: NDArray[np.int64]) -> None:
+        self._on_device.mark_changed((item[:, None] * self.cells + np.arange(self.cells)).ravel())
 
     def _check_cells(self, state: Mapping[str, NDArray[Any]]) -> None:
         if state["items"].shape[1:] != self._items.shape[1:]:

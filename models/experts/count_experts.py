@@ -101,6 +101,12 @@ class CountExperts:
         self.pairs.add(events)
         self._popularity.add(events.item, events.weight)
 
+    def forget(self, item: NDArray[np.int64]) -> None:
+        """Drop these items from all counts, from those of pairs with other items too."""
+        item = item[item <= self.known]
+        self._popularity.put(item, np.zeros((len(HALF_LIVES), len(item))), np.zeros(len(item), np.int64))
+        self.pairs.forget(item)
+
     def popularity_of(self, item: NDArray[np.int64]) -> NDArray[np.float64]:
         """[L, n] counts of these items at each half-life, for `put_popularity`."""
         self.grow(int(item.max(initial=0)) + 1)

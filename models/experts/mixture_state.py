@@ -44,6 +44,11 @@ class MixtureState:
         with self._lock:
             self.counts.observe(events)
 
+    def forget(self, item: NDArray[np.int64]) -> None:
+        """Drop these items from all counts."""
+        with self._lock:
+            self.counts.forget(item)
+
     def count_pairs(self, events: NewEvents) -> None:
         """Count only pairs of items, of events by which popularity has aged already."""
         with self._lock:

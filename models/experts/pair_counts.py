@@ -42,6 +42,12 @@ class PairCounts:
         self.tables["successors"].add(first, second, count)
         self.tables["predecessors"].add(second, first, count)
 
+    def forget(self, item: NDArray[np.int64]) -> None:
+        """Drop all pairs with these items, which are known."""
+        self._changed[item] = True
+        for table in self.tables.values():
+            self._changed[table.forget(item, self.known + 1)] = True
+
     def take_changed(self) -> NDArray[np.int64]:
         """Items of the pairs that were counted since the last call."""
         changed = np.flatnonzero(self._changed)

@@ -30,6 +30,7 @@ from models.experts.gate import GateExamples
 from models.experts.mixture import MixtureBlock, PredictionContexts
 from models.inference.predictions import ModelVersion, Predictions
 from models.inference.sample_scores import draw_from_rows, score_events
+from models.inference.saved_counts import restore_counts, save_counts
 from models.inference.served_model import ServedModel
 from models.inference.stream_counts import Arrays, StreamCounts
 from models.inference.topk import TopSizes, top_predictions
@@ -41,7 +42,6 @@ from models.network.recurrence import lstm_step, rebuild_states, recompute_state
 from models.network.weights import Weights
 from models.transfers import to_device, to_host
 
-_REVIEWS = "reviews."
 _MEMORY_ADVICE = (
     "lower worker.step_max_events (events of a micro-batch) or items.capacity (items, all of which are scored), or set "
     "model.dtype = 'bfloat16'"
@@ -90,9 +90,9 @@ class Engine:
         self.device = compute_device(config)
         self._items = items
         self._top = TopSizes(top_items, top_categories, min(top_because, config.history_length))
-        self._model = ServedModel.of(config, self.device, items.content)
+        self._model = ServedModel.of(config, self.device, items)
         self._candidates = Candidates(items, self.device, sizes)
-        self.counts = StreamCounts(config, limits)
+        self.counts = StreamCounts(config, limits, items.register.count)
         self._lock = threading.Lock()
         self._next_model: ServedModel | None = None
 
@@ -107,24 +107,19 @@ class Engine:
         """Use these weights from the next step on. WeightsError where they are not finite or do not fit."""
         if not weights.finite():
             raise WeightsError(f"weights {weights.version} are not finite; the engine keeps those it has")
-        model = ServedModel.of(self.config, self.device, self._items.content, weights)
+        model = ServedModel.of(self.config, self.device, self._items, weights)
         # Here, not in the step: on another thread this costs the stream nothing.
         model.embeddings.refresh()
         with self._lock:
             self._next_model = model
 
     def experts(self) -> dict[str, NDArray[Any]]:
-        """Copy of all counts, of the gate and of the reviews' means, for a checkpoint; any thread may call it."""
-        reviews = {} if self._items.content is None else self._items.content.state()
-        return self.counts.state() | {_REVIEWS + name: array for name, array in reviews.items()}
+        """Copy of all counts, gate, mean reviews and times of items, for a checkpoint; any thread may call it."""
+        return save_counts(self.counts, self._items)
 
-    def restore(self, experts: Arrays) -> None:
-        """Go on from `experts()`; nothing changes where that is empty. WeightsError where it does not fit."""
-        state = dict(experts)
-        reviews = {name.removeprefix(_REVIEWS): state.pop(name) for name in experts if name.startswith(_REVIEWS)}
-        if self._items.content is not None:
-            self._items.content.restore(reviews)
-        self.counts.restore(state)
+    def restore(self, experts: Arrays, registered: int | None = None) -> None:
+        """Go on from `experts()`, if any, as of so many registrations (None: all). WeightsError if it does not fit."""
+        restore_counts(self.counts, self._items, experts, registered)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
@@ -154,15 +149,16 @@ class Engine:
         timeline.advance(after)
         seen = None
         if not self.config.allow_repeats:
+            index = self._items.register.indices(batch.item)
             if per == "event":
-                seen = seen_after_each(timeline)
+                seen = seen_after_each(timeline, index)
                 last = timeline.last_events()
                 after["seen"][batch.user[last]] = seen[last]
             else:
-                mark_seen(after["seen"], batch.user, batch.item)
+                mark_seen(after["seen"], batch.user, index)
                 seen = after["seen"][batch.user[event]]
-        (index,) = to_device([event], self.device)
-        h = states.h[index]  # [P, H]
+        (last_event,) = to_device([event], self.device)
+        h = states.h[last_event]  # [P, H]
         user, number, known = batch.user[event], timeline.event_number[event], self._candidates.known
         contexts = model.contexts_after(timeline, h, user, number, seen, self._candidates, known)
         predictions = self._predict(event, contexts)
@@ -189,7 +185,7 @@ class Engine:
         after = lstm_step(self._model.network, self._model.item_table, timeline).rows
         timeline.advance(after)
         if not self.config.allow_repeats:
-            mark_seen(after["seen"], batch.user, batch.item)
+            mark_seen(after["seen"], batch.user, self._items.register.indices(batch.item))
         self.counts.count(NewEvents.of(after, timeline.count, self.counts.limits))
         reviews.apply_to_items()
         return after
@@ -215,7 +211,8 @@ class Engine:
         timeline = Timeline(batch, rows, Reviews.of(batch, self._items.content).codes)
         seen = None
         if not self.config.allow_repeats:
-            seen = np.roll(seen_after_each(timeline), 1, axis=0)  # [n, bytes]
+            seen = seen_after_each(timeline, self._items.register.indices(batch.item))
+            seen = np.roll(seen, 1, axis=0)  # [n, bytes]
             first = np.flatnonzero(timeline.position == 0)
             seen[first] = rows["seen"][batch.user[first]]
         h = lstm_step(model.network, model.item_table, timeline).h
@@ -245,7 +242,7 @@ class Engine:
         """
         self._refresh(rows)
         sample = None
-        if (drawn := draw_from_rows(rows, new_events, self.config.sampled_events)) is not None:
+        if (drawn := draw_from_rows(rows, new_events, self.config.sampled_events, self._items.register)) is not None:
             model, event = self._model, np.arange(len(drawn.batch))
             timeline = Timeline(drawn.batch, recompute_states(model.network, model.item_table, drawn.rows))
             h = model.network.gap.new_zeros(len(event), self.config.hidden_size)  # each event is the first of its user
@@ -275,9 +272,10 @@ class Engine:
         """Follow new weights and the vocabulary. UnknownItemError where rows or batch have an item beyond it."""
         self._take_update()
         self._candidates.refresh()
-        known = self._candidates.known
-        self._model.refresh(known)
+        known, register = self._candidates.known, self._items.register
+        self._model.refresh(known, register)
         self.counts.grow(known + 1)
+        self.counts.follow(register)
         # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
         largest = max(int(rows["ring_item"].max(initial=0)), 0 if batch is None else int(batch.item.max(initial=0)))
         if largest > known:

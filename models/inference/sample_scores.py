@@ -16,6 +16,7 @@ from models.experts.candidates import Candidates
 from models.experts.gate import GateExamples
 from models.inference.served_model import ServedModel
 from models.inference.stream_counts import StreamCounts
+from models.items.register import ItemRegister
 from models.metrics.prequential_sample import PrequentialSample, draw_events
 from models.metrics.ranking import target_rank
 from models.transfers import to_device
@@ -34,7 +35,9 @@ class DrawnEvents:
     """[m] number of the event among all of its user, from 0"""
 
 
-def draw_from_rows(rows: NDArray[np.void], new_events: NDArray[np.int64], limit: int) -> DrawnEvents | None:
+def draw_from_rows(
+    rows: NDArray[np.void], new_events: NDArray[np.int64], limit: int, register: ItemRegister
+) -> DrawnEvents | None:
     """Some of the last `new_events` [U] of each row's events, as `draw_events` does; None where none has an item."""
     ring = rows["ring_item"].shape[1]
     held = np.minimum(new_events, ring)
@@ -46,7 +49,7 @@ def draw_from_rows(rows: NDArray[np.void], new_events: NDArray[np.int64], limit:
     event = draw_events(EventBatch(user, item, kind, rows["last_time_ms"][user]), limit)
     if not len(event):
         return None
-    before = earlier_rows(rows, user[event], later[event] + 1)
+    before = earlier_rows(rows, user[event], later[event] + 1, register.indices)
     batch = EventBatch(np.arange(len(event)), item[event], kind[event], before["last_time_ms"])
     return DrawnEvents(event, batch, before, number[event])
 
@@ -69,7 +72,7 @@ def score_events(
     sample, known = PrequentialSample.all_missed(event), min(counts.popularity.known, candidates.known)
     possible = np.flatnonzero(batch.item[event] <= known)
     event = event[possible]
-    seen = None if allow_repeats else seen_before(timeline, event)
+    seen = None if allow_repeats else seen_before(timeline, event, candidates.register.indices(batch.item))
     contexts = model.contexts_before(timeline, h, event, seen, candidates, known, number[possible])
     # popular: [N + 1]
     popular, target = to_device([counts.popularity.weights(known + 1), batch.item[event]], h.device)

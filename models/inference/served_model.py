@@ -15,7 +15,8 @@ from models.errors import WeightsError
 from models.experts.candidates import Candidates
 from models.experts.mixture import PredictionContexts
 from models.inference.predictions import ModelVersion
-from models.items.vocabulary import ItemContentLike
+from models.items.register import ItemRegister
+from models.items.vocabulary import ItemVocabulary
 from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
 from models.network.item_embeddings import ItemEmbeddings
@@ -34,7 +35,7 @@ class ServedModel:
 
     @classmethod
     def of(
-        cls, config: ModelConfig, device: torch.device, content: ItemContentLike | None, weights: Weights | None = None
+        cls, config: ModelConfig, device: torch.device, items: ItemVocabulary, weights: Weights | None = None
     ) -> "ServedModel":
         """Copy the weights to the device; without any, the initial ones. WeightsError where they do not fit."""
         network = InterestNetwork(config)
@@ -43,16 +44,19 @@ class ServedModel:
         dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
         network = network.to(device, dtype).requires_grad_(False).eval()
         version = ModelVersion(network.lineage, 0 if weights is None else weights.version)
-        return cls(version, network, ItemEmbeddings(network, content))
+        registered = None if weights is None else weights.registered
+        registered = items.register.count if registered is None else registered
+        return cls(version, network, ItemEmbeddings(network, items.content, registered))
 
     @property
     def item_table(self) -> Tensor:
         """[num_items, D] the item embeddings E' as of the last `refresh`."""
         return self.embeddings.weight
 
-    def refresh(self, known: int) -> None:
+    def refresh(self, known: int, register: ItemRegister) -> None:
         """Catch up with the vocabulary, whose largest index is `known`, and with the items' content."""
         self.network.grow(known + 1)
+        self.embeddings.follow(register)
         self.embeddings.refresh()
 
     @torch.inference_mode()

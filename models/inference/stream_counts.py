@@ -14,6 +14,7 @@ from models.data.new_events import NewEvents
 from models.experts.gate import GateExamples
 from models.experts.mixture_state import MixtureState
 from models.experts.popularity_counts import HALF_LIVES
+from models.items.register import ItemRegister
 from models.metrics.popularity_baseline import DecayedPopularity
 
 POPULARITY: Final = "decayed-popularity"
@@ -37,8 +38,10 @@ class CountedEvents(NamedTuple):
 class StreamCounts:
     """One thread at a time may predict with them and change them; any thread may copy their `state`."""
 
-    def __init__(self, config: ModelConfig, limits: InfluenceLimits = NO_LIMITS) -> None:
+    def __init__(self, config: ModelConfig, limits: InfluenceLimits = NO_LIMITS, registered: int = 0) -> None:
         """`limits` are those by which events are to be made for `count` and `teach_gate`."""
+        self.registered = registered
+        """Registrations of items that they follow"""
         self.limits = limits
         self.counted = CountedEvents()
         self.experts = MixtureState(config) if config.experts else None
@@ -60,6 +63,22 @@ class StreamCounts:
             self.experts.observe(events)
         with self._lock:
             self.popularity.observe(events.item)
+
+    def follow(self, register: ItemRegister) -> None:
+        """Begin anew with the slots that changed hands; to be called before any event of the new holders is counted."""
+        self.registered, taken_over = register.taken_over(self.registered)
+        self.forget(taken_over)
+
+    def forget(self, item: NDArray[np.int64]) -> None:
+        """Begin anew with these items: other ones have their slots."""
+        if not len(item):
+            return
+        self._changed = grown(self._changed, int(item.max()) + 1)
+        self._changed[item] = True
+        if self.experts is not None:
+            self.experts.forget(item)
+        with self._lock:
+            self.popularity.forget(item)
 
     def teach_gate(self, examples: Sequence[GateExamples]) -> None:
         """Let the gate learn from scored events."""

@@ -80,6 +80,27 @@ class ItemContent:
             if text or features or item in self._pending or item < len(self._changed):
                 self._pending[item] = text, features
 
+    def take(self, item: int) -> NDArray[np.float16]:
+        """Remove the item's content, but return what `put` needs for its description."""
+        with self._lock:
+            if item in self._pending:
+                self._encode_pending()
+            if item >= len(self._changed):
+                return np.zeros(self._described.shape[1], np.float16)
+            description: NDArray[np.float16] = self._described[item].copy()
+            if self._changed[item]:
+                self._described[item], self._reviews[item], self._reviewed[item] = 0, 0, 0
+                self._touch(np.array([item]))
+            return description
+
+    def put(self, item: int, description: NDArray[np.float16]) -> None:
+        """Describe the item as what `take` returned."""
+        with self._lock:
+            self._grow(item + 1)
+            self._described[item] = description
+            self._texts += 1
+            self._touch(np.array([item]))
+
     def review(self, item: NDArray[np.int64], vector: NDArray[np.float32]) -> None:
         """Add reviews [n] of items as text vectors [n, W]."""
         if not len(item):

@@ -1,11 +1,11 @@
-"""The item vocabulary: an index for each item id, with title and categories of the catalog.
+"""The item vocabulary: a slot for each item id, with title and categories of the catalog.
 
-Indices follow the order of `add`: processes that add ids in the order of the item register agree on them.
+The slot is the item's row in every table of the model, where it is called the item's index. What is stored names items
+by their index in the register (register.py), which differs once an item has taken the slot of another one.
 """
 
 import hashlib
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from models.data.growable_array import FIRST_ROWS, grown
 from models.errors import ItemCapacityError
 from models.items.ragged_rows import RaggedRows
+from models.items.register import ItemRegister
+from models.items.slots import Registration
 from models.text.encoder import TextEncoder
 
 
@@ -33,6 +35,12 @@ class ItemContentLike(Protocol):
     def take_reviewed(self) -> NDArray[np.int64]:
         """Items that were reviewed since the last call."""
 
+    def take(self, item: int) -> NDArray[np.float16]:
+        """Remove the item's content, but return what `put` needs for its description."""
+
+    def put(self, item: int, description: NDArray[np.float16]) -> None:
+        """Describe the item as what `take` returned."""
+
     def refresh(self) -> int:
         """Bring the rows up to date; the version after it, 0 while no item has content."""
 
@@ -50,116 +58,149 @@ class ItemContentLike(Protocol):
 
 
 class _Description(NamedTuple):
-    """An item's catalog entry."""
+    """An item's catalog entry; of items that have a slot, without text, features and content."""
 
     title: str = ""
     categories: tuple[int, ...] = ()
     text: str = ""
     features: Sequence[float] = ()
     active: bool = True
+    protected: bool = False
+    content: NDArray[np.float16] | None = None
+    """Of an item that was evicted: instead of text and features"""
 
 
 _FORGOTTEN = _Description(active=False)
 
 
 class ItemVocabulary:
-    """Items by index, 1 … len; index 0 is "no item". Any thread may call it.
+    """Items by slot, 1 … len; slot 0 is "no item". Any thread may call it.
 
-    Descriptions of items that are not added yet wait for them: the `capacity` newest, and none once the vocabulary is
-    full.
+    Descriptions of items that have no slot wait for them: the `capacity` newest.
     """
 
     def __init__(self, capacity: int, content: ItemContentLike | None = None) -> None:
         """`content` gets text and features of the items; None where they are not needed."""
         self.capacity = capacity
         self.content = content
+        self.register = ItemRegister()
         self.version = 0
         """Changes when categories or activity of a known item change; not when an undescribed item is added."""
         self.categories: list[str] = []
         """Category names by index, in order of first appearance"""
-        self._lock = threading.RLock()
-        self._ids: list[str] = [""]
-        self._index: dict[str, int] = {}
-        self._titles: dict[int, str] = {}
-        self._waiting: dict[str, _Description] = {}  # of items that are not added yet, oldest first
+        self._lock = self.register.lock
+        self._descriptions: dict[int, _Description] = {}
+        self._waiting: dict[str, _Description] = {}  # of items that have no slot, oldest first
         self._category_index: dict[str, int] = {}
         self._item_categories = RaggedRows()
-        self._inactive = np.zeros(FIRST_ROWS, dtype=np.bool_)
+        self._inactive, self._protected = np.zeros((2, FIRST_ROWS), dtype=np.bool_)
 
     def __len__(self) -> int:
-        """Known items, without "no item"."""
-        return len(self._ids) - 1
+        """Items that have a slot, without "no item"."""
+        return len(self.register)
 
     def add(self, item_id: str) -> int:
-        """Index of the item: the order of first `add`. ItemCapacityError beyond `capacity`."""
+        """Slot of the item, a new one at its first `add`. ItemCapacityError beyond `capacity`."""
         with self._lock:
-            known = self._index.get(item_id)
+            known = self.slot(item_id)
             if known is not None:
                 return known
             if len(self) >= self.capacity:
                 raise ItemCapacityError(self.capacity, item_id)
-            index = len(self._ids)
-            self._inactive = grown(self._inactive, index + 1)
-            self._ids.append(item_id)
-            self._index[item_id] = index
+            self.apply(item_id, Registration())
+            return len(self)
+
+    def apply(self, item_id: str, registration: Registration) -> None:
+        """Apply a record of the item register; to be called in the register's order. The id may have a slot already."""
+        with self._lock:
+            assigned = self.register.apply(item_id, registration)
+            if assigned is None:
+                return
+            slot = assigned.slot
+            self._inactive, self._protected = grown(self._inactive, slot + 1), grown(self._protected, slot + 1)
+            if assigned.evicted is not None:
+                self._clear(slot, assigned.evicted)
             if (description := self._waiting.pop(item_id, None)) is not None:
-                self._apply(index, description)
-            if len(self) >= self.capacity:
-                self._waiting.clear()
-            return index
+                self._apply(slot, description)
 
-    def index(self, item_id: str) -> int | None:
-        """Index of the item, None where it is unknown."""
-        return self._index.get(item_id)
+    def registrations(self, newcomers: int, spared: Collection[str] = ()) -> list[Registration]:
+        """What to register each of so many newcomers with; fewer where not enough items can be evicted.
 
-    def id(self, index: int) -> str:
-        """The item's id; empty for index 0."""
-        return self._ids[index]
+        Deleted items are evicted first, then those unseen for longest; protected ones and those of the ids `spared`
+        never.
+        """
+        with self._lock:
+            free = min(max(self.capacity - len(self), 0), newcomers)
+            registrations = [Registration(self.capacity)] * free
+            if free < newcomers:
+                size = len(self) + 1
+                is_spared = self._protected[:size].copy()
+                is_spared[[0, *filter(None, map(self.slot, spared))]] = True
+                candidates = self.register.candidates(newcomers - free, self._inactive[:size], is_spared)
+                registrations += [Registration(self.capacity, indices) for indices in candidates]
+            return registrations
+
+    def slot(self, item_id: str) -> int | None:
+        """Slot of the item, None where it has none."""
+        return self.register.slot(item_id)
+
+    def id(self, slot: int) -> str:
+        """Id of the item that has the slot; empty for slot 0."""
+        return self.register.ids[slot]
 
     def ids(self, n: int) -> list[str]:
-        """Ids of the first n items, in order."""
-        return self._ids[1 : n + 1]
+        """Ids of the first n slots, in order."""
+        return self.register.ids[1 : n + 1]
 
     def describe(
-        self, item_id: str, title: str, categories: Sequence[str], text: str = "", features: Sequence[float] = ()
+        self,
+        item_id: str,
+        title: str,
+        categories: Sequence[str],
+        text: str = "",
+        features: Sequence[float] = (),
+        protected: bool = False,
     ) -> None:
-        """Replace the item's catalog entry; the item need not be added yet. A forgotten one becomes active again."""
+        """Replace the item's catalog entry; the item need not be added yet. A forgotten one becomes active again.
+
+        `protected`: once it has a slot, it is never evicted.
+        """
         with self._lock:
             indices = tuple(self._category(name) for name in dict.fromkeys(categories))
             content: tuple[str, Sequence[float]] = ("", ())
             if self.content is not None:
                 content = "\n".join(filter(None, (title, ", ".join(categories), text))), features
-            self._replace(item_id, _Description(title, indices, *content))
+            self._replace(item_id, _Description(title, indices, *content, protected=protected))
 
     def forget(self, item_id: str) -> None:
-        """Drop title and categories; the item keeps its index and is not predicted until described again."""
+        """Drop title and categories; the item is not predicted until described again, and the first to be evicted."""
         with self._lock:
             self._replace(item_id, _FORGOTTEN)
 
-    def title(self, index: int) -> str:
+    def title(self, slot: int) -> str:
         """Title of the item, empty where the catalog has none."""
-        return self._titles.get(index, "")
+        return self._descriptions.get(slot, _FORGOTTEN).title
 
     def active(self) -> NDArray[np.bool_]:
         """[n + 1] copy: which items may be predicted; never index 0."""
         with self._lock:
-            active = ~self._inactive[: len(self._ids)]
+            active = ~self._inactive[: len(self) + 1]
         active[0] = False
         return active
 
     def category_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """Non-zero entries of the item → category matrix (item, category, share); the shares of an item sum to one."""
         with self._lock:
-            item, category, length = self._item_categories.entries(len(self._ids))
+            item, category, length = self._item_categories.entries(len(self) + 1)
         share = 1.0 / length.clip(min=1)
         return item, category, share[item].astype(np.float32)
 
     def digest(self, n: int) -> str:
-        """SHA-256 of the first n ids in order: equal in two registers exactly when those agree."""
+        """SHA-256 of the first n ids by slot: equal in two vocabularies exactly when those agree."""
         if not 0 <= n <= len(self):
             raise ValueError(f"{n} items asked for, {len(self)} known")
         digest = hashlib.sha256()
-        for item_id in self._ids[1 : n + 1]:
+        for item_id in self.register.ids[1 : n + 1]:
             encoded = item_id.encode("utf-8", "surrogatepass")
             digest.update(len(encoded).to_bytes(4, "little"))
             digest.update(encoded)
@@ -173,22 +214,34 @@ class ItemVocabulary:
         return index
 
     def _replace(self, item_id: str, description: _Description) -> None:
-        index = self._index.get(item_id)
-        if index is not None:
-            self._apply(index, description)
-        elif len(self) < self.capacity:
-            self._waiting.pop(item_id, None)
-            self._waiting[item_id] = description
-            if len(self._waiting) > self.capacity:
-                del self._waiting[next(iter(self._waiting))]
-
-    def _apply(self, index: int, description: _Description) -> None:
-        if description.title:
-            self._titles[index] = description.title
+        slot = self.slot(item_id)
+        if slot is not None:
+            self._apply(slot, description)
         else:
-            self._titles.pop(index, None)
-        self._item_categories.replace(index, description.categories)
-        self._inactive[index] = not description.active
-        if self.content is not None:
-            self.content.describe(index, description.text, description.features)
+            self._wait(item_id, description)
+
+    def _wait(self, item_id: str, description: _Description) -> None:
+        self._waiting.pop(item_id, None)
+        self._waiting[item_id] = description
+        if len(self._waiting) > self.capacity:
+            del self._waiting[next(iter(self._waiting))]
+
+    def _apply(self, slot: int, description: _Description) -> None:
+        self._descriptions[slot] = description._replace(text="", features=(), content=None)
+        self._item_categories.replace(slot, description.categories)
+        self._inactive[slot], self._protected[slot] = not description.active, description.protected
+        if self.content is not None and description.content is not None:
+            self.content.put(slot, description.content)
+        elif self.content is not None:
+            self.content.describe(slot, description.text, description.features)
+        self.version += 1
+
+    def _clear(self, slot: int, evicted: str) -> None:
+        """Take from the slot what was known of the evicted item; its catalog entry waits for it to come back."""
+        content = None if self.content is None else self.content.take(slot)
+        if (description := self._descriptions.pop(slot, None)) is None:
+            return
+        self._wait(evicted, description._replace(content=content if description.active else None))
+        self._item_categories.replace(slot, ())
+        self._inactive[slot] = self._protected[slot] = False
         self.version += 1

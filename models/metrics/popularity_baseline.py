@@ -81,6 +81,11 @@ class DecayedPopularity:
         """Let all counts age by so many events, with an item, that are counted elsewhere."""
         self._counts.advance(events)
 
+    def forget(self, item: NDArray[np.int64]) -> None:
+        """Count these items from nothing."""
+        item = item[item <= self.known]
+        self._counts.put(item, np.zeros((1, len(item))), np.zeros(len(item), np.int64))
+
     def state(self) -> NDArray[np.float64]:
         """[known + 1] copy of the counts."""
         (counts,) = self._counts.counts(self.known + 1)

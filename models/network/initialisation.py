@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.config import ModelConfig
@@ -33,6 +34,15 @@ def open_forget_gates(lstm: nn.LSTM) -> None:
     with torch.no_grad():
         for layer in range(lstm.num_layers):
             lstm.get_parameter(f"bias_ih_l{layer}")[lstm.hidden_size : 2 * lstm.hidden_size] = 1.0
+
+
+def newcomer_rows(config: ModelConfig, index: NDArray[np.int64]) -> Tensor:
+    """[n, D] rows of the item table for items that take the rows of others, drawn from the seed and their indices."""
+    if not config.item_embeddings:
+        return torch.zeros(len(index), config.embedding_dim)
+    seeds = (np.random.SeedSequence((config.seed, 1, number)) for number in index.tolist())
+    rows = [np.random.default_rng(seed).standard_normal(config.embedding_dim, np.float32) for seed in seeds]
+    return torch.from_numpy(np.stack(rows)) * _ITEM_SCALE
 
 
 def new_item_rows(config: ModelConfig, first: int, least: int) -> Iterator[Tensor]:

@@ -9,7 +9,9 @@ long-term interest, which is added to u (long_term.py), E. Where repeats are all
 the softmax over all items one over the user's last K.
 """
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.config import ModelConfig
@@ -23,7 +25,13 @@ from models.network.copying import Copying
 from models.network.dropout import Dropout
 from models.network.feature_tensors import FeatureTensors
 from models.network.fusion import fusion_of
-from models.network.initialisation import FIRST_ITEMS, initialise_layers, new_item_rows, open_forget_gates
+from models.network.initialisation import (
+    FIRST_ITEMS,
+    initialise_layers,
+    new_item_rows,
+    newcomer_rows,
+    open_forget_gates,
+)
 from models.network.long_term import LongTerm
 from models.network.outputs import NetworkOutput, SequenceOutput
 from models.network.weights import INITIAL_LINEAGE, Weights
@@ -77,6 +85,13 @@ class InterestNetwork(nn.Module):
         bias = item.new_zeros(len(item))
         bias[: self.num_items] = self.item_bias.detach()
         self.item, self.item_bias = nn.Parameter(item), nn.Parameter(bias)
+
+    @torch.no_grad()
+    def reset_items(self, item: NDArray[np.int64], index: NDArray[np.int64]) -> None:
+        """Begin these rows of the item tables anew, for items that have taken them over; `index` in the register."""
+        row = torch.from_numpy(item).to(self.item.device)
+        self.item[row] = newcomer_rows(self.config, index).to(self.item)
+        self.item_bias[row] = 0
 
     def embed(self, table: Tensor, features: FeatureTensors) -> Tensor:
         """Inputs x [..., D] of events [...]; their items are rows of `table`, of E'."""

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.data.growable_array import FIRST_ROWS, grown
+from models.items.register import ItemRegister
 from models.items.vocabulary import ItemContentLike
 from models.network.interest_network import InterestNetwork
 from models.transfers import to_device
@@ -16,7 +17,9 @@ _BLOCK_ROWS = 8192
 class ItemEmbeddings:
     """E' of one network whose weights do not change."""
 
-    def __init__(self, network: InterestNetwork, content: ItemContentLike | None) -> None:
+    def __init__(self, network: InterestNetwork, content: ItemContentLike | None, registered: int = 0) -> None:
+        """`registered`: registrations that the network's item tables follow."""
+        self.registered = registered
         self._network = network
         self._content = content
         self._version = 0
@@ -36,6 +39,23 @@ class ItemEmbeddings:
         self._given[item] = True
         row, table = torch.from_numpy(item).to(self.weight.device), self.weight
         table[row] = weight.to(table.device, table.dtype)
+
+    @torch.inference_mode()
+    def follow(self, register: ItemRegister) -> None:
+        """Begin anew the rows that other items have taken over, those of the network too.
+
+        To be called before `refresh`; the network has room for all items.
+        """
+        self.registered, item = register.taken_over(self.registered)
+        if not len(item):
+            return
+        self._network.reset_items(item, register.indices(item))
+        self._follow_growth()
+        self._given[item] = False
+        if self._weight is not None and self._content is not None:
+            self._content.refresh()
+            for low in range(0, len(item), _BLOCK_ROWS):
+                self._update_rows(self._content, item[low : low + _BLOCK_ROWS])
 
     @torch.no_grad()
     def refresh(self) -> None:

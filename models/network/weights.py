@@ -33,6 +33,8 @@ class Weights:
     """In a checkpoint, what `OnlineLearner.state()` adds to the weights to predict with; else empty"""
     lineage: int = INITIAL_LINEAGE
     """From 1 to 2^32 - 1; in stored rows 0 says that it is not known"""
+    registered: int | None = None
+    """Registrations of items that item tables and counts follow (models/items/slots.py); None: all"""
 
     def finite(self) -> bool:
         """Whether every number is finite."""

@@ -77,8 +77,10 @@ class OnlineLearner:
         self._version = 0
         self._lr_step = 0
         self._changed = np.zeros(FIRST_ROWS, np.bool_)
+        self._registered = items.register.count  # registrations that the network follows
         self._lock = threading.Lock()
         self._queue = WindowQueue(learner.queue_events)
+        self._queue_registered = self._registered  # those that the windows in the queue follow
 
     @property
     def version(self) -> int:
@@ -111,9 +113,12 @@ class OnlineLearner:
         return self._queue.dropped_events
 
     def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> None:
-        """Queue the last `new_events` [U] of each row's events, with the history before them."""
+        """Queue the last `new_events` [U] of each row's events, with the history before them, by present slots."""
         windows = last_windows(rows, new_events)
         with self._lock:
+            self._queue_registered, taken_over = self._items.register.taken_over(self._queue_registered)
+            if len(taken_over):
+                self._queue.forget(taken_over)
             self._queue.put(windows)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
@@ -126,6 +131,8 @@ class OnlineLearner:
         started = time.perf_counter()
         with self._lock:
             taken = self._queue.take(self._config.events_per_step)
+            registered = self._queue_registered
+        self._follow(registered)
         if not taken:
             return None
         replayed = self._replay_buffer.sample(self._config.replay_windows)
@@ -144,10 +151,16 @@ class OnlineLearner:
             left_out=events - influence,
         )
 
+    def follow_register(self) -> None:
+        """Begin anew with slots that other items had taken over by the last `observe`; `train_step` does it first."""
+        with self._lock:
+            registered = self._queue_registered
+        self._follow(registered)
+
     def weights(self) -> Weights:
         """The weights to predict with: the newest item tables, the moving average of all else."""
-        newest = self._network.snapshot(self._version)
-        return replace(newest, tensors={**newest.tensors, **self._ema.tensors()}, lr_step=self._lr_step)
+        newest = self._snapshot()
+        return replace(newest, tensors={**newest.tensors, **self._ema.tensors()})
 
     def take_changed(self) -> NDArray[np.int64]:
         """Items whose rows of the item tables changed since the last call."""
@@ -167,10 +180,10 @@ class OnlineLearner:
 
     def state(self) -> Weights:
         """`weights()` with what `restore` needs to go on as if never interrupted, but for the replayed windows."""
-        newest, averaged = self._network.snapshot(self._version), self._ema.tensors()
+        newest, averaged = self._snapshot(), self._ema.tensors()
         learner = {_RAW + name: newest.tensors[name] for name in averaged}
         learner |= {f"{self._config.optimizer}/{name}": tensor for name, tensor in self._optimizer.state().items()}
-        return replace(newest, tensors={**newest.tensors, **averaged}, lr_step=self._lr_step, learner=learner)
+        return replace(newest, tensors={**newest.tensors, **averaged}, learner=learner)
 
     def restore(self, weights: Weights) -> None:
         """Continue from these weights; without `learner` of `state()`, with a new optimizer state and no average.
@@ -184,11 +197,32 @@ class OnlineLearner:
         self._optimizer.restore(_group(weights.learner, f"{self._config.optimizer}/"))
         if raw:
             self._ema.restore(weights.tensors)
+        self._registered = self._queue_registered = self._items.register.count
+        self._forget(weights.registered)
         self._version = weights.version
         self._lr_step = weights.lr_step
         self._fallback = FallbackWeights()
         # Else frequent restarts would draw the same numbers again and again.
         self._dropout = self._dropout_of(weights.version)
+
+    def _follow(self, registered: int) -> None:
+        """Follow so many registrations, at most as many as were read."""
+        since, self._registered = self._registered, registered
+        if registered > since and len(taken_over := self._items.register.taken_over(since)[1]):
+            self._replay_buffer.forget(taken_over)
+            self._forget(since)
+
+    def _forget(self, since: int | None) -> None:
+        """Begin anew with the slots that changed hands after so many registrations; None: with none."""
+        register = self._items.register
+        _, item = register.taken_over(register.count if since is None else since)
+        if not len(item):
+            return
+        self._network.grow(int(item.max()) + 1)
+        self._network.reset_items(item, register.indices(item))
+        row = torch.from_numpy(item).to(self._network.item.device)
+        self._optimizer.reset_rows(row)
+        self._mark_changed(row)
 
     def _load(self, weights: Weights) -> None:
         """Put the weights into the network, with a new optimizer state and no average."""
@@ -236,7 +270,8 @@ class OnlineLearner:
         return Dropout(self._config.input_dropout, self._config.dropout, seed, device)
 
     def _snapshot(self) -> Weights:
-        return replace(self._network.snapshot(self._version), lr_step=self._lr_step)
+        newest = self._network.snapshot(self._version)
+        return replace(newest, lr_step=self._lr_step, registered=self._registered)
 
     def _refuse(self) -> None:
         good = self._fallback.refuse()
@@ -249,6 +284,7 @@ class OnlineLearner:
             good.version,
         )
         self._load(good)
+        self._forget(good.registered)
         self._version += 1  # other weights than those of the last step: another version
 
     def _mark_changed(self, rows: Tensor | None) -> None:

@@ -78,6 +78,14 @@ class NetworkOptimizer:
                 value = _padded(value, len(parameter))
             optimizer.state[parameter][key] = int(value) if is_count else value.to(parameter.device, copy=True)
 
+    def reset_rows(self, row: Tensor) -> None:
+        """Begin anew with these rows of the item tables."""
+        self._follow_growth()
+        for name in ITEM_TABLES:
+            for value in self._tables.state[self._network.get_parameter(name)].values():
+                if isinstance(value, Tensor) and value.dim():
+                    value[row] = 0
+
     def _optimizer_of(self, name: str) -> torch.optim.Optimizer:
         return self._tables if name in ITEM_TABLES else self._shared
 

@@ -35,6 +35,10 @@ class TrainingWindows:
         """[B, T] item index of each event."""
         return self.features.item
 
+    def forget(self, gone: NDArray[np.int64]) -> None:
+        """Let events of these items be those of no item, in place."""
+        self.item[np.isin(self.item, gone)] = 0
+
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> "TrainingWindows":
         return TrainingWindows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
@@ -97,6 +101,11 @@ class WindowQueue:
             dropped = int(self._blocks.popleft().new_events.sum())
             self.events -= dropped
             self.dropped_events += dropped
+
+    def forget(self, gone: NDArray[np.int64]) -> None:
+        """Let events of these items be those of no item."""
+        for block in self._blocks:
+            block.forget(gone)
 
     def take(self, max_events: int) -> list[TrainingWindows]:
         """The oldest windows with up to `max_events` new events together, at least one window."""
@@ -161,6 +170,11 @@ class ReplayBuffer:
         self._windows.from_first_event[rows] = windows.from_first_event[chosen]
         self._windows.new_events[rows] = windows.length[chosen]
         self._size += appended
+
+    def forget(self, gone: NDArray[np.int64]) -> None:
+        """Let events of these items be those of no item."""
+        self._windows.forget(gone)
+        self._item_counts[gone[gone < len(self._item_counts)]] = 0
 
     def sample(self, count: int) -> TrainingWindows:
         """Random windows without replacement; all their events count as new."""

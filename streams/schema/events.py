@@ -90,6 +90,9 @@ class CatalogItem(Struct, gc=False, omit_defaults=True):
     text: Text = ""
     categories: Annotated[tuple[Id, ...], Meta(max_length=MAX_CATEGORIES)] = ()
     features: Annotated[tuple[Number, ...], Meta(max_length=MAX_FEATURES, description="Feature vector.")] = ()
+    protected: Annotated[
+        bool, Meta(description="Where all places of items (items.capacity) are taken, it never loses its own.")
+    ] = False
     schema_version: SchemaVersion = 1
 
 

@@ -265,7 +265,11 @@ class ItemSettings:
     """The item vocabulary."""
 
     capacity: Annotated[int, Field(ge=1, le=2**31 - 2)] = field(
-        default=1_000_000, metadata={"help": "most items that are accepted"}
+        default=1_000_000,
+        metadata={
+            "help": "items that have an embedding and counts at a time; beyond, a new item takes the place of the one "
+            "unseen for longest"
+        },
     )
 
 

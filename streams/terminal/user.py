@@ -9,10 +9,12 @@ from rich.text import Text
 
 from models.data.event_types import EVENT_TYPES
 from models.data.user_row import user_row_fields
+from models.items.slots import ItemSlots
 from state.row_format import RowFormat
 from streams.errors import StreamError
 from streams.kafka.reader import crc32_partition_of, partition_count, partition_of, read_topic
 from streams.registry.prediction_reader import PredictionReader
+from streams.schema.item_registration import decode_registration
 from streams.schema.predictions import Prediction
 from streams.schema.record import keys_of
 from streams.settings.sections import KafkaSettings
@@ -147,14 +149,16 @@ async def _latest_values(
 
 
 async def _item_ids(kafka: KafkaSettings, topic: str, largest: int) -> list[str]:
-    """Item ids by item index, the order of first appearance in `item-index`; "" at 0, at least up to `largest`."""
-    ids = {"": 0}
+    """Item ids by item index, the number of the registration in `item-index`; "" at 0, at least up to `largest`."""
+    ids, slots = [""], ItemSlots()
     if largest:
         async for record in read_topic(kafka, topic):
-            ids.setdefault((record.key or b"").decode(), len(ids))
+            item_id, registration = decode_registration(topic, record.key, record.value, record.timestamp)
+            if slots.register(item_id, registration) is not None:
+                ids.append(item_id)
     if len(ids) <= largest:
         raise StreamError(
             f"{topic} lists {len(ids) - 1} items, but the row refers to item {largest}: "
             "topics.item_index does not belong to the changelog"
         )
-    return list(ids)
+    return ids

@@ -131,8 +131,8 @@ def item_ids(parts: Sequence[PartitionBatch]) -> list[str]:
 def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, layout: RowLayout) -> MicroBatch:
     """Joins the partitions' events into columns and loads their users' rows.
 
-    Left out are events before a user.delete of the same batch, events that the row has applied already (offset ≤
-    last_offset), and events whose item exceeds the vocabulary's capacity: those are added to the rejected ones.
+    Left out are events before a user.delete of the same batch, and events that the row has applied already (offset ≤
+    last_offset). Rows name items by their slots in the vocabulary.
     """
     users: list[bytes] = []
     values: list[bytes | None] = []
@@ -157,6 +157,8 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
         records += part.records
         record_index += part.record_index
     rows = layout.unpack(values)
+    if items.register.has_evicted:
+        rows["ring_item"] = items.register.slots(rows["ring_item"])
     columns = np.concatenate(partition_columns, axis=1)  # [6, n]
     keep = (columns[_ITEM] != _LEFT_OUT) & (columns[_OFFSET] > rows["last_offset"][columns[_USER]])
     columns = columns[:, keep]  # [6, n]
@@ -208,14 +210,11 @@ _LEFT_OUT = -1
 
 def _columns(part: PartitionBatch, items: ItemVocabulary) -> NDArray[np.int64]:
     """User, item, type, time, offset and index of each event of the partition: [6, n]."""
-    index = items.index
-    item = [0 if event.item_id is None else index(event.item_id) for event in part.events]
-    if None in item:
-        _reject_items(part, item, f"the register is full: it holds {len(items)} items (items.capacity)")
+    slot = items.slot
     columns = np.array(
         [
             part.event_user,
-            [_LEFT_OUT if i is None else i for i in item],
+            [0 if event.item_id is None else slot(event.item_id) or 0 for event in part.events],
             [type_index(event.event_type) for event in part.events],
             [event.time_ms for event in part.events],
             [record.offset for record in part.records],
@@ -227,20 +226,6 @@ def _columns(part: PartitionBatch, items: ItemVocabulary) -> NDArray[np.int64]:
         earlier = columns[:, :events_before]
         earlier[_ITEM, earlier[_USER] == part.users[user]] = _LEFT_OUT
     return columns
-
-
-def _reject_items(part: PartitionBatch, item: Sequence[int | None], message: str) -> None:
-    """Rejects the records of events without an item index, each once."""
-    rejected = {record.offset: error for record, error in part.rejected}
-    for record, index, item_index in zip(part.records, part.record_index, item, strict=True):
-        if item_index is not None:
-            continue
-        if record.offset not in rejected:
-            which = f"event {index}: " if index >= 0 else ""
-            rejected[record.offset] = Rejected("item_capacity", which + message)
-            part.rejected.append((record, rejected[record.offset]))
-        if index >= 0:
-            rejected[record.offset].events += (index,)
 
 
 def count_events(batch: MicroBatch, rows: NDArray[np.void]) -> NDArray[np.void]:

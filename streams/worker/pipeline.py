@@ -133,7 +133,11 @@ class Pipeline:
         with self._timed("rows"):
             rows = count_events(batch, result.rows)
             rows["lineage"] = result.predictions.model_version.lineage
-            row_changes = self._encoder.encode_rows(batch, self._layout.pack(rows), now_ms)
+            stored = rows
+            if (register := self._items.vocabulary.register).has_evicted:
+                stored = rows.copy()
+                stored["ring_item"] = register.indices(rows["ring_item"])
+            row_changes = self._encoder.encode_rows(batch, self._layout.pack(stored), now_ms)
         with self._timed("encode"):
             records = self._encoder.encode_records(batch, result, row_changes, now_ms)
         return StepOutput(records, row_changes, rows, result)

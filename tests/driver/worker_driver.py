@@ -224,6 +224,11 @@ class WorkerDriver:
             record = ProducerRecord(key, value, timestamp_ms=1_731_900_000_000)
             self.broker.append(tp, [record], transactional_id)
 
+    def register(self, item_ids: Iterable[bytes], value: bytes = b"") -> None:
+        """Appends records to the item index, as another worker does; an earlier version's are empty."""
+        records = [ProducerRecord(item_id, value, timestamp_ms=1_731_900_000_000) for item_id in item_ids]
+        self.broker.append(TopicPartition(self.topics.item_index, 0), records)
+
     def committed(self, topic: str) -> list[ConsumerRecord[bytes, bytes]]:
         """The committed records of a topic."""
         return self.broker.committed(topic)

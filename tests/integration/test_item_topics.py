@@ -63,27 +63,47 @@ async def test_workers_that_register_items_at_once_agree_on_every_index(
     await newcomer.stop()
 
 
-async def test_a_full_index_registers_no_more_items_and_logs_it(
+async def test_in_a_full_index_newcomers_take_the_slots_of_those_unseen_for_longest(
     settings: KafkaSettings, topics: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     items = ItemVocabulary(2)
     register = ItemIndex(settings, topics[0], items)
     await register.start()
     await register.register(["a", "b", "c"])
+    assert ids(items) == ["a", "b"]  # none of them is evicted for another one
+    assert "items.capacity = 2" in caplog.text
+    items.register.mark_seen(["a"], 1 << 60)
     await register.register(["d"])
+    assert ids(items) == ["a", "d"]
+    await register.register(["b"])
     assert ids(items) == ["a", "b"]
     await register.stop()
-    roomy = ItemVocabulary(10)
-    other = ItemIndex(settings, topics[0], roomy)
-    await other.start()
-    assert ids(roomy) == ["a", "b"]  # what did not fit was never written
-    await other.register(["c"])
-    await other.stop()
-    again = ItemIndex(settings, topics[0], smaller := ItemVocabulary(2))
-    await again.start()
-    assert ids(smaller) == ["a", "b"]
-    assert "items.capacity" in caplog.text
-    await again.stop()
+    for capacity in (1, 2, 10):
+        other = ItemIndex(settings, topics[0], same := ItemVocabulary(capacity))
+        await other.start()
+        assert ids(same) == ["a", "b"]  # as the records say, whatever the reader's capacity is
+        await other.stop()
+
+
+async def test_workers_that_evict_at_once_agree_on_every_slot(settings: KafkaSettings, topics: tuple[str, str]) -> None:
+    capacity, workers = 30, 3
+    made = []
+    for _ in range(workers):
+        items = ItemVocabulary(capacity)
+        made.append((ItemIndex(settings, topics[0], items), items))
+        await made[-1][0].start()
+    for time in range(10):
+        wanted = [[f"time{time}-{n * step % 9}" for n in range(9)] for step in (1, 2, 4)]
+        wanted[1] += [f"time{time}-of-one"]
+        await asyncio.gather(*(register.register(names) for (register, _), names in zip(made, wanted, strict=True)))
+        for (_, items), names in zip(made, wanted, strict=True):
+            assert None not in [items.slot(name) for name in names]
+    for register, _ in made:
+        await register._follower.catch_up()
+        await register.stop()
+    assert len({tuple(ids(items)) for _, items in made}) == 1
+    assert all(len(items) == capacity for _, items in made)
+    assert made[0][1].register.count == made[1][1].register.count >= 100
 
 
 async def test_the_catalog_describes_items_and_survives_bad_records(

@@ -97,7 +97,7 @@ class SlowTable:
 
 
 # Distinct weights, so that the smallest count is one.
-_pairs = st.dictionaries(st.tuples(st.integers(1, 3), st.integers(1, 70)), st.integers(1, 10**6), max_size=60)
+_pairs = st.dictionaries(st.tuples(st.integers(1, 3), st.integers(1, 70)), st.integers(1, 200), max_size=60)
 
 
 @given(st.lists(_pairs, max_size=5), st.sampled_from([16, 48]))

@@ -32,6 +32,7 @@ from models.data.event_log import EventLog
 from models.device import require_dtype, set_compute_threads
 from models.errors import TrainingError
 from models.items.content import ItemContent
+from models.items.slots import ItemSlots
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.rolling import Quality
 from models.progress import ProgressCallback
@@ -52,6 +53,7 @@ from streams.files.logged_event import LoggedEvent
 from streams.files.time_order import in_time_order
 from streams.kafka.reader import read_topic
 from streams.schema.decoder import BUILT_IN_RULES, SchemaRules
+from streams.schema.item_registration import decode_registration
 from streams.settings.settings import Settings
 
 TRAINING_FILE = "training.safetensors"
@@ -126,9 +128,11 @@ def read_log(
 
 
 async def registered_items(settings: Settings) -> list[str]:
-    """Item ids in the order of the broker's item register."""
-    records = read_topic(settings.kafka, settings.topics.item_index)
-    return list(dict.fromkeys([(record.key or b"").decode() async for record in records]))
+    """Item ids by their slots, as the broker's item register has them."""
+    topic, slots = settings.topics.item_index, ItemSlots()
+    async for record in read_topic(settings.kafka, topic):
+        slots.register(*decode_registration(topic, record.key, record.value, record.timestamp))
+    return slots.ids[1:]
 
 
 def train(

@@ -124,6 +124,7 @@ def item_upsert(fields: Mapping[str, Any]) -> ItemUpsert:
         text=_text(fields.get("text"), MAX_TEXT_LENGTH) or "",
         categories=_ids([categories] if isinstance(categories, str) else categories, MAX_CATEGORIES),
         features=_numbers(fields.get("features")),
+        protected=fields.get("protected") is True,
     )
 
 

@@ -63,4 +63,4 @@ class ItemCatalog:
         if isinstance(item, ItemDelete):
             self._items.forget(item.item_id)
         else:
-            self._items.describe(item.item_id, item.title, item.categories, item.text, item.features)
+            self._items.describe(item.item_id, item.title, item.categories, item.text, item.features, item.protected)

@@ -1,7 +1,8 @@
-"""The item vocabulary and its two topics: `item-index` numbers the items, `item-catalog` describes them."""
+"""The item vocabulary and its two topics: `item-index` registers the items, `item-catalog` describes them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 
 from aiokafka.structs import TopicPartition
@@ -24,12 +25,14 @@ class ItemTopics:
         self.catalog = ItemCatalog(settings.kafka, settings.topics.item_catalog, vocabulary, transcoder)
 
     async def update(self, item_ids: Collection[str]) -> None:
-        """Applies new descriptions and registers these items (each named once), so that every one has its index.
+        """Applies new descriptions and registers these items (each named once), so that every one has its slot.
 
-        To be called between micro-batches, while nobody reads the vocabulary.
+        To be called between micro-batches, while nobody reads the vocabulary: slots change hands here alone.
         """
         await self.catalog.refresh()
         await self.index.register(item_ids)
+        # When events arrive, not when they happened: one that comes late shows that its item is in use, too.
+        self.vocabulary.register.mark_seen(item_ids, int(time.time() * 1000))
 
     def catalog_record(self, item: ItemUpsert | ItemDelete) -> tuple[TopicPartition, ProducerRecord]:
         """The catalog record of a control event, and its partition."""

@@ -75,7 +75,7 @@ class OnlineModel:
         weights = await in_thread(checkpoint.load, folder, self._settings.model, self._items)
         if weights is not None:
             log.info("weights %s of %s", ModelVersion(weights.lineage, weights.version), folder)
-            self.engine.restore(weights.experts)
+            self.engine.restore(weights.experts, weights.registered)
         return weights
 
     def _save(self, weights: Weights) -> None:

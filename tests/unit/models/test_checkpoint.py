@@ -13,6 +13,7 @@ from models.data.events import EventBatch
 from models.data.user_state import new_user_states
 from models.errors import CheckpointError
 from models.inference.engine import Engine
+from models.items.slots import Registration
 from models.items.vocabulary import ItemVocabulary
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.network.weights import INITIAL_LINEAGE, Weights, trained_lineage
@@ -102,6 +103,47 @@ def test_a_checkpoint_of_before_lineages_has_that_of_its_content(
     assert other is not None
     assert first.lineage == again.lineage == trained_lineage(first.tensors) > INITIAL_LINEAGE
     assert other.lineage != first.lineage
+
+
+def full(config: ModelConfig, names: str) -> ItemVocabulary:
+    items = ItemVocabulary(3)
+    for number, name in enumerate(names):
+        items.apply(name, Registration(3, [number - 2]))
+    return items
+
+
+def test_a_checkpoint_says_how_many_registrations_it_follows(tmp_path: Path, config: ModelConfig) -> None:
+    save(tmp_path, replace(weights(config, 1), registered=4), config, full(config, "abcde"))
+    assert item_ids(tmp_path) == []  # a new register cannot be filled from it
+    for names in ("abcde", "abcdefg"):
+        loaded = load(tmp_path, config, full(config, names))
+        assert loaded is not None
+        assert loaded.registered == 4  # what came after begins anew
+    with pytest.raises(CheckpointError, match="knows 5 items, the item register only 4"):
+        load(tmp_path, config, full(config, "abcd"))
+    with pytest.raises(CheckpointError, match="another item register"):
+        load(tmp_path, config, full(config, "axcde"[::-1]))
+
+
+def test_a_checkpoint_of_all_that_was_registered_stays_whole_while_no_item_is_evicted(
+    tmp_path: Path, config: ModelConfig, items: ItemVocabulary
+) -> None:
+    save(tmp_path, weights(config, 1), config, items)
+    items.add("one more")
+    loaded = load(tmp_path, config, items)
+    assert loaded is not None
+    assert loaded.registered == items.register.count == 31
+
+
+def test_a_log_trained_by_the_slots_of_a_register_fits_it(tmp_path: Path, config: ModelConfig) -> None:
+    register = full(config, "abcde")
+    trained = ItemVocabulary(3)
+    for name in register.ids(3):
+        trained.add(name)
+    save(tmp_path, weights(config, 1), config, trained)
+    loaded = load(tmp_path, config, register)
+    assert loaded is not None
+    assert loaded.registered == 5
 
 
 def test_an_empty_folder_loads_nothing(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:

@@ -30,7 +30,7 @@ def test_history_is_that_before_less_what_the_ring_has_lost(events: int, later: 
         rows = after
         history.append(rows)
     rows["h"], rows["c"] = 1, 1
-    before = earlier_rows(rows, np.array([2, 0]), np.full(2, later))
+    before = earlier_rows(rows, np.array([2, 0]), np.full(2, later), np.asarray)
     held = min(events, 8) - later
     assert before["steps"].tolist() == [held, held]
     assert not before["h"].any()
@@ -54,5 +54,5 @@ def test_rows_are_left_as_they_are() -> None:
     after = rows.copy()
     Timeline(EventBatch(*(np.array([value]) for value in (0, 4, 1, 1000))), rows).advance(after)
     same = after.copy()
-    earlier_rows(after, np.array([0]), np.array([1]))
+    earlier_rows(after, np.array([0]), np.array([1]), np.asarray)
     np.testing.assert_array_equal(after, same)

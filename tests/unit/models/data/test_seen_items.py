@@ -31,7 +31,7 @@ def test_map_after_each_event_holds_all_before_and_none_after(config: ModelConfi
     user = np.array([0] * 5 + [1] * 2)
     item = np.array([1, 2, 0, 3, 4, 5, 6])
     zeros = np.zeros(7, dtype=np.int64)
-    after = seen_after_each(Timeline(EventBatch(user, item, zeros, zeros), rows))
+    after = seen_after_each(Timeline(EventBatch(user, item, zeros, zeros), rows), item)
     assert [set_bits(row) for row in after] == [
         [1, 40],
         [1, 2, 40],
@@ -48,6 +48,6 @@ def test_map_before_each_event_is_the_one_after_the_last(config: ModelConfig) ->
     mark_seen(rows["seen"], np.array([0, 1]), np.array([40, 41]))
     user, item = np.array([0] * 5 + [1] * 2), np.array([1, 2, 0, 3, 4, 5, 6])
     zeros = np.zeros(7, dtype=np.int64)
-    before = seen_before(Timeline(EventBatch(user, item, zeros, zeros), rows), np.array([6, 0, 4]))
+    before = seen_before(Timeline(EventBatch(user, item, zeros, zeros), rows), np.array([6, 0, 4]), item)
     assert [set_bits(row) for row in before] == [[5, 41], [40], [1, 2, 3, 40]]
     assert set_bits(rows["seen"][0]) == [40]

@@ -4,7 +4,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from models.config import ModelConfig
 from models.errors import ItemCapacityError
+from models.items.content import ItemContent
+from models.items.slots import Registration
 from models.items.vocabulary import ItemVocabulary
 
 
@@ -13,7 +16,7 @@ def test_index_is_the_order_of_first_appearance() -> None:
     assert [items.add(name) for name in ("b", "a", "b", "c", "a")] == [1, 2, 1, 3, 2]
     assert len(items) == 3
     assert [items.id(index) for index in (1, 2, 3)] == ["b", "a", "c"]
-    assert (items.index("c"), items.index("unknown")) == (3, None)
+    assert (items.slot("c"), items.slot("unknown")) == (3, None)
 
 
 def test_one_item_too_many_names_the_setting() -> None:
@@ -160,8 +163,81 @@ def test_descriptions_that_wait_for_their_items_are_bounded() -> None:
         items.describe(str(number), f"title {number}", [])
     titles = [items.title(items.add(str(number))) for number in (6, 7, 9)]
     assert titles == ["", "title 7", "title 9"]
-    items.describe("another", "title", [])
-    assert not items._waiting  # full: no item can come that these would describe
+    for number in range(10, 20):
+        items.describe(str(number), "title", [])
+    assert len(items._waiting) == 3
+
+
+def test_an_evicted_item_leaves_nothing_in_its_slot() -> None:
+    content = ItemContent(ModelConfig(device="cpu", features=2))
+    assert content.encoder is not None
+    items = ItemVocabulary(1, content)
+    items.describe("a", "Title", ["x"], "text", [1.0, 2.0], protected=True)
+    items.add("a")
+    content.review(np.array([1]), np.ones((1, content.encoder.width), np.float32))
+    content.refresh()
+    version = items.version
+    items.apply("b", Registration(1, [1]))
+    content.refresh()
+    assert (items.id(1), items.slot("a"), items.title(1), len(items)) == ("b", None, "", 1)
+    assert len(items.category_rows()[0]) == 0
+    assert items.version > version
+    assert not content.rows(np.array([1])).any()
+    assert content.state() == {}
+    assert [len(registration.candidates) for registration in items.registrations(1)] == [1]
+
+
+def test_an_evicted_item_that_comes_back_is_described_as_before() -> None:
+    content = ItemContent(ModelConfig(device="cpu", features=2))
+    items = ItemVocabulary(1, content)
+    items.add("a")
+    items.describe("a", "Title", ["x"], "text", [1.0, 2.0])
+    content.refresh()
+    before = content.rows(np.array([1]))
+    assert before.any()
+    items.apply("b", Registration(1, [1]))
+    items.apply("a", Registration(1, [2]))
+    content.refresh()
+    assert items.title(1) == "Title"
+    assert items.category_rows()[0].tolist() == [1]
+    np.testing.assert_array_equal(content.rows(np.array([1])), before)
+
+
+def test_a_deleted_item_that_was_evicted_comes_back_inactive() -> None:
+    items = ItemVocabulary(1)
+    items.add("a")
+    items.forget("a")
+    items.apply("b", Registration(1, [1]))
+    assert items.active().tolist() == [False, True]
+    items.apply("a", Registration(1, [2]))
+    assert items.active().tolist() == [False, False]
+
+
+def test_without_descriptions_a_new_holder_changes_nothing_that_may_be_predicted() -> None:
+    items = ItemVocabulary(1)
+    items.add("a")
+    items.apply("b", Registration(1, [1]))
+    assert items.version == 0
+
+
+def test_deleted_items_are_evicted_first_and_protected_ones_never() -> None:
+    items = ItemVocabulary(4)
+    items.describe("protected", "", [], protected=True)
+    for name in ("protected", "old", "deleted", "new"):
+        items.add(name)
+    items.register.mark_seen(["new", "deleted"], 100)
+    items.forget("deleted")
+    assert [registration.candidates for registration in items.registrations(1)] == [[3, 2, 4]]
+    assert [registration.candidates for registration in items.registrations(3, spared=["old"])] == [[3], [4]]
+    items.describe("protected", "", [])
+    assert [registration.candidates for registration in items.registrations(1)] == [[3, 1, 2, 4]]
+
+
+def test_newcomers_take_the_room_that_is_left_before_others_are_evicted() -> None:
+    items = ItemVocabulary(3)
+    items.add("a")
+    assert items.registrations(2) == [Registration(3), Registration(3)]
+    assert items.registrations(4, spared=["b"]) == [Registration(3), Registration(3), Registration(3, [1])]
 
 
 def test_a_new_title_may_be_empty() -> None:

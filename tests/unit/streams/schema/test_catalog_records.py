@@ -17,6 +17,13 @@ def test_a_catalog_record_describes_the_item_of_its_key() -> None:
     assert decode_item(record(None)) == ItemDelete("u1")
 
 
+@pytest.mark.parametrize(("value", "protected"), [(True, True), (False, False), (None, False), ("yes", False)])
+def test_only_true_protects_an_item(value: object, protected: bool) -> None:
+    item = decode_item(record({"title": "T", "protected": value}))
+    assert isinstance(item, ItemUpsert)
+    assert item.protected is protected
+
+
 @pytest.mark.parametrize(
     ("value", "key", "code"),
     [

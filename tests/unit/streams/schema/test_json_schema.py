@@ -17,7 +17,7 @@ from streams.schema.prediction_encoder import EventOrigins, encode
 from tests.records import consumer_record
 
 CLICK: dict[str, Any] = {"event_type": "click", "user_id": "u1", "item_id": "i9", "timestamp": 1_731_900_000_123}
-ITEM = {"title": "T", "text": "long", "categories": ["a", "b"], "features": [0.5, 1]}
+ITEM = {"title": "T", "text": "long", "categories": ["a", "b"], "features": [0.5, 1], "protected": True}
 EVERYTHING = {
     "schema_version": 1,
     "event_id": "e",

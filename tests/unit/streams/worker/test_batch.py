@@ -11,6 +11,7 @@ from models.data.event_features import value_buckets
 from models.data.user_row import user_row_fields
 from models.inference.engine import Engine
 from models.items.content import ItemContent
+from models.items.slots import Registration
 from models.items.vocabulary import ItemVocabulary
 from state.rows import RowLayout
 from state.table import UserTable
@@ -112,12 +113,26 @@ def test_rejected_records_do_not_affect_their_neighbours(state: PartitionState) 
     assert part.next_offset == 4
 
 
-def test_events_of_items_beyond_the_capacity_are_rejected(state: PartitionState) -> None:
+def test_events_of_items_without_a_slot_count_as_those_of_no_item(state: PartitionState) -> None:
     fetched = batch(click(0, "a", "i1"), click(1, "a", "i2"), click(2, "a", "i1"))
     part = decode_partition(state, [fetched], MOST)
     micro_batch = built([part], capacity=1)
-    assert micro_batch.offset.tolist() == [0, 2]
-    assert [(r.offset, error.code) for r, error in part.rejected] == [(1, "item_capacity")]
+    assert micro_batch.offset.tolist() == [0, 1, 2]
+    assert micro_batch.event_batch.item.tolist() == [1, 0, 1]
+    assert part.rejected == []
+
+
+def test_rows_name_items_by_their_slots(state: PartitionState) -> None:
+    layout, items = RowLayout([("ring_item", "<u4", (4,))]), ItemVocabulary(2)
+    for name, candidates in (("i1", []), ("i2", []), ("i3", [1])):
+        items.apply(name, Registration(2, candidates))
+    row = layout.new(1)
+    row["ring_item"] = [[1, 2, 3, 0]]
+    state.store.put_many([b"a"], layout.pack(row), 1)
+    part = decode_partition(state, [batch(click(0, "a", "i3"))], MOST)
+    micro_batch = build_batch("user-events", [part], items, layout)
+    assert micro_batch.rows["ring_item"].tolist() == [[0, 2, 1, 0]]
+    assert micro_batch.event_batch.item.tolist() == [1]
 
 
 def several(offset: int, user: str, *items: str | None) -> "ConsumerRecord[bytes, bytes]":
@@ -165,14 +180,6 @@ def test_a_record_with_unusable_events_is_rejected_once_and_its_others_count(sta
     assert rejected.offset == 0
     assert error.message.startswith("event 1 of 4: ")
     assert "; event 3 of 4: " in error.message
-
-
-def test_a_record_with_several_items_beyond_the_capacity_is_rejected_once(state: PartitionState) -> None:
-    part = decode_partition(state, [batch(several(0, "a", "i1", "i2", "i3"), several(1, "a", "i4", None))], MOST)
-    micro_batch = built([part], capacity=1)
-    assert micro_batch.offset.tolist() == [0]
-    assert [(r.offset, error.code) for r, error in part.rejected] == [(1, "missing_field"), (0, "item_capacity")]
-    assert part.rejected[1][1].message.startswith("event 1: the register is full")
 
 
 def test_a_deletion_among_the_events_of_a_record_drops_those_before_it(state: PartitionState) -> None:

@@ -54,7 +54,7 @@ def test_what_the_settings_leave_out_now_is_neither_sent_nor_refused() -> None:
 
 
 def test_a_letter_of_capacity_is_sent_once_there_is_room() -> None:
-    letter = letter_of(letter_record(record(5, FIELDS | {"item_id": "a"}), Rejected("item_capacity", "full")))
+    letter = letter_of(letter_record(record(5, FIELDS | {"item_id": "a"}), Rejected("unknown_schema_id", "not there")))
     assert letter is not None
     events, reason = letter_events(letter, BUILT_IN_RULES, MOST)
     assert (len(events), reason) == (1, None)

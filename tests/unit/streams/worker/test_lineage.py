@@ -81,7 +81,7 @@ async def test_a_worker_with_a_retrained_model_rebuilds_the_rows_that_it_touches
     rebuilt = engine.recompute_states(np.stack([before[user] for user in touched]))
     kind = np.full(3, type_index("click"))
     times_ms = FIRST_MS + 1000 * np.arange(100, 103)
-    batch = EventBatch(np.arange(3), np.full(3, items.index("i2")), kind, times_ms)
+    batch = EventBatch(np.arange(3), np.full(3, items.slot("i2")), kind, times_ms)
     expected = engine.step(batch, rebuilt).rows
     written = np.stack([after[user] for user in touched])
     np.testing.assert_allclose(states(written), states(expected), atol=_FP16)
