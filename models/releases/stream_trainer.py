@@ -54,7 +54,7 @@ class StreamTrainer:
         WeightsError where it does not fit.
         """
         self._learner.restore(checkpoint)
-        self._engine.restore(checkpoint.experts)
+        self._engine.restore(checkpoint.experts, checkpoint.registered)
         self._engine.update(self._learner.weights())
 
     def restore(self, release: Release) -> None:
@@ -125,9 +125,9 @@ class StreamTrainer:
         content = self._items.content
         return 0 if content is None else review_items(content, encoded, len(self._items))
 
-    def train_step(self) -> TrainStepResult | None:
-        """An optimizer step, as `OnlineLearner.train_step`, once enough events wait for it."""
-        return self._learner.train_step() if self._learner.ready else None
+    def train_step(self, partial: bool = False) -> TrainStepResult | None:
+        """An optimizer step, as `OnlineLearner.train_step`, once enough events wait for it, or any where `partial`."""
+        return self._learner.train_step() if partial or self._learner.ready else None
 
     def release(self, full: bool) -> Release:
         """What changed since the last release, or everything; the trainer scores with it from now on."""

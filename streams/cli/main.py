@@ -98,6 +98,32 @@ def worker(
 
 
 @app.command()
+def trainer(
+    ctx: typer.Context,
+    elected: Annotated[bool, typer.Option("--elected", hidden=True, help="By a worker; no election.")] = False,
+    with_stdin: Annotated[bool, typer.Option("--with-stdin", hidden=True, help="End when stdin closes.")] = False,
+) -> None:
+    """Run a trainer: it learns for all workers of the group, and releases the model to them.
+
+    Needed only where workers run with trainer.mode=external: by default one of them runs it as a child process.
+    One trainer of a group trains, the others stand by.
+
+    interest-stream trainer --set trainer.learning_share=1 --set model.device=cuda
+    """
+    settings = ctx.obj.settings()
+    from streams.cli.logging_setup import configure_logging
+    from streams.trainer.app import run as run_trainer
+    from streams.worker.process.launcher import end_with_stdin
+    from streams.worker.process.lifecycle import exit_process
+
+    configure_logging()
+    if with_stdin:
+        end_with_stdin()
+    run_trainer(settings, elected=elected)
+    exit_process(0)  # as a worker does
+
+
+@app.command()
 def topics(ctx: typer.Context) -> None:
     """Create the topics that are missing, and verify all of them."""
     from streams.kafka.topics import ensure_topics

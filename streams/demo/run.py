@@ -67,7 +67,7 @@ def demo_settings(servers: str, folder: Path, allow_repeats: bool) -> list[str]:
     return [
         f"kafka.bootstrap_servers={servers}",
         f"worker.data_dir={folder / 'worker'}",
-        f"worker.trained_dir={folder / 'trained'}",  # empty: a demo starts with an untrained model
+        f"trainer.trained_dir={folder / 'trained'}",  # empty: a demo starts with an untrained model
         f"model.allow_repeats={str(allow_repeats).lower()}",
         "predictions.per=event",
         "predictions.top_items=10",

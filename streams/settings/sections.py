@@ -232,9 +232,7 @@ class EventSettings:
 class WorkerSettings:
     """One worker process."""
 
-    data_dir: Path = field(
-        default=Path("data"), metadata={"help": "folder of this process alone: user rows, model checkpoints"}
-    )
+    data_dir: Path = field(default=Path("data"), metadata={"help": "folder of this process alone: user rows"})
     step_interval_s: Annotated[float, Field(ge=0.001, le=60)] = field(
         default=0.05, metadata={"help": "time from one step (one transaction) to the next"}
     )
@@ -244,16 +242,6 @@ class WorkerSettings:
     step_timeout_s: Annotated[float, Field(ge=1, le=86_400)] = field(
         default=300.0,
         metadata={"help": "a step that computes or stores for longer ends the process, and others take its partitions"},
-    )
-    learning_share: Annotated[float, Field(gt=0, le=1)] = field(
-        default=0.5, metadata={"help": "most of a core's time that learning takes; a quarter of it behind a backlog"}
-    )
-    checkpoint_interval_s: Annotated[float, Field(ge=1, le=86_400)] = field(
-        default=60.0, metadata={"help": "time between checkpoints"}
-    )
-    trained_dir: Path = field(
-        default=Path("data/trained"),
-        metadata={"help": "where `train` puts a checkpoint; a worker with none in data_dir starts from it"},
     )
     cache_mb: Annotated[int, Field(ge=1, le=2**20)] = field(
         default=256, metadata={"help": "block cache that all user tables share, MiB"}

@@ -78,6 +78,13 @@ class Settings:
         """Consumer group of the trainers, of which one at a time trains."""
         return self.kafka.group_id + TRAINER_SUFFIX
 
+    @property
+    def checkpoint_dir(self) -> Path:
+        """Folder of the trainer's checkpoints."""
+        return (
+            Path(self.trainer.checkpoint_dir) if self.trainer.checkpoint_dir else self.worker.data_dir / "checkpoints"
+        )
+
     def explain(self) -> list[SettingRow]:
         """Every setting with its value, source ("default" if none set it) and help."""
         return [
@@ -260,6 +267,16 @@ def is_secret(key: str) -> bool:
     section, _, name = key.partition(".")
     option = _OPTIONS.get(section, {}).get(name)
     return option is not None and option.type is SecretStr
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the variables of settings, but for those of secrets: no file may hold these."""
+    kept = dict(environment)
+    for name in environment:
+        key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".", 1)
+        if name.startswith(ENVIRONMENT_PREFIX) and key in _KEYS and not is_secret(key):
+            del kept[name]
+    return kept
 
 
 def _exposed_secret(entry: _Entry) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from streams.releases.release import Release
 from streams.trainer.changelog_feed import Row
 
 
@@ -15,14 +16,30 @@ class ModelRelease(NamedTuple):
     manifest: bytes  # JSON
 
 
+class TrainStep(NamedTuple):
+    """What one optimizer step did."""
+
+    events: int  # that it took; fewer than were counted where they come faster than it learns
+    left_out: float  # influence that these lacked (models/data/influence.py)
+
+
 class Model(Protocol):
-    """A model that learns. All methods are called in threads, one at a time."""
+    """A model that learns. One method at a time is awaited."""
 
-    def restore(self, parts: Mapping[str, bytes], manifest: bytes) -> None:
-        """Become the model of these parts, which are all. Called at most once, before anything else."""
+    async def start(self, release: Release | None) -> None:
+        """Become the model of this release, which is complete; a new one without any. Called once."""
 
-    def observe(self, rows: Sequence[Row]) -> int:
-        """Learn from the rows; how many events were new in them."""
+    async def observe(self, rows: Sequence[Row]) -> int:
+        """Count the rows' new events, and queue them for learning; how many there were."""
 
-    def release(self, full: bool) -> ModelRelease:
+    async def train_step(self, partial: bool) -> TrainStep | None:
+        """An optimizer step once enough events wait for one, or any where `partial`; None where none was taken."""
+
+    async def release(self, full: bool) -> ModelRelease:
         """The parts that changed since the last call, all of them where `full`."""
+
+    async def save(self) -> None:
+        """Keep what no release holds, where there is something new."""
+
+    async def close(self) -> None:
+        """Close what it has open."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from streams.releases.release_topic import WrittenRelease
 from streams.trainer.changelog_feed import FeedLag
+from streams.trainer.model import TrainStep
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +20,18 @@ class TrainingReport:
 
     def __init__(self) -> None:
         self._begin_s = time.monotonic()
-        self._events = self._releases = self._size = 0
+        self._events = self._learnt = self._releases = self._size = 0
+        self._left_out = 0.0
         self._number = 0
 
     def add_events(self, events: int) -> None:
-        """So many were learnt."""
+        """So many were counted."""
         self._events += events
+
+    def add_step(self, step: TrainStep) -> None:
+        """It was taken."""
+        self._learnt += step.events
+        self._left_out += step.left_out
 
     def add_release(self, written: WrittenRelease) -> None:
         """It was committed."""
@@ -41,13 +48,21 @@ class TrainingReport:
             age = "" if lag.age_s is None else f", the last one written {lag.age_s:.1f} s ago"
             size = self._size / max(self._releases, 1)
             log.info(
-                "%.0f events/s learnt; %d records behind%s; %d releases up to %d, %.0f bytes each",
+                "%.0f events/s counted, %.0f learnt; %d records behind%s; %d releases up to %d, %.0f bytes each",
                 self._events / seconds,
+                self._learnt / seconds,
                 lag.records,
                 age,
                 self._releases,
                 self._number,
                 size,
             )
+        if self._left_out >= 1:
+            log.info(
+                "the influence of %.0f of the events was left out of learning: their users send faster than "
+                "learning.min_window_s, or one item more often than learning.max_repeats",
+                self._left_out,
+            )
         self._begin_s = time.monotonic()
-        self._events = self._releases = self._size = 0
+        self._events = self._learnt = self._releases = self._size = 0
+        self._left_out = 0.0

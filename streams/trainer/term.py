@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from typing import Final
 
+from streams.kafka.closing import close_all
 from streams.releases.release import ChangelogPosition
 from streams.releases.release_topic import ReleaseTopic
 from streams.settings.settings import Settings
 from streams.trainer.changelog_feed import ChangelogFeed
+from streams.trainer.learning_pace import LearningPace
 from streams.trainer.model import Model
 from streams.trainer.report import TrainingReport
-from streams.worker.process.threads import in_thread
 
 log = logging.getLogger(__name__)
 
 _MAX_WAIT_MS: Final = 200
+# Each batch of rows costs something however small it is: rows are fetched so often at most.
+_FETCH_INTERVAL_S: Final = 0.1
 
 
 class Term:
@@ -28,14 +30,19 @@ class Term:
     where that topic was deleted, who has the model in memory writes it again.
     """
 
-    def __init__(self, settings: Settings, make_model: Callable[[], Model]) -> None:
-        self._interval_s = settings.trainer.release_interval_s
-        self._make_model = make_model
+    def __init__(self, settings: Settings, model: Model) -> None:
+        trainer = settings.trainer
+        self._release_interval_s = trainer.release_interval_s
+        self._save_interval_s = trainer.checkpoint_interval_s
+        self._model = model
         self._releases = ReleaseTopic(settings)
         self._feed = ChangelogFeed(settings)
+        self._pace = LearningPace(trainer.learning_share)
         self._report = TrainingReport()
         self._released: ChangelogPosition | None = None
         self._released_s = float("-inf")  # monotonic clock
+        self._saved_s = time.monotonic()
+        self._is_learning = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Returns once it is to stop, after a last release.
@@ -43,38 +50,71 @@ class Term:
         Raises TrainerFencedError where another trainer has taken over; ReleaseError, ChangelogError where no training
         can go on; TransactionFailed, KafkaError where a new term may help.
         """
-        model = await self._begin()
+        await self._begin()
         while not stop.is_set():
-            batch = await self._feed.fetch(_MAX_WAIT_MS)
-            if batch.rows:
-                self._report.add_events(await in_thread(model.observe, batch.rows))
-            if time.monotonic() - self._released_s >= self._interval_s:
-                await self._release(model)
+            behind = await self._observe()
+            await self._learn(0.0 if behind else _FETCH_INTERVAL_S, behind)
+            if time.monotonic() - self._released_s >= self._release_interval_s:
+                await self._release()
+            if time.monotonic() - self._saved_s >= self._save_interval_s:
+                await self._save()
             self._report.log_if_due(self._feed.lag())
-        await self._release(model)
+        await self._release()
+        await self._save()
 
     async def close(self) -> None:
         """Closes all clients."""
-        await self._feed.stop()
-        await self._releases.stop()
+        await close_all(self._feed.stop, self._model.close, self._releases.stop)
 
-    async def _begin(self) -> Model:
+    async def _begin(self) -> None:
         release = await self._releases.open()
-        model = await in_thread(self._make_model)
+        await self._model.start(release)
         if release is None:
             log.info("training begins with the rows that the changelog holds")
         else:
-            await in_thread(model.restore, release.parts, release.manifest)
             log.info("training goes on from release %d", release.number)
             self._released = release.covered
         await self._feed.start(self._released)
-        return model
+        # At once: workers that have no model yet may wait for it.
+        if release is None:
+            await self._release()
 
-    async def _release(self, model: Model) -> None:
+    async def _observe(self) -> bool:
+        """Counts the rows that come next; whether more of them wait."""
+        rows = (await self._feed.fetch(0 if self._is_learning else _MAX_WAIT_MS)).rows
+        if not rows:
+            return False
+        self._report.add_events(await self._model.observe(rows))
+        return self._feed.lag().records > len(rows)
+
+    async def _learn(self, seconds: float, behind: bool) -> None:
+        """Takes the optimizer steps that are due within this time, one at least where it is due."""
+        end_s = time.monotonic() + seconds
+        while True:
+            wait_s = self._pace.wait_s
+            if wait_s == 0:
+                began_s = time.monotonic()
+                step = await self._model.train_step(self._pace.partial)
+                self._is_learning = step is not None
+                if step is not None:
+                    self._report.add_step(step)
+                    self._pace.add_step(time.monotonic() - began_s, behind)
+                else:
+                    wait_s = seconds
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                return
+            await asyncio.sleep(min(wait_s, left_s))
+
+    async def _release(self) -> None:
         position = self._feed.position
         full = await self._releases.needs_all_parts()
         if full or position != self._released:
-            parts, manifest = await in_thread(model.release, full)
+            parts, manifest = await self._model.release(full)
             self._report.add_release(await self._releases.write(parts, manifest, position, full=full))
             self._released = position
         self._released_s = time.monotonic()
+
+    async def _save(self) -> None:
+        await self._model.save()
+        self._saved_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""The trainer's life: checked, elected, in its term; and elected anew where a broker has failed."""
+"""The trainer's loop: checked, elected, in its term; and elected anew where a broker has failed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from streams.kafka.client.access import check_access, raise_permanent, trainer_r
 from streams.kafka.closing import close_all
 from streams.kafka.topics import ensure_topics
 from streams.log_levels import TRANSIENT
+from streams.releases.election import Election
 from streams.settings.settings import Settings
-from streams.trainer.election import Election
 from streams.trainer.model import Model
 from streams.trainer.term import Term
 
@@ -24,23 +24,29 @@ log = logging.getLogger(__name__)
 _RETRY_S: Final = 1.0
 
 
-async def run_trainer(settings: Settings, make_model: Callable[[], Model], stop: asyncio.Event) -> None:
+async def run_trainer(
+    settings: Settings, make_model: Callable[[], Awaitable[Model]], stop: asyncio.Event, *, elected: bool = False
+) -> None:
     """Stands by until elected, then trains; returns once `stop` is set, after a last release.
 
-    `make_model` is called in a thread at the beginning of each term. Raises TrainerFencedError where another trainer
-    has taken over, and every StreamError that trying again would not mend.
+    `make_model` is awaited at the beginning of each term; `elected`: by a worker that has started this process. Raises
+    TrainerFencedError where another trainer has taken over, and every StreamError that trying again would not mend.
     """
-    rights, topics = trainer_rights(settings), (settings.changelog_topic, settings.topics.model_releases)
+    rights = trainer_rights(settings)
+    topics = settings.topics
+    names = (settings.changelog_topic, topics.model_releases, topics.item_index, topics.item_catalog)
     await check_access(settings.kafka, rights)
-    if any(topic.outcome == "created" for topic in await ensure_topics(settings, topics)):
+    if any(topic.outcome == "created" for topic in await ensure_topics(settings, names)):
         await check_access(settings.kafka, rights)  # of topics that are not there yet, nothing can be learnt
-    election, logged = Election(settings), ""
+    election = None if elected else Election(settings)
     try:
-        await election.start()
-        log.info("standing by as a member of the group %s", settings.trainer_group)
-        while await _before(stop, election.wait()):
+        if election is not None:
+            await election.start()
+            log.info("standing by as a member of the group %s", settings.trainer_group)
+        logged = ""
+        while await _before(stop, _wait(election)):
             try:
-                if await election.confirm():
+                if election is None or await election.confirm():
                     await _train(settings, make_model, stop)
             except (TransactionFailed, KafkaError) as error:
                 cause = error.__cause__ or error
@@ -50,11 +56,17 @@ async def run_trainer(settings: Settings, make_model: Callable[[], Model], stop:
                 logged = repr(error)
             await _before(stop, asyncio.sleep(_RETRY_S))
     finally:
-        await close_all(election.stop)
+        if election is not None:
+            await close_all(election.stop)
 
 
-async def _train(settings: Settings, make_model: Callable[[], Model], stop: asyncio.Event) -> None:
-    term = Term(settings, make_model)
+async def _wait(election: Election | None) -> None:
+    if election is not None:
+        await election.wait()
+
+
+async def _train(settings: Settings, make_model: Callable[[], Awaitable[Model]], stop: asyncio.Event) -> None:
+    term = Term(settings, await make_model())
     try:
         await term.run(stop)
     finally:
@@ -62,11 +74,14 @@ async def _train(settings: Settings, make_model: Callable[[], Model], stop: asyn
 
 
 async def _before(stop: asyncio.Event, event: Awaitable[object]) -> bool:
-    """Whether the event comes before the stop; then it is awaited no more."""
+    """Whether the event comes before the stop; then it is awaited no more. Raises what the event raises."""
     waiting, stopping = asyncio.ensure_future(event), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        return not stop.is_set()
+        if stop.is_set():
+            return False
+        await waiting
+        return True
     finally:
         for task in (waiting, stopping):
             task.cancel()

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import time
 from contextlib import AsyncExitStack
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from models import checkpoint
 from models.device import set_compute_threads
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
@@ -28,7 +30,8 @@ from streams.schema.quality import format_quality
 from streams.settings.settings import Settings
 from streams.worker.formats import JSON_ALONE, RecordFormats, connect_formats
 from streams.worker.items.item_topics import ItemTopics
-from streams.worker.learning.online_model import OnlineModel
+from streams.worker.model.followed_model import FollowedModel
+from streams.worker.model.trainer_process import TrainerProcess
 from streams.worker.output import OutputEncoder
 from streams.worker.partitions.assigned_partitions import AssignedPartitions
 from streams.worker.partitions.changelog import Changelog
@@ -48,6 +51,7 @@ log = logging.getLogger(__name__)
 _REPORT_INTERVAL_S = 10.0
 # Of the time that a stop may take: without a broker the worker ends without its last quality record.
 _LAST_RECORD_S = 2.0
+_FIRST_RELEASE_S = 60.0
 
 
 def run_worker(settings: Settings, engine: Engine | None = None) -> None:
@@ -123,10 +127,12 @@ class Worker:
         set_compute_threads(settings.model)
         vocabulary = ItemVocabulary(settings.items.capacity, ItemContent(settings.model))
         self._items = ItemTopics(settings, vocabulary, formats.registry)
-        self._model = None
+        self._model = self._trainer = None
         if engine is None:
-            self._model = OnlineModel(settings, self._items.vocabulary, on_error=exit_with_error)
+            self._model = FollowedModel(settings, self._items, on_error=exit_with_error)
             engine = self._model.engine
+            if settings.trainer.mode == "embedded":
+                self._trainer = TrainerProcess(settings, on_error=exit_with_error)
         # Output: one transactional producer for everything that is written
         self._writer = TransactionWriter(kafka)
         self._quality = QualityMeter(topics.interest_quality, self._writer.transactional_id)
@@ -164,8 +170,7 @@ class Worker:
         stack.push_async_callback(self._topic_watch.stop)
         stack.push_async_callback(self._write_last_quality)
         if self._model is not None:
-            await self._model.start(self._items.index)
-            stack.push_async_callback(self._model.stop)
+            await self._start_model(self._model, stack)
         log.info("%d items are known", len(self._items.vocabulary))
         # Pushed before the start, which a stop may interrupt: Faust's threads would keep the process alive.
         stack.push_async_callback(self._consumer.stop)
@@ -173,6 +178,25 @@ class Worker:
             self._step_loop.run, on_assigned=self._partitions.on_assigned, on_revoked=self._partitions.on_revoked
         )
         _reduce_garbage_collection()
+
+    async def _start_model(self, model: FollowedModel, stack: AsyncExitStack) -> None:
+        await model.start()
+        stack.push_async_callback(model.stop)
+        if self._trainer is not None:
+            await self._trainer.start()
+            stack.push_async_callback(self._trainer.stop)
+            if checkpoint.exists(self._settings.trainer.trained_dir):
+                await self._wait_for_trained(model, self._trainer)
+        await model.apply_new()
+
+    async def _wait_for_trained(self, model: FollowedModel, trainer: TrainerProcess) -> None:
+        """Returns once the trainer has released what `train` has learnt: predictions without that are poor."""
+        end_s = time.monotonic() + _FIRST_RELEASE_S
+        while not await model.wait_for_release(1.0):
+            if trainer.has_failed or time.monotonic() > end_s:
+                log.warning("there is no release of the model: starting without it")
+                return
+            log.info("waiting for the trainer, which starts from %s", self._settings.trainer.trained_dir)
 
     async def _raise_permanent(self, error: KafkaError) -> None:
         await raise_permanent(self._settings.kafka, error, worker_rights(self._settings))
@@ -203,13 +227,6 @@ class Worker:
             )
             log.info("%s; µs per event: %s", ", ".join(f"{n} {what}" for what, n in counts.items()), stages)
             log.info("%s", format_quality(self._quality.quality()))
-            left_out = 0.0 if self._model is None else self._model.take_left_out()
-            if left_out >= 1:
-                log.info(
-                    "the influence of %.0f of the events was left out of learning: their users send faster than "
-                    "learning.min_window_s, or one item more often than learning.max_repeats",
-                    left_out,
-                )
             self.pipeline.log_rejections()
 
 

@@ -81,6 +81,11 @@ class MicroBatch:
         )
 
     @property
+    def partition(self) -> NDArray[np.int64]:
+        """[U] The partition of each user."""
+        return np.array([part.state.partition for part in self.parts])[self.part_index]
+
+    @property
     def last_event(self) -> NDArray[np.int64]:
         """[U] The index of each user's last event."""
         return np.flatnonzero(np.diff(self.event_batch.user, append=len(self.users)))

@@ -142,13 +142,14 @@ class Pipeline:
             records = self._encoder.encode_records(batch, result, row_changes, now_ms)
         return StepOutput(records, row_changes, rows, result)
 
-    async def write(self, batch: MicroBatch, output: StepOutput) -> None:
+    async def write(self, batch: MicroBatch, output: StepOutput) -> dict[int, int]:
         """Commits the micro-batch, then stores its rows in RocksDB, then advances the partitions' next offsets.
 
-        Raises TransactionFailed; then nothing was done here, and only the changelog knows whether the transaction
-        committed: call `restart_producer` and open the partitions again.
+        Returns the changelog offset after the rows of each partition. Raises TransactionFailed; then nothing was done
+        here, and only the changelog knows whether the transaction committed: call `restart_producer` and open the
+        partitions again.
         """
-        await self._commit(batch.parts, output.records, output.row_changes)
+        ends = await self._commit(batch.parts, output.records, output.row_changes)
         self._encoder.count_committed(batch, output)
         for part in batch.parts:
             self._rejections.add(len(part.events), part.rejected)
@@ -165,6 +166,7 @@ class Pipeline:
                 self._counts["without event"] += without_event
             if replaced_times := part.notes.replaced_times.total():
                 self._counts["times replaced"] += replaced_times
+        return ends
 
     async def find_markers(self) -> list[MarkerRange]:
         """The commit markers and aborted records at the end of the log. Raises KafkaError without a broker."""
@@ -190,7 +192,7 @@ class Pipeline:
         parts: Sequence[PartitionBatch],
         records: Mapping[TopicPartition, list[ProducerRecord]],
         row_changes: list[RowChanges],
-    ) -> None:
+    ) -> dict[int, int]:
         topic = self._settings.topics.user_events
         offsets = {TopicPartition(topic, part.state.partition): part.next_offset for part in parts}
         with self._timed("transaction"):
@@ -199,6 +201,8 @@ class Pipeline:
             await in_thread(self._store, row_changes, ends)
         for part in parts:
             part.state.next_offset = part.next_offset
+        partitions = [part.state.partition for part in parts]
+        return {partition: ends[self._encoder.changelog_partition(partition)] for partition in partitions}
 
     def _store(self, row_changes: list[RowChanges], ends: dict[TopicPartition, int]) -> None:
         for change in row_changes:

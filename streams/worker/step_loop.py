@@ -18,7 +18,7 @@ from streams.errors import TransactionFailed
 from streams.kafka.faust_transport import RecordBatch
 from streams.log_levels import TRANSIENT
 from streams.settings.sections import WorkerSettings
-from streams.worker.learning.online_model import OnlineModel
+from streams.worker.model.followed_model import FollowedModel
 from streams.worker.partitions.assigned_partitions import AssignedPartitions
 from streams.worker.pipeline import Pipeline
 
@@ -74,7 +74,7 @@ class StepLoop:
         self,
         pipeline: Pipeline,
         partitions: AssignedPartitions,
-        model: OnlineModel | None,
+        model: FollowedModel | None,
         settings: WorkerSettings,
         raise_permanent: RaisePermanent,
     ) -> None:
@@ -135,17 +135,19 @@ class StepLoop:
             batch = await self._retry(lambda: self._pipeline.read(batches), "reading")
             if batch is None:
                 return
+            if self._model is not None:
+                await self._retry(self._model.apply_new, "following the model")
             loop = asyncio.get_running_loop()
             output = await loop.run_in_executor(self._compute, self._pipeline.step, batch)
             try:
-                await self._pipeline.write(batch, output)
+                ends = await self._pipeline.write(batch, output)
             except TransactionFailed as error:
                 await self._recover(error)
                 return
             self._failures = 0
             if self._model is not None:
-                full = len(batch.events) >= self._settings.step_max_events
-                await loop.run_in_executor(self._compute, self._model.observe, output.result, full)
+                partition = batch.partition
+                await loop.run_in_executor(self._compute, self._model.observe, output.result, partition, ends)
 
     async def _recover(self, error: TransactionFailed) -> None:
         """Ends the failed transaction and reopens the partitions: the changelog decides what was committed."""

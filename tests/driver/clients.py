@@ -20,10 +20,12 @@ T = TypeVar("T")
 
 _BATCH_BYTES = 4096
 """Small, so that a micro-batch has several batches in a partition"""
+_IDLE_S = 0.001
+"""A fetch that may wait does so for as long: whoever fetches again and again lets others run"""
 
 
 class InMemoryConsumer:
-    """AIOKafkaConsumer without a group. A fetch returns at once, with all that there is."""
+    """AIOKafkaConsumer without a group. A fetch returns at once, with all that there is of each partition."""
 
     def __init__(self, broker: InMemoryBroker, *, isolation_level: str, **_: Any) -> None:
         self._broker = broker
@@ -68,17 +70,30 @@ class InMemoryConsumer:
         return log.last_stable_offset if self._committed else log.end
 
     async def getmany(
-        self, *tps: TopicPartition, timeout_ms: int = 0
+        self, *tps: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
-        await asyncio.sleep(0)
+        fetched = self._fetch(tps, max_records)
+        await asyncio.sleep(0 if fetched or not timeout_ms else _IDLE_S)
+        return fetched
+
+    def _fetch(
+        self, tps: tuple[TopicPartition, ...], max_records: int | None
+    ) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
         fetched = {}
         for tp in tps or tuple(self._positions):
             end = self._end(tp)
             entries = self._broker.log(tp).read(self._positions[tp], end, aborted=not self._committed)
-            if records := [consumer_record(tp, entry) for entry in entries]:
+            records = [consumer_record(tp, entry) for entry in entries]
+            if max_records is not None and len(records) > max_records:
+                records = records[:max_records]
+                end = records[-1].offset + 1
+            if records:
                 fetched[tp] = records
             self._positions[tp] = end
         return fetched
+
+    def last_stable_offset(self, tp: TopicPartition) -> int:
+        return self._broker.log(tp).last_stable_offset
 
     async def getone(self, tp: TopicPartition) -> ConsumerRecord[bytes, bytes]:
         records = (await self.getmany(tp)).get(tp)

@@ -18,6 +18,7 @@ import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.structs import TopicPartition
 
+from models.inference.engine import Engine as InferenceEngine
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.reader import partition_of
 from streams.kafka.topics import topic_specs
@@ -31,6 +32,7 @@ from streams.worker.pipeline import Engine
 from tests.driver.admin import InMemoryTopicMetadata, in_memory_group, in_memory_metadata
 from tests.driver.broker import InMemoryBroker
 from tests.driver.clients import CallFaults, InMemoryConsumer, InMemoryProducer, InMemoryTransactionalProducer
+from tests.driver.driven_trainer import DrivenTrainer
 from tests.driver.engines import RowCopy
 from tests.driver.source import InMemorySource
 from tests.inputs import Input
@@ -42,6 +44,7 @@ _SMALL = (
     "model.history_length=8",
     "model.device=cpu",
     "worker.cache_mb=8",
+    "trainer.mode=external",
     "predictions.per=event",
     "topics.partitions=2",
 )
@@ -103,6 +106,26 @@ class DrivenWorker:
         await self.wait_open()
         return True
 
+    @property
+    def engine(self) -> InferenceEngine:
+        """Of a worker that follows a model."""
+        assert self._worker._model is not None
+        return self._worker._model.engine
+
+    def item_ids(self) -> list[str]:
+        """The items by index; none at 0."""
+        items = self._worker._items.vocabulary
+        return ["", *items.ids(len(items))]
+
+    async def follow(self, number: int) -> None:
+        """The worker goes on with the release of this number, and with all before it."""
+        model = self._worker._model
+        assert model is not None
+        async with asyncio.timeout(_DEADLINE_S):
+            while model._new is None or model._new.number < number:
+                await asyncio.sleep(0)
+        await model.apply_new()
+
     async def skip_markers(self) -> None:
         """What a worker without events does after some seconds."""
         await self._run(self._worker._step_loop.skip_markers())
@@ -161,6 +184,10 @@ class DrivenWorker:
         raise TimeoutError(f"not done after {_DEADLINE_S:.0f} s")
 
 
+async def _topics_exist(*_: object) -> None:
+    """In place of `ensure_topics`."""
+
+
 class WorkerDriver:
     """A broker in memory with the worker's topics, and the workers on it."""
 
@@ -173,11 +200,16 @@ class WorkerDriver:
         self._overrides = overrides
         self._errors: asyncio.Queue[BaseException] = asyncio.Queue()
         self._workers: list[DrivenWorker] = []
+        self._trainer: DrivenTrainer | None = None
         consumer, producer = partial(InMemoryConsumer, self.broker), partial(InMemoryProducer, self.broker)
         for target, stand_in in {
             "streams.worker.partitions.changelog.AIOKafkaConsumer": consumer,
             "streams.worker.partitions.offset_gaps.isolating_consumer": consumer,
             "streams.kafka.follower.isolating_consumer": consumer,
+            "streams.trainer.changelog_feed.isolating_consumer": consumer,
+            "streams.trainer.changelog_feed.TopicMetadataClient": partial(InMemoryTopicMetadata, self.broker),
+            "streams.releases.release_topic.TopicMetadataClient": partial(InMemoryTopicMetadata, self.broker),
+            "streams.releases.release_topic.ensure_topics": _topics_exist,
             "streams.worker.items.item_index.AIOKafkaProducer": producer,
             "streams.kafka.transaction.AIOKafkaProducer": producer,
             "streams.kafka.transaction.FencedProducer": partial(
@@ -197,9 +229,22 @@ class WorkerDriver:
         }.items():
             monkeypatch.setattr(target, stand_in)
 
+    async def train(self) -> DrivenTrainer:
+        """A trainer in its term, from the newest release on; it replaces the one before."""
+        if self._trainer is not None:
+            await self._trainer.close()
+        self._trainer = await DrivenTrainer.begin(self.worker_settings("trainer"))
+        return self._trainer
+
+    def worker_settings(self, name: str = "a") -> Settings:
+        """Of the worker with the data folder of this name."""
+        folder = self._folder
+        folders = [f"worker.data_dir={self.data_dir(name)}", f"trainer.checkpoint_dir={folder / 'checkpoints'}"]
+        return load_settings(None, [*_SMALL, f"trainer.trained_dir={folder / 'trained'}", *folders, *self._overrides])
+
     async def start(self, name: str = "a", engine: Engine | None = _ROW_COPY) -> DrivenWorker:
         """A worker with the data folder of this name and all partitions; None: with network and learner."""
-        settings = load_settings(None, [*_SMALL, *self._overrides, f"worker.data_dir={self.data_dir(name)}"])
+        settings = self.worker_settings(name)
         stack = AsyncExitStack()
         worker = Worker(settings, engine)
         await worker.start(stack)
@@ -210,6 +255,8 @@ class WorkerDriver:
         """Kills the workers that a test has left."""
         for worker in self._workers:
             await worker.kill()
+        if self._trainer is not None:
+            await self._trainer.close()
 
     def data_dir(self, name: str = "a") -> Path:
         """The data folder of the worker with this name."""

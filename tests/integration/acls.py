@@ -88,13 +88,15 @@ def names_of(settings: Settings) -> dict[str, str]:
     }
 
 
+READ = ("source", "changelog", "index", "catalog", "releases")
+
+
 def worker_acls(settings: Settings) -> dict[str, Acl]:
-    """Those of docs/kafka.md for `worker`, by a name."""
+    """Those of docs/kafka.md for `worker` with an external trainer, by a name."""
     names = names_of(settings)
     acls = {f"{key} configs": ("topic", name, "DescribeConfigs") for key, name in names.items()}
-    acls |= {f"{key} read": ("topic", names[key], "Read") for key in ("source", "changelog", "index", "catalog")}
+    acls |= {f"{key} read": ("topic", names[key], "Read") for key in READ}
     acls |= {f"{key} write": ("topic", name, "Write") for key, name in names.items() if key != "releases"}
-    acls["releases describe"] = ("topic", names["releases"], "Describe")  # which Read and Write of a topic imply
     acls["group"] = ("group", settings.kafka.group_id, "Read")
     acls["transactional id"] = transactional_id(settings)
     return acls
@@ -104,11 +106,9 @@ def trainer_acls(settings: Settings) -> list[Acl]:
     """What a trainer needs."""
     names, group_id = names_of(settings), settings.kafka.group_id
     return [
-        ("topic", names["changelog"], "DescribeConfigs"),
-        ("topic", names["releases"], "DescribeConfigs"),
-        ("topic", names["changelog"], "Read"),
-        ("topic", names["releases"], "Read"),
-        ("topic", names["releases"], "Write"),
+        *(("topic", names[key], "DescribeConfigs") for key in ("changelog", "releases", "index", "catalog")),
+        *(("topic", names[key], "Read") for key in ("changelog", "releases", "index", "catalog")),
+        *(("topic", names[key], "Write") for key in ("releases", "index")),
         ("group", f"{group_id}-trainer", "Read"),
         transactional_id(settings),
     ]

@@ -27,6 +27,7 @@ def deploy(kafka: LocalKafka, prefix: str, tmp_path: Path) -> Iterator[Deploy]:
             deployment = Deployment(kafka.bootstrap_servers, name, folder, overrides)
             made.append(deployment)
             stack.enter_context(killed_at_end(deployment.workers))
+            stack.enter_context(killed_at_end(deployment.trainers))
             return await deployment.create()
 
         yield new
@@ -44,7 +45,7 @@ def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
 def site(own_kafka: LocalKafka, prefix: str, tmp_path: Path) -> Iterator[Deployment]:
     """A deployment on it, without its topics."""
     deployment = Deployment(own_kafka.bootstrap_servers, prefix, tmp_path)
-    with killed_at_end(deployment.workers):
+    with killed_at_end(deployment.workers), killed_at_end(deployment.trainers):
         yield deployment
 
 

@@ -24,10 +24,12 @@ from streams.kafka.topics import ensure_topics
 from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_changelog, fold_input, fold_rows
 from streams.registry.connection import connect_registry
 from streams.registry.prediction_reader import PredictionReader
+from streams.releases.follower import ReleaseFollower
+from streams.releases.release import Release
 from streams.schema.decoder import SchemaRules
 from streams.settings.settings import Settings, load_settings
 from tests.inputs import Input, event
-from tests.integration.worker import DEADLINE_S, Fault, Worker
+from tests.integration.worker import DEADLINE_S, Fault, TrainerOfWorkers, Worker
 from tests.oracle import iterate, newest_values, prediction_problems
 
 _SMALL = (
@@ -36,7 +38,8 @@ _SMALL = (
     "model.history_length=8",
     "model.device=cpu",
     "worker.cache_mb=8",
-    "worker.learning_share=0.2",
+    "trainer.mode=external",  # nothing is learnt where nothing asks for it: torch takes seconds to start
+    "trainer.learning_share=0.2",
     "predictions.per=event",
 )
 
@@ -57,13 +60,15 @@ class Deployment:
         self.servers = servers
         self.folder = folder
         self.workers: list[Worker] = []
+        self.trainers: list[TrainerOfWorkers] = []
         self._overrides = [
             *_SMALL,
             f"kafka.bootstrap_servers={servers}",
             f"kafka.group_id={prefix}",
             "kafka.session_timeout_s=3",
             "topics.partitions=3",
-            f"worker.trained_dir={folder / 'trained'}",
+            f"trainer.trained_dir={folder / 'trained'}",
+            f"trainer.checkpoint_dir={folder / 'checkpoints'}",
             *(
                 f"topics.{name}={prefix}-{name}"
                 for name in (
@@ -97,6 +102,12 @@ class Deployment:
         log = self.folder / f"worker-{len(self.workers)}-{name}.log"
         self.workers.append(Worker([*self.overrides(name), *overrides], log, fault, engine))
         return self.workers[-1]
+
+    def trainer(self, fault: Fault | None = None) -> TrainerOfWorkers:
+        """A trainer for the workers; it is started, and killed with the deployment."""
+        log = self.folder / f"trainer-{len(self.trainers)}.log"
+        self.trainers.append(TrainerOfWorkers(self._overrides, log, fault))
+        return self.trainers[-1]
 
     def overrides(self, name: str) -> list[str]:
         """The settings of that worker, as for --set."""
@@ -200,6 +211,22 @@ class Deployment:
         finally:
             stop.set()
             await feeding
+
+    async def released(self, deadline_s: float = DEADLINE_S) -> Release:
+        """The model once a release covers all rows that are committed now."""
+        settings = self.settings
+        async with reading(settings.kafka, [settings.changelog_topic]) as consumer:
+            ends = {tp.partition: end for tp, end in (await consumer.end_offsets(consumer.assignment())).items()}
+        follower = ReleaseFollower(settings.kafka, settings.topics.model_releases)
+        try:
+            async with asyncio.timeout(deadline_s):
+                release = await follower.start()
+                while release is None or any(release.covered.offsets.get(p, 0) < end for p, end in ends.items()):
+                    for newer in await follower.drain(50):
+                        release = newer if release is None else release.followed_by(newer)
+            return release
+        finally:
+            await follower.stop()
 
     async def more(self, records: int = 500) -> None:
         """So many more records are taken into account."""

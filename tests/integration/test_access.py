@@ -139,7 +139,7 @@ DENIED = {
     "catalog read": ("Read on topic ", "-item_catalog"),
     "catalog write": ("Write on topic ", "-item_catalog"),
     "quality write": ("Write on topic ", "-interest_quality"),
-    "releases describe": ("Describe on topic ", "-model_releases"),
+    "releases read": ("Read on topic ", "-model_releases"),
     "source configs": ("DescribeConfigs on topic ", "-user_events"),
 }
 

@@ -25,16 +25,18 @@ async def send_in_parts(site: Deployment) -> None:
 
 async def test_the_last_record_counts_every_event_and_the_next_worker_continues(deploy: Deploy) -> None:
     site = await deploy()
+    site.trainer()
     for _ in range(2):
         worker = site.worker()
         await send_in_parts(site)
+        await site.released()
         await site.finish(worker)
     qualities = await quality_records(site)
     first, second = ({quality.worker: quality for quality in qualities}).values()
     assert first.events == second.events == 1000
     assert 250 <= first.scored == first.window < 1000
     assert first.possible < first.window
-    assert second.possible == second.window  # all items are known from the checkpoint
+    assert second.possible == second.window  # all items are known from the releases
     assert second.log_loss is not None
     assert second.popularity.log_loss is not None
     assert abs(second.popularity.log_loss - 4.0) < 0.1  # 53 items, each as frequent as the others

@@ -27,7 +27,7 @@ def log_of(folder: Path, registered: list[str] | None = None) -> TrainingLog:
 
 async def trained(site: Deployment, log: TrainingLog) -> ModelVersion:
     """Of the weights that were trained for the deployment's workers."""
-    path = train(site.settings, Console(quiet=True), log, site.settings.worker.trained_dir)
+    path = train(site.settings, Console(quiet=True), log, site.settings.trainer.trained_dir)
     manifest = orjson.loads((path / "manifest.json").read_bytes())
     return ModelVersion(manifest["lineage"], manifest["version"])
 
@@ -38,13 +38,15 @@ async def first_predictions(site: Deployment) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-async def test_workers_start_from_trained_weights_and_then_from_those_they_saved(deploy: Deploy) -> None:
-    site = await deploy("topics.partitions=1", "training.epochs=12", "worker.checkpoint_interval_s=1")
+async def test_workers_start_from_trained_weights_and_then_from_what_was_released(deploy: Deploy) -> None:
+    site = await deploy(
+        "topics.partitions=1", "training.epochs=12", "trainer.mode=embedded", "trainer.checkpoint_interval_s=1"
+    )
     log = log_of(site.folder)
     version = await trained(site, log)
     first, second = site.worker("a"), site.worker("b")
     for worker in (first, second):
-        await worker.wait_for(f"weights {version} of {site.settings.worker.trained_dir}")
+        await worker.wait_for(f"model {version} of release 1")
     assert await registered_items(site.settings) == log.items[1:]
     await site.send([event("new", 1, "i3"), event("new", 2, "i4")])
     await site.applied()
@@ -54,15 +56,13 @@ async def test_workers_start_from_trained_weights_and_then_from_those_they_saved
     assert "i5" in predictions[-1]["items"][:2]
     await site.send(round_robin_event(n, items=10) for n in range(600))
     await site.applied()
-    # Only the owner of the partition learns and saves.
-    checkpoints = {name: site.data_dir(name) / "checkpoints" for name in ("a", "b")}
-    await poll(lambda: any(map(checkpoint.exists, checkpoints.values())), "a worker saves what it learnt")
+    await poll(lambda: checkpoint.exists(site.settings.checkpoint_dir), "the trainer saves what it learnt")
     for worker in (first, second):
         await worker.stop()
-    (owner,) = (name for name, folder in checkpoints.items() if checkpoint.exists(folder))
-    again = site.worker(owner)
-    await again.wait_for(f" of {checkpoints[owner]}")
-    (learnt,) = re.findall(rf"weights (\S+) of {re.escape(str(checkpoints[owner]))}", again.text())
+    assert sum("training begins" in worker.text() for worker in (first, second)) == 1
+    again = site.worker()
+    await again.wait_for("training goes on from release")
+    (learnt,) = re.findall(r"model (\S+) of release", again.text())
     lineage, number = learnt.split(".")
     assert (lineage, int(number) > version.version) == (f"{version.lineage:08x}", True)
     await again.stop()
@@ -75,12 +75,12 @@ async def test_training_for_an_existing_item_register_keeps_its_order(deploy: De
     await site.applied()
     await worker.stop()
     await trained(site, log_of(site.folder))
-    other = site.worker("b")
+    other = site.trainer()
     assert await other.ended() == 70
     assert "train with --registered" in other.text()
     await trained(site, log_of(site.folder, await registered_items(site.settings)))
-    third = site.worker("c")
-    await third.owns()
+    third = site.trainer()
+    await third.wait_for("training begins")
     await third.stop()
     assert (await registered_items(site.settings))[:2] == ["unregistered", "i7"]
     assert len(await registered_items(site.settings)) == 11

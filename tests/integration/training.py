@@ -47,14 +47,17 @@ class CountingModel:
         self._rows: Counter[str] = Counter()
         self._touched: set[int] = set()
 
-    def restore(self, parts: Mapping[str, bytes], manifest: bytes) -> None:
+    async def start(self, release: Release | None) -> None:
+        if release is None:
+            return
+        parts = release.parts
         self._rows = Counter(orjson.loads(parts["rows"].rstrip(b".")))
-        assert orjson.loads(manifest) == {"rows": sum(self._rows.values())}
+        assert orjson.loads(release.manifest) == {"rows": sum(self._rows.values())}
         for key, part in parts.items():
             if key.startswith("counts/"):
                 self._counts.update({int(item): count for item, count in orjson.loads(part).items()})
 
-    def observe(self, rows: Sequence[Row]) -> int:
+    async def observe(self, rows: Sequence[Row]) -> int:
         events = 0
         for _, value in rows:
             self._rows["deleted" if value is None else "written"] += 1
@@ -64,12 +67,21 @@ class CountingModel:
             events += len(items)
         return events
 
-    def release(self, full: bool) -> ModelRelease:
+    async def train_step(self, partial: bool) -> None:
+        return None
+
+    async def release(self, full: bool) -> ModelRelease:
         blocks = {item // 10 for item in self._counts} if full else self._touched
         self._touched = set()
         parts: dict[str, bytes | None] = {f"counts/{block}": self._block(block) for block in blocks}
         parts["rows"] = orjson.dumps(self._rows, option=orjson.OPT_SORT_KEYS).ljust(10_000, b".")
         return ModelRelease(parts, orjson.dumps({"rows": sum(self._rows.values())}))
+
+    async def save(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
 
     def _block(self, block: int) -> bytes:
         return orjson.dumps({str(item): self._counts[item] for item in range(10 * block, 10 * block + 10)})
@@ -127,8 +139,11 @@ def _train(overrides: Sequence[str]) -> None:
     from streams.trainer.trainer_loop import run_trainer
     from streams.worker.process.lifecycle import exit_process, exit_with_error, stop_event
 
+    async def make_model() -> CountingModel:
+        return CountingModel()
+
     async def run() -> None:
-        await run_trainer(load_settings(None, overrides), CountingModel, stop_event())
+        await run_trainer(load_settings(None, overrides), make_model, stop_event())
 
     configure_logging()
     try:
@@ -190,8 +205,8 @@ class TrainingSite:
         """The model of a reference fold of the changelog."""
         model = CountingModel()
         records = [record async for record in read_topic(self.settings.kafka, self.settings.changelog_topic)]
-        model.observe([(r.key, r.value) for r in records if r.key is not None and not r.key.startswith(b"\0")])
-        return dict(model.release(full=True).parts)
+        await model.observe([(r.key, r.value) for r in records if r.key is not None and not r.key.startswith(b"\0")])
+        return dict((await model.release(full=True)).parts)
 
     async def ends(self) -> dict[int, int]:
         """The last stable offsets of the changelog."""

@@ -29,7 +29,14 @@ Fault = Callable[[], None]
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
 # An optimizer of torch.optim imports torch._dynamo when it is made.
-_PRELOADED = ("streams.worker.app", "tests.integration.engines", "tests.integration.faults", "torch._dynamo")
+_PRELOADED = (
+    "streams.worker.app",
+    "streams.trainer.app",
+    "streams.trainer.changelog_model",
+    "tests.integration.engines",
+    "tests.integration.faults",
+    "torch._dynamo",
+)
 _FORKSERVER.set_forkserver_preload(list(_PRELOADED))
 
 
@@ -123,6 +130,13 @@ class Worker(ForkedProcess):
         super().__init__(log, fault, _work, list(overrides), engine)
 
 
+class TrainerOfWorkers(ForkedProcess):
+    """One `interest-stream trainer`."""
+
+    def __init__(self, overrides: Sequence[str], log: Path, fault: Fault | None = None) -> None:
+        super().__init__(log, fault, _train, list(overrides))
+
+
 class Command(ForkedProcess):
     """`interest-stream` with these words."""
 
@@ -166,6 +180,17 @@ def _work(overrides: Sequence[str], engine: Callable[[], object] | None) -> None
     configure_logging()
     logging.getLogger("faust").setLevel(logging.INFO)
     run_worker(load_settings(None, overrides), None if engine is None else cast(Any, engine()))
+
+
+def _train(overrides: Sequence[str]) -> None:
+    from streams.cli.logging_setup import configure_logging
+    from streams.settings.settings import load_settings
+    from streams.trainer.app import run
+    from streams.worker.process.lifecycle import exit_process
+
+    configure_logging()
+    run(load_settings(None, overrides))
+    exit_process(0)
 
 
 def _command(words: Sequence[str]) -> None:

@@ -68,7 +68,8 @@ def train(
     logs: Annotated[list[Path], typer.Argument(metavar="FILE", help="Event logs, once or more.", show_default=False)],
     items: Items = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Folder of the checkpoint.", show_default="worker.trained_dir")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder of the checkpoint.", show_default="trainer.trained_dir"),
     ] = None,
     columns: Columns = None,
     *,
@@ -119,7 +120,7 @@ def train(
             SchemaRules.of(settings.events),
         )
     print_left_out(screen, left_out)
-    train_on(settings, screen, log, out or settings.worker.trained_dir, resume)
+    train_on(settings, screen, log, out or settings.trainer.trained_dir, resume)
 
 
 @with_options(log_format=format_options)

@@ -56,7 +56,13 @@ class Right(NamedTuple):
 def worker_rights(settings: Settings) -> list[Right]:
     """What a worker needs, beside Describe and DescribeConfigs of its topics (streams.kafka.topics)."""
     topics = settings.topics
-    read = (topics.user_events, settings.changelog_topic, topics.item_index, topics.item_catalog)
+    read = (
+        topics.user_events,
+        settings.changelog_topic,
+        topics.item_index,
+        topics.item_catalog,
+        topics.model_releases,
+    )
     written = (
         topics.user_events,  # a user.delete is forwarded to the other partitions
         settings.changelog_topic,
@@ -66,21 +72,24 @@ def worker_rights(settings: Settings) -> list[Right]:
         topics.item_catalog,
         topics.interest_quality,
     )
-    return [
+    rights = [
         *(Right("topic", name, "Read") for name in read),
         *(Right("topic", name, "Write") for name in written),
         Right("group", settings.kafka.group_id, "Read"),
         Right("transactional-id", f"{settings.kafka.group_id}-", "Write"),
     ]
+    embedded = trainer_rights(settings) if settings.trainer.mode == "embedded" else []
+    return list(dict.fromkeys(rights + embedded))
 
 
 def trainer_rights(settings: Settings) -> list[Right]:
     """What a trainer needs, beside Describe and DescribeConfigs of the same topics (streams.kafka.topics)."""
-    releases = settings.topics.model_releases
+    topics = settings.topics
     return [
-        Right("topic", settings.changelog_topic, "Read"),
-        Right("topic", releases, "Read"),
-        Right("topic", releases, "Write"),
+        *(Right("topic", name, "Read") for name in (settings.changelog_topic, topics.item_index, topics.item_catalog)),
+        Right("topic", topics.item_index, "Write"),  # items of a trained checkpoint are registered
+        Right("topic", topics.model_releases, "Read"),
+        Right("topic", topics.model_releases, "Write"),
         Right("group", settings.trainer_group, "Read"),
         Right("transactional-id", f"{settings.kafka.group_id}-", "Write"),
     ]

@@ -87,6 +87,10 @@ class ItemIndex:
         written = await asyncio.gather(*writing)
         await self._follower.read_to(0, written[-1].offset + 1)
 
+    async def catch_up(self) -> None:
+        """Adds all items that are registered at the call."""
+        await self._follower.catch_up()
+
     def _unknown(self, item_ids: Collection[str]) -> list[str]:
         return [item_id for item_id in item_ids if self._items.slot(item_id) is None]
 

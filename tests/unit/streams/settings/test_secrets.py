@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.settings.settings import load_settings
+from streams.settings.settings import load_settings, without_settings
 from tests.unit.streams.settings.faults import faults
 
 SECRETS = ["sasl_password", "ssl_key_password", "sasl_oauth_client_secret"]
@@ -50,3 +50,15 @@ def test_sasl_without_credentials_names_what_is_missing(monkeypatch: pytest.Monk
     assert "kafka.sasl_oauth_token_url and kafka.sasl_oauth_client_id and kafka.sasl_oauth_client_secret" in line
     monkeypatch.setenv("INTEREST_KAFKA__SASL_PASSWORD", "opensesame")
     load_settings(None, ["kafka.security_protocol=SASL_SSL", "kafka.sasl_username=u"])
+
+
+def test_a_child_process_gets_secrets_by_its_environment_and_nothing_else() -> None:
+    environment = {
+        "INTEREST_KAFKA__SASL_PASSWORD": "p",
+        "INTEREST_KAFKA__SASL_PASSWORD_FILE": "/run/secrets/p",
+        "INTEREST_MODEL__HIDDEN_SIZE": "8",
+        "INTEREST_KAFKA_PORT": "tcp://10.0.0.1",
+        "PATH": "/bin",
+    }
+    kept = without_settings(environment)
+    assert kept == {name: value for name, value in environment.items() if name != "INTEREST_MODEL__HIDDEN_SIZE"}

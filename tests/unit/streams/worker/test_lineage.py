@@ -40,9 +40,11 @@ def registered_items(driver: WorkerDriver) -> ItemVocabulary:
 
 
 def save_retrained(driver: WorkerDriver) -> Weights:
-    """Other weights, in place of those that the worker saved, as `train` makes them."""
+    """Other weights, as `train` makes them, from which a trainer starts where nothing is released."""
     weights = replace(noisy(driver.settings.model, version=9), lineage=_RETRAINED)
-    checkpoint.save(driver.data_dir() / "checkpoints", weights, driver.settings.model, registered_items(driver), keep=1)
+    checkpoint.save(
+        driver.worker_settings().trainer.trained_dir, weights, driver.settings.model, registered_items(driver)
+    )
     return weights
 
 
@@ -63,9 +65,9 @@ async def test_a_worker_with_a_retrained_model_rebuilds_the_rows_that_it_touches
     await worker.apply_all()
     before = stored_rows(driver, worker)
     assert {int(row["lineage"]) for row in before.values()} == {INITIAL_LINEAGE}
-    await worker.stop()
     weights = save_retrained(driver)
-    worker = await driver.start(engine=None)
+    await driver.train()
+    await worker.follow(1)
     touched = ["u0", "u3", "u5"]
     driver.send([*(event(user, 100 + index, "i2") for index, user in enumerate(touched)), event("new", 103, "i1")])
     assert await worker.step()
@@ -107,6 +109,7 @@ async def test_a_row_is_rebuilt_once_and_not_where_its_lineage_is_not_known(driv
     unknown = [user for user, row in stored_rows(driver, worker).items() if row["lineage"] == 0]
     await worker.stop()
     save_retrained(driver)
+    await driver.train()
     worker = await driver.start(engine=None)
     for begin in (30, 60):
         driver.send(events(begin, begin + 30))

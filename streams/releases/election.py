@@ -1,4 +1,4 @@
-"""Election of the one trainer that trains: the member of a consumer group that has partition 0 of the releases.
+"""Election of the one trainer that writes releases: the member of a consumer group that has partition 0 of their topic.
 
 The group's coordinator notices a member that is gone within kafka.session_timeout_s. It cannot notice one that is
 frozen and wakes up later: that one is fenced by the transactional id of the releases.
@@ -7,6 +7,8 @@ frozen and wakes up later: that one is fenced by the transactional id of the rel
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from typing import Final
 from uuid import uuid4
 
 from aiokafka.structs import TopicPartition
@@ -14,6 +16,8 @@ from aiokafka.structs import TopicPartition
 from streams.kafka.fenced_producer import ConsumerGroupMetadata
 from streams.kafka.group_consumer import GroupConsumer
 from streams.settings.settings import Settings
+
+_CHECK_S: Final = 1.0
 
 
 class Election:
@@ -34,8 +38,11 @@ class Election:
         await self._consumer.stop()
 
     async def wait(self) -> None:
-        """Returns once this member is elected."""
-        await self._elected.wait()
+        """Returns once this member is elected. Raises the KafkaError that keeps it from joining the group."""
+        while not self._elected.is_set():
+            self._consumer.check()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._elected.wait(), _CHECK_S)
 
     async def confirm(self) -> bool:
         """Whether it is elected, asked of the group's coordinator. Raises KafkaError without an answer."""

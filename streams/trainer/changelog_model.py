@@ -1,0 +1,153 @@
+"""The model as the changelog teaches it: rows of users in, learnt and counted; releases and checkpoints out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import checkpoint
+from models.data.user_row import user_row_fields
+from models.device import set_compute_threads
+from models.errors import CheckpointError, WeightsError
+from models.inference.predictions import ModelVersion
+from models.items.content import ItemContent
+from models.items.vocabulary import ItemVocabulary
+from models.releases.manifest import Manifest
+from models.releases.release import Release as ModelParts
+from models.releases.stream_trainer import StreamTrainer
+from state.rows import RowLayout
+from streams.kafka.closing import close_all
+from streams.releases.release import Release
+from streams.schema.parsing.wire_format import Transcoder
+from streams.settings.settings import Settings
+from streams.trainer.changelog_feed import Row
+from streams.trainer.model import ModelRelease, TrainStep
+from streams.worker.items.item_topics import ItemTopics
+from streams.worker.process.threads import in_thread
+
+log = logging.getLogger(__name__)
+
+
+class ChangelogModel:
+    """Network, counts and gate over one vocabulary."""
+
+    def __init__(self, settings: Settings, items: ItemTopics, trainer: StreamTrainer) -> None:
+        """The trainer is one over the items' vocabulary that has learnt nothing yet."""
+        self._settings = settings
+        self._items = items
+        self._vocabulary = items.vocabulary
+        self._trainer = trainer
+        self._layout = RowLayout(user_row_fields(settings.model))
+        self._is_saved, self._refused = True, False
+
+    @staticmethod
+    async def create(settings: Settings, registry: Transcoder | None) -> ChangelogModel:
+        """A model without items; `registry` decodes catalog records in Confluent's wire format."""
+        content = await in_thread(ItemContent, settings.model)  # may load a text encoder
+        vocabulary = ItemVocabulary(settings.items.capacity, content)
+        set_compute_threads(settings.model)
+        trainer = await in_thread(StreamTrainer, settings.model, settings.learning, vocabulary)
+        return ChangelogModel(settings, ItemTopics(settings, vocabulary, registry), trainer)
+
+    async def start(self, release: Release | None) -> None:
+        """Become the model of the release; without any, that of the trained checkpoint, else a new one.
+
+        Raises CheckpointError, WeightsError where it does not fit the settings or the item index.
+        """
+        self._settings.checkpoint_dir.mkdir(parents=True, exist_ok=True)  # now, and not after the first minute
+        await self._items.index.start()
+        await self._items.catalog.start()
+        trainer = self._settings.trainer
+        folder = trainer.trained_dir if release is None else self._settings.checkpoint_dir
+        await self._register(folder)
+        if release is None:
+            weights = await in_thread(checkpoint.load, folder, self._settings.model, self._vocabulary)
+            if weights is not None:
+                log.info("weights %s of %s", ModelVersion(weights.lineage, weights.version), folder)
+                await in_thread(self._trainer.begin, weights)
+            return
+        manifest = Manifest.decode(release.manifest)
+        await in_thread(lambda: self._trainer.restore(ModelParts.of(release.parts, manifest)))
+        await in_thread(self._restore_learner, folder)
+
+    async def observe(self, rows: Sequence[Row]) -> int:
+        """Count the rows' new events, and queue them for learning; how many there were."""
+        return await self._observe(await in_thread(self._unpack, rows))
+
+    async def train_step(self, partial: bool) -> TrainStep | None:
+        """An optimizer step, where enough events wait for one."""
+        return await in_thread(self._train_step, partial)
+
+    async def release(self, full: bool) -> ModelRelease:
+        """The parts that changed since the last call, all of them where `full`."""
+        return await in_thread(self._release, full)
+
+    async def save(self) -> None:
+        """Write a checkpoint, where anything was learnt since the last one."""
+        if not self._is_saved:
+            await in_thread(self._save)
+
+    async def close(self) -> None:
+        """Close the followers of the items' topics."""
+        await close_all(self._items.catalog.stop, self._items.index.stop)
+
+    async def _register(self, folder: Path) -> None:
+        """An item index that is new, or was lost, continues as the checkpoint has it. A different one is left alone."""
+        ids = await in_thread(checkpoint.item_ids, folder)
+        known = len(self._vocabulary)
+        if ids[:known] == self._vocabulary.ids(known):
+            await self._items.index.register(ids)
+
+    async def _observe(self, rows: NDArray[np.void]) -> int:
+        # Items are registered before any row has them.
+        register = self._vocabulary.register
+        if int(rows["ring_item"].max(initial=0)) > register.count:
+            await self._items.index.catch_up()
+        if register.has_evicted:
+            rows["ring_item"] = register.slots(rows["ring_item"])
+        await self._items.catalog.refresh()
+        new_events = rows["new_steps"].astype(np.int64)
+        observed = await in_thread(self._trainer.observe, rows, new_events)
+        self._is_saved = False
+        return observed.events + observed.missed
+
+    def _restore_learner(self, folder: Path) -> None:
+        try:
+            weights = checkpoint.load(folder, self._settings.model, self._vocabulary)
+            if weights is not None:
+                self._trainer.restore_learner(weights)
+        except (CheckpointError, WeightsError) as error:
+            log.warning("learning goes on with a new optimizer: %s", error)
+
+    def _unpack(self, rows: Sequence[Row]) -> NDArray[np.void]:
+        unpacked = self._layout.unpack([value for _, value in rows if value is not None])
+        return unpacked[unpacked["new_steps"] > 0]
+
+    def _train_step(self, partial: bool) -> TrainStep | None:
+        result = self._trainer.train_step(partial)
+        if result is None:
+            return None
+        self._is_saved = False
+        self._warn_of_skipped(result.skipped)
+        return TrainStep(result.events, result.left_out)
+
+    def _warn_of_skipped(self, skipped: bool) -> None:
+        if skipped and not self._refused:
+            log.warning("loss or gradient of an optimizer step was not finite: skipped, its events are not learnt")
+        self._refused = skipped
+
+    def _release(self, full: bool) -> ModelRelease:
+        release = self._trainer.release(full)
+        return ModelRelease(release.parts(), release.manifest.encode())
+
+    def _save(self) -> None:
+        """Not while steps are refused, perhaps because of the weights."""
+        if self._refused:
+            return
+        folder = self._settings.checkpoint_dir
+        checkpoint.save(folder, self._trainer.checkpoint(), self._settings.model, self._vocabulary)
+        self._is_saved = True

@@ -1,1 +1,0 @@
-"""The model of a worker: engine, learner thread, checkpoints."""

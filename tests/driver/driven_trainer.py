@@ -1,0 +1,73 @@
+"""A trainer whose steps the test asks for, on a broker in memory."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from models.inference.engine import Engine
+from models.releases.release import Release
+from streams.settings.settings import Settings
+from streams.trainer.changelog_model import ChangelogModel
+from streams.trainer.term import Term
+
+
+class DrivenTrainer:
+    """One term of a trainer."""
+
+    def __init__(self, term: Term, model: ChangelogModel) -> None:
+        self._term = term
+        self._model = model
+
+    @staticmethod
+    async def begin(settings: Settings) -> DrivenTrainer:
+        """A term, from the newest release on."""
+        model = await ChangelogModel.create(settings, None)
+        term = Term(settings, model)
+        await term._begin()
+        return DrivenTrainer(term, model)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that counts, and scores before it does."""
+        return self._model._trainer._engine
+
+    async def observe(self) -> None:
+        """Counts all rows that are committed."""
+        while await self._term._observe():
+            pass
+
+    async def learn(self) -> int:
+        """Learns from all that was counted; how many steps that took."""
+        steps = 0
+        while await self._model.train_step(partial=True):
+            steps += 1
+        return steps
+
+    async def release(self) -> int:
+        """Writes what is new, and returns its number."""
+        await self._term._release()
+        return self._term._releases._records.number
+
+    def spoil_next_release(self) -> None:
+        """Weights in it are not finite."""
+        trainer = self._model._trainer
+        release = trainer.release
+
+        def spoilt(*args: Any, **options: Any) -> Release:
+            trainer.release = release  # type: ignore[method-assign]
+            result = release(*args, **options)
+            for array in result.shared.values():
+                cast(Any, array).fill(np.nan)
+            return result
+
+        trainer.release = spoilt  # type: ignore[method-assign]
+
+    async def save(self) -> None:
+        """Writes a checkpoint."""
+        await self._term._save()
+
+    async def close(self) -> None:
+        """Ends as by SIGKILL."""
+        await self._term.close()
