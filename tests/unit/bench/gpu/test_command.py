@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,20 @@ def import_present(name, globals=None, *arguments, **keywords):
 builtins.__import__ = import_present
 """
 
+# Each in the same process: importing PyTorch takes longest.
+_RUN_COMMANDS = """
+import json
+import sys
+
+from typer.testing import CliRunner
+
+from bench.cli import app
+
+results = [CliRunner().invoke(app, words.split()) for words in sys.argv[1:]]
+assert all(type(result.exception) in (type(None), SystemExit) for result in results), results
+print(json.dumps([result.output for result in results]))
+"""
+
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -59,20 +74,18 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(arguments: list[str], environment: dict[str, str]) -> tuple[str, dict[str, Any]]:
-    """Output and parts of a run in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "gpu", "--device", "cpu", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def run(*arguments: str) -> tuple[str, dict[str, Any]]:
+    """Output and parts of a run in this process."""
+    result = CliRunner().invoke(app, ["gpu", "--device", "cpu", *arguments])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output, parts_of(arguments)
+
+
+def parts_of(arguments: Sequence[str]) -> dict[str, Any]:
+    """By name, as a run with these arguments has saved them."""
     report = json.loads(Path(arguments[arguments.index("--json") + 1]).read_text())
     assert {"date", "commit", "card", "driver", "torch", "cuda", "python"} <= report["environment"].keys()
-    return done.stdout, {part["name"]: part for part in report["parts"]}
+    return {part["name"]: part for part in report["parts"]}
 
 
 def assert_shown(shown: str, parts: dict[str, Any]) -> None:
@@ -84,7 +97,7 @@ def assert_shown(shown: str, parts: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_the_parts_that_read_logs_run_on_the_cpu(logs: Path, tmp_path: Path) -> None:
     arguments = ["--minutes", "30", "--json", str(tmp_path / "gpu.json"), "--logs", str(logs)]
-    shown, parts = run([*arguments, "--only", "training", "--only", "quality"], {})
+    shown, parts = run(*arguments, "--only", "training", "--only", "quality")
     assert list(parts) == ["training", "quality"]
     assert [(part["status"], part["reason"]) for part in parts.values()] == [("passed", "")] * 2
     assert parts["training"]["figures"]["largest_difference"] == 0
@@ -95,9 +108,17 @@ def test_the_parts_that_read_logs_run_on_the_cpu(logs: Path, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_the_other_parts_run_on_the_cpu_without_the_libraries_of_kafka(logs: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_SITE_CUSTOMIZE)
-    shown, parts = run(
-        ["--minutes", "60", "--json", str(tmp_path / "gpu.json"), "--logs", str(logs)], {"PYTHONPATH": str(tmp_path)}
+    arguments = ["--minutes", "60", "--json", str(tmp_path / "gpu.json"), "--logs", str(logs)]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "gpu", "--device", "cpu", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown, parts = done.stdout, parts_of(arguments)
     assert list(parts) == [part.name for part in PARTS]
     for name in ("training", "quality"):
         part = parts.pop(name)
@@ -115,29 +136,25 @@ def test_the_other_parts_run_on_the_cpu_without_the_libraries_of_kafka(logs: Pat
 @pytest.mark.slow
 def test_the_other_commands_say_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_SITE_CUSTOMIZE)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    for arguments, output in (
-        (["--help"], "Not available"),
-        (["throughput"], "is not installed"),
-        (["cost", "--help"], "micro-batch"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "bench", *arguments],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert output in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
+    commands = {"--help": "Not available", "throughput": "is not installed", "cost --help": "micro-batch"}
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN_COMMANDS, *commands],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for shown, output in zip(json.loads(done.stdout), commands.values(), strict=True):
+        assert output in shown
+        assert "Traceback" not in shown
 
 
 @pytest.mark.slow
 def test_missing_logs_are_a_reason_to_skip(tmp_path: Path) -> None:
     file = tmp_path / "gpu.json"
     arguments = ["--minutes", "5", "--json", str(file), "--logs", str(tmp_path)]
-    _, parts = run([*arguments, "--only", "training", "--only", "quality"], {})
+    _, parts = run(*arguments, "--only", "training", "--only", "quality")
     assert list(parts) == ["training", "quality"]
     for part in parts.values():
         assert part["status"] == "skipped"
