@@ -10,12 +10,16 @@ from safetensors.numpy import load, save
 
 from models.data.events import EventBatch
 from models.errors import UnknownItemError, WeightsError
+from models.items.register import ItemRegister
 from models.items.vocabulary import ItemContentLike
 from models.text.sign_codes import BYTES
 from models.text.simhash import simhash
 
 _ITEM: Final = "item"
 _VECTOR: Final = "vector"
+_ITEM_BYTES: Final = 4
+_HEADER_BYTES: Final = 256
+"""More than safetensors' takes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +56,45 @@ class Reviews:
         selected = slice(None) if events is None else events[self._event]
         self._content.review(self._item[selected], self._vector[selected])
 
-    def encode(self, rows: NDArray[np.bool_]) -> bytes:
-        """Texts about items by the users of these batch rows, of [U] all, for `review_items`; empty without any."""
+    def encode(self, rows: NDArray[np.bool_], register: ItemRegister, max_bytes: int) -> list[bytes]:
+        """Texts about items by the users of these batch rows, of [U] all, for `review_items`; none without any.
+
+        Each has `max_bytes` at most, and one text at least.
+        """
         if self._user is None or self._item is None or self._vector is None:
-            return b""
-        selected = rows[self._user]
-        if not selected.any():
-            return b""
-        return save(
-            {
-                _ITEM: self._item[selected].astype(np.uint32),
-                _VECTOR: self._vector[selected].astype(np.float16),
-            }
-        )
+            return []
+        (selected,) = np.nonzero(rows[self._user])
+        texts = max(1, (max_bytes - _HEADER_BYTES) // (_ITEM_BYTES + 2 * self._vector.shape[1]))
+        return [
+            save(
+                {
+                    _ITEM: register.indices(self._item[part]).astype(np.uint32),
+                    _VECTOR: self._vector[part].astype(np.float16),
+                }
+            )
+            for part in np.split(selected, range(texts, len(selected), texts))
+            if len(part)
+        ]
 
 
-def review_items(content: ItemContentLike, encoded: bytes, known: int) -> int:
-    """Add encoded texts to the reviews of their items; how many they are.
+def review_items(content: ItemContentLike, encoded: bytes, register: ItemRegister) -> int:
+    """Add encoded texts to the reviews of their items, if these have slots still; how many texts they are.
 
-    WeightsError where they are damaged or of another encoder, UnknownItemError beyond item `known`.
+    WeightsError where they are damaged or of another encoder, UnknownItemError where an item is not registered.
     """
     try:
         arrays = load(encoded)
-        item, vector = arrays[_ITEM].astype(np.int64), arrays[_VECTOR].astype(np.float32)
+        index, vector = arrays[_ITEM].astype(np.int64), arrays[_VECTOR].astype(np.float32)
     except (SafetensorError, KeyError, ValueError) as error:
         raise WeightsError(f"reviews are damaged ({error!r})") from error
     width = 0 if content.encoder is None else content.encoder.width
-    if vector.shape != (len(item), width) or not np.isfinite(vector).all():
+    if vector.shape != (len(index), width) or not np.isfinite(vector).all():
         raise WeightsError(
             f"reviews are text vectors of {vector.shape[-1]} numbers, {width} are needed here: set model.text as it is "
             "in the worker that wrote them"
         )
-    if (largest := int(item.max(initial=0))) > known:
-        raise UnknownItemError(largest, known)
-    content.review(item, vector)
-    return len(item)
+    if (largest := int(index.max(initial=0))) > register.count:
+        raise UnknownItemError(largest, register.count)
+    item = register.slots(index)
+    content.review(item[item > 0], vector[item > 0])
+    return len(index)

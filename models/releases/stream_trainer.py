@@ -123,7 +123,7 @@ class StreamTrainer:
         then nothing is added.
         """
         content = self._items.content
-        return 0 if content is None else review_items(content, encoded, len(self._items))
+        return 0 if content is None else review_items(content, encoded, self._items.register)
 
     def train_step(self, partial: bool = False) -> TrainStepResult | None:
         """An optimizer step, as `OnlineLearner.train_step`, once enough events wait for it, or any where `partial`."""

@@ -91,6 +91,9 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
         # Kafka's default (clean when half of the log is dirty) would double the restore, and less than a fifth would
         # keep the broker rewriting.
         "segment.bytes": str(64 << 20),
+        # A trainer learns from every row that is written, also from those that newer ones replace: it may be away for
+        # as long.
+        "min.compaction.lag.ms": str(10 * 60_000),
         "min.cleanable.dirty.ratio": "0.2",
     }
     catalog = {**compacted, "min.insync.replicas": str(in_sync)}

@@ -33,7 +33,7 @@ _CHECK_S: Final = 3.0
 _FETCH_TIMEOUT_MS: Final = 50
 
 Row = tuple[bytes, bytes | None]
-"""Key and value of a record: a user's row; None deletes it. Keys that begin with NUL are those of no user"""
+"""Key and value of a record: a user's row; None deletes it. With REVIEWS_KEY texts about items"""
 
 
 @dataclass(frozen=True, slots=True)

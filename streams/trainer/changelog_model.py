@@ -25,8 +25,9 @@ from streams.releases.release import Release
 from streams.schema.parsing.wire_format import Transcoder
 from streams.settings.settings import Settings
 from streams.trainer.changelog_feed import Row
-from streams.trainer.model import ModelRelease, TrainStep
+from streams.trainer.model import Counted, ModelRelease, TrainStep
 from streams.worker.items.item_topics import ItemTopics
+from streams.worker.partitions.changelog import REVIEWS_KEY
 from streams.worker.process.threads import in_thread
 
 log = logging.getLogger(__name__)
@@ -74,9 +75,10 @@ class ChangelogModel:
         await in_thread(lambda: self._trainer.restore(ModelParts.of(release.parts, manifest)))
         await in_thread(self._restore_learner, folder)
 
-    async def observe(self, rows: Sequence[Row]) -> int:
-        """Count the rows' new events, and queue them for learning; how many there were."""
-        return await self._observe(await in_thread(self._unpack, rows))
+    async def observe(self, rows: Sequence[Row]) -> Counted:
+        """Count the rows' new events, and queue them for learning."""
+        texts = [value for key, value in rows if key == REVIEWS_KEY and value is not None]
+        return await self._observe(await in_thread(self._unpack, rows), texts)
 
     async def train_step(self, partial: bool) -> TrainStep | None:
         """An optimizer step, where enough events wait for one."""
@@ -102,18 +104,25 @@ class ChangelogModel:
         if ids[:known] == self._vocabulary.ids(known):
             await self._items.index.register(ids)
 
-    async def _observe(self, rows: NDArray[np.void]) -> int:
-        # Items are registered before any row has them.
+    async def _observe(self, rows: NDArray[np.void], texts: Sequence[bytes]) -> Counted:
+        # Items are registered before any row has them, or any text.
         register = self._vocabulary.register
-        if int(rows["ring_item"].max(initial=0)) > register.count:
+        if texts or int(rows["ring_item"].max(initial=0)) > register.count:
             await self._items.index.catch_up()
+        await self._items.catalog.refresh()
         if register.has_evicted:
             rows["ring_item"] = register.slots(rows["ring_item"])
-        await self._items.catalog.refresh()
-        new_events = rows["new_steps"].astype(np.int64)
-        observed = await in_thread(self._trainer.observe, rows, new_events)
+        for text in texts:
+            await in_thread(self._review, text)
+        observed = await in_thread(self._trainer.observe, rows, rows["new_steps"].astype(np.int64))
         self._is_saved = False
-        return observed.events + observed.missed
+        return Counted(observed.events, observed.missed)
+
+    def _review(self, text: bytes) -> None:
+        try:
+            self._trainer.observe_reviews(text)
+        except WeightsError as error:
+            log.warning("texts about items are left out: %s", error)
 
     def _restore_learner(self, folder: Path) -> None:
         try:
@@ -124,7 +133,7 @@ class ChangelogModel:
             log.warning("learning goes on with a new optimizer: %s", error)
 
     def _unpack(self, rows: Sequence[Row]) -> NDArray[np.void]:
-        unpacked = self._layout.unpack([value for _, value in rows if value is not None])
+        unpacked = self._layout.unpack([value for key, value in rows if key != REVIEWS_KEY and value is not None])
         return unpacked[unpacked["new_steps"] > 0]
 
     def _train_step(self, partial: bool) -> TrainStep | None:

@@ -16,6 +16,13 @@ class ModelRelease(NamedTuple):
     manifest: bytes  # JSON
 
 
+class Counted(NamedTuple):
+    """New events of rows."""
+
+    events: int  # that were counted
+    missed: int  # that the rows hold no more: a user had more in one step than model.history_length
+
+
 class TrainStep(NamedTuple):
     """What one optimizer step did."""
 
@@ -29,8 +36,8 @@ class Model(Protocol):
     async def start(self, release: Release | None) -> None:
         """Become the model of this release, which is complete; a new one without any. Called once."""
 
-    async def observe(self, rows: Sequence[Row]) -> int:
-        """Count the rows' new events, and queue them for learning; how many there were."""
+    async def observe(self, rows: Sequence[Row]) -> Counted:
+        """Count the rows' new events, and queue them for learning."""
 
     async def train_step(self, partial: bool) -> TrainStep | None:
         """An optimizer step once enough events wait for one, or any where `partial`; None where none was taken."""

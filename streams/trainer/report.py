@@ -8,7 +8,7 @@ from typing import Final
 
 from streams.releases.release_topic import WrittenRelease
 from streams.trainer.changelog_feed import FeedLag
-from streams.trainer.model import TrainStep
+from streams.trainer.model import Counted, TrainStep
 
 log = logging.getLogger(__name__)
 
@@ -20,13 +20,14 @@ class TrainingReport:
 
     def __init__(self) -> None:
         self._begin_s = time.monotonic()
-        self._events = self._learnt = self._releases = self._size = 0
+        self._events = self._missed = self._learnt = self._releases = self._size = 0
         self._left_out = 0.0
         self._number = 0
 
-    def add_events(self, events: int) -> None:
-        """So many were counted."""
-        self._events += events
+    def add_counted(self, counted: Counted) -> None:
+        """Of some rows."""
+        self._events += counted.events
+        self._missed += counted.missed
 
     def add_step(self, step: TrainStep) -> None:
         """It was taken."""
@@ -57,6 +58,12 @@ class TrainingReport:
                 self._number,
                 size,
             )
+        if self._missed:
+            log.warning(
+                "%d events were neither counted nor learnt: their users had more in one step than a row holds "
+                "(model.history_length); lower worker.step_max_events",
+                self._missed,
+            )
         if self._left_out >= 1:
             log.info(
                 "the influence of %.0f of the events was left out of learning: their users send faster than "
@@ -64,5 +71,5 @@ class TrainingReport:
                 self._left_out,
             )
         self._begin_s = time.monotonic()
-        self._events = self._learnt = self._releases = self._size = 0
+        self._events = self._missed = self._learnt = self._releases = self._size = 0
         self._left_out = 0.0

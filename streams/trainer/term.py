@@ -84,7 +84,7 @@ class Term:
         rows = (await self._feed.fetch(0 if self._is_learning else _MAX_WAIT_MS)).rows
         if not rows:
             return False
-        self._report.add_events(await self._model.observe(rows))
+        self._report.add_counted(await self._model.observe(rows))
         return self._feed.lag().records > len(rows)
 
     async def _learn(self, seconds: float, behind: bool) -> None:

@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 from numpy.typing import NDArray
 
 from models.inference.engine import StepResult
+from models.items.reviews import Reviews
 from streams import __version__
 from streams.kafka.transaction import ProducerRecord
 from streams.schema import prediction_encoder
@@ -19,7 +20,7 @@ from streams.schema.dead_letters import MAX_BYTES, dead_letter
 from streams.settings.settings import Settings
 from streams.worker.batch import FORWARDED_HEADER, MicroBatch, PartitionBatch
 from streams.worker.items.item_topics import ItemTopics
-from streams.worker.partitions.changelog import ID_KEY, OFFSET_KEY, SourceOffset
+from streams.worker.partitions.changelog import ID_KEY, OFFSET_KEY, REVIEWS_KEY, SourceOffset
 from streams.worker.partitions.partition_state import PartitionState
 from streams.worker.quality_meter import QualityMeter
 
@@ -35,12 +36,14 @@ class RowChanges:
     changelog_id: bytes | None  # the id row, where this transaction is the changelog partition's first
     users: list[bytes]
     values: list[bytes | None]
+    reviews: list[bytes]  # texts about items, for the trainer (models/items/reviews.py)
 
     def records(self) -> list[ProducerRecord]:
         """The changelog records. The offset row comes first: it names the writer to whoever finds them uncommitted."""
         head = [ProducerRecord(OFFSET_KEY, self.offset_row)]
         if self.changelog_id is not None:
             head.append(ProducerRecord(ID_KEY, self.changelog_id))
+        head += [ProducerRecord(REVIEWS_KEY, encoded) for encoded in self.reviews]
         return head + [ProducerRecord(user, value) for user, value in zip(self.users, self.values, strict=True)]
 
 
@@ -67,6 +70,7 @@ class OutputEncoder:
     ) -> None:
         self._topics = settings.topics
         self._changelog_topic = settings.changelog_topic
+        self._max_record_bytes = settings.kafka.max_record_bytes
         self._max_letter_bytes = min(MAX_BYTES, settings.kafka.max_record_bytes)
         self._items = items
         self._quality = quality
@@ -77,14 +81,19 @@ class OutputEncoder:
         """The changelog partition of a source partition: they have the same number."""
         return TopicPartition(self._changelog_topic, partition)
 
-    def encode_rows(self, batch: MicroBatch, packed_rows: list[bytes], now_ms: int) -> list[RowChanges]:
+    def encode_rows(
+        self, batch: MicroBatch, packed_rows: list[bytes], now_ms: int, reviews: Reviews | None = None
+    ) -> list[RowChanges]:
         """The row changes by partition, in the order of `batch.parts`; `packed_rows` [U] are those after the batch."""
-        changes = []
-        for part in batch.parts:
+        changes, register = [], self._items.vocabulary.register
+        for index, part in enumerate(batch.parts):
             topic_id = part.state.topic_id
             offset_row = SourceOffset(part.next_offset, self._transactional_id, now_ms, topic_id).encode()
             changelog_id = None if part.state.store.changelog_id is not None else uuid4().bytes
-            changes.append(RowChanges(part.state, offset_row, changelog_id, [], []))
+            texts = []
+            if reviews is not None:
+                texts = reviews.encode(batch.part_index == index, register, self._max_record_bytes)
+            changes.append(RowChanges(part.state, offset_row, changelog_id, [], [], texts))
         for user, part_index, row in zip(batch.users, batch.part_index.tolist(), packed_rows, strict=True):
             changes[part_index].users.append(user)
             changes[part_index].values.append(row)

@@ -137,7 +137,7 @@ class Pipeline:
             if (register := self._items.vocabulary.register).has_evicted:
                 stored = rows.copy()
                 stored["ring_item"] = register.indices(rows["ring_item"])
-            row_changes = self._encoder.encode_rows(batch, self._layout.pack(stored), now_ms)
+            row_changes = self._encoder.encode_rows(batch, self._layout.pack(stored), now_ms, result.reviews)
         with self._timed("encode"):
             records = self._encoder.encode_records(batch, result, row_changes, now_ms)
         return StepOutput(records, row_changes, rows, result)

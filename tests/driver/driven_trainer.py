@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from models.inference.engine import Engine
+from models.items.vocabulary import ItemContentLike
 from models.releases.release import Release
 from streams.settings.settings import Settings
 from streams.trainer.changelog_model import ChangelogModel
@@ -32,6 +33,11 @@ class DrivenTrainer:
     def engine(self) -> Engine:
         """The engine that counts, and scores before it does."""
         return self._model._trainer._engine
+
+    def item_content(self) -> ItemContentLike:
+        """Texts and features of the items."""
+        assert self._model._vocabulary.content is not None
+        return self._model._vocabulary.content
 
     async def observe(self) -> None:
         """Counts all rows that are committed."""

@@ -19,6 +19,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.structs import TopicPartition
 
 from models.inference.engine import Engine as InferenceEngine
+from models.items.vocabulary import ItemContentLike
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.reader import partition_of
 from streams.kafka.topics import topic_specs
@@ -116,6 +117,11 @@ class DrivenWorker:
         """The items by index; none at 0."""
         items = self._worker._items.vocabulary
         return ["", *items.ids(len(items))]
+
+    def item_content(self) -> ItemContentLike:
+        """Texts and features of the items."""
+        assert self._worker._items.vocabulary.content is not None
+        return self._worker._items.vocabulary.content
 
     async def follow(self, number: int) -> None:
         """The worker goes on with the release of this number, and with all before it."""

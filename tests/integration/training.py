@@ -18,7 +18,7 @@ from streams.releases.follower import ReleaseFollower
 from streams.releases.release import ChangelogPosition, Release
 from streams.settings.settings import Settings, load_settings
 from streams.trainer.changelog_feed import Row
-from streams.trainer.model import ModelRelease
+from streams.trainer.model import Counted, ModelRelease
 from tests.integration.worker import DEADLINE_S, Fault, ForkedProcess
 
 TOPICS = ("user_events", "interest_predictions", "user_events_dlq", "item_index", "item_catalog", "interest_quality")
@@ -57,7 +57,7 @@ class CountingModel:
             if key.startswith("counts/"):
                 self._counts.update({int(item): count for item, count in orjson.loads(part).items()})
 
-    async def observe(self, rows: Sequence[Row]) -> int:
+    async def observe(self, rows: Sequence[Row]) -> Counted:
         events = 0
         for _, value in rows:
             self._rows["deleted" if value is None else "written"] += 1
@@ -65,7 +65,7 @@ class CountingModel:
             self._counts.update(items)
             self._touched |= {item // 10 for item in items}
             events += len(items)
-        return events
+        return Counted(events, 0)
 
     async def train_step(self, partial: bool) -> None:
         return None

@@ -1,8 +1,8 @@
 """The user-state changelog: waits for open transactions of earlier writers, and restores partitions from it.
 
-The changelog is the source of truth; RocksDB is a cache of it. Each partition holds two reserved keys beside the rows:
-the offset row with the next source offset and the transactional id that wrote it, and the id row with a random id by
-which a recreated changelog is noticed.
+The changelog is the source of truth; RocksDB is a cache of it. Each partition holds reserved keys beside the rows: the
+offset row with the next source offset and the transactional id that wrote it; the id row with a random id by which a
+recreated changelog is noticed; and texts of events about items, which the trainer needs and rows do not hold.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 OFFSET_KEY = b"\0source-offset"
 ID_KEY = b"\0changelog-id"
+REVIEWS_KEY = b"\0reviews"
 
 # A running predecessor finishes its transaction within this; after it, the transaction is ended by its writer's id.
 _PATIENCE_S = 0.2
@@ -207,7 +208,7 @@ def _apply(store: PartitionStore, records: list[ConsumerRecord[bytes, bytes]]) -
             offset_row = record.value
         elif record.key == ID_KEY:
             changelog_id = record.value
-        else:
+        elif record.key != REVIEWS_KEY:
             keys.append(cast(bytes, record.key))
             values.append(record.value)
     store.put_many(keys, values, records[-1].offset + 1, offset_row=offset_row, changelog_id=changelog_id)

@@ -28,7 +28,7 @@ from streams.kafka.group_admin import group_admin
 from streams.kafka.reader import read_topic
 from streams.kafka.transaction import ProducerRecord, TransactionWriter, end_transaction
 from streams.settings.settings import Settings
-from streams.worker.partitions.changelog import ID_KEY, OFFSET_KEY, Changelog, SourceOffset
+from streams.worker.partitions.changelog import ID_KEY, OFFSET_KEY, REVIEWS_KEY, Changelog, SourceOffset
 
 ResetTarget = Literal["earliest", "latest"] | int
 """Where to begin; a number is a record time, epoch ms"""
@@ -139,7 +139,7 @@ async def _read_changelog(settings: Settings) -> tuple[Mapping[int, dict[bytes, 
             offsets[partition] = SourceOffset.decode(value).next_offset
         elif value is None:
             rows[partition].pop(key, None)
-        else:
+        elif key != REVIEWS_KEY:
             rows[partition][key] = value
     return rows, offsets, with_id
 

@@ -97,7 +97,10 @@ def reviewed(pair: Pair, seed: int) -> bytes:
     texts = [f"review {number} of {number % 7}" for number in item.tolist()]
     kind = np.ones(20, np.int64)
     batch = EventBatch(np.arange(20) // 3, item, kind, kind, text=texts)
-    return Reviews.of(batch, pair.catalogs[1].content).encode(np.ones(9, np.bool_))
+    (encoded,) = Reviews.of(batch, pair.catalogs[1].content).encode(
+        np.ones(9, np.bool_), pair.catalogs[1].register, 1 << 20
+    )
+    return encoded
 
 
 def test_a_trainer_that_was_restored_goes_on_with_the_reviews(config: ModelConfig, make_batch: MakeBatch) -> None:

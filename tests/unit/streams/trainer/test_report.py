@@ -5,7 +5,7 @@ import pytest
 
 from streams.releases.release_topic import WrittenRelease
 from streams.trainer.changelog_feed import FeedLag
-from streams.trainer.model import TrainStep
+from streams.trainer.model import Counted, TrainStep
 from streams.trainer.report import TrainingReport
 
 
@@ -22,7 +22,7 @@ def test_every_ten_seconds_one_line_says_what_was_counted_learnt_and_released(
 ) -> None:
     caplog.set_level(logging.INFO)
     report = TrainingReport()
-    report.add_events(500)
+    report.add_counted(Counted(500, 0))
     report.add_step(TrainStep(128, 0.5))
     report.add_step(TrainStep(122, 0.25))
     report.add_release(WrittenRelease(7, 4, 1000))
@@ -46,10 +46,20 @@ def test_influence_that_is_left_out_of_learning_is_reported(
 ) -> None:
     caplog.set_level(logging.INFO)
     report = TrainingReport()
-    report.add_events(500)
+    report.add_counted(Counted(500, 0))
     report.add_step(TrainStep(128, 40.0))
     for _ in range(2):
         seconds[0] += 10
         report.log_if_due(FeedLag(3, None))
     (message,) = (message for message in caplog.messages if "left out of learning" in message)
     assert message.startswith("the influence of 40 of the events")
+
+
+def test_events_that_rows_do_not_hold_are_a_warning(seconds: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    report = TrainingReport()
+    report.add_counted(Counted(50, 7))
+    for _ in range(2):
+        seconds[0] += 10
+        report.log_if_due(FeedLag(0, None))
+    (message,) = caplog.messages
+    assert message.startswith("7 events were neither counted nor learnt")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from aiokafka.errors import KafkaError
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from models.network.weights import INITIAL_LINEAGE
 from tests.driver.broker import ProcessKilled
 from tests.driver.driven_trainer import DrivenTrainer
 from tests.driver.worker_driver import DrivenWorker, WorkerDriver
-from tests.inputs import events
+from tests.inputs import events, fields
 
 _ITEMS = 5  # of tests.inputs.events
 _STEP = 50  # events: no more of a user than a row holds
@@ -145,4 +146,29 @@ async def test_a_release_that_does_not_fit_leaves_the_model_as_it_is(
     await worker.follow(await released(trainer))
     assert worker.engine.version == trainer.engine.version
     assert clicks(worker.engine) == 150
+    await worker.stop()
+
+
+async def test_the_trainer_gets_the_texts_about_items_and_a_restored_worker_takes_them_for_no_user(
+    driver: WorkerDriver,
+) -> None:
+    worker = await driver.start(engine=None)
+    for number in range(20):
+        click = fields(f"u{number % 7}", number, f"i{number % _ITEMS}") | {"text": f"text {number}"}
+        driver.send([(f"u{number % 7}".encode(), orjson.dumps(click))])
+    await worker.apply_all()
+    content = worker.item_content()
+    assert content.state() == {}  # a worker has it in the embeddings that the trainer releases
+    trainer = await driver.train()
+    await trainer.observe()
+    reviewed = trainer.item_content().state()
+    assert len(reviewed["mean"]) == _ITEMS
+    await worker.follow(await released(trainer))
+    assert_equal(worker.engine, trainer.engine)
+    restored = await driver.train()
+    np.testing.assert_array_equal(restored.item_content().state()["mean"], reviewed["mean"])
+    await worker.kill()
+    worker = await driver.start("restored", engine=None)
+    await worker.wait_open()
+    await driver.check(worker)
     await worker.stop()
