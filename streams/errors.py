@@ -109,6 +109,10 @@ class ReleaseError(StreamError):
     """The topic of releases holds no model that training could go on from."""
 
 
+class StoreError(StreamError):
+    """The place of the checkpoints cannot be reached, or not be written to."""
+
+
 class TrainerFencedError(StreamError):
     """Another trainer of the same group has taken over."""
 

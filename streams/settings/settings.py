@@ -79,11 +79,9 @@ class Settings:
         return self.kafka.group_id + TRAINER_SUFFIX
 
     @property
-    def checkpoint_dir(self) -> Path:
-        """Folder of the trainer's checkpoints."""
-        return (
-            Path(self.trainer.checkpoint_dir) if self.trainer.checkpoint_dir else self.worker.data_dir / "checkpoints"
-        )
+    def checkpoint_url(self) -> str:
+        """Where the trainer's checkpoints are: a folder or a URL."""
+        return self.trainer.checkpoint_url or str(self.worker.data_dir / "checkpoints")
 
     def explain(self) -> list[SettingRow]:
         """Every setting with its value, source ("default" if none set it) and help."""

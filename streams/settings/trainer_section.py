@@ -25,8 +25,11 @@ class TrainerSettings:
         default=0.5,
         metadata={"help": "most of a core's time that optimizer steps take; a quarter of it behind a backlog"},
     )
-    checkpoint_dir: str = field(
-        default="", metadata={"help": "folder of its checkpoints; empty: `checkpoints` in worker.data_dir"}
+    checkpoint_url: str = field(
+        default="",
+        metadata={
+            "help": "folder or URL (s3://…) of its checkpoints; empty: `checkpoints` in worker.data_dir"
+        },
     )
     checkpoint_interval_s: Annotated[float, Field(ge=1, le=86_400)] = field(
         default=60.0, metadata={"help": "time between checkpoints"}

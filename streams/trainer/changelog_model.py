@@ -20,11 +20,13 @@ from models.releases.manifest import Manifest
 from models.releases.release import Release as ModelParts
 from models.releases.stream_trainer import StreamTrainer
 from state.rows import RowLayout
+from streams.errors import StoreError
 from streams.kafka.closing import close_all
 from streams.releases.release import Release
 from streams.schema.parsing.wire_format import Transcoder
 from streams.settings.settings import Settings
 from streams.trainer.changelog_feed import Row
+from streams.trainer.checkpoint_store import CheckpointStore
 from streams.trainer.model import Counted, ModelRelease, TrainStep
 from streams.worker.items.item_topics import ItemTopics
 from streams.worker.partitions.changelog import REVIEWS_KEY
@@ -44,6 +46,8 @@ class ChangelogModel:
         self._trainer = trainer
         self._layout = RowLayout(user_row_fields(settings.model))
         self._is_saved, self._refused = True, False
+        self._store = CheckpointStore(settings.checkpoint_url)
+        self._checkpoint_dir = self._store.local_folder or settings.worker.data_dir / "checkpoints"
 
     @staticmethod
     async def create(settings: Settings, registry: Transcoder | None) -> ChangelogModel:
@@ -59,11 +63,11 @@ class ChangelogModel:
 
         Raises CheckpointError, WeightsError where it does not fit the settings or the item index.
         """
-        self._settings.checkpoint_dir.mkdir(parents=True, exist_ok=True)  # now, and not after the first minute
+        await in_thread(self._fetch_newest)
         await self._items.index.start()
         await self._items.catalog.start()
         trainer = self._settings.trainer
-        folder = trainer.trained_dir if release is None else self._settings.checkpoint_dir
+        folder = trainer.trained_dir if release is None else self._checkpoint_dir
         await self._register(folder)
         if release is None:
             weights = await in_thread(checkpoint.load, folder, self._settings.model, self._vocabulary)
@@ -124,6 +128,12 @@ class ChangelogModel:
         except WeightsError as error:
             log.warning("texts about items are left out: %s", error)
 
+    def _fetch_newest(self) -> None:
+        """Where the checkpoints are not a folder of this machine, the newest is copied. Raises StoreError."""
+        self._checkpoint_dir.mkdir(parents=True, exist_ok=True)  # an error now, and not after the first minute
+        if self._store.local_folder is None and (newest := next(iter(self._store.manifests()), None)) is not None:
+            self._store.download(newest, self._checkpoint_dir)
+
     def _restore_learner(self, folder: Path) -> None:
         try:
             weights = checkpoint.load(folder, self._settings.model, self._vocabulary)
@@ -157,6 +167,11 @@ class ChangelogModel:
         """Not while steps are refused, perhaps because of the weights."""
         if self._refused:
             return
-        folder = self._settings.checkpoint_dir
-        checkpoint.save(folder, self._trainer.checkpoint(), self._settings.model, self._vocabulary)
+        model = self._settings.model
+        saved = checkpoint.save(self._checkpoint_dir, self._trainer.checkpoint(), model, self._vocabulary)
         self._is_saved = True
+        if self._store.local_folder is None:
+            try:
+                self._store.upload(saved)
+            except StoreError as error:
+                log.warning("the checkpoint %s is on this machine alone: %s", saved.name, error)

@@ -245,7 +245,7 @@ class WorkerDriver:
     def worker_settings(self, name: str = "a") -> Settings:
         """Of the worker with the data folder of this name."""
         folder = self._folder
-        folders = [f"worker.data_dir={self.data_dir(name)}", f"trainer.checkpoint_dir={folder / 'checkpoints'}"]
+        folders = [f"worker.data_dir={self.data_dir(name)}", f"trainer.checkpoint_url={folder / 'checkpoints'}"]
         return load_settings(None, [*_SMALL, f"trainer.trained_dir={folder / 'trained'}", *folders, *self._overrides])
 
     async def start(self, name: str = "a", engine: Engine | None = _ROW_COPY) -> DrivenWorker:

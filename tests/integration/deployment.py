@@ -68,7 +68,7 @@ class Deployment:
             "kafka.session_timeout_s=3",
             "topics.partitions=3",
             f"trainer.trained_dir={folder / 'trained'}",
-            f"trainer.checkpoint_dir={folder / 'checkpoints'}",
+            f"trainer.checkpoint_url={folder / 'checkpoints'}",
             *(
                 f"topics.{name}={prefix}-{name}"
                 for name in (

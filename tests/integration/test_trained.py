@@ -56,7 +56,7 @@ async def test_workers_start_from_trained_weights_and_then_from_what_was_release
     assert "i5" in predictions[-1]["items"][:2]
     await site.send(round_robin_event(n, items=10) for n in range(600))
     await site.applied()
-    await poll(lambda: checkpoint.exists(site.settings.checkpoint_dir), "the trainer saves what it learnt")
+    await poll(lambda: checkpoint.exists(Path(site.settings.checkpoint_url)), "the trainer saves what it learnt")
     for worker in (first, second):
         await worker.stop()
     assert sum("training begins" in worker.text() for worker in (first, second)) == 1
