@@ -27,9 +27,7 @@ class TrainerSettings:
     )
     checkpoint_url: str = field(
         default="",
-        metadata={
-            "help": "folder or URL (s3://…) of its checkpoints; empty: `checkpoints` in worker.data_dir"
-        },
+        metadata={"help": "folder or URL (s3://…) of its checkpoints; empty: `checkpoints` in worker.data_dir"},
     )
     checkpoint_interval_s: Annotated[float, Field(ge=1, le=86_400)] = field(
         default=60.0, metadata={"help": "time between checkpoints"}

@@ -55,9 +55,9 @@ def test_candidates_lie_apart_and_one_that_is_not_complete_is_none(store: Checkp
 def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = CheckpointStore(str(tmp_path / "file" / "store"))
-    with pytest.raises(StoreError, match="file/store cannot be used: "):
+    with pytest.raises(StoreError, match=r"file/store cannot be used: "):
         store.upload(saved(tmp_path / "here", 1))
-    with pytest.raises(StoreError, match="nosuch://bucket: .*nosuch"):
+    with pytest.raises(StoreError, match=r"nosuch://bucket: .*nosuch"):
         CheckpointStore("nosuch://bucket")
     with pytest.raises(StoreError, match="there is no checkpoint weights-00000009"):
         CheckpointStore(str(tmp_path)).download("weights-00000009", tmp_path / "there")
