@@ -4,7 +4,7 @@ What is learnt is thereby a function of committed rows: whoever reads a row, and
 the same from it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -30,6 +30,11 @@ class NewEvents:
 
     def __len__(self) -> int:
         return len(self.item)
+
+    def without(self, gone: NDArray[np.int64]) -> "NewEvents":
+        """The same events, as those of no item where theirs is one of these."""
+        item, earlier = (np.where(np.isin(items, gone), 0, items) for items in (self.item, self.earlier))
+        return replace(self, item=item, earlier=earlier)
 
     @staticmethod
     def of(rows: NDArray[np.void], new_events: NDArray[np.int64], limits: InfluenceLimits = NO_LIMITS) -> "NewEvents":

@@ -87,7 +87,8 @@ class SuccessorTable:
             self._on_device.mark_changed((loser * self._sets + set_number) * WAYS + way)
             losers.append(loser)
         lost = np.unique(np.concatenate(losers)) if losers else np.zeros(0, np.int64)
-        self._totals[lost] = self._totals[lost].clip(min=0)  # rounding
+        has_pairs = self._items[lost].any((1, 2))
+        self._totals[lost] = self._totals[lost].clip(min=0) * has_pairs  # nothing is left by rounding
         return lost
 
     def totals(self, item: NDArray[np.int64]) -> NDArray[np.float32]:

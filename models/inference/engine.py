@@ -89,6 +89,7 @@ class Engine:
         require_dtype(config)
         self.device = compute_device(config)
         self._items = items
+        self.register = items.register
         self._top = TopSizes(top_items, top_categories, min(top_because, config.history_length))
         self._model = ServedModel.of(config, self.device, items)
         self._candidates = Candidates(items, self.device, sizes)
@@ -149,7 +150,7 @@ class Engine:
         timeline.advance(after)
         seen = None
         if not self.config.allow_repeats:
-            index = self._items.register.indices(batch.item)
+            index = self.register.indices(batch.item)
             if per == "event":
                 seen = seen_after_each(timeline, index)
                 last = timeline.last_events()
@@ -157,8 +158,7 @@ class Engine:
             else:
                 mark_seen(after["seen"], batch.user, index)
                 seen = after["seen"][batch.user[event]]
-        (last_event,) = to_device([event], self.device)
-        h = states.h[last_event]  # [P, H]
+        h = states.h[to_device([event], self.device)[0]]  # [P, H]
         user, number, known = batch.user[event], timeline.event_number[event], self._candidates.known
         contexts = model.contexts_after(timeline, h, user, number, seen, self._candidates, known)
         predictions = self._predict(event, contexts)
@@ -185,7 +185,7 @@ class Engine:
         after = lstm_step(self._model.network, self._model.item_table, timeline).rows
         timeline.advance(after)
         if not self.config.allow_repeats:
-            mark_seen(after["seen"], batch.user, self._items.register.indices(batch.item))
+            mark_seen(after["seen"], batch.user, self.register.indices(batch.item))
         self.counts.count(NewEvents.of(after, timeline.count, self.counts.limits))
         reviews.apply_to_items()
         return after
@@ -211,7 +211,7 @@ class Engine:
         timeline = Timeline(batch, rows, Reviews.of(batch, self._items.content).codes)
         seen = None
         if not self.config.allow_repeats:
-            seen = seen_after_each(timeline, self._items.register.indices(batch.item))
+            seen = seen_after_each(timeline, self.register.indices(batch.item))
             seen = np.roll(seen, 1, axis=0)  # [n, bytes]
             first = np.flatnonzero(timeline.position == 0)
             seen[first] = rows["seen"][batch.user[first]]
@@ -242,7 +242,7 @@ class Engine:
         """
         self._refresh(rows)
         sample = None
-        if (drawn := draw_from_rows(rows, new_events, self.config.sampled_events, self._items.register)) is not None:
+        if (drawn := draw_from_rows(rows, new_events, self.config.sampled_events, self.register)) is not None:
             model, event = self._model, np.arange(len(drawn.batch))
             timeline = Timeline(drawn.batch, recompute_states(model.network, model.item_table, drawn.rows))
             h = model.network.gap.new_zeros(len(event), self.config.hidden_size)  # each event is the first of its user
@@ -253,29 +253,29 @@ class Engine:
         self.counts.count(events)
         return sample, events
 
+    @torch.inference_mode()
     def put_weights(
         self, version: ModelVersion, shared: Arrays, item: NDArray[np.int64], embedding: Tensor, bias: Tensor
     ) -> None:
         """Go on with these weights in place, between two steps; `embedding` [n, D] is E' of the items.
 
-        WeightsError where they do not fit; then nothing changed.
+        The slots are those of now. WeightsError where they do not fit; then nothing changed.
         """
-        self._take_update()
+        self._follow(len(self._items))  # else the next step would begin anew what comes now
         self._model = self._model.put(version, shared, item, embedding, bias)
 
-    def _take_update(self) -> None:
+    def _follow(self, known: int) -> None:
         with self._lock:
             if self._next_model is not None:
                 self._model, self._next_model = self._next_model, None
+        self._model.refresh(known, self.register)
+        self.counts.grow(known + 1)
+        self.counts.follow(self.register)
 
     def _refresh(self, rows: NDArray[np.void], batch: EventBatch | None = None) -> None:
         """Follow new weights and the vocabulary. UnknownItemError where rows or batch have an item beyond it."""
-        self._take_update()
         self._candidates.refresh()
-        known, register = self._candidates.known, self._items.register
-        self._model.refresh(known, register)
-        self.counts.grow(known + 1)
-        self.counts.follow(register)
+        self._follow(known := self._candidates.known)
         # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
         largest = max(int(rows["ring_item"].max(initial=0)), 0 if batch is None else int(batch.item.max(initial=0)))
         if largest > known:

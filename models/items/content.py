@@ -57,7 +57,7 @@ class ItemContent:
         self._described = np.zeros((1, self._text_width + self._features), dtype=np.float16)
         self._reviews = np.zeros((1, self._text_width), dtype=np.float16)
         self._reviewed = np.zeros(1, dtype=np.int32)
-        self._newly_reviewed = np.zeros(1, dtype=np.bool_)
+        self._newly_reviewed, self._had_reviews = np.zeros((2, 1), dtype=np.bool_)
         self._pending: dict[int, tuple[str, Sequence[float]]] = {}
         self._mean = np.zeros(self._text_width, dtype=np.float32)
         self._texts = 0
@@ -89,6 +89,9 @@ class ItemContent:
                 return np.zeros(self._described.shape[1], np.float16)
             description: NDArray[np.float16] = self._described[item].copy()
             if self._changed[item]:
+                self._newly_reviewed[item] = self._had_reviews[item] = (
+                    self._reviewed[item] > 0 or self._had_reviews[item]
+                )
                 self._described[item], self._reviews[item], self._reviewed[item] = 0, 0, 0
                 self._touch(np.array([item]))
             return description
@@ -119,7 +122,7 @@ class ItemContent:
             self._touch(rows)
 
     def take_reviewed(self) -> NDArray[np.int64]:
-        """Items that were reviewed since the last call."""
+        """Items that were reviewed since the last call, or lost their reviews."""
         with self._lock:
             reviewed = np.flatnonzero(self._newly_reviewed)
             self._newly_reviewed[reviewed] = False
@@ -145,10 +148,15 @@ class ItemContent:
         return content
 
     def state(self, item: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
-        """Copy of the mean reviews, of these items or all, for `restore`; the rest comes from the catalog again."""
+        """Copy of the mean reviews, of these items or all, for `restore`; the rest comes from the catalog again.
+
+        Of these items, those that lost their reviews are there with none.
+        """
         with self._lock:
-            reviewed = np.flatnonzero(self._reviewed)
-            item = reviewed if item is None else np.intersect1d(item, reviewed)
+            if item is None:
+                item = np.flatnonzero(self._reviewed)
+            else:
+                item = np.intersect1d(item, np.flatnonzero(self._had_reviews | (self._reviewed > 0)))
             return {"item": item, "mean": self._reviews[item], "count": self._reviewed[item]} if len(item) else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -205,5 +213,5 @@ class ItemContent:
 
     def _grow(self, rows: int) -> None:
         self._changed, self._reviewed = grown(self._changed, rows), grown(self._reviewed, rows)
-        self._newly_reviewed = grown(self._newly_reviewed, rows)
+        self._newly_reviewed, self._had_reviews = grown(self._newly_reviewed, rows), grown(self._had_reviews, rows)
         self._described, self._reviews = grown(self._described, rows), grown(self._reviews, rows)

@@ -33,7 +33,7 @@ class ItemContentLike(Protocol):
         """Add reviews [n] of items as text vectors [n, W]."""
 
     def take_reviewed(self) -> NDArray[np.int64]:
-        """Items that were reviewed since the last call."""
+        """Items that were reviewed since the last call, or lost their reviews."""
 
     def take(self, item: int) -> NDArray[np.float16]:
         """Remove the item's content, but return what `put` needs for its description."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.data.new_events import NewEvents
 from models.inference.engine import Engine, StepResult
-from models.releases.release import Release
+from models.releases.release import LAST_SEEN, Release
 
 MAX_OWN_EVENTS: Final = 200_000
 """92 bytes each"""
@@ -35,6 +35,7 @@ class FollowedEngine:
     def __init__(self, engine: Engine, max_own_events: int = MAX_OWN_EVENTS) -> None:
         self._engine = engine
         self._own: deque[_OwnEvents] = deque()
+        self._registered = engine.register.count  # registrations that own events follow
         self._covered: Mapping[int, int] = {}
         self._max_own_events = max_own_events
         self.own_events = 0
@@ -46,6 +47,7 @@ class FollowedEngine:
         `source` [U] is that of each row, `position` the next offset of each after the step: a release that has read
         as far contains the events.
         """
+        self._follow_register()
         for number in np.unique(source).tolist():
             if self._covered.get(number, 0) >= position[number]:
                 continue
@@ -58,7 +60,12 @@ class FollowedEngine:
             self.own_events -= len(self._own.popleft().events)
 
     def apply(self, release: Release, covered: Mapping[int, int]) -> None:
-        """Go on with a release that has read each source up to `covered`. WeightsError where it does not fit."""
+        """Go on with a release that has read each source up to `covered`. WeightsError where it does not fit.
+
+        UnknownItemError where the item register was not read as far as its `manifest.items`: to be read first.
+        """
+        self._follow_register()
+        release = release.of_present_items(self._engine.register)
         item = release.item
         embedding, bias = (torch.from_numpy(release.embeddings[name]) for name in ("weight", "bias"))
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
@@ -67,5 +74,12 @@ class FollowedEngine:
         counts = self._engine.counts
         counts.put_rows(release.counted, release.counts, release.gate, events, release.manifest.counted)
         counts.put_pairs(release.paired, release.pairs, [*release.unpaired, *events])
+        if len(release.counted):
+            self._engine.register.put_last_seen(release.counted, release.counts[LAST_SEEN])
         self._own, self._covered = own, dict(covered)
         self.own_events = sum(map(len, events))
+
+    def _follow_register(self) -> None:
+        self._registered, gone = self._engine.register.taken_over(self._registered)
+        if len(gone):
+            self._own = deque(own._replace(events=own.events.without(gone)) for own in self._own)

@@ -23,7 +23,7 @@ class Manifest:
     counted_with_item: int
     """Those of them that have an item"""
     items: int = 0
-    """Items that the trainer knows"""
+    """Registrations of items that the trainer had read (models/items/slots.py): its rows are those of the slots then"""
     quality: Mapping[str, float | None] = field(default_factory=dict)
     """Of the trainer's predictions since the release before: how many were `scored`, and their means as `Quality` has
     them, None where there is none; `popular_recall_at_10` of decayed popularity beside them"""

@@ -6,9 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.experts.cooccurrence import WAYS
+from models.items.register import ItemRegister
 from models.releases.part_arrays import Arrays
 
+REGISTERED: Final = "registered"
+"""[m] registrations of items that each row follows: pairs are released more rarely than all else"""
+
 _TABLES: Final = ("successors", "predecessors")
+
+
+def present_pairs(item: NDArray[np.int64], pairs: Arrays, register: ItemRegister) -> dict[str, NDArray[Any]]:
+    """The pairs of these items [m] without those of items that have lost their slots since; rows of such are empty."""
+    registered = pairs[REGISTERED]
+    row_gone = (register.indices(item) > registered)[:, None, None]
+    present = dict(pairs)
+    for table in _TABLES:
+        items, counts = pairs[f"{table}.items"], pairs[f"{table}.counts"]  # [m, sets, WAYS] both
+        gone = row_gone | (register.indices(items) > registered[:, None, None])
+        left = np.where(gone, 0, items)
+        lost = np.where(gone, counts, 0).sum((1, 2))
+        present[f"{table}.items"], present[f"{table}.counts"] = left, np.where(gone, 0, counts)
+        present[f"{table}.totals"] = (pairs[f"{table}.totals"] - lost).clip(min=0) * left.any((1, 2))
+    return present
 
 
 def pack_pairs(pairs: Arrays) -> dict[str, NDArray[Any]]:
@@ -20,7 +39,7 @@ def pack_pairs(pairs: Arrays) -> dict[str, NDArray[Any]]:
         packed[f"{table}.used"] = np.packbits(used.reshape(len(used), -1), axis=1)
         packed[f"{table}.items"], packed[f"{table}.counts"] = items[used], counts[used]
         packed[f"{table}.totals"] = pairs[f"{table}.totals"]
-    return packed
+    return packed | {REGISTERED: pairs[REGISTERED]}
 
 
 def unpack_pairs(packed: Arrays) -> dict[str, NDArray[Any]]:
@@ -34,4 +53,4 @@ def unpack_pairs(packed: Arrays) -> dict[str, NDArray[Any]]:
             cells[used] = packed[f"{table}.{name}"]
             pairs[f"{table}.{name}"] = cells
         pairs[f"{table}.totals"] = packed[f"{table}.totals"]
-    return pairs
+    return pairs | {REGISTERED: packed[REGISTERED]}

@@ -6,19 +6,24 @@ has all events of which its pairs are still to be counted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.data.new_events import NewEvents
+from models.errors import UnknownItemError
+from models.items.register import ItemRegister
 from models.releases.event_part import dump_events, load_events
 from models.releases.manifest import Manifest
-from models.releases.pair_part import pack_pairs, unpack_pairs
+from models.releases.pair_part import pack_pairs, present_pairs, unpack_pairs
 from models.releases.part_arrays import Arrays, dump, dump_blocks, join_blocks, load_part
 
 _SHARED, _GATE, _UNPAIRED, _ITEMS, _COUNTS, _PAIRS = "shared", "gate", "unpaired", "items/", "counts/", "pairs/"
 _REVIEWS = "reviews/"
+
+LAST_SEEN = "last-seen"
+"""In counts: when each item was seen last, in epoch ms"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +40,13 @@ class Release:
     counted: NDArray[np.int64]
     """[m] items, rising, whose popularity is here"""
     counts: Arrays
-    """`StreamCounts.rows` of them"""
+    """`StreamCounts.rows` of them, and LAST_SEEN"""
     gate: Arrays
     """State of the experts' gate; empty without experts"""
     paired: NDArray[np.int64]
     """[p] items, rising, whose pairs are here"""
     pairs: Arrays
-    """`StreamCounts.pairs` of them"""
+    """`StreamCounts.pairs` of them, and REGISTERED"""
     unpaired: Sequence[NewEvents]
     """Events, batch by batch, whose pairs no block of this release or one before has yet"""
     reviewed: NDArray[np.int64]
@@ -59,6 +64,39 @@ class Release:
         parts |= dump_blocks(_COUNTS, self.counted, self.counts)
         parts |= dump_blocks(_REVIEWS, self.reviewed, self.reviews)
         return parts | dump_blocks(_PAIRS, self.paired, self.pairs, pack_pairs)
+
+    def of_present_items(self, register: ItemRegister) -> "Release":
+        """Without what is of items that have lost their slots since.
+
+        UnknownItemError where the register was not read as far as the trainer's.
+        """
+        registered = self.manifest.items
+        if registered > register.count:
+            raise UnknownItemError(registered, register.count)
+        if not register.has_evicted:
+            return self
+        _, gone = register.taken_over(registered)
+
+        def present(item: NDArray[np.int64], arrays: Arrays) -> tuple[NDArray[np.int64], Arrays]:
+            kept = ~np.isin(item, gone)
+            return item[kept], {name: array[kept] for name, array in arrays.items()}
+
+        item, embeddings = present(self.item, self.embeddings)
+        counted, counts = present(self.counted, self.counts)
+        reviewed, reviews = present(self.reviewed, self.reviews)
+        pairs = present_pairs(self.paired, self.pairs, register) if len(self.paired) else self.pairs
+        unpaired = [events.without(gone) for events in self.unpaired]
+        return replace(
+            self,
+            item=item,
+            embeddings=embeddings,
+            counted=counted,
+            counts=counts,
+            pairs=pairs,
+            unpaired=unpaired,
+            reviewed=reviewed,
+            reviews=reviews,
+        )
 
     @staticmethod
     def of(parts: Mapping[str, bytes], manifest: Manifest) -> "Release":

@@ -1,5 +1,6 @@
 """The one trainer of a model: learns and counts committed rows of all partitions, and releases what changed."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from math import isfinite
@@ -22,8 +23,9 @@ from models.metrics.rolling import RollingQuality
 from models.network.weights import Weights
 from models.releases.manifest import Manifest
 from models.releases.observed import Observed
+from models.releases.pair_part import REGISTERED
 from models.releases.part_arrays import in_blocks
-from models.releases.release import Release
+from models.releases.release import LAST_SEEN, Release
 from models.training.online import OnlineLearner, TrainStepResult
 
 PAIR_EVENTS: Final = 4_000
@@ -45,6 +47,7 @@ class StreamTrainer:
         self._engine.update(self._learner.weights())
         self._pair_events = pair_events
         self._unpaired: list[NewEvents] = []
+        self._registered = items.register.count  # registrations that unpaired events follow
         self._content_version = 0
         self._quality = RollingQuality(_QUALITY_EVENTS)
 
@@ -63,6 +66,7 @@ class StreamTrainer:
         Its items must be known and described: released embeddings contain their content. The optimizer begins anew,
         until `restore_learner`. WeightsError where it does not fit.
         """
+        release = release.of_present_items(self._items.register)
         if self._items.content is not None and len(release.reviewed):
             self._items.content.restore({"item": release.reviewed, **release.reviews})
         item = release.item
@@ -83,6 +87,8 @@ class StreamTrainer:
         counts = self._engine.counts
         counts.put_rows(release.counted, release.counts, release.gate, (), manifest.counted)
         counts.put_pairs(release.paired, release.pairs, ())
+        if len(release.counted):
+            self._items.register.put_last_seen(release.counted, release.counts[LAST_SEEN])
         for events in release.unpaired:
             counts.count_pairs(events)
         self._unpaired = list(release.unpaired)
@@ -100,6 +106,8 @@ class StreamTrainer:
                 f"{ModelVersion(restored.lineage, restored.version)}: it is newer, or of another training"
             )
         self._learner.restore(replace(restored, learner=checkpoint.learner))
+        if checkpoint.registered is not None:
+            self._learner.reset_moments(self._items.register.taken_over(checkpoint.registered)[1])
         self._learner.take_changed()  # no row changed
 
     def checkpoint(self) -> Weights:
@@ -108,7 +116,10 @@ class StreamTrainer:
 
     def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> Observed:
         """Score some of the last `new_events` [U] of each row's events, count all, and queue them for learning."""
+        self._follow_register()
         sample, events = self._engine.observe_rows(rows, new_events)
+        item = np.unique(events.item)
+        self._items.register.put_last_seen(item, np.full(len(item), int(time.time() * 1000)))
         self._learner.observe(rows, new_events)
         self._unpaired.append(events)
         if sample is not None:
@@ -132,6 +143,7 @@ class StreamTrainer:
     def release(self, full: bool) -> Release:
         """What changed since the last release, or everything; the trainer scores with it from now on."""
         shared, weights, counts = self._learner.shared_weights(), self._learner, self._engine.counts
+        self._follow_register()
         item, counted = np.concatenate([weights.take_changed(), self._take_described()]), counts.take_changed()
         known = len(self._items)
         if full:
@@ -146,16 +158,24 @@ class StreamTrainer:
             item,
             {"weight": embedding.numpy(), "bias": bias.numpy()},
             counted,
-            counts.rows(counted),
+            counts.rows(counted) | {LAST_SEEN: self._items.register.last_seen_ms(counted)},
             counts.gate(),
             paired,
-            counts.pairs(paired),
+            counts.pairs(paired) | {REGISTERED: np.full(len(paired), self._registered)},
             list(self._unpaired),
             reviews.pop("item", np.zeros(0, np.int64)),
             reviews,
         )
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
         return release
+
+    def _follow_register(self) -> None:
+        """Begin anew with slots that changed hands: what comes now is of the present items."""
+        self._learner.follow_register()
+        self._engine.counts.follow(self._items.register)
+        self._registered, gone = self._items.register.taken_over(self._registered)
+        if len(gone):
+            self._unpaired = [events.without(gone) for events in self._unpaired]
 
     def _manifest(self) -> Manifest:
         quality, self._quality = self._quality, RollingQuality(_QUALITY_EVENTS)
@@ -165,7 +185,7 @@ class StreamTrainer:
             self._learner.version,
             self._learner.lr_step,
             *self._engine.counts.counted,
-            items=len(self._items),
+            items=self._registered,
             quality={"scored": quality.scored, **{k: v if isfinite(v) else None for k, v in means.items()}},
         )
 

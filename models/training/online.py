@@ -23,6 +23,7 @@ from models.network.weights import Weights
 from models.text.sign_codes import BYTES
 from models.training.ema import SharedWeightsEMA
 from models.training.fallback_weights import MAX_REFUSED_STEPS, FallbackWeights
+from models.training.learning_rate import online_learning_rate
 from models.training.loss import SampledCandidates, gradients
 from models.training.optimizer import NetworkOptimizer
 from models.training.replay_buffer import ReplayBuffer, TrainingWindows, WindowQueue, last_windows
@@ -33,10 +34,6 @@ _MEMORY_ADVICE = (
     "lower learning.events_per_step, learning.full_softmax_items and learning.sampled_items (items in the loss) or "
     "items.capacity"
 )
-_INITIAL_LR_FACTOR = 12.0
-_LR_DECAY_STEPS = 100
-"""lr is raised by this factor at first, by half of that after so many steps: an untrained network has far to go"""
-
 _RAW = "raw/"
 """Prefix of the shared weights that are not averaged in `Weights.learner`; moments have the name of their optimizer"""
 
@@ -63,7 +60,7 @@ class OnlineLearner:
     def __init__(self, config: ModelConfig, learner: LearnerConfig, items: ItemVocabulary) -> None:
         self._model = config
         self._config = learner
-        self._items = items
+        self._items, self._register = items, items.register
         self._limits = InfluenceLimits.of(learner).of_predictions(config.allow_repeats)
         require_dtype(config)
         self._network = InterestNetwork(config).to(compute_device(config))
@@ -116,9 +113,7 @@ class OnlineLearner:
         """Queue the last `new_events` [U] of each row's events, with the history before them, by present slots."""
         windows = last_windows(rows, new_events)
         with self._lock:
-            self._queue_registered, taken_over = self._items.register.taken_over(self._queue_registered)
-            if len(taken_over):
-                self._queue.forget(taken_over)
+            self._follow_queue()
             self._queue.put(windows)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
@@ -152,10 +147,14 @@ class OnlineLearner:
         )
 
     def follow_register(self) -> None:
-        """Begin anew with slots that other items had taken over by the last `observe`; `train_step` does it first."""
+        """Begin anew with slots that changed hands, as `observe` and then `train_step` do."""
         with self._lock:
-            registered = self._queue_registered
+            registered = self._follow_queue()
         self._follow(registered)
+
+    def reset_moments(self, item: NDArray[np.int64]) -> None:
+        """Forget the optimizer's moments of these items."""
+        self._optimizer.reset_rows(torch.from_numpy(item[item < self._network.num_items]))
 
     def weights(self) -> Weights:
         """The weights to predict with: the newest item tables, the moving average of all else."""
@@ -197,7 +196,7 @@ class OnlineLearner:
         self._optimizer.restore(_group(weights.learner, f"{self._config.optimizer}/"))
         if raw:
             self._ema.restore(weights.tensors)
-        self._registered = self._queue_registered = self._items.register.count
+        self._registered = self._queue_registered = self._register.count
         self._forget(weights.registered)
         self._version = weights.version
         self._lr_step = weights.lr_step
@@ -205,21 +204,26 @@ class OnlineLearner:
         # Else frequent restarts would draw the same numbers again and again.
         self._dropout = self._dropout_of(weights.version)
 
+    def _follow_queue(self) -> int:
+        self._queue_registered, taken_over = self._register.taken_over(self._queue_registered)
+        if len(taken_over):
+            self._queue.forget(taken_over)
+        return self._queue_registered
+
     def _follow(self, registered: int) -> None:
         """Follow so many registrations, at most as many as were read."""
         since, self._registered = self._registered, registered
-        if registered > since and len(taken_over := self._items.register.taken_over(since)[1]):
+        if registered > since and len(taken_over := self._register.taken_over(since)[1]):
             self._replay_buffer.forget(taken_over)
             self._forget(since)
 
     def _forget(self, since: int | None) -> None:
         """Begin anew with the slots that changed hands after so many registrations; None: with none."""
-        register = self._items.register
-        _, item = register.taken_over(register.count if since is None else since)
+        _, item = self._register.taken_over(self._register.count if since is None else since)
         if not len(item):
             return
         self._network.grow(int(item.max()) + 1)
-        self._network.reset_items(item, register.indices(item))
+        self._network.reset_items(item, self._register.indices(item))
         row = torch.from_numpy(item).to(self._network.item.device)
         self._optimizer.reset_rows(row)
         self._mark_changed(row)
@@ -253,7 +257,8 @@ class OnlineLearner:
         if result is None:
             return None
         candidate = self._fallback.candidate(self._snapshot)
-        if not np.isfinite(result.loss) or not self._optimizer.step(result.row_gradients, self._learning_rate()):
+        lr = online_learning_rate(self._config.lr, self._lr_step)
+        if not np.isfinite(result.loss) or not self._optimizer.step(result.row_gradients, lr):
             self._refuse()
             return float("nan")
         self._fallback.accept(candidate)
@@ -290,9 +295,6 @@ class OnlineLearner:
     def _mark_changed(self, rows: Tensor | None) -> None:
         self._changed = grown(self._changed, self._network.num_items)
         self._changed[slice(self._network.num_items) if rows is None else rows.cpu().numpy()] = True
-
-    def _learning_rate(self) -> float:
-        return self._config.lr * (1 + (_INITIAL_LR_FACTOR - 1) / (1 + self._lr_step / _LR_DECAY_STEPS))
 
 
 def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

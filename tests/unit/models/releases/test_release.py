@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.data.new_events import NewEvents
 from models.errors import WeightsError
 from models.releases.manifest import Manifest
+from models.releases.pair_part import REGISTERED
 from models.releases.part_arrays import BLOCK_ITEMS, in_blocks
 from models.releases.release import Release
 from tests.unit.models.new_events import events_of
@@ -51,7 +52,7 @@ def release(items: int = 300) -> Release:
 
 
 def pairs(items: int, random: np.random.Generator) -> dict[str, NDArray[Any]]:
-    made: dict[str, NDArray[Any]] = {}
+    made: dict[str, NDArray[Any]] = {REGISTERED: np.full(items, 300)}
     for table in ("successors", "predecessors"):
         cells = random.integers(1, 300, (items, 2, 16)) * (random.random((items, 2, 16)) < 0.2)
         made[f"{table}.items"] = cells.astype(np.int32)

@@ -1,0 +1,248 @@
+"""Releases among processes that have read the item register to different ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models.config import ModelConfig
+from models.data.events import EventBatch
+from models.data.influence import InfluenceLimits
+from models.data.user_state import new_user_states
+from models.errors import UnknownItemError
+from models.inference.engine import Engine
+from models.inference.stream_counts import POPULARITY
+from models.items.content import ItemContent
+from models.items.slots import Registration
+from models.items.vocabulary import ItemVocabulary
+from models.releases.followed_engine import FollowedEngine
+from models.releases.release import Release
+from models.releases.stream_trainer import StreamTrainer
+from tests.unit.models.random_weights import events
+from tests.unit.models.releases.cluster import LEARNING, USERS
+
+MakeBatch = Callable[..., EventBatch]
+
+CAPACITY = 30
+
+
+class Pair:
+    """A trainer and a worker, each with its own view of one register; rows between them name items by their indices."""
+
+    def __init__(self, config: ModelConfig, pair_events: int = 100) -> None:
+        self.config = config
+        self.records: list[tuple[str, Registration]] = []
+        self.vocabularies = [self._vocabulary() for _ in range(2)]
+        self.trainer = StreamTrainer(config, LEARNING, self.vocabularies[0], pair_events)
+        self.engine, self.worker = self.follower(self.vocabularies[1])
+        self.rows = new_user_states(config, USERS)
+        self.written: list[tuple[NDArray[np.void], NDArray[np.int64]]] = []
+        self.read = 0
+        self.parts: dict[str, bytes] = {}
+        for number in range(CAPACITY):
+            self.register(f"i{number}", [])
+
+    def _vocabulary(self) -> ItemVocabulary:
+        items = ItemVocabulary(CAPACITY, ItemContent(self.config))
+        for number in range(CAPACITY):
+            items.describe(f"i{number}", f"Title {number}", [])
+        for record in self.records:
+            items.apply(*record)
+        return items
+
+    def follower(self, items: ItemVocabulary) -> tuple[Engine, FollowedEngine]:
+        engine = Engine(self.config, items, limits=InfluenceLimits.of(LEARNING))
+        return engine, FollowedEngine(engine)
+
+    def register(self, item_id: str, evict: list[int], readers: tuple[int, ...] = (0, 1)) -> None:
+        self.records.append((item_id, Registration(CAPACITY, evict, time_ms=1)))
+        for reader in readers:
+            self.catch_up(reader)
+
+    def catch_up(self, reader: int) -> None:
+        for record in self.records[self.vocabularies[reader].register.count :]:
+            self.vocabularies[reader].apply(*record)
+
+    def step(self, batch: EventBatch) -> None:
+        register = self.vocabularies[1].register
+        rows = self.rows.copy()
+        rows["ring_item"] = register.slots(rows["ring_item"])
+        step = self.engine.step(batch, rows)
+        self.worker.observe(step, np.zeros(USERS, np.int64), {0: len(self.written) + 1})
+        self.rows = step.rows.copy()
+        self.rows["ring_item"] = register.indices(step.rows["ring_item"])
+        self.written.append((self.rows, step.new_events))
+
+    def train(self) -> None:
+        for stored, new_events in self.written[self.read :]:
+            rows = stored.copy()
+            rows["ring_item"] = self.vocabularies[0].register.slots(rows["ring_item"])
+            self.trainer.observe(rows, new_events)
+        self.read = len(self.written)
+        while self.trainer.train_step() is not None:
+            pass
+
+    def release(self, full: bool = False) -> Release:
+        release = self.trainer.release(full)
+        parts = release.parts()
+        self.parts |= parts
+        return Release.of(parts, release.manifest)
+
+    def assert_served(self, engine: Engine) -> None:
+        """The engine serves what the trainer does, in every slot that both have of the same item."""
+        known = np.arange(CAPACITY + 1)
+        first, second = (vocabulary.register.indices(known) for vocabulary in self.vocabularies)
+        same = known[first == second]
+        trainer = self.trainer._engine
+        torch.testing.assert_close(
+            engine._model.item_table[same], trainer._model.item_table[same], rtol=1e-4, atol=1e-5
+        )
+        torch.testing.assert_close(engine._model.network.item_bias[same], trainer._model.network.item_bias[same])
+        counts, others = (of.counts.rows(same) for of in (engine, trainer))
+        for name in set(counts) - {"counted"}:
+            # An event whose item was evicted before the trainer read it has no item there, by which popularity ages.
+            rtol = 1e-3 if name == POPULARITY else 1e-5
+            np.testing.assert_allclose(counts[name], others[name], rtol=rtol, atol=1e-6, err_msg=name)
+        pairs, others = (of.counts.pairs(same) for of in (engine, trainer))
+        for table in ("successors", "predecessors"):
+            assert _cells(pairs, table, same) == pytest.approx(_cells(others, table, same), rel=1e-5)
+            if len(same) == CAPACITY + 1:
+                totals, expected = (of[f"{table}.totals"] for of in (pairs, others))
+                np.testing.assert_allclose(totals, expected, rtol=1e-5, atol=1e-6)
+
+
+def _cells(pairs: Mapping[str, NDArray[Any]], table: str, items: NDArray[np.int64]) -> dict[tuple[int, int], float]:
+    """Counts by row and other item, of these other items."""
+    other, count = pairs[f"{table}.items"], pairs[f"{table}.counts"]
+    used = np.nonzero(np.isin(other, items) & (other > 0))
+    return dict(zip(zip(used[0].tolist(), other[used].tolist(), strict=True), count[used].tolist(), strict=True))
+
+
+@pytest.fixture
+def pair(config: ModelConfig) -> Pair:
+    return Pair(config)
+
+
+def rename(pair: Pair, time: int, count: int, readers: tuple[int, ...] = (0, 1)) -> None:
+    """The items of so many slots give theirs to newcomers."""
+    slots = range(1 + time * count % CAPACITY, 1 + time * count % CAPACITY + count)
+    for slot in slots:
+        index = pair.vocabularies[readers[0]].register.indices(np.array([slot]))
+        pair.register(f"time{time}-{slot}", index.tolist(), readers)
+
+
+@pytest.mark.parametrize("pair_events", [1, 100, 100_000])
+def test_all_serve_the_same_while_items_are_renamed(
+    config: ModelConfig, make_batch: MakeBatch, pair_events: int
+) -> None:
+    pair = Pair(config, pair_events)
+    for time in range(12):
+        pair.step(make_batch(40, USERS, items=CAPACITY, seed=time))
+        if time % 3:
+            rename(pair, time, 5)
+        pair.step(make_batch(20, USERS, items=CAPACITY, seed=100 + time))
+        pair.train()
+        pair.worker.apply(pair.release(), {0: pair.read})
+        pair.assert_served(pair.engine)
+    newest = Release.of(pair.parts, pair.release().manifest)
+    engine, follower = pair.follower(pair._vocabulary())
+    follower.apply(newest, {0: pair.read})
+    pair.assert_served(engine)
+    restored = StreamTrainer(config, LEARNING, pair._vocabulary())
+    restored.restore(newest)
+    pair.assert_served(restored._engine)
+
+
+def test_what_a_release_has_of_an_evicted_item_is_left_out(pair: Pair, make_batch: MakeBatch) -> None:
+    """The worker has read the register further than the trainer had."""
+    pair.step(make_batch(60, USERS, items=CAPACITY))
+    pair.train()
+    rename(pair, 1, 4, readers=(1,))
+    before = pair.engine._model.item_table.clone()
+    pair.step(events([1, 1, 1], [6, 5, 6]))  # new holders
+    release = pair.release(full=True)
+    assert release.manifest.items == CAPACITY
+    pair.worker.apply(release, {0: 1})
+    gone = np.array([5, 6, 7, 8])
+    assert not np.allclose(pair.engine._model.item_table[5], before[5])
+    counts = pair.engine.counts.rows(gone)
+    np.testing.assert_allclose(counts["popularity.counts"][:, -1], [0.5, 1, 0, 0], rtol=1e-5)
+    pairs = pair.engine.counts.pairs(np.arange(CAPACITY + 1))
+    named = pairs["successors.items"][pairs["successors.counts"] > 0]
+    assert set(named.tolist()) & set(gone.tolist()) == {5, 6}  # of the worker's own events since
+    full = StreamTrainer(pair.config, LEARNING, vocabulary := pair._vocabulary())
+    full.restore(release)
+    assert not full._engine.counts.rows(gone)["popularity.counts"].any()
+    assert vocabulary.register.has_evicted
+
+
+def test_own_events_no_longer_count_for_an_evicted_item(pair: Pair) -> None:
+    pair.step(events([0, 0, 0], [5, 9, 5]))
+    rename(pair, 1, 4)
+    pair.step(events([1], [10]))
+    pair.worker.apply(pair.release(), {})
+    counts = pair.engine.counts.rows(np.array([5, 9, 10]))
+    np.testing.assert_allclose(counts["popularity.counts"][:, -1], [0, 0.5, 0.5], rtol=1e-5)
+    assert not (pair.engine.counts.pairs(np.array([9]))["successors.items"] == 5).any()
+
+
+def test_a_worker_that_is_behind_has_to_read_the_register_first(pair: Pair, make_batch: MakeBatch) -> None:
+    pair.step(make_batch(40, USERS, items=CAPACITY))
+    rename(pair, 1, 4, readers=(0,))
+    pair.train()
+    release = pair.release()
+    assert release.manifest.items == CAPACITY + 4 > pair.vocabularies[1].register.count
+    before = pair.engine.experts()
+    with pytest.raises(UnknownItemError, match="34 is used, but 30"):
+        pair.worker.apply(release, {0: 1})
+    after = pair.engine.experts()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    pair.catch_up(1)
+    pair.worker.apply(release, {0: 1})
+    pair.assert_served(pair.engine)
+
+
+def test_workers_know_when_items_were_seen_elsewhere(pair: Pair) -> None:
+    pair.step(events([0], [5]))
+    pair.train()
+    pair.worker.apply(pair.release(), {0: 1})
+    seen = pair.vocabularies[1].register.last_seen_ms(np.array([4, 5]))
+    assert seen[0] == 1
+    assert seen[1] == pair.vocabularies[0].register.last_seen_ms(np.array([5]))[0] > 1_700_000_000_000
+
+
+def test_moments_of_an_older_checkpoint_are_not_those_of_new_holders(pair: Pair, make_batch: MakeBatch) -> None:
+    pair.step(make_batch(60, USERS, items=CAPACITY))
+    pair.train()
+    saved = pair.trainer.checkpoint()
+    rename(pair, 1, 4)
+    release = pair.release(full=True)
+    restored = StreamTrainer(pair.config, LEARNING, pair._vocabulary())
+    restored.restore(release)
+    restored.restore_learner(saved)
+    moments = restored.checkpoint().learner["adam/item.exp_avg"]
+    assert not moments[5:9].any()
+    assert moments[9:20].any()
+    begun = StreamTrainer(pair.config, LEARNING, pair._vocabulary())
+    begun.begin(saved)
+    assert not begun._engine.counts.rows(np.array([5, 6, 7, 8]))["popularity.counts"].any()
+
+
+def test_reviews_of_an_evicted_item_are_gone_from_the_complete_release(config: ModelConfig) -> None:
+    pair = Pair(config)
+    content = pair.vocabularies[0].content
+    assert isinstance(content, ItemContent)
+    assert content.encoder is not None
+    content.review(np.array([5]), np.ones((1, content.encoder.width), np.float32))
+    pair.release()
+    rename(pair, 1, 4)
+    manifest = pair.release().manifest
+    vocabulary = pair._vocabulary()
+    StreamTrainer(config, LEARNING, vocabulary).restore(Release.of(pair.parts, manifest))
+    assert vocabulary.content is not None
+    assert vocabulary.content.state() == {}
