@@ -132,11 +132,12 @@ class StepLoop:
         After a failed transaction the partitions are being reopened when this returns; the records come again.
         """
         async with self._partitions.keep_open():
+            if self._model is not None:
+                # Before the batch names items by their slots, which change hands where the item index is read.
+                await self._retry(self._model.apply_new, "following the model")
             batch = await self._retry(lambda: self._pipeline.read(batches), "reading")
             if batch is None:
                 return
-            if self._model is not None:
-                await self._retry(self._model.apply_new, "following the model")
             loop = asyncio.get_running_loop()
             output = await loop.run_in_executor(self._compute, self._pipeline.step, batch)
             try:

@@ -56,24 +56,30 @@ def histories(driver: WorkerDriver) -> dict[str, list[str]]:
 
 
 async def test_no_event_is_rejected_and_tables_are_bounded_by_the_capacity(make_driver: MakeDriver) -> None:
+    """With a trainer whose releases the worker follows, each of them behind the other at times."""
     items, capacity, chunk = 20, 25, 10
     driver = make_driver(f"items.capacity={capacity}")
     worker = await driver.start(engine=None)
+    trainer = await driver.train()
     for name in range(NAMES):
         for begin in range(name * 60, name * 60 + 60, chunk):
             driver.send(renamed(begin, begin + chunk, name, items))
             await worker.apply_all()
+            if begin % (3 * chunk) == 0:
+                await trainer.observe()
+                await trainer.learn()
+            if begin % (4 * chunk) == 0:
+                await worker.follow(await trainer.release())
     rows = await driver.check(worker)
     assert sum(row.count for row in rows.values()) == NAMES * 60
     assert not driver.committed(driver.topics.user_events_dlq)
     vocabulary = vocabulary_of(worker)
     assert (len(vocabulary), vocabulary.register.count) == (capacity, NAMES * items)
     assert {f"name{NAMES - 1}-{number}" for number in range(items)} <= set(vocabulary.ids(capacity))
-    model = worker._worker._model
-    assert model is not None
-    experts = model.engine.counts.experts
-    assert experts is not None
-    assert experts.counts.known <= capacity
+    for engine in (worker.engine, trainer.engine):
+        assert engine.counts.experts is not None
+        assert engine.counts.experts.counts.known <= capacity
+        assert engine.counts.popularity.known <= capacity
     newest = predictions.decode(driver.committed(driver.topics.interest_predictions)[-1].value or b"")
     assert set(newest.items) <= set(vocabulary.ids(capacity))
     for user, history in histories(driver).items():
@@ -81,6 +87,41 @@ async def test_no_event_is_rejected_and_tables_are_bounded_by_the_capacity(make_
         expected = [f"name{n // 60}-{n * 3 % items}" for n in range(number, number - 8 * USERS, -USERS)]
         assert all(item in (name, "") for item, name in zip(history, expected, strict=True))
         assert history[0] == expected[0]
+    await trainer.observe()
+    await trainer.learn()
+    await worker.follow(await trainer.release())
+    pairs, others = (engine.counts.pairs(np.arange(capacity + 1)) for engine in (worker.engine, trainer.engine))
+    for table in ("successors", "predecessors"):
+        np.testing.assert_allclose(pairs[f"{table}.totals"], others[f"{table}.totals"], rtol=1e-4, atol=1e-4)
+    assert vocabulary.register.count == NAMES * items
+    await trainer.close()
+    await worker.stop()
+
+
+async def test_a_trainer_goes_on_after_items_were_renamed(make_driver: MakeDriver) -> None:
+    driver = make_driver("items.capacity=25")
+    worker = await driver.start(engine=None)
+    trainer = await driver.train()
+    for name in range(3):
+        driver.send(renamed(name * 60, name * 60 + 60, name, 20))
+        await worker.apply_all()
+        await trainer.observe()
+        await trainer.learn()
+        await trainer.save()
+        await trainer.release()
+    await trainer.close()
+    driver.send(renamed(180, 240, 3, 20))
+    await worker.apply_all()
+    again = await driver.train()
+    await again.observe()
+    await again.learn()
+    await worker.follow(await again.release())
+    assert worker.engine.version == again.engine.version
+    known = np.arange(1, 26)
+    counts, expected = (engine.counts.rows(known)["popularity.counts"] for engine in (worker.engine, again.engine))
+    np.testing.assert_allclose(counts, expected, rtol=1e-4, atol=1e-6)
+    await driver.check(worker)
+    await again.close()
     await worker.stop()
 
 
