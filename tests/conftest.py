@@ -1,10 +1,11 @@
 """What all tests share: one real Kafka for the session, and names that no other test uses."""
 
 import fcntl
+import gc
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 # One thread for each numeric library in each process: the tests themselves run side by side, and no sum depends on the
@@ -26,6 +27,16 @@ settings.load_profile("quiet")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--device cpu` tries the tests marked `cuda` on the CPU."""
     parser.addoption("--device", default="cuda", help="device of the tests marked cuda: 'cuda', 'cuda:N' or 'cpu'")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Without the garbage collector, which takes a second in each process: what is imported stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

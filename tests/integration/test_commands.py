@@ -116,22 +116,19 @@ def test_a_tail_without_records_says_on_a_terminal_that_it_waits(run: SequenceOu
 
 
 @pytest.mark.usefixtures("worker")
-def test_the_workers_own_quality(run: SequenceOutput) -> None:
-    assert "leave --user out" in run("tail", "--stats", "--user", "u1", code=2).stderr
-    run("synthesize", "--events", "600", "--users", "5", "--rate", "200/s")
-    (record,) = map(json.loads, run("tail", "--stats", "--from-start", "--limit", "1", "--json").stdout.splitlines())
-    assert 0 < record["scored"] < record["events"] <= 600
-    (newest,) = map(json.loads, run("tail", "--stats", "--limit", "1", "--json").stdout.splitlines())
-    assert newest["emitted_at"] >= record["emitted_at"]  # one that is there: no event will come
-    (line,) = run("tail", "--stats", "--from-start", "--limit", "1").stdout.splitlines()
-    assert f": {record['events']} events, recall@10 0." in line
-    assert f"over {record['window']} events" in line
-
-
-@pytest.mark.usefixtures("worker")
-def test_made_up_users_go_straight_into_kafka(run: SequenceOutput) -> None:
+def test_made_up_users_go_straight_into_kafka_and_are_scored(run: SequenceOutput) -> None:
     run("synthesize", "--events", "300", "--users", "5", "--rate", "max")
     (prediction,) = map(json.loads, run("tail", "--from-start", "--limit", "1", "--json").stdout.splitlines())
     assert prediction["user_id"] in [f"u{n:04}" for n in range(5)]
     assert set(prediction["categories"]) <= TOPICS.keys()
     assert prediction["categories"]
+
+    assert "leave --user out" in run("tail", "--stats", "--user", "u1", code=2).stderr
+    run("synthesize", "--events", "600", "--users", "5", "--rate", "200/s")
+    (record,) = map(json.loads, run("tail", "--stats", "--from-start", "--limit", "1", "--json").stdout.splitlines())
+    assert 0 < record["scored"] < record["events"] <= 900
+    (newest,) = map(json.loads, run("tail", "--stats", "--limit", "1", "--json").stdout.splitlines())
+    assert newest["emitted_at"] >= record["emitted_at"]  # one that is there: no event will come
+    (line,) = run("tail", "--stats", "--from-start", "--limit", "1").stdout.splitlines()
+    assert f": {record['events']} events, recall@10 0." in line
+    assert f"over {record['window']} events" in line
