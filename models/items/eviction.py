@@ -18,9 +18,10 @@ def eviction_candidates(
     first. Costs a pass over the slots, however many newcomers there are.
     """
     slot = np.flatnonzero(~spared)
-    wanted = min(_CANDIDATES * newcomers, len(slot))
-    if not wanted:
+    if not len(slot):
         return []
+    # Rather try again than evict what was seen just now.
+    wanted = min(_CANDIDATES * newcomers, max(newcomers, (len(slot) + 1) // 2), len(slot))
     seen, index = last_seen[slot], index[slot]
     bound = np.partition(seen, wanted - 1)[wanted - 1]
     before, tied = np.flatnonzero(seen < bound), np.flatnonzero(seen == bound)

@@ -12,12 +12,13 @@ def spared(*slots: int) -> NDArray[np.bool_]:
 
 
 def test_those_unseen_for_longest_come_first_and_then_those_registered_first() -> None:
-    assert eviction_candidates(_SEEN, _INDEX, spared(), 1) == [[6, 9, 5, 2, 4, 1]]
+    """Of half of the items, but for more newcomers than that."""
+    assert eviction_candidates(_SEEN, _INDEX, spared(), 1) == [[6, 9, 5]]
 
 
 def test_newcomers_share_no_candidates() -> None:
-    assert eviction_candidates(_SEEN, _INDEX, spared(), 2) == [[6, 5, 4], [9, 2, 1]]
-    assert eviction_candidates(_SEEN, _INDEX, spared(1, 2), 3) == [[6, 4], [9], [5]]
+    assert eviction_candidates(_SEEN, _INDEX, spared(), 2) == [[6, 5], [9]]
+    assert eviction_candidates(_SEEN, _INDEX, spared(1, 2), 3) == [[6], [9], [5]]
 
 
 def test_too_few_items_give_slots_to_as_many_newcomers() -> None:
@@ -33,4 +34,5 @@ def test_each_newcomer_gets_eight_candidates_at_most() -> None:
     order = [item for item in np.argsort(seen).tolist() if item]
     assert [row[0] for row in candidates] == order[:100]
     assert [row[1] for row in candidates] == order[100:200]
-    assert {len(row) for row in candidates} == {8}
+    assert {len(row) for row in candidates} == {5}
+    assert {len(row) for row in eviction_candidates(seen, index, index == 0, 10)} == {8}

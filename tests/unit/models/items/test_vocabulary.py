@@ -227,10 +227,10 @@ def test_deleted_items_are_evicted_first_and_protected_ones_never() -> None:
         items.add(name)
     items.register.mark_seen(["new", "deleted"], 100)
     items.forget("deleted")
-    assert [registration.candidates for registration in items.registrations(1)] == [[3, 2, 4]]
+    assert [registration.candidates for registration in items.registrations(1)] == [[3, 2]]
     assert [registration.candidates for registration in items.registrations(3, spared=["old"])] == [[3], [4]]
     items.describe("protected", "", [])
-    assert [registration.candidates for registration in items.registrations(1)] == [[3, 1, 2, 4]]
+    assert [registration.candidates for registration in items.registrations(1)] == [[3, 1]]
 
 
 def test_newcomers_take_the_room_that_is_left_before_others_are_evicted() -> None:
