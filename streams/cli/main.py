@@ -16,6 +16,7 @@ from streams.cli.ingest import ingest
 from streams.cli.kafka import kafka_app
 from streams.cli.logs.commands import profile, replay, train
 from streams.cli.logs.options import Columns, Items, Limit, format_options
+from streams.cli.models import models_app
 from streams.cli.operations import reset
 from streams.cli.option_group import with_options
 from streams.cli.settings import config, recipes
@@ -35,6 +36,7 @@ app = typer.Typer(
     epilog="[dim]--recipe, --config and --set may stand anywhere: interest-stream worker --recipe horizon[/]",
 )
 app.add_typer(dlq_app, name="dlq", help="Records that could not be used: list, show, replay.")
+app.add_typer(models_app, name="models", help="The models that workers follow: list, show.")
 app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiokafka import ConsumerRecord
+from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.structs import TopicPartition
 
+from streams.errors import TopicError
 from streams.kafka.client.client_options import client_options
 from streams.kafka.reader import partition_of
 from streams.kafka.undecodable import isolating_consumer
@@ -42,9 +44,14 @@ class TopicFollower:
         self._tps: list[TopicPartition] = []
 
     async def start(self) -> None:
-        """Connects and applies all that the topic holds at the call."""
+        """Connects and applies all that the topic holds at the call. Raises TopicError where there is none."""
         await self._consumer.start()
-        partitions = await self._consumer._client._wait_on_metadata(self._topic)
+        try:
+            partitions = await self._consumer._client._wait_on_metadata(self._topic)
+        except UnknownTopicOrPartitionError as error:
+            raise TopicError(
+                f"{self._topic} does not exist; `interest-stream topics` creates what is missing"
+            ) from error
         self._tps = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
         self._consumer.assign(self._tps)
         await self._consumer.seek_to_beginning(*self._tps)

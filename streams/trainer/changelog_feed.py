@@ -42,6 +42,7 @@ class ChangelogBatch:
 
     rows: Sequence[Row]
     position: ChangelogPosition  # of all partitions
+    is_full: bool  # more rows wait, as many as a batch may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ class ChangelogFeed:
             await self._pass_removed(error.args[0])
             fetched = {}
         rows: list[Row] = []
+        is_full = sum(map(len, fetched.values())) >= most
         for tp, records in fetched.items():
             for record in records:
                 self._take(tp, record, rows)
@@ -145,7 +147,7 @@ class ChangelogFeed:
             self._row_bytes = max(size / len(rows), 0.9 * self._row_bytes, 64.0)
         for partition in self._offsets:
             self._offsets[partition] = await self._consumer.position(TopicPartition(self._topic, partition))
-        return ChangelogBatch(rows, self.position)
+        return ChangelogBatch(rows, self.position, is_full)
 
     def lag(self) -> FeedLag:
         """How far behind it is, as far as fetches have shown."""

@@ -42,7 +42,7 @@ class Term:
         self._released: ChangelogPosition | None = None
         self._released_s = float("-inf")  # monotonic clock
         self._saved_s = time.monotonic()
-        self._is_learning = False
+        self._is_learning = self._has_learnt = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Returns once it is to stop, after a last release.
@@ -54,9 +54,12 @@ class Term:
         while not stop.is_set():
             behind = await self._observe()
             await self._learn(0.0 if behind else _FETCH_INTERVAL_S, behind)
-            if time.monotonic() - self._released_s >= self._release_interval_s:
+            now_s = time.monotonic()
+            saving = now_s - self._saved_s >= self._save_interval_s
+            # A checkpoint that is newer than the last release is of no use to who goes on from there.
+            if saving or now_s - self._released_s >= self._release_interval_s:
                 await self._release()
-            if time.monotonic() - self._saved_s >= self._save_interval_s:
+            if saving:
                 await self._save()
             self._report.log_if_due(self._feed.lag())
         await self._release()
@@ -80,12 +83,11 @@ class Term:
             await self._release()
 
     async def _observe(self) -> bool:
-        """Counts the rows that come next; whether more of them wait."""
-        rows = (await self._feed.fetch(0 if self._is_learning else _MAX_WAIT_MS)).rows
-        if not rows:
-            return False
-        self._report.add_counted(await self._model.observe(rows))
-        return self._feed.lag().records > len(rows)
+        """Counts the rows that come next; whether more of them wait than one fetch has."""
+        batch = await self._feed.fetch(0 if self._is_learning else _MAX_WAIT_MS)
+        if batch.rows:
+            self._report.add_counted(await self._model.observe(batch.rows))
+        return batch.is_full
 
     async def _learn(self, seconds: float, behind: bool) -> None:
         """Takes the optimizer steps that are due within this time, one at least where it is due."""
@@ -98,6 +100,7 @@ class Term:
                 self._is_learning = step is not None
                 if step is not None:
                     self._report.add_step(step)
+                    self._has_learnt = True
                     self._pace.add_step(time.monotonic() - began_s, behind)
                 else:
                     wait_s = seconds
@@ -109,7 +112,8 @@ class Term:
     async def _release(self) -> None:
         position = self._feed.position
         full = await self._releases.needs_all_parts()
-        if full or position != self._released:
+        if full or self._has_learnt or position != self._released:
+            self._has_learnt = False
             parts, manifest = await self._model.release(full)
             self._report.add_release(await self._releases.write(parts, manifest, position, full=full))
             self._released = position

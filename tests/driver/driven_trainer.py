@@ -47,7 +47,8 @@ class DrivenTrainer:
     async def learn(self) -> int:
         """Learns from all that was counted; how many steps that took."""
         steps = 0
-        while await self._model.train_step(partial=True):
+        while await self._model.train_step(partial=True) is not None:
+            self._term._has_learnt = True
             steps += 1
         return steps
 

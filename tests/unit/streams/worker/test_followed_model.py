@@ -75,6 +75,21 @@ async def test_a_worker_goes_on_with_what_a_trainer_releases(driver: WorkerDrive
     await worker.stop()
 
 
+async def test_what_is_learnt_while_no_event_comes_is_released(driver: WorkerDriver) -> None:
+    worker = await driver.start(engine=None)
+    trainer = await driver.train()
+    driver.send(events(0, _STEP))
+    await worker.apply_all()
+    await trainer.observe()
+    number = await trainer.release()
+    assert await trainer.learn() > 0
+    assert await trainer.release() == number + 1
+    assert await trainer.release() == number + 1
+    await worker.follow(number + 1)
+    assert worker.engine.version == trainer.engine.version
+    await worker.stop()
+
+
 @pytest.mark.parametrize("after", [False, True])
 async def test_a_step_that_is_taken_again_counts_once(driver: WorkerDriver, after: bool) -> None:
     """At once where it is seen to be committed; where only the answer was lost, with the release that has it."""
