@@ -19,7 +19,7 @@ from streams.files.event_columns import event_columns
 from streams.files.event_logs import read_events
 from streams.files.formats.compression import open_data
 from streams.files.formats.log_error import LogError
-from streams.files.item_files import read_items
+from streams.files.item_files import FileItem, read_items
 from streams.files.logged_event import LoggedEvent
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -85,17 +85,33 @@ LOGS = {
 """The known logs by name"""
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedEvents:
+    """An event log as `replay` sends it, and its items as they are in the catalog."""
+
+    name: str
+    events: list[LoggedEvent]
+    items: list[FileItem]
+    complete_users: frozenset[str] | None
+    """Users of whose events the log has the end; None: of all"""
+
+
 def load(name: str, folder: Path = FOLDER, limit: int | None = None) -> Dataset:
     """The known log of this name, or the log at this path; only its first `limit` events if given.
 
     Raises DatasetError if there is neither.
     """
+    return dataset_of(load_events(name, folder, limit))
+
+
+def load_events(name: str, folder: Path = FOLDER, limit: int | None = None) -> LoggedEvents:
+    """The same as logged events. Raises DatasetError as `load` does."""
     log = LOGS.get(name)
     try:
         if log is None:
             if not Path(name).is_file():
                 raise DatasetError(f"{name!r} is neither a file nor a known log; those are {', '.join(LOGS)}")
-            return _dataset(Path(name).name, read_events(Path(name)).events[:limit], {}, None)
+            return LoggedEvents(Path(name).name, read_events(Path(name)).events[:limit], [], None)
         paths = [folder / file for file in log.events]
         missing = next((path for path in paths if not path.is_file()), None)
         if missing is not None:
@@ -103,24 +119,18 @@ def load(name: str, folder: Path = FOLDER, limit: int | None = None) -> Dataset:
                 f"{missing} is missing: {name} is read from a folder that is not part of this project; "
                 "name yours with --logs, or give the path of a file"
             )
-        descriptions = (
-            {item.item_id: (item.title, item.categories) for item in read_items(folder / log.items)}
-            if log.items
-            else {}
-        )
-        complete = set(_read_text(folder / log.complete_users).split()) if log.complete_users else None
-        return _dataset(name, log.read(paths)[:limit], descriptions, complete)
+        items = read_items(folder / log.items) if log.items else []
+        complete = frozenset(_read_text(folder / log.complete_users).split()) if log.complete_users else None
+        return LoggedEvents(name, log.read(paths)[:limit], items, complete)
     except LogError as error:
         raise DatasetError(str(error)) from error
 
 
-def _dataset(
-    name: str,
-    logged: list[LoggedEvent],
-    descriptions: dict[str, tuple[str, tuple[str, ...]]],
-    complete: set[str] | None,
-) -> Dataset:
-    logged = [event for event in logged if event.item_id]
+def dataset_of(log: LoggedEvents) -> Dataset:
+    """Its events with an item as arrays."""
+    logged = [event for event in log.events if event.item_id]
+    descriptions = {item.item_id: (item.title, item.categories) for item in log.items}
+    complete = log.complete_users
     users: dict[str, int] = {}
     items: dict[str, int] = {}
     events = event_columns(logged, users, items)
@@ -129,7 +139,7 @@ def _dataset(
     distinct_pairs = len(np.unique(events.user * len(items) + events.item))
     no_description: tuple[str, tuple[str, ...]] = ("", ())
     return Dataset(
-        name=name,
+        name=log.name,
         events=events,
         users=len(users),
         item_ids=list(items),

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import json as json_module
-import time
+import logging
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bench.errors import BenchError
-from bench.machine import machine_info
-from bench.quality import metrics
-from bench.quality.datasets import FOLDER, Dataset, load
-from bench.quality.protocols import evaluate, split_events
-from bench.scale_out.lone_scorer import LoneScorer
-from bench.scale_out.shared_scorer import SharedScorer
+from bench.quality.datasets import FOLDER, LoggedEvents, dataset_of, load_events
+from bench.scale_out import report
+from bench.scale_out.kafka_quality import KafkaQuality, mean_of, measure_quality
+from bench.scale_out.replay import measure_replay
 from models.errors import ModelError
 from models.progress import ProgressCallback
-from streams.errors import SettingsError
+from streams.errors import StreamError
 from streams.settings.recipes import DEFAULT
-from streams.settings.settings import Settings, recipe_settings
+from streams.settings.settings import recipe_settings
 
-_PROTOCOL = "prequential"
-_LABELS = {"replay": "one trainer", "alone": "each alone"}
 _screen = Console()
-
-Figures = dict[str, dict[str, dict[str, Any]]]
 
 
 def scale_out(
@@ -39,91 +30,80 @@ def scale_out(
         str, typer.Option(help="A known log, or the path of a file that `interest-stream replay` reads.")
     ] = "ml-100k",
     workers: Annotated[
-        list[int] | None, typer.Option(min=1, help="Number of workers; may be repeated (default: 1, 4 and 16).")
+        list[int] | None,
+        typer.Option(min=1, help="Number of workers; may be repeated (default: 1, 4 and 16; with Kafka 1, 2 and 4)."),
     ] = None,
     alone: Annotated[bool, typer.Option(help="Also workers that learn and count alone.")] = True,
+    kafka: Annotated[bool, typer.Option("--kafka", help="Only the part through Kafka.")] = False,
+    rate: Annotated[float, typer.Option(min=1, help="Events per second through Kafka.")] = 2500.0,
+    runs: Annotated[int, typer.Option(min=1, help="Runs through Kafka with each number of workers.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, and of which users a worker has.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first events of the log.")] = None,
     logs: Annotated[Path, typer.Option(help="Folder of the known logs.", show_default=False)] = FOLDER,
-    json: Annotated[Path | None, typer.Option(help="Write the figures into this file.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the figures into this file; what was not measured stays in it.")
+    ] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw recall by workers into this PNG file.")] = None,
 ) -> None:
     """Prediction quality by the number of workers among which users are split.
 
-    The log is replayed in order of time, without Kafka and from nothing: each event
-    is scored, then stepped, by the worker of its user. With one trainer, that one learns and counts the committed
-    rows of all, and releases weights and counts each 1 024, pairs of items each
-    4 000 events; in between each worker counts its own. Beside it, workers that learn and count alone.
+    First without Kafka and from nothing: each event of the log in order of time is scored, then stepped, by the worker
+    of its user. With one trainer, that one learns and counts the committed rows of all, and releases weights and counts
+    each 1 024, pairs of items each 4 000 events; in between each worker counts its own. Beside it, workers that learn
+    and count alone.
+
+    Then through a Kafka on this machine, from nothing too: worker processes and one trainer, the log sent at a fixed
+    rate; each committed prediction is scored by the user's next event. On a machine that is busy the trainer learns
+    less.
     """
-    numbers = sorted(set(workers or [1, 4, 16]))
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it warns of each retry, new topics cause some
+    figures: report.Figures = {}
     try:
-        settings = recipe_settings(DEFAULT, ())
         with _screen.status(f"reading {data}"):
-            dataset = load(data, logs, limit)
-        figures = _measure(dataset, settings, numbers, alone, seed)
-    except (BenchError, ModelError, SettingsError) as error:
+            log = load_events(data, logs, limit)
+        with _progress() as progress:
+            if not kafka:
+                settings = recipe_settings(DEFAULT, ())
+                model = replace(settings.model, seed=seed, threads=1)
+                numbers = sorted(set(workers or [1, 4, 16]))
+                figures |= measure_replay(
+                    dataset_of(log), model, settings.learning, numbers, alone, lambda name: _callback(progress, name)
+                )
+                figures |= report.about_replay(log.name, seed)
+            figures |= _measure_kafka(progress, log, sorted(set(workers or [1, 2, 4])), rate, runs)
+    except (BenchError, ModelError, StreamError) as error:
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
         raise typer.Exit(1) from None
-    _screen.print(_table(figures, f"{dataset.name}, {_PROTOCOL}"))
+    _screen.print(report.quality_table(figures, log.name))
     if json is not None:
-        about = {"log": dataset.name, "protocol": _PROTOCOL, "seed": seed, "date": date.today().isoformat()}
-        json.write_text(json_module.dumps(about | {"machine": machine_info()} | figures, indent=2) + "\n")
+        figures = report.save(figures, json)
     if picture is not None:
-        _draw(figures, picture)
+        report.draw(figures, picture)
 
 
-def _measure(dataset: Dataset, settings: Settings, numbers: list[int], alone: bool, seed: int) -> Figures:
-    model = replace(settings.model, allow_repeats=dataset.allow_repeats, seed=seed, threads=1)
-    split = split_events(dataset, _PROTOCOL)
-    figures: Figures = {kind: {} for kind in (["replay", "alone"] if alone else ["replay"])}
-    columns = TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=_screen, transient=True) as progress:
-
-        def progress_of(name: str) -> ProgressCallback:
-            task = progress.add_task(name, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
-
-        for kind, by_workers in figures.items():
-            for number in numbers:
-                make = SharedScorer if kind == "replay" else LoneScorer
-                scorer = make(dataset, model, settings.learning, number)
-                begin_s = time.process_time()
-                rank = (result := evaluate(dataset, split, scorer, progress_of(scorer.name))).scores.rank
-                log_p = result.scores.log_p
-                by_workers[str(number)] = {
-                    "recall_at_10": metrics.recall(rank, 10),
-                    "recall_at_20": metrics.recall(rank, 20),
-                    "mrr": metrics.mrr(rank, 20),
-                    "log_loss": metrics.log_loss(log_p),
-                    "cpu_s": round(time.process_time() - begin_s, 1),
-                }
-                if isinstance(scorer, SharedScorer):
-                    sizes = scorer.release_bytes
-                    by_workers[str(number)] |= {"releases": len(sizes), "bytes_per_release": sum(sizes) // len(sizes)}
-    return figures
+def _measure_kafka(progress: Progress, log: LoggedEvents, numbers: list[int], rate: float, runs: int) -> report.Figures:
+    by_workers = {}
+    for number in numbers:
+        results: list[KafkaQuality] = []
+        for run in range(1, runs + 1):
+            on_progress = _callback(progress, f"{number} workers, Kafka, run {run}")
+            on_progress(0, len(log.events))
+            results.append(measure_quality(log, number, rate, on_progress))
+            result = results[-1]
+            progress.console.print(
+                f"{number} workers, run {run}: recall@10 {result.recall_at_10:.4f}, MRR {result.mrr:.4f}, "
+                f"{result.events_per_s:.0f} events/s",
+                highlight=False,
+            )
+        by_workers[str(number)] = mean_of(results)
+    return {"kafka": by_workers} | report.about_kafka(log.name, len(log.events), rate, runs)
 
 
-def _table(figures: Figures, title: str) -> Table:
-    table = Table("workers", "recall@10", "recall@20", "MRR@20", "log-loss", title=title, box=None)
-    for kind, by_workers in figures.items():
-        for number, of in by_workers.items():
-            values = (of["recall_at_10"], of["recall_at_20"], of["mrr"], of["log_loss"])
-            table.add_row(f"{number}, {_LABELS[kind]}", *(f"{value:.4f}" for value in values))
-    return table
+def _progress() -> Progress:
+    columns = TextColumn("{task.description:26}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=_screen)
 
 
-def _draw(figures: Figures, file: Path) -> None:
-    from matplotlib.figure import Figure  # takes half a second
-
-    figure = Figure(figsize=(6, 3.5), layout="constrained", dpi=150)
-    axes = figure.subplots()
-    for kind, colour in (("replay", "#0b6fb8"), ("alone", "#d1495b")):
-        if by_workers := figures.get(kind):
-            recall = [of["recall_at_10"] for of in by_workers.values()]
-            axes.plot([int(n) for n in by_workers], recall, "o-", color=colour, label=_LABELS[kind])
-    axes.set_xscale("log", base=2)
-    ticks = [int(number) for number in figures["replay"]]
-    axes.set_xticks(ticks, [str(number) for number in ticks])
-    axes.set(xlabel="workers", ylabel="recall@10", ylim=(0, None))
-    axes.legend(frameon=False)
-    figure.savefig(file)
+def _callback(progress: Progress, name: str) -> ProgressCallback:
+    task: TaskID = progress.add_task(name, total=None)
+    return lambda done, total: progress.update(task, completed=done, total=total)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.metrics.popularity_baseline import DecayedPopularity
-from streams.files.formats.log_error import LogError
+from streams.demo.next_item_ranks import NextItemRanks
 from streams.files.logged_event import LoggedEvent
 from streams.schema.predictions import Prediction
 
@@ -29,19 +29,12 @@ class DemoMetrics:
         users: dict[str, int] = {}
         items: dict[str, int] = {"": 0}
         self.events = events
-        self._index_of = {event.event_id: index for index, event in enumerate(events)}
-        if len(self._index_of) < len(events):
-            raise LogError("event ids are not unique: the log holds the same event twice")
+        self._ranks = NextItemRanks(events)
         self._user = [users.setdefault(event.user_id, len(users)) for event in events]
         self._item = [items.setdefault(event.item_id, len(items)) for event in events]
-        self._has_item = np.array([item > 0 for item in self._item])  # [n]
-        self._next_of_user = _next_equal(self._user)  # [n] index of the user's next event, -1 = none
-        self._item_seen = np.zeros(len(events), np.bool_)  # [n] the item appeared before
-        self._item_seen[[index for index in _next_equal(self._item) if index >= 0]] = True
         self._user_items: list[list[int]] | None = None if allow_repeats else [[] for _ in users]
         self._popularity = DecayedPopularity()
         self._popularity_hit = np.zeros(len(events), np.bool_)  # [n]
-        self._hit = np.zeros(len(events), np.bool_)  # [n]
         self._sent_s = np.full(len(events), np.nan)  # [n]
         self._latency_s = np.full(len(events), np.nan)  # [n]
         self._predicted: list[int] = []  # event indices in the order in which their predictions arrived
@@ -70,21 +63,17 @@ class DemoMetrics:
 
     def record_prediction(self, prediction: Prediction, now_s: float) -> None:
         """The prediction was read at `now_s`; decides whether the user's next event is a hit."""
-        index = self._index_of[prediction.caused_by]
-        if not np.isnan(self._latency_s[index]):
+        index = self._ranks.index(prediction)
+        if not self._ranks.add(prediction):
             self.duplicate_predictions += 1
             return
         self._latency_s[index] = now_s - self._sent_s[index]
         self._predicted.append(index)
         self.latest[prediction.user_id] = prediction
-        following = self._next_of_user[index]
-        if following >= 0:
-            hit = self.events[following].item_id in prediction.items[:TOP_K]
-            self._hit[following] = self._item_seen[following] and hit
 
     def event_index(self, prediction: Prediction) -> int:
         """Index of the event that caused the prediction."""
-        return self._index_of[prediction.caused_by]
+        return self._ranks.index(prediction)
 
     def event(self, prediction: Prediction) -> LoggedEvent:
         """The event that caused the prediction."""
@@ -107,24 +96,13 @@ class DemoMetrics:
         return float(p50), float(p99)
 
     def _recall(self, indices: NDArray[np.int64]) -> tuple[float, float]:
-        indices = indices[self._has_item[indices]]
+        indices = indices[self._ranks.has_item[indices]]
         if not len(indices):
             return 0.0, 0.0
-        return float(self._hit[indices].mean()), float(self._popularity_hit[indices].mean())
+        return float((self._ranks.rank[indices] <= TOP_K).mean()), float(self._popularity_hit[indices].mean())
 
 
 def has_repeats(events: Sequence[LoggedEvent]) -> bool:
     """Whether any user has two events with the same item."""
     pairs = [(event.user_id, event.item_id) for event in events if event.item_id]
     return len(set(pairs)) < len(pairs)
-
-
-def _next_equal(values: Sequence[int]) -> list[int]:
-    """Index of the next equal value; -1 if there is none."""
-    following = [-1] * len(values)
-    last: dict[int, int] = {}
-    for index, value in enumerate(values):
-        if value in last:
-            following[last[value]] = index
-        last[value] = index
-    return following

@@ -1,4 +1,4 @@
-"""Worker subprocess, for the demo and the tests: start it, wait until it is ready, signal it, stop it.
+"""Worker or trainer as a subprocess, for demo, benchmarks and tests: start it, wait until it is ready, signal, stop it.
 
 Child processes never import from the current folder: `python -m` alone would put that folder first on the path, and a
 user's `models.py` or `state/` there would replace this project's package.
@@ -12,16 +12,18 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from streams.errors import StreamError
 
 READY = "own partitions ["  # in the line that a worker logs once its partitions are open
+TRAINER_READY = "training "  # begins, or goes on from a release
 _STOP_DEADLINE_S = 15.0
 _ROOT = Path(__file__).resolve().parents[3]  # the folder that holds the packages
 
 
 class WorkerEndedError(StreamError):
-    """The worker process exited unexpectedly; the message holds the end of its log."""
+    """The process exited unexpectedly; the message holds the end of its log."""
 
 
 def python_module(module: str, *arguments: str) -> list[str]:
@@ -50,10 +52,19 @@ class WorkerProcess:
     """`interest-stream worker` as a child process with these settings ("section.key=value"), its output in a log file.
 
     The worker ends when this process ends, even when that is killed. Relative paths are relative to the current folder.
+    With `command` "trainer" it is `interest-stream trainer`.
     """
 
-    def __init__(self, settings: Sequence[str], log: Path, config: Path | None = None, recipe: str | None = None):
+    def __init__(
+        self,
+        settings: Sequence[str],
+        log: Path,
+        config: Path | None = None,
+        recipe: str | None = None,
+        command: Literal["worker", "trainer"] = "worker",
+    ):
         self.log = log
+        self._command = command
         self._arguments = [
             *([f"--config={config}"] if config else []),
             *([f"--recipe={recipe}"] if recipe else []),
@@ -65,7 +76,7 @@ class WorkerProcess:
         """Start the process, without waiting until it is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                python_module("streams.cli", "worker", "--with-stdin", *self._arguments),
+                python_module("streams.cli", self._command, "--with-stdin", *self._arguments),
                 stdin=subprocess.PIPE,  # closes when this process ends
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -87,16 +98,17 @@ class WorkerProcess:
     def check(self) -> None:
         """Raise `WorkerEndedError` if the process has exited."""
         if self.exit_code is not None:
-            raise WorkerEndedError(f"the worker ended with code {self.exit_code}.\n{self.log_tail()}")
+            raise WorkerEndedError(f"the {self._command} ended with code {self.exit_code}.\n{self.log_tail()}")
 
     async def wait_ready(self, deadline_s: float = 60.0) -> None:
-        """Wait until its log shows that partitions are open; `StreamError` after the deadline."""
+        """Wait until its log shows that partitions are open, or training begins; `StreamError` after the deadline."""
+        ready = READY if self._command == "worker" else TRAINER_READY
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
-        while READY not in self.log.read_text(errors="replace"):
+        while ready not in self.log.read_text(errors="replace"):
             self.check()
             if loop.time() > end:
-                raise StreamError(f"the worker was not ready after {deadline_s:.0f} s.\n{self.log_tail()}")
+                raise StreamError(f"the {self._command} was not ready after {deadline_s:.0f} s.\n{self.log_tail()}")
             await asyncio.sleep(0.1)
 
     def send_signal(self, which: signal.Signals) -> None:

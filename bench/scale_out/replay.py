@@ -1,0 +1,49 @@
+"""Quality by number of workers without Kafka, by replaying a log in order of time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bench.quality import metrics
+from bench.quality.datasets import Dataset
+from bench.quality.protocols import evaluate, split_events
+from bench.scale_out.lone_scorer import LoneScorer
+from bench.scale_out.shared_scorer import SharedScorer
+from models.config import LearnerConfig, ModelConfig
+from models.progress import ProgressCallback
+
+PROTOCOL = "prequential"
+
+
+def measure_replay(
+    dataset: Dataset,
+    model: ModelConfig,
+    learning: LearnerConfig,
+    numbers: Sequence[int],
+    alone: bool,
+    progress_of: Callable[[str], ProgressCallback],
+) -> dict[str, Any]:
+    """Figures of workers with one trainer as `replay`, of workers that learn alone as `alone`, by number of workers."""
+    model = replace(model, allow_repeats=dataset.allow_repeats)
+    split = split_events(dataset, PROTOCOL)
+    figures: dict[str, Any] = {kind: {} for kind in (["replay", "alone"] if alone else ["replay"])}
+    for kind, by_workers in figures.items():
+        for number in numbers:
+            make = SharedScorer if kind == "replay" else LoneScorer
+            scorer = make(dataset, model, learning, number)
+            begin_s = time.process_time()
+            scores = evaluate(dataset, split, scorer, progress_of(scorer.name)).scores
+            by_workers[str(number)] = {
+                "recall_at_10": metrics.recall(scores.rank, 10),
+                "recall_at_20": metrics.recall(scores.rank, 20),
+                "mrr": metrics.mrr(scores.rank, 20),
+                "log_loss": metrics.log_loss(scores.log_p),
+                "cpu_s": round(time.process_time() - begin_s, 1),
+            }
+            if isinstance(scorer, SharedScorer):
+                sizes = scorer.release_bytes
+                by_workers[str(number)] |= {"releases": len(sizes), "bytes_per_release": sum(sizes) // len(sizes)}
+    return figures
