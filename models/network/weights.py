@@ -54,6 +54,12 @@ def trained_lineage(tensors: Mapping[str, Tensor]) -> int:
     return lineage_of_digest(digest.digest())
 
 
+def rolled_back_lineage(weights: "Weights", lineage: int, version: int) -> int:
+    """The lineage that begins where weights of this lineage and version are replaced by older ones."""
+    origin = f"{lineage} {version} {weights.lineage} {weights.version}"
+    return lineage_of_digest(hashlib.sha256(origin.encode()).digest())
+
+
 def lineage_of_digest(digest: bytes) -> int:
     """The first 4 bytes of the digest as a number, but neither 0 nor INITIAL_LINEAGE."""
     lineage = int.from_bytes(digest[:4], "big")

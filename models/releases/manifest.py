@@ -27,6 +27,9 @@ class Manifest:
     quality: Mapping[str, float | None] = field(default_factory=dict)
     """Of the trainer's predictions since the release before: how many were `scored`, and their means as `Quality` has
     them, None where there is none; `popular_recall_at_10` of decayed popularity beside them"""
+    trial: Mapping[str, str | int | float] = field(default_factory=dict)
+    """Of the candidate that is on trial, or of the last one: `model`, `state`, `scored`, `gain`, `recall_at_10`,
+    `current_recall_at_10`; empty without any"""
 
     @property
     def model_version(self) -> ModelVersion:

@@ -51,6 +51,11 @@ class StreamTrainer:
         self._content_version = 0
         self._quality = RollingQuality(_QUALITY_EVENTS)
 
+    @property
+    def version(self) -> ModelVersion:
+        """Of its weights now."""
+        return ModelVersion(self._learner.lineage, self._learner.version)
+
     def begin(self, checkpoint: Weights) -> None:
         """Go on from a checkpoint that `train`, a worker or a trainer made; before anything else.
 
@@ -109,6 +114,14 @@ class StreamTrainer:
         if checkpoint.registered is not None:
             self._learner.reset_moments(self._items.register.taken_over(checkpoint.registered)[1])
         self._learner.take_changed()  # no row changed
+
+    def adopt(self, weights: Weights) -> None:
+        """Go on with other weights, of a candidate or of an older checkpoint; counts and gate stay.
+
+        All of them are in the next release. WeightsError, and nothing changes, where they do not fit.
+        """
+        self._learner.restore(weights)
+        self._engine.update(self._learner.weights())
 
     def checkpoint(self) -> Weights:
         """Everything, as `models.checkpoint` saves it: `begin` and workers go on from it, and `restore_learner`."""

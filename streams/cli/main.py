@@ -36,7 +36,7 @@ app = typer.Typer(
     epilog="[dim]--recipe, --config and --set may stand anywhere: interest-stream worker --recipe horizon[/]",
 )
 app.add_typer(dlq_app, name="dlq", help="Records that could not be used: list, show, replay.")
-app.add_typer(models_app, name="models", help="The models that workers follow: list, show.")
+app.add_typer(models_app, name="models", help="The models that workers follow: list, show, publish, promote, rollback.")
 app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
 
 

@@ -36,3 +36,10 @@ class TrainerSettings:
         default=Path("data/trained"),
         metadata={"help": "where `train` puts a checkpoint; where nothing is released yet, learning starts from it"},
     )
+    candidate_events: Annotated[int, Field(ge=1)] = field(
+        default=2000, metadata={"help": "scored events after which a published model is promoted or refused"}
+    )
+    candidate_margin: Annotated[float, Field(ge=0)] = field(
+        default=0.01,
+        metadata={"help": "by how much its mean log-probability may be lower than that in use"},
+    )

@@ -79,6 +79,8 @@ def print_models(console: Console, models: Models) -> None:
         manifest, quality = released.manifest, released.manifest.get("quality") or {}
         place = f"release {released.release.number} of {_time(released.release.written_ms)}"
         table.add_row(released.version, "in use", f"{manifest['items']:,}", place, _number(quality.get("recall_at_10")))
+        if trial := manifest.get("trial"):
+            table.add_row(trial["model"], "trial", "", _trial(trial), "")
     for what, manifests in (
         ("candidate", models.candidates),
         ("checkpoint", models.checkpoints),
@@ -111,6 +113,8 @@ def _lines(release: Release, manifest: Mapping[str, Any]) -> Iterator[str]:
         sizes[key.partition("/")[0]] += len(part)
     parts = ", ".join(f"{kind} {size:,}" for kind, size in sorted(sizes.items()))
     yield f"{sum(sizes.values()):,} bytes: {parts}"
+    if trial := manifest.get("trial"):
+        yield f"candidate {trial['model']} {_trial(trial)}"
     quality = manifest.get("quality") or {}
     if scored := quality.get("scored"):
         yield (
@@ -118,6 +122,13 @@ def _lines(release: Release, manifest: Mapping[str, Any]) -> Iterator[str]:
             f"({_number(quality.get('popular_recall_at_10'))} decayed popularity), "
             f"MRR {_number(quality.get('mrr'))}, log-loss {_number(quality.get('log_loss'))}"
         )
+
+
+def _trial(trial: Mapping[str, Any]) -> str:
+    return (
+        f"{trial['state']} over {trial['scored']} events: log-probability {trial['gain']:+.3f}, recall@10 "
+        f"{_number(trial['recall_at_10'])} against {_number(trial['current_recall_at_10'])}"
+    )
 
 
 def _number(value: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from models.inference.predictions import ModelVersion
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.releases.manifest import Manifest
+from models.releases.observed import Observed
 from models.releases.release import Release as ModelParts
 from models.releases.stream_trainer import StreamTrainer
 from state.rows import RowLayout
@@ -28,6 +30,7 @@ from streams.settings.settings import Settings
 from streams.trainer.changelog_feed import Row
 from streams.trainer.checkpoint_store import CheckpointStore
 from streams.trainer.model import Counted, ModelRelease, TrainStep
+from streams.trainer.trial import Trial
 from streams.worker.items.item_topics import ItemTopics
 from streams.worker.partitions.changelog import REVIEWS_KEY
 from streams.worker.process.threads import in_thread
@@ -47,6 +50,7 @@ class ChangelogModel:
         self._layout = RowLayout(user_row_fields(settings.model))
         self._is_saved, self._refused = True, False
         self._store = CheckpointStore(settings.checkpoint_url)
+        self._trial = Trial(settings, self._store, items.vocabulary)
         self._checkpoint_dir = self._store.local_folder or settings.worker.data_dir / "checkpoints"
 
     @staticmethod
@@ -92,6 +96,15 @@ class ChangelogModel:
         """The parts that changed since the last call, all of them where `full`."""
         return await in_thread(self._release, full)
 
+    async def look(self) -> bool:
+        """Begin with a candidate that was published, promote or roll back where that was asked for."""
+        version = self._trainer.version
+        try:
+            await in_thread(self._trial.look, self._trainer)
+        except StoreError as error:
+            log.warning("candidates are not looked for: %s", error)
+        return self._trainer.version != version
+
     async def save(self) -> None:
         """Write a checkpoint, where anything was learnt since the last one."""
         if not self._is_saved:
@@ -118,9 +131,14 @@ class ChangelogModel:
             rows["ring_item"] = register.slots(rows["ring_item"])
         for text in texts:
             await in_thread(self._review, text)
-        observed = await in_thread(self._trainer.observe, rows, rows["new_steps"].astype(np.int64))
+        observed = await in_thread(self._count, rows, rows["new_steps"].astype(np.int64))
         self._is_saved = False
         return Counted(observed.events, observed.missed)
+
+    def _count(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> Observed:
+        observed = self._trainer.observe(rows, new_events)
+        self._trial.observe(rows, new_events, observed.sample, self._trainer)
+        return observed
 
     def _review(self, text: bytes) -> None:
         try:
@@ -151,6 +169,7 @@ class ChangelogModel:
         if result is None:
             return None
         self._is_saved = False
+        self._trial.train_step(partial)
         self._warn_of_skipped(result.skipped)
         return TrainStep(result.events, result.left_out)
 
@@ -161,7 +180,7 @@ class ChangelogModel:
 
     def _release(self, full: bool) -> ModelRelease:
         release = self._trainer.release(full)
-        return ModelRelease(release.parts(), release.manifest.encode())
+        return ModelRelease(release.parts(), replace(release.manifest, trial=self._trial.summary).encode())
 
     def _save(self) -> None:
         """Not while steps are refused, perhaps because of the weights."""

@@ -3,15 +3,19 @@
 STORE/
     weights-00000123/   checkpoints of the trainer, the newest three (models/checkpoint.py)
     candidates/         checkpoints of other trainings that are to be tried
+    requests/           what the trainer is asked to do: one file each, until it has taken it
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import shutil
 import tempfile
+import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -22,7 +26,18 @@ _MANIFEST: Final = "manifest.json"
 _PREFIX: Final = "weights-"
 _KEEP: Final = 3
 
+_REQUESTS: Final = "requests"
+
 CANDIDATES: Final = "candidates"
+
+Action = Literal["promote", "rollback"]
+
+
+class Request(NamedTuple):
+    """What the trainer is asked to do."""
+
+    action: Action
+    name: str  # of a candidate, or of a checkpoint to go back to
 
 
 class CheckpointStore:
@@ -74,6 +89,20 @@ class CheckpointStore:
         for name in list(self.manifests(folder))[keep:]:
             self.remove(name, folder)
 
+    def publish(self, checkpoint: Path) -> None:
+        """Copies a checkpoint to the candidates. Raises StoreError for one that is not as it was written."""
+        try:
+            manifest = json.loads((checkpoint / _MANIFEST).read_bytes())
+            hashes = {name: sha for name, sha in manifest["sha256"].items() if name != _MANIFEST}
+            torn = [name for name, sha in hashes.items() if _sha256(checkpoint / name) != sha]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{checkpoint} is no checkpoint, such as `interest-stream train` writes: {error}"
+            ) from error
+        if torn:
+            raise StoreError(f"{checkpoint}: {', '.join(torn)} is not what {_MANIFEST} says: torn or changed")
+        self.upload(checkpoint, CANDIDATES)
+
     def download(self, name: str, into: Path, folder: str = "") -> Path:
         """Copies a checkpoint into a folder of this machine, where it appears complete."""
         into.mkdir(parents=True, exist_ok=True)
@@ -102,6 +131,29 @@ class CheckpointStore:
         except OSError as error:
             raise self._error(error) from error
 
+    def request(self, action: Action, name: str) -> None:
+        """Asks the trainer for something to be done with a checkpoint."""
+        place = self._path(_REQUESTS)
+        try:
+            self._files.makedirs(place, exist_ok=True)
+            text = json.dumps({"action": action, "name": name})
+            self._files.pipe_file(f"{place}/{time.time_ns()}.json", text.encode())
+        except OSError as error:
+            raise self._error(error) from error
+
+    def take_requests(self) -> list[Request]:
+        """What was asked for since the last call, in order; files that are none are deleted."""
+        requests = []
+        try:
+            self._files.invalidate_cache()
+            for file in sorted(self._list(self._path(_REQUESTS))):
+                with contextlib.suppress(ValueError, TypeError):
+                    requests.append(Request(**json.loads(self._files.cat_file(file))))
+                self._files.rm_file(file)
+        except OSError as error:
+            raise self._error(error) from error
+        return requests
+
     def _path(self, folder: str) -> str:
         return f"{self._root}/{folder}" if folder else str(self._root)
 
@@ -113,6 +165,10 @@ class CheckpointStore:
 
     def _error(self, error: Exception) -> StoreError:
         return StoreError(f"{self.url} cannot be used: {error or type(error).__name__}")
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _is_checkpoint(name: str) -> bool:

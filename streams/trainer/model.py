@@ -45,6 +45,9 @@ class Model(Protocol):
     async def release(self, full: bool) -> ModelRelease:
         """The parts that changed since the last call, all of them where `full`."""
 
+    async def look(self) -> bool:
+        """Do what was asked for from outside; whether that changed the model. Called every few seconds."""
+
     async def save(self) -> None:
         """Keep what no release holds, where there is something new."""
 

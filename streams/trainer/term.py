@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _MAX_WAIT_MS: Final = 200
 # Each batch of rows costs something however small it is: rows are fetched so often at most.
 _FETCH_INTERVAL_S: Final = 0.1
+_LOOK_INTERVAL_S: Final = 3.0
 
 
 class Term:
@@ -42,6 +43,7 @@ class Term:
         self._released: ChangelogPosition | None = None
         self._released_s = float("-inf")  # monotonic clock
         self._saved_s = time.monotonic()
+        self._looked_s = float("-inf")
         self._is_learning = self._has_learnt = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -55,6 +57,8 @@ class Term:
             behind = await self._observe()
             await self._learn(0.0 if behind else _FETCH_INTERVAL_S, behind)
             now_s = time.monotonic()
+            if now_s - self._looked_s >= _LOOK_INTERVAL_S:
+                await self._look()
             saving = now_s - self._saved_s >= self._save_interval_s
             # A checkpoint that is newer than the last release is of no use to who goes on from there.
             if saving or now_s - self._released_s >= self._release_interval_s:
@@ -118,6 +122,10 @@ class Term:
             self._report.add_release(await self._releases.write(parts, manifest, position, full=full))
             self._released = position
         self._released_s = time.monotonic()
+
+    async def _look(self) -> None:
+        self._has_learnt |= await self._model.look()
+        self._looked_s = time.monotonic()
 
     async def _save(self) -> None:
         await self._model.save()

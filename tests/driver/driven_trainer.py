@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
+from torch import Tensor
 
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemContentLike
@@ -56,6 +57,18 @@ class DrivenTrainer:
         """Writes what is new, and returns its number."""
         await self._term._release()
         return self._term._releases._records.number
+
+    async def look(self) -> None:
+        """Does what was asked for from outside."""
+        await self._term._look()
+
+    def trial(self) -> dict[str, Any]:
+        """Of a candidate, as the next release has it."""
+        return dict(self._model._trial.summary)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Those to predict with."""
+        return dict(self._model._trainer._learner.weights().tensors)
 
     def spoil_next_release(self) -> None:
         """Weights in it are not finite."""

@@ -17,9 +17,11 @@ from typing import Any, cast
 import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.structs import TopicPartition
+from torch import Tensor
 
 from models.inference.engine import Engine as InferenceEngine
 from models.items.vocabulary import ItemContentLike
+from models.network.interest_network import ITEM_TABLES
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.reader import partition_of
 from streams.kafka.topics import topic_specs
@@ -122,6 +124,11 @@ class DrivenWorker:
         """Texts and features of the items."""
         assert self._worker._items.vocabulary.content is not None
         return self._worker._items.vocabulary.content
+
+    def weights(self) -> dict[str, Tensor]:
+        """Of a worker that follows a model: those that items share."""
+        network = self.engine._model.network
+        return {name: tensor.detach() for name, tensor in network.named_parameters() if name not in ITEM_TABLES}
 
     async def follow(self, number: int) -> None:
         """The worker goes on with the release of this number, and with all before it."""

@@ -77,6 +77,9 @@ class CountingModel:
         parts["rows"] = orjson.dumps(self._rows, option=orjson.OPT_SORT_KEYS).ljust(10_000, b".")
         return ModelRelease(parts, orjson.dumps({"rows": sum(self._rows.values())}))
 
+    async def look(self) -> bool:
+        return False
+
     async def save(self) -> None:
         pass
 
