@@ -34,9 +34,15 @@ def train_to_the_end(trainer: Trainer) -> list[EpochResult]:
     return epochs
 
 
-def test_the_held_out_loss_falls() -> None:
+@pytest.fixture(scope="module")
+def usual() -> tuple[Trainer, list[EpochResult]]:
+    """A training to the end, that tests compare with."""
     trainer = trainer_on()
-    epochs = train_to_the_end(trainer)
+    return trainer, train_to_the_end(trainer)
+
+
+def test_the_held_out_loss_falls(usual: tuple[Trainer, list[EpochResult]]) -> None:
+    trainer, epochs = usual
     assert [epoch.number for epoch in epochs] == [1, 2, 3, 4]
     # A guess among 30 items loses 3.4; whoever knows the circle, 1.4.
     assert epochs[0].held_out_loss < 3.5
@@ -92,9 +98,8 @@ def test_without_held_out_events_every_epoch_is_made() -> None:
 
 
 @pytest.mark.slow
-def test_a_restored_training_equals_an_uninterrupted_one() -> None:
-    uninterrupted, first = trainer_on(), trainer_on()
-    train_to_the_end(uninterrupted)
+def test_a_restored_training_equals_an_uninterrupted_one(usual: tuple[Trainer, list[EpochResult]]) -> None:
+    uninterrupted, first = usual[0], trainer_on()
     for _ in range(2):
         first.train_epoch(lambda done, total: None)
     second = trainer_on()
@@ -123,18 +128,17 @@ def test_accumulated_gradients_are_those_of_the_entire_batch() -> None:
 
 
 @pytest.mark.slow
-def test_accumulated_steps_train_as_well() -> None:
-    once, parts = (trainer_on(training=replace(TRAINING, gradient_accumulation_steps=parts)) for parts in (1, 4))
-    losses = [train_to_the_end(trainer)[-1].held_out_loss for trainer in (once, parts)]
-    assert losses[1] == pytest.approx(losses[0], abs=0.2)
+def test_accumulated_steps_train_as_well(usual: tuple[Trainer, list[EpochResult]]) -> None:
+    assert TRAINING.gradient_accumulation_steps == 1
+    once, parts = usual[0], trainer_on(training=replace(TRAINING, gradient_accumulation_steps=4))
+    assert train_to_the_end(parts)[-1].held_out_loss == pytest.approx(usual[1][-1].held_out_loss, abs=0.2)
     assert parts.progress.steps <= once.progress.steps * 1.3
 
 
 @pytest.mark.slow
-def test_a_sampled_softmax_trains_nearly_as_well_as_the_full_one() -> None:
-    sampled = replace(TRAINING, full_softmax_items=1, sampled_items=400)
-    full, part = (train_to_the_end(trainer_on(training=training))[-1].held_out_loss for training in (TRAINING, sampled))
-    assert part == pytest.approx(full, abs=0.2)
+def test_a_sampled_softmax_trains_nearly_as_well_as_the_full_one(usual: tuple[Trainer, list[EpochResult]]) -> None:
+    sampled = trainer_on(training=replace(TRAINING, full_softmax_items=1, sampled_items=400))
+    assert train_to_the_end(sampled)[-1].held_out_loss == pytest.approx(usual[1][-1].held_out_loss, abs=0.2)
 
 
 def test_a_log_without_items_is_an_error() -> None:
