@@ -6,13 +6,11 @@ Uses the standard library only: `python -m streams.local_kafka.class_archive` ru
 import fcntl
 import sys
 import tempfile
-import uuid
-from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from streams.errors import KafkaStartError
 from streams.local_kafka.jars import class_archive, fetch_jars, find_java
-from streams.local_kafka.node import KafkaNode
+from streams.local_kafka.node import KafkaNode, new_id
 from streams.local_kafka.ports import release_ports, reserve_ports
 
 _STOP_DEADLINE_S = 60.0
@@ -47,7 +45,7 @@ def make_class_archive() -> Path:
         try:
             with tempfile.TemporaryDirectory(prefix="interest-kafka-") as folder:
                 node = _RecordedNode(Path(folder) / "node", (broker, controller), part)
-                node.format(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_"))
+                node.format(new_id())
                 node.start()
                 node.stop(_STOP_DEADLINE_S)
         finally:

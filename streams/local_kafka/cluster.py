@@ -3,9 +3,7 @@
 import json
 import shutil
 import tempfile
-import uuid
 import weakref
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from streams.errors import KafkaStartError
-from streams.local_kafka.node import KafkaNode
+from streams.local_kafka.node import KafkaNode, new_id
 from streams.local_kafka.ports import release_ports, reserve_ports
 
 DEFAULT_PORT = 9092
@@ -177,7 +175,7 @@ def _load_or_create(folder: Path, nodes: int, first_port: int | None) -> tuple[s
         return cluster_id, ports, []
     free, reservations = reserve_ports(2 * nodes, first_port)
     ports = list(zip(free[::2], free[1::2], strict=True))
-    cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
+    cluster_id = new_id()
     state.write_text(json.dumps({"cluster_id": cluster_id, "ports": ports}))
     return cluster_id, ports, reservations
 

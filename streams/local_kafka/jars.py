@@ -85,3 +85,8 @@ def class_archive(folder: Path) -> Path:
     java = Path(find_java()).resolve()
     build = hashlib.sha256(f"{java} {java.stat().st_mtime_ns}".encode()).hexdigest()[:12]
     return folder.with_name(f"{folder.name}-{build}.jsa")  # not in the folder, all of which is the class path
+
+
+def formatted_checkpoint(folder: Path) -> Path:
+    """Where the checkpoint of a formatted node is kept, once Kafka's storage tool has run from the jars in `folder`."""
+    return folder.with_name(f"{folder.name}.checkpoint")

@@ -1,17 +1,27 @@
 """One Kafka node, broker and controller in one process: configure, start, wait for answers. Knows no other nodes."""
 
+import os
+import shutil
 import socket
 import struct
 import subprocess
 import time
+import uuid
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streams.errors import KafkaStartError
-from streams.local_kafka.jars import KAFKA_VERSION
+from streams.local_kafka.jars import KAFKA_VERSION, fetch_jars, formatted_checkpoint
 from streams.local_kafka.java_process import JavaProcess
 
 _SETTINGS = Path(__file__).with_name("server.properties")
+
+
+def new_id() -> str:
+    """A random id as Kafka writes them."""
+    # An id that began with a hyphen would be an option of Kafka's tools.
+    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
 
 
 class KafkaNode(JavaProcess):
@@ -48,8 +58,24 @@ class KafkaNode(JavaProcess):
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = "".join(f"{name}={value}\n" for name, value in self._settings.items())
         self._config.write_text(f"{_SETTINGS.read_text()}\n# This node\n{settings}")
-        if (self.folder / "data" / "meta.properties").is_file():
+        data = self.folder / "data"
+        if (data / "meta.properties").is_file():
             return
+        kept = formatted_checkpoint(fetch_jars(self._version))
+        if not self._format_options and kept.is_file():
+            data.mkdir(exist_ok=True)
+            shutil.copyfile(kept, data / "bootstrap.checkpoint")
+            ids = {"version": "1", "cluster.id": cluster_id, "node.id": str(self.node_id), "directory.id": new_id()}
+            (data / "meta.properties").write_text("".join(f"{name}={value}\n" for name, value in ids.items()))
+            return
+        self._run_storage_tool(cluster_id)
+        if not self._format_options:
+            # The same for all nodes of a version. Java takes a second to write it.
+            part = kept.with_name(f"{kept.name}.{os.getpid()}.{self.node_id}.part")
+            shutil.copyfile(data / "bootstrap.checkpoint", part)
+            part.rename(kept)
+
+    def _run_storage_tool(self, cluster_id: str) -> None:
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._config), *self._format_options]
         answer = subprocess.run(self._command(*tool), capture_output=True, text=True, check=False)
         if answer.returncode:

@@ -75,6 +75,28 @@ async def test_a_topic_that_nobody_created_is_not_there(kafka: LocalKafka, prefi
         await admin.close()
 
 
+def test_a_kept_checkpoint_formats_a_node_as_kafkas_tool_does(tmp_path: Path) -> None:
+    kept, by_tool = (LocalKafka(tmp_path / name) for name in ("kept", "by-tool"))
+    fresh = LocalKafka(tmp_path / "fresh")
+    fresh.nodes[0].format("a" * 22)  # from here on it is kept
+    kept.nodes[0].format("a" * 22)
+    by_tool.nodes[0].folder.mkdir()
+    by_tool.nodes[0]._format_options = ["--ignore-formatted"]
+    by_tool.nodes[0].format("a" * 22)
+    folders = [kafka.nodes[0].folder / "data" for kafka in (kept, by_tool)]
+    files = [{path.name: path.stat().st_size for path in folder.iterdir()} for folder in folders]
+    assert files[0].keys() == files[1].keys()
+    assert files[0]["bootstrap.checkpoint"] == files[1]["bootstrap.checkpoint"]
+    ids = [
+        dict(line.split("=") for line in (folder / "meta.properties").read_text().splitlines() if "=" in line)
+        for folder in folders
+    ]
+    assert ids[0].keys() == ids[1].keys()
+    assert [ids[0][name] for name in ("version", "cluster.id", "node.id")] == ["1", "a" * 22, "1"]
+    assert len(ids[0].pop("directory.id")) == len(ids[1].pop("directory.id"))
+    assert ids[0] == ids[1]
+
+
 @pytest.mark.slow
 async def test_a_restart_keeps_port_and_data_and_so_does_a_killed_node(tmp_path: Path) -> None:
     with LocalKafka(tmp_path / "kafka") as first:
