@@ -20,7 +20,7 @@ from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.segments import CODECS, segment, stored_batches
 
 # More by hand, before a release
-_EVENTS = int(os.environ.get("TEST_CODEC_EVENTS", "2000"))
+_EVENTS = int(os.environ.get("TEST_CODEC_EVENTS", "600"))
 _TOOLS = "org.apache.kafka:kafka-tools:4.1.1"
 _COMPRESSED = [codec for codec in CODECS if codec != "none"]
 
