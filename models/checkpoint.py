@@ -2,7 +2,7 @@
 
 weights-00000123/
     weights.safetensors  tensors of the network
-    learner.safetensors  raw shared weights and moments of the optimizer (`OnlineLearner.state`); not in all
+    learner.safetensors  raw shared weights, optimizer moments, windows to replay (`OnlineLearner.state`); not in all
     experts.safetensors  counts and gate of the experts, means of the items' reviews (`Engine.experts`)
     items.json           ids of the items by slot: a new register can be filled from them where none was evicted
     manifest.json        format, version, lineage, lr_step, shape of the network, sha256 of each file, and of the items

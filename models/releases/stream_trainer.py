@@ -26,7 +26,8 @@ from models.releases.observed import Observed
 from models.releases.pair_part import REGISTERED
 from models.releases.part_arrays import in_blocks
 from models.releases.release import LAST_SEEN, Release
-from models.training.online import OnlineLearner, TrainStepResult
+from models.training.online import OnlineLearner
+from models.training.train_step import TrainStepResult
 
 PAIR_EVENTS: Final = 4_000
 
@@ -99,10 +100,10 @@ class StreamTrainer:
         self._unpaired = list(release.unpaired)
 
     def restore_learner(self, checkpoint: Weights) -> None:
-        """After `restore`, take what releases lack from a checkpoint: optimizer moments and weights not averaged.
+        """After `restore`, take what releases lack from a checkpoint: the optimizer's moments, windows to replay.
 
-        It may be some hundred optimizer steps older. WeightsError, and nothing changes, where it is of another lineage,
-        newer, or does not fit.
+        It may be some hundred optimizer steps older; then its weights are of no use. WeightsError, and nothing changes,
+        where it is of another lineage, newer, or does not fit.
         """
         restored = self._learner.weights()
         if checkpoint.lineage != restored.lineage or checkpoint.version > restored.version:
@@ -110,9 +111,7 @@ class StreamTrainer:
                 f"a checkpoint of {ModelVersion(checkpoint.lineage, checkpoint.version)} has no optimizer moments for "
                 f"{ModelVersion(restored.lineage, restored.version)}: it is newer, or of another training"
             )
-        self._learner.restore(replace(restored, learner=checkpoint.learner))
-        if checkpoint.registered is not None:
-            self._learner.reset_moments(self._items.register.taken_over(checkpoint.registered)[1])
+        self._learner.restore_learner(checkpoint)
         self._learner.take_changed()  # no row changed
 
     def adopt(self, weights: Weights) -> None:

@@ -3,8 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,10 +22,12 @@ from models.network.weights import Weights
 from models.text.sign_codes import BYTES
 from models.training.ema import SharedWeightsEMA
 from models.training.fallback_weights import MAX_REFUSED_STEPS, FallbackWeights
+from models.training.learner_state import LearnerState
 from models.training.learning_rate import online_learning_rate
 from models.training.loss import SampledCandidates, gradients
 from models.training.optimizer import NetworkOptimizer
 from models.training.replay_buffer import ReplayBuffer, TrainingWindows, WindowQueue, last_windows
+from models.training.train_step import TrainStepResult
 
 log = logging.getLogger(__name__)
 
@@ -34,23 +35,6 @@ _MEMORY_ADVICE = (
     "lower learning.events_per_step, learning.full_softmax_items and learning.sampled_items (items in the loss) or "
     "items.capacity"
 )
-_RAW = "raw/"
-"""Prefix of the shared weights that are not averaged in `Weights.learner`; moments have the name of their optimizer"""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainStepResult:
-    """What one optimizer step did."""
-
-    loss: float
-    """Mean loss of the targets before the step (loss.py), weighted by event type; NaN where skipped or no target"""
-    events: int
-    """New events that were taken from the queue"""
-    seconds: float
-    skipped: bool
-    """Loss or gradient was not finite: nothing was learnt, and the events are not tried again, nor replayed"""
-    left_out: float
-    """Influence that new events lacked to `events` in all (models/data/influence.py)"""
 
 
 class OnlineLearner:
@@ -152,9 +136,17 @@ class OnlineLearner:
             registered = self._follow_queue()
         self._follow(registered)
 
-    def reset_moments(self, item: NDArray[np.int64]) -> None:
-        """Forget the optimizer's moments of these items."""
-        self._optimizer.reset_rows(torch.from_numpy(item[item < self._network.num_items]))
+    def restore_learner(self, weights: Weights) -> None:
+        """Go on with optimizer and windows of an earlier or the present `state()`; slots that changed hands begin anew.
+
+        Weights that are not averaged are those of the average where steps lie between.
+        """
+        present, state = self.weights(), LearnerState.of(weights.learner, self._config.optimizer)
+        if weights.version != present.version:
+            state = replace(state, raw={name: present.tensors[name] for name in state.raw})
+        self.restore(replace(present, learner=state.tensors(self._config.optimizer)))
+        if weights.registered is not None:
+            self._forget_learnt(self._register.taken_over(weights.registered)[1])
 
     def weights(self) -> Weights:
         """The weights to predict with: the newest item tables, the moving average of all else."""
@@ -178,11 +170,12 @@ class OnlineLearner:
         return self._network.item.detach()[row].cpu(), self._network.item_bias.detach()[row].cpu()
 
     def state(self) -> Weights:
-        """`weights()` with what `restore` needs to go on as if never interrupted, but for the replayed windows."""
+        """`weights()` with what `restore` needs to go on as if never interrupted, but for the events that wait."""
         newest, averaged = self._snapshot(), self._ema.tensors()
-        learner = {_RAW + name: newest.tensors[name] for name in averaged}
-        learner |= {f"{self._config.optimizer}/{name}": tensor for name, tensor in self._optimizer.state().items()}
-        return replace(newest, tensors={**newest.tensors, **averaged}, learner=learner)
+        raw = {name: newest.tensors[name] for name in averaged}
+        state = LearnerState(raw, self._optimizer.state(), self._replay_buffer.state())
+        tensors = {**newest.tensors, **averaged}
+        return replace(newest, tensors=tensors, learner=state.tensors(self._config.optimizer))
 
     def restore(self, weights: Weights) -> None:
         """Continue from these weights; without `learner` of `state()`, with a new optimizer state and no average.
@@ -191,11 +184,13 @@ class OnlineLearner:
         """
         if not weights.finite():
             raise WeightsError(f"weights {weights.version} are not finite; the learner keeps those it has")
-        raw = _group(weights.learner, _RAW)
-        self._load(replace(weights, tensors={**weights.tensors, **raw}))
-        self._optimizer.restore(_group(weights.learner, f"{self._config.optimizer}/"))
-        if raw:
+        state = LearnerState.of(weights.learner, self._config.optimizer)
+        self._load(replace(weights, tensors={**weights.tensors, **state.raw}))
+        self._optimizer.restore(state.moments)
+        if state.raw:
             self._ema.restore(weights.tensors)
+        if state.windows:
+            self._replay_buffer.restore(state.windows)
         self._registered = self._queue_registered = self._register.count
         self._forget(weights.registered)
         self._version = weights.version
@@ -213,8 +208,7 @@ class OnlineLearner:
     def _follow(self, registered: int) -> None:
         """Follow so many registrations, at most as many as were read."""
         since, self._registered = self._registered, registered
-        if registered > since and len(taken_over := self._register.taken_over(since)[1]):
-            self._replay_buffer.forget(taken_over)
+        if registered > since:
             self._forget(since)
 
     def _forget(self, since: int | None) -> None:
@@ -224,9 +218,12 @@ class OnlineLearner:
             return
         self._network.grow(int(item.max()) + 1)
         self._network.reset_items(item, self._register.indices(item))
-        row = torch.from_numpy(item).to(self._network.item.device)
-        self._optimizer.reset_rows(row)
-        self._mark_changed(row)
+        self._forget_learnt(item)
+        self._mark_changed(torch.from_numpy(item))
+
+    def _forget_learnt(self, item: NDArray[np.int64]) -> None:
+        self._replay_buffer.forget(item)
+        self._optimizer.reset_rows(torch.from_numpy(item[item < self._network.num_items]).to(self._network.item.device))
 
     def _load(self, weights: Weights) -> None:
         """Put the weights into the network, with a new optimizer state and no average."""
@@ -295,7 +292,3 @@ class OnlineLearner:
     def _mark_changed(self, rows: Tensor | None) -> None:
         self._changed = grown(self._changed, self._network.num_items)
         self._changed[slice(self._network.num_items) if rows is None else rows.cpu().numpy()] = True
-
-
-def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

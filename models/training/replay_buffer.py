@@ -1,8 +1,9 @@
 """Windows of users' events for online training: a queue of new ones and a buffer of old ones to replay."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from models.data.event_features import EventFeatures
 from models.data.growable_array import FIRST_ROWS, grown
 from models.data.influence import NO_LIMITS, InfluenceLimits, event_influence, judged_by
 from models.data.user_state import ordered_history
+
+_FEATURE_TYPES: Final = {"item": np.int32, "type": np.uint8, "gap": np.uint8, "value": np.uint8, "text": np.uint8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,32 @@ class ReplayBuffer:
         """Let events of these items be those of no item."""
         self._windows.forget(gone)
         self._item_counts[gone[gone < len(self._item_counts)]] = 0
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copy of the windows, 15 bytes per event, for `restore`."""
+        held = self._windows[: self._size]
+        features = {name: getattr(held.features, name).astype(kind) for name, kind in _FEATURE_TYPES.items()}
+        return (
+            features
+            | {name: getattr(held, name).astype(np.int32) for name in ("length", "new_events")}
+            | {"from_first_event": held.from_first_event.astype(np.uint8)}
+        )
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Hold the windows of `state`, as many as there is room for, instead of those that are here."""
+        size = min(len(state["length"]), len(self._windows))
+        features = EventFeatures(
+            *(
+                state[field.name][:size].astype(getattr(self._windows.features, field.name).dtype)
+                for field in fields(EventFeatures)
+            )
+        )
+        self._windows.features.put(slice(size), features)
+        for name in ("length", "new_events", "from_first_event"):
+            getattr(self._windows, name)[:size] = state[name][:size]
+        self._size = size
+        self._item_counts = np.zeros(FIRST_ROWS, np.int64)
+        self._update_counts(features.item, features.item[:0])
 
     def sample(self, count: int) -> TrainingWindows:
         """Random windows without replacement; all their events count as new."""

@@ -140,3 +140,21 @@ def test_windows_of_a_flood_are_not_replayed() -> None:
     assert len(replay_buffer) < 5  # one of 8 000 each
     replay_buffer.put(windows_of(*[[*range(1, 21)]] * 2000, new_events=20, width=20), limits)
     assert len(replay_buffer) >= 2000
+
+
+def test_a_restored_replay_buffer_has_the_same_windows() -> None:
+    random = np.random.default_rng(1)
+    buffer = ReplayBuffer(LearnerConfig(reservoir_windows=8), 5, random)
+    buffer.put(windows_of([1, 2, 3], [4, 500, 7], [2], [9, 9], new_events=5))
+    restored, smaller = (ReplayBuffer(LearnerConfig(reservoir_windows=n), 5, np.random.default_rng(2)) for n in (8, 3))
+    restored.put(windows_of([3], [4], [5], [6], [7], [8]))
+    for other in (restored, smaller):
+        other.restore(buffer.state())
+    assert (len(restored), len(smaller)) == (4, 3)
+    for name, array in buffer.state().items():
+        np.testing.assert_array_equal(restored.state()[name], array)
+        np.testing.assert_array_equal(smaller.state()[name], array[:3])
+    of_9 = [dict(zip(*map(np.ndarray.tolist, of.sample_items(1000, 600)), strict=True))[9] for of in (buffer, restored)]
+    assert of_9[0] == of_9[1]
+    restored.put(windows_of([1, 2], new_events=2))
+    assert len(restored) == 5
