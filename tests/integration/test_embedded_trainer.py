@@ -24,6 +24,11 @@ def child_of(worker: Worker) -> psutil.Process:
     return child
 
 
+def goes_on(worker: Worker) -> bool:
+    """Whether it has run a trainer that began with a release."""
+    return "training goes on from release" in worker.text()
+
+
 async def gone(process: psutil.Process) -> None:
     await poll(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, f"{process} has ended")
 
@@ -53,21 +58,23 @@ async def test_one_of_two_workers_runs_the_trainer_which_ends_with_it_and_is_rep
     killed = child_of(first)
     killed.kill()
     await first.wait_for("the trainer has ended with code -9")
-    await first.wait_for("training goes on from release")
+    # As a rule a child of the first worker again: on a busy machine a rebalance may have elected the second.
+    await poll(lambda: goes_on(first) or goes_on(second), f"a trainer goes on\n{first.text()}\n{second.text()}")
+    parent, other = (first, second) if goes_on(first) else (second, first)
     await site.send(round_robin_event(n) for n in range(200, 400))
     await site.released()
-    assert "training" not in second.text()
-    orphan = child_of(first)
-    first.kill()
+    assert not goes_on(other)
+    orphan = child_of(parent)
+    parent.kill()
     await gone(orphan)
-    await second.wait_for("training goes on from release")
+    await other.wait_for("training goes on from release")
     await site.send(round_robin_event(n) for n in range(400, 600))
     await site.applied()
     await site.released()
-    heir = child_of(second)
-    await second.stop()
+    heir = child_of(other)
+    await other.stop()
     await gone(heir)
-    await site.check(stopped=["b"])
+    await site.check(stopped=["b" if other is second else "a"])
 
 
 @pytest.mark.slow
