@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from bench.errors import BenchError
 from bench.quality.datasets import FOLDER, LoggedEvents, dataset_of, load_events
 from bench.scale_out import report
 from bench.scale_out.kafka_quality import KafkaQuality, mean_of, measure_quality
+from bench.scale_out.release_lag import WARMUP_S, measure_releases
 from bench.scale_out.replay import measure_replay
 from models.errors import ModelError
 from models.progress import ProgressCallback
@@ -34,9 +35,26 @@ def scale_out(
         typer.Option(min=1, help="Number of workers; may be repeated (default: 1, 4 and 16; with Kafka 1, 2 and 4)."),
     ] = None,
     alone: Annotated[bool, typer.Option(help="Also workers that learn and count alone.")] = True,
-    kafka: Annotated[bool, typer.Option("--kafka", help="Only the part through Kafka.")] = False,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Only what these options name: quality without Kafka.")
+    ] = False,
+    kafka: Annotated[
+        bool, typer.Option("--kafka", help="Only what these options name: quality through Kafka.")
+    ] = False,
+    releases: Annotated[
+        bool, typer.Option("--releases", help="Only what these options name: lag and cost of releases.")
+    ] = False,
     rate: Annotated[float, typer.Option(min=1, help="Events per second through Kafka.")] = 2500.0,
     runs: Annotated[int, typer.Option(min=1, help="Runs through Kafka with each number of workers.")] = 3,
+    row_rate: Annotated[
+        list[float] | None,
+        typer.Option(min=1, help="Committed rows per second, for releases; may be repeated (default: 1000 and 5000)."),
+    ] = None,
+    items: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Registered items, for releases; may be repeated (default: 10000 and 200000)."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=5, help="Measured time of each rate and number of items.")] = 30.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, and of which users a worker has.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first events of the log.")] = None,
     logs: Annotated[Path, typer.Option(help="Folder of the known logs.", show_default=False)] = FOLDER,
@@ -55,14 +73,17 @@ def scale_out(
     Then through a Kafka on this machine, from nothing too: worker processes and one trainer, the log sent at a fixed
     rate; each committed prediction is scored by the user's next event. On a machine that is busy the trainer learns
     less.
+
+    At last releases: rows as workers commit them come at a fixed rate, items drawn by Zipf's law, without predictions;
+    a trainer learns them, and a process with a worker's model follows it.
     """
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it warns of each retry, new topics cause some
     figures: report.Figures = {}
+    every = not (replay or kafka or releases)
     try:
-        with _screen.status(f"reading {data}"):
-            log = load_events(data, logs, limit)
         with _progress() as progress:
-            if not kafka:
+            log = load_events(data, logs, limit) if replay or kafka or every else None
+            if log is not None and (replay or every):
                 settings = recipe_settings(DEFAULT, ())
                 model = replace(settings.model, seed=seed, threads=1)
                 numbers = sorted(set(workers or [1, 4, 16]))
@@ -70,11 +91,19 @@ def scale_out(
                     dataset_of(log), model, settings.learning, numbers, alone, lambda name: _callback(progress, name)
                 )
                 figures |= report.about_replay(log.name, seed)
-            figures |= _measure_kafka(progress, log, sorted(set(workers or [1, 2, 4])), rate, runs)
+            if log is not None and (kafka or every):
+                figures |= _measure_kafka(progress, log, sorted(set(workers or [1, 2, 4])), rate, runs)
+            if releases or every:
+                figures |= _measure_releases(
+                    progress, row_rate or [1000.0, 5000.0], items or [10_000, 200_000], seconds
+                )
     except (BenchError, ModelError, StreamError) as error:
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
         raise typer.Exit(1) from None
-    _screen.print(report.quality_table(figures, log.name))
+    if log is not None:
+        _screen.print(report.quality_table(figures, log.name))
+    if "releases" in figures:
+        _screen.print(report.release_table(figures["releases"]))
     if json is not None:
         figures = report.save(figures, json)
     if picture is not None:
@@ -99,8 +128,18 @@ def _measure_kafka(progress: Progress, log: LoggedEvents, numbers: list[int], ra
     return {"kafka": by_workers} | report.about_kafka(log.name, len(log.events), rate, runs)
 
 
+def _measure_releases(progress: Progress, rates: list[float], numbers: list[int], seconds: float) -> report.Figures:
+    rows = []
+    for items in numbers:
+        for rate in rates:
+            on_progress = _callback(progress, f"{items} items, {rate:g} rows/s")
+            on_progress(0, int(WARMUP_S + seconds))
+            rows.append(asdict(measure_releases(rate, items, seconds, on_progress)))
+    return {"releases": rows} | report.about_releases(seconds)
+
+
 def _progress() -> Progress:
-    columns = TextColumn("{task.description:26}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    columns = TextColumn("{task.description:27}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     return Progress(*columns, console=_screen)
 
 

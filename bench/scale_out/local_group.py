@@ -31,6 +31,7 @@ class LocalGroup:
             "trainer.mode=external",
             f"trainer.trained_dir={folder / 'trained'}",  # empty: the model is learnt from nothing
         ]
+        self.overrides = overrides
         self.settings: Settings = load_settings(None, overrides)
         self.trainer = _process(overrides, folder, "trainer")
         self.workers = [_process(overrides, folder, f"worker-{number}") for number in range(workers)]
@@ -43,7 +44,8 @@ class LocalGroup:
         for process in (self.trainer, *self.workers):
             await process.wait_ready(_READY_S)
         end_s = asyncio.get_running_loop().time() + _READY_S
-        while (owned := self._owned_partitions()) != list(range(self.settings.topics.partitions)):
+        partitions = range(self.settings.topics.partitions if self.workers else 0)
+        while (owned := self._owned_partitions()) != list(partitions):
             self.check()
             if asyncio.get_running_loop().time() > end_s:
                 raise BenchError(f"the workers do not share the partitions: they own {owned}")
@@ -57,6 +59,10 @@ class LocalGroup:
     def cpu_s(self) -> tuple[float, float]:
         """CPU time so far of all workers, and of the trainer."""
         return sum(map(_cpu_s, self.workers)), _cpu_s(self.trainer)
+
+    def trainer_log(self) -> str:
+        """All that the trainer has logged."""
+        return self.trainer.log.read_text(errors="replace")
 
     def stop(self) -> None:
         """Stops all processes in order: workers write their last records, then the trainer its last release."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ def about_kafka(log: str, events: int, rate_per_s: float, runs: int) -> Figures:
     return {"kafka_runs": about}
 
 
+def about_releases(seconds: float) -> Figures:
+    """What the figures `releases` are of."""
+    return {"release_runs": {"seconds": seconds, "date": date.today().isoformat()}}
+
+
 def save(figures: Figures, file: Path) -> Figures:
     """Writes the figures into the file; what it has beside them stays. Returns all that it has now."""
     before = json.loads(file.read_text()) if file.is_file() else {}
@@ -44,6 +50,28 @@ def quality_table(figures: Figures, log: str) -> Table:
         for number, of in figures.get(kind, {}).items():
             values = [of[name] for name in ("recall_at_10", "recall_at_20", "mrr", "log_loss")]
             table.add_row(f"{number}, {label}", *("-" if value is None else f"{value:.4f}" for value in values))
+    return table
+
+
+def release_table(rows: Sequence[Figures]) -> Table:
+    """Lag and cost of releases."""
+    headings = ("items", "rows/s", "lag p50", "p99", "every", "MB", "apply", "follower CPU", "counted/s", "learnt")
+    table = Table(*headings, "trainer CPU", title="releases", box=None)
+    for row in rows:
+        every, size, learnt = (row[name] for name in ("seconds_between_releases", "bytes_per_release", "learnt_share"))
+        table.add_row(
+            f"{row['items']:,}",
+            f"{row['rate_per_s']:,.0f}",
+            f"{row['lag_p50_s']:.1f} s",
+            f"{row['lag_p99_s']:.1f} s",
+            "-" if every is None else f"{every:.1f} s",
+            "-" if size is None else f"{size / 1e6:.1f}",
+            f"{row['apply_p50_ms']:.0f} ms",
+            f"{row['follower_cpu_share']:.1%}",
+            f"{row['counted_per_s']:,.0f}",
+            "-" if learnt is None else f"{learnt:.0%}",
+            f"{row['trainer_cpu_share']:.0%}",
+        )
     return table
 
 

@@ -42,16 +42,22 @@ class TrainingReport:
 
     def log_if_due(self, lag: FeedLag) -> None:
         """Logs the counts of the last ten seconds, where there were any."""
-        seconds = time.monotonic() - self._begin_s
-        if seconds < _INTERVAL_S:
+        if time.monotonic() - self._begin_s < _INTERVAL_S:
             return
+        self.log(lag)
+
+    def log(self, lag: FeedLag) -> None:
+        """Logs the counts since the last line, where there were any."""
+        seconds = time.monotonic() - self._begin_s
         if self._events or self._releases:
             age = "" if lag.age_s is None else f", the last one written {lag.age_s:.1f} s ago"
             size = self._size / max(self._releases, 1)
             log.info(
-                "%.0f events/s counted, %.0f learnt; %d records behind%s; %d releases up to %d, %.0f bytes each",
+                "%.0f events/s counted, %.0f learnt in %.1f s; %d records behind%s; %d releases up to %d, "
+                "%.0f bytes each",
                 self._events / seconds,
                 self._learnt / seconds,
+                seconds,
                 lag.records,
                 age,
                 self._releases,

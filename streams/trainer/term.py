@@ -67,6 +67,7 @@ class Term:
                 await self._save()
             self._report.log_if_due(self._feed.lag())
         await self._release()
+        self._report.log(self._feed.lag())
         await self._save()
 
     async def close(self) -> None:

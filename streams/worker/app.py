@@ -221,6 +221,8 @@ class Worker:
         counts, seconds = self.pipeline.take_counts()
         if expired := self._offset_gaps.take_expired():
             counts["expired"] = expired
+        if self._model is not None:
+            seconds["follow"] = self._model.take_seconds()
         if counts["steps"]:
             stages = ", ".join(
                 f"{stage} {1e6 * spent / max(counts['events'], 1):.0f}" for stage, spent in seconds.items()

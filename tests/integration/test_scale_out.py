@@ -32,4 +32,34 @@ def test_two_workers_of_one_trainer_through_kafka(tmp_path: Path) -> None:
     assert of["spread"]["mrr"] == [of["mrr"], of["mrr"]]
     assert len(of["runs"]) == 1
     assert picture.stat().st_size > 5000
+    check_nothing_runs()
+
+
+@pytest.mark.slow
+def test_releases_are_timed_from_commit_to_use(tmp_path: Path) -> None:
+    figures = tmp_path / "scale-out.json"
+    words = [
+        "scale-out",
+        "--releases",
+        "--row-rate",
+        "200",
+        "--items",
+        "500",
+        "--seconds",
+        "10",
+        "--json",
+        str(figures),
+    ]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(figures.read_text())["releases"]
+    assert (row["rate_per_s"], row["items"]) == (200, 500)
+    assert 0 < row["lag_p50_s"] <= row["lag_p99_s"]
+    assert row["bytes_per_release"] > 0
+    assert row["apply_p50_ms"] > 0
+    assert row["counted_per_s"] > 0
+    check_nothing_runs()
+
+
+def check_nothing_runs() -> None:
     assert not [child for child in psutil.Process().children() if "streams.cli" in " ".join(child.cmdline())]

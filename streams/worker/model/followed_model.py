@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -51,8 +52,11 @@ class FollowedModel:
         self._is_new = False  # whether any of it has arrived since applying it was tried
         self._arrived = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
+        self._seconds = 0.0
         self.releases = 0
         """That were applied so far"""
+        self.covered: Mapping[int, int] = {}
+        """Changelog offsets up to which the newest of them contains the rows, by partition"""
 
     async def start(self) -> None:
         """Reads the newest model and goes on to follow. Raises KafkaError without a broker."""
@@ -78,9 +82,22 @@ class FollowedModel:
         """Goes on with what has arrived. To be called between two steps. Raises KafkaError without a broker."""
         if self._new is None or not self._is_new:
             return
-        if _known_items(self._new) > self._items.vocabulary.register.count:
+        began_s = time.perf_counter()
+        try:
+            await self._apply_new(self._new)
+        finally:
+            self._seconds += time.perf_counter() - began_s
+
+    def take_seconds(self) -> float:
+        """Wall time that releases took to apply since the last call."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
+
+    async def _apply_new(self, release: Release) -> None:
+        if _known_items(release) > self._items.vocabulary.register.count:
             await self._items.index.catch_up()
-        release, self._new, self._is_new = self._new, None, False
+            release = self._new or release  # with what has arrived meanwhile
+        self._new, self._is_new = None, False
         if not await in_thread(self._apply, release):
             # With the next one, which may replace what is wrong.
             self._new = release if self._new is None else release.followed_by(self._new)
@@ -121,6 +138,7 @@ class FollowedModel:
         if not self.releases:
             log.info("model %s of release %d", self.engine.version, release.number)
         self.releases += 1
+        self.covered = release.covered.offsets
         return True
 
 

@@ -28,7 +28,7 @@ def circling_log(file: Path) -> Path:
 @pytest.mark.slow
 def test_four_workers_with_one_trainer_predict_better_than_alone(tmp_path: Path) -> None:
     figures, picture = tmp_path / "scale-out.json", tmp_path / "scale-out.png"
-    words = ["scale-out", "--data", str(circling_log(tmp_path / "log.csv")), "--json", str(figures)]
+    words = ["scale-out", "--replay", "--data", str(circling_log(tmp_path / "log.csv")), "--json", str(figures)]
     result = CliRunner().invoke(app, [*words, "--picture", str(picture), "--workers", "4"])
     assert result.exit_code == 0, result.output
     assert "4, one trainer" in result.output

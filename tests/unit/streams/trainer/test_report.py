@@ -33,8 +33,8 @@ def test_every_ten_seconds_one_line_says_what_was_counted_learnt_and_released(
     seconds[0] += 0.1
     report.log_if_due(FeedLag(3, 1.25))
     assert caplog.messages == [
-        "50 events/s counted, 25 learnt; 3 records behind, the last one written 1.2 s ago; 2 releases up to 8, "
-        "2000 bytes each"
+        "50 events/s counted, 25 learnt in 10.0 s; 3 records behind, the last one written 1.2 s ago; "
+        "2 releases up to 8, 2000 bytes each"
     ]
     seconds[0] += 10
     report.log_if_due(FeedLag(0, None))  # nothing happened
