@@ -26,6 +26,8 @@ from streams.settings.source import CommandLine
 if TYPE_CHECKING:
     from streams.files.formats.dialect import FormatOptions
 
+_NICENESS = 5  # of a trainer beside a worker: predictions go before learning
+
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
@@ -121,6 +123,8 @@ def trainer(
     configure_logging()
     if with_stdin:
         end_with_stdin()
+    if elected:
+        os.nice(_NICENESS)
     run_trainer(settings, elected=elected)
     exit_process(0)  # as a worker does
 

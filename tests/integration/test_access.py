@@ -21,6 +21,7 @@ from tests.integration.acls import (
     replay_acls,
     reset_acls,
     topics_acls,
+    trainer_acls,
     worker_acls,
 )
 from tests.integration.commands import fails, succeeds
@@ -169,6 +170,24 @@ async def test_each_denial_ends_a_worker_and_names_the_right(secured: SecuredKaf
         assert "Traceback" not in text, (denied, text)
 
     await asyncio.gather(*(ends(denied, site) for denied, site in deployments.items()))
+
+
+async def test_a_worker_that_runs_the_trainer_needs_its_rights_too(secured: SecuredKafka, sites: Sites) -> None:
+    (site,) = sites(["embedded"]).values()
+    acls, rights, embedded = Acls(secured), worker_acls(site.settings).values(), ["trainer.mode=embedded"]
+    acls.set(topics_acls(site.settings))
+    await site.create()
+    acls.set(rights)
+    worker = site.worker(fault=_with_secret, overrides=embedded)
+    assert await worker.ended() == 70, worker.text()
+    last = worker.text().strip().splitlines()[-1]
+    assert f"Write on topic {site.settings.topics.model_releases}" in last
+    assert f"Read on group {site.settings.trainer_group}" in last
+    acls.set([*rights, *trainer_acls(site.settings)])
+    worker = site.worker(fault=_with_secret, overrides=embedded)
+    await worker.wait_for("training begins")  # the child has the secret, which no file holds
+    await worker.stop()
+    assert PASSWORD not in (site.data_dir() / "trainer.toml").read_text()
 
 
 async def test_a_right_taken_from_a_running_worker_ends_it(secured: SecuredKafka, sites: Sites) -> None:
