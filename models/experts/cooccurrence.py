@@ -70,23 +70,17 @@ class SuccessorTable:
         self._fade(item)
 
     def forget(self, item: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
-        """Drop these items below `rows` [n], as successors too; the items that have lost one.
-
-        Reads of all items below `rows` the sets that these may lie in, 64 bytes each.
-        """
+        """Drop these items below `rows` [n], as successors too; the items that have lost one."""
         gone = np.zeros(len(self._totals), np.bool_)
         gone[item] = True
         self._items[item], self._counts[item], self._totals[item] = 0, 0, 0
         self._mark_rows(item)
-        losers = []
-        for set_number in np.unique(item % self._sets).tolist():
-            items, counts = self._items[:rows, set_number], self._counts[:rows, set_number]  # [rows, WAYS] both
-            loser, way = np.nonzero(gone[items])
-            np.subtract.at(self._totals, loser, counts[loser, way])
-            items[loser, way], counts[loser, way] = 0, 0
-            self._on_device.mark_changed((loser * self._sets + set_number) * WAYS + way)
-            losers.append(loser)
-        lost = np.unique(np.concatenate(losers)) if losers else np.zeros(0, np.int64)
+        cell = self._cells_with(gone, rows)
+        items, counts, loser = self._items.reshape(-1), self._counts.reshape(-1), cell // self.cells
+        np.subtract.at(self._totals, loser, counts[cell])
+        items[cell], counts[cell] = 0, 0
+        self._on_device.mark_changed(cell)
+        lost = np.unique(loser)
         has_pairs = self._items[lost].any((1, 2))
         self._totals[lost] = self._totals[lost].clip(min=0) * has_pairs  # nothing is left by rounding
         return lost
@@ -151,6 +145,22 @@ class SuccessorTable:
         self._items = grown(np.array(state["items"]), rows)
         self._counts = grown(np.array(state["counts"]), rows)
         self._totals = grown(np.array(state["totals"]), rows)
+
+    def _cells_with(self, gone: NDArray[np.bool_], rows: int) -> NDArray[np.int64]:
+        """Cells of the items below `rows` that have one of the `gone` as successor; index 0 is not among these.
+
+        Reads 64 bytes of each item for each set that these may lie in.
+        """
+        table = torch.from_numpy(gone)  # looking up by torch takes a quarter of numpy's time
+        sets = np.unique(np.flatnonzero(gone) % self._sets).tolist()
+        if len(sets) > self._sets // 4:
+            return np.flatnonzero(table.index_select(0, torch.from_numpy(self._items[:rows].reshape(-1))))
+        cells = [np.zeros(0, np.int64)]
+        for number in sets:
+            items = torch.from_numpy(self._items[:rows, number].reshape(-1))
+            cell = np.flatnonzero(table.index_select(0, items))
+            cells.append((cell // WAYS * self._sets + number) * WAYS + cell % WAYS)
+        return np.concatenate(cells)
 
     def _fade(self, item: NDArray[np.int64]) -> None:
         """Halve the counts of those of these items whose total has become too large to add to."""
