@@ -141,9 +141,9 @@ def store_before_commit(number: int) -> None:
         ends[tp] = await send(producer, tp, records)
         return ends[tp]
 
-    async def step(self: Pipeline, batch: MicroBatch, output: StepOutput) -> None:
+    async def step(self: Pipeline, batch: MicroBatch, output: StepOutput) -> dict[int, int]:
         steps.append(lambda: self._store(output.row_changes, ends))
-        await write(self, batch, output)
+        return await write(self, batch, output)
 
     async def late(self: FencedProducer) -> None:
         if len(steps) == number:
