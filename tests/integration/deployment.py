@@ -194,15 +194,15 @@ class Deployment:
 
     @asynccontextmanager
     async def load(self) -> AsyncIterator[None]:
-        """Some thousand events a second for as long as the block takes."""
+        """A thousand events a second for as long as the block takes."""
         stop = asyncio.Event()
 
         async def feed() -> None:
             async with self.producer(enable_idempotence=True) as producer:
-                for begin in count(0, 100):
+                for begin in count(0, 50):
                     if stop.is_set():
                         return
-                    await self.send_by(producer, (round_robin_event(n) for n in range(begin, begin + 100)))
+                    await self.send_by(producer, (round_robin_event(n) for n in range(begin, begin + 50)))
                     await asyncio.sleep(0.05)
 
         feeding = asyncio.create_task(feed())
