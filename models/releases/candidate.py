@@ -52,9 +52,15 @@ class Candidate:
         """The same of the model in use."""
         return self._current_hits / max(self.scored, 1)
 
-    def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64], current: PrequentialSample | None) -> None:
+    def observe(
+        self,
+        rows: NDArray[np.void],
+        new_events: NDArray[np.int64],
+        users: NDArray[np.uint32],
+        current: PrequentialSample | None,
+    ) -> None:
         """Predict the events of the sample that the model in use has predicted, then count and learn as that does."""
-        sample = self._trainer.observe(rows, new_events).sample
+        sample = self._trainer.observe(rows, new_events, users).sample
         if sample is None or current is None:
             return
         # The same items could be predicted by both, or by neither.
@@ -63,6 +69,10 @@ class Candidate:
         self._gain += float(np.sum(sample.log_p[both] - current.log_p[both]))
         self._hits += float(np.sum(sample.rank[both] <= _TOP))
         self._current_hits += float(np.sum(current.rank[both] <= _TOP))
+
+    def forget_users(self, users: NDArray[np.uint32]) -> None:
+        """As `StreamTrainer.forget_users`."""
+        self._trainer.forget_users(users)
 
     def train_step(self, partial: bool = False) -> None:
         """An optimizer step, once enough events wait for it, or any where `partial`."""

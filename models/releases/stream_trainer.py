@@ -126,18 +126,27 @@ class StreamTrainer:
         """Everything, as `models.checkpoint` saves it: `begin` and workers go on from it, and `restore_learner`."""
         return replace(self._learner.state(), experts=self._engine.experts())
 
-    def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> Observed:
-        """Score some of the last `new_events` [U] of each row's events, count all, and queue them for learning."""
+    def observe(
+        self, rows: NDArray[np.void], new_events: NDArray[np.int64], users: NDArray[np.uint32] | None = None
+    ) -> Observed:
+        """Score some of the last `new_events` [U] of each row's events, count all, and queue them for learning.
+
+        `users` [U]: their numbers, for `forget_users`.
+        """
         self._follow_register()
         sample, events = self._engine.observe_rows(rows, new_events)
         item = np.unique(events.item)
         self._items.register.put_last_seen(item, np.full(len(item), int(time.time() * 1000)))
-        self._learner.observe(rows, new_events)
+        self._learner.observe(rows, new_events, users)
         self._unpaired.append(events)
         if sample is not None:
             self._quality.add(sample)
         held = int(np.minimum(new_events, rows["ring_item"].shape[1]).sum())
         return Observed(held, int(new_events.sum()) - held, sample)
+
+    def forget_users(self, users: NDArray[np.uint32]) -> None:
+        """Learn no more from the events of these users that wait, or would be replayed."""
+        self._learner.forget_users(users)
 
     def observe_reviews(self, encoded: bytes) -> int:
         """Add a step's texts about items, as `Reviews.encode` has them, to their content; how many they are.

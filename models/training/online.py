@@ -93,12 +93,23 @@ class OnlineLearner:
         """Events that newer ones pushed out of the queue before any step took them."""
         return self._queue.dropped_events
 
-    def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> None:
-        """Queue the last `new_events` [U] of each row's events, with the history before them, by present slots."""
-        windows = last_windows(rows, new_events)
+    def observe(
+        self, rows: NDArray[np.void], new_events: NDArray[np.int64], users: NDArray[np.uint32] | None = None
+    ) -> None:
+        """Queue the last `new_events` [U] of each row's events, with the history before them, by present slots.
+
+        `users` [U]: their numbers, for `forget_users`.
+        """
+        windows = last_windows(rows, new_events, users)
         with self._lock:
             self._follow_queue()
             self._queue.put(windows)
+
+    def forget_users(self, users: NDArray[np.uint32]) -> None:
+        """Drop the windows of these users, those to replay included. What was learnt from them stays learnt."""
+        with self._lock:
+            self._queue.forget_users(users)
+        self._replay_buffer.forget_users(users)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     def train_step(self) -> TrainStepResult | None:

@@ -29,6 +29,8 @@ class TrainingWindows:
     """[B] how many of the last events are targets"""
     from_first_event: NDArray[np.bool_]
     """[B] whether the window begins with the user's first event"""
+    user: NDArray[np.uint32]
+    """[B] number of the user, by which `without_users` knows the window; 0: none"""
 
     def __len__(self) -> int:
         return len(self.length)
@@ -41,6 +43,10 @@ class TrainingWindows:
     def forget(self, gone: NDArray[np.int64]) -> None:
         """Let events of these items be those of no item, in place."""
         self.item[np.isin(self.item, gone)] = 0
+
+    def without_users(self, users: NDArray[np.uint32]) -> "TrainingWindows":
+        """Those of all other users."""
+        return self[np.flatnonzero(~np.isin(self.user, users[users > 0]))]
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> "TrainingWindows":
         return TrainingWindows(*(getattr(self, field.name)[rows] for field in fields(self)))
@@ -69,20 +75,26 @@ class TrainingWindows:
     @staticmethod
     def concatenate(parts: Sequence["TrainingWindows"]) -> "TrainingWindows":
         """All windows of all parts, as wide as the longest of them."""
-        length, new_events, from_first_event = (
+        length, new_events, from_first_event, user = (
             np.concatenate([getattr(part, name) for part in parts])
-            for name in ("length", "new_events", "from_first_event")
+            for name in ("length", "new_events", "from_first_event", "user")
         )
         width = int(length.max(initial=1))
         features = EventFeatures.concatenate([part.features[:, :width] for part in parts])
-        return TrainingWindows(features, length, new_events, from_first_event)
+        return TrainingWindows(features, length, new_events, from_first_event, user)
 
 
-def last_windows(rows: NDArray[np.void], new_events: NDArray[np.int64]) -> TrainingWindows:
-    """The history of each row [U] with new events; new are those of the last `new_events` [U] that the ring holds."""
-    user = np.flatnonzero(new_events)
-    features, length = ordered_history(rows, user)
-    return TrainingWindows(features, length, np.minimum(new_events[user], length), rows["steps"][user] == length)
+def last_windows(
+    rows: NDArray[np.void], new_events: NDArray[np.int64], users: NDArray[np.uint32] | None = None
+) -> TrainingWindows:
+    """The history of each row [U] with new events; new are those of the last `new_events` [U] that the ring holds.
+
+    `users` [U] are the numbers of the users, where they are known.
+    """
+    row = np.flatnonzero(new_events)
+    features, length = ordered_history(rows, row)
+    user = np.zeros(len(row), np.uint32) if users is None else users[row]
+    return TrainingWindows(features, length, np.minimum(new_events[row], length), rows["steps"][row] == length, user)
 
 
 class WindowQueue:
@@ -109,6 +121,12 @@ class WindowQueue:
         """Let events of these items be those of no item."""
         for block in self._blocks:
             block.forget(gone)
+
+    def forget_users(self, users: NDArray[np.uint32]) -> None:
+        """Drop the windows of these users."""
+        blocks = [block.without_users(users) for block in self._blocks]
+        self._blocks = deque(block for block in blocks if len(block))
+        self.events = sum(int(block.new_events.sum()) for block in self._blocks)
 
     def take(self, max_events: int) -> list[TrainingWindows]:
         """The oldest windows with up to `max_events` new events together, at least one window."""
@@ -148,6 +166,7 @@ class ReplayBuffer:
             length=np.zeros(capacity, dtype=np.int64),
             new_events=np.zeros(capacity, dtype=np.int64),
             from_first_event=np.zeros(capacity, dtype=np.bool_),
+            user=np.zeros(capacity, dtype=np.uint32),
         )
         self._size = 0
         self._item_counts = np.zeros(FIRST_ROWS, dtype=np.int64)
@@ -172,12 +191,20 @@ class ReplayBuffer:
         self._windows.length[rows] = windows.length[chosen]
         self._windows.from_first_event[rows] = windows.from_first_event[chosen]
         self._windows.new_events[rows] = windows.length[chosen]
+        self._windows.user[rows] = windows.user[chosen]
         self._size += appended
 
     def forget(self, gone: NDArray[np.int64]) -> None:
         """Let events of these items be those of no item."""
         self._windows.forget(gone)
         self._item_counts[gone[gone < len(self._item_counts)]] = 0
+
+    def forget_users(self, users: NDArray[np.uint32]) -> None:
+        """Drop the windows of these users."""
+        held = self._windows[: self._size]
+        kept = held.without_users(users)
+        if len(kept) < len(held):
+            self._hold(kept)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copy of the windows, 15 bytes per event, for `restore`."""
@@ -186,7 +213,7 @@ class ReplayBuffer:
         return (
             features
             | {name: getattr(held, name).astype(np.int32) for name in ("length", "new_events")}
-            | {"from_first_event": held.from_first_event.astype(np.uint8)}
+            | {"from_first_event": held.from_first_event.astype(np.uint8), "user": held.user.view(np.int32)}
         )
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -198,12 +225,20 @@ class ReplayBuffer:
                 for field in fields(EventFeatures)
             )
         )
-        self._windows.features.put(slice(size), features)
-        for name in ("length", "new_events", "from_first_event"):
-            getattr(self._windows, name)[:size] = state[name][:size]
-        self._size = size
+        length, new_events = (state[name][:size].astype(np.int64) for name in ("length", "new_events"))
+        from_first_event = state["from_first_event"][:size].astype(np.bool_)
+        # Earlier versions saved no users.
+        user = state["user"][:size].view(np.uint32) if "user" in state else np.zeros(size, np.uint32)
+        self._hold(TrainingWindows(features, length, new_events, from_first_event, user))
+
+    def _hold(self, windows: TrainingWindows) -> None:
+        """Hold these windows, which must fit, instead of those that are here."""
+        self._size = len(windows)
+        self._windows.features.put(slice(self._size), windows.features)
+        for name in ("length", "new_events", "from_first_event", "user"):
+            getattr(self._windows, name)[: self._size] = getattr(windows, name)
         self._item_counts = np.zeros(FIRST_ROWS, np.int64)
-        self._update_counts(features.item, features.item[:0])
+        self._update_counts(windows.item, windows.item[:0])
 
     def sample(self, count: int) -> TrainingWindows:
         """Random windows without replacement; all their events count as new."""

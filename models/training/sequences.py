@@ -94,7 +94,7 @@ class UserSequences:
             length, new_events = length - removed, np.maximum(new_events - removed, 0)
             valid = column < length[:, None]
         features = self.features[np.where(valid, event, 0)].where(valid)
-        return TrainingWindows(features, length, new_events, slices.from_first_event)
+        return TrainingWindows(features, length, new_events, slices.from_first_event, np.zeros(len(length), np.uint32))
 
 
 def _repeat_index(times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,10 @@ class ChangelogModel:
     async def observe(self, rows: Sequence[Row]) -> Counted:
         """Count the rows' new events, and queue them for learning."""
         texts = [value for key, value in rows if key == REVIEWS_KEY and value is not None]
-        return await self._observe(await in_thread(self._unpack, rows), texts)
+        observed = await self._observe(*await in_thread(self._unpack, rows), texts)
+        if gone := [key for key, value in rows if value is None]:
+            await in_thread(self._forget, _numbers(gone))
+        return observed
 
     async def train_step(self, partial: bool) -> TrainStep | None:
         """An optimizer step, where enough events wait for one."""
@@ -121,7 +125,7 @@ class ChangelogModel:
         if ids[:known] == self._vocabulary.ids(known):
             await self._items.index.register(ids)
 
-    async def _observe(self, rows: NDArray[np.void], texts: Sequence[bytes]) -> Counted:
+    async def _observe(self, rows: NDArray[np.void], users: NDArray[np.uint32], texts: Sequence[bytes]) -> Counted:
         # Items are registered before any row has them, or any text.
         register = self._vocabulary.register
         if texts or int(rows["ring_item"].max(initial=0)) > register.count:
@@ -131,14 +135,19 @@ class ChangelogModel:
             rows["ring_item"] = register.slots(rows["ring_item"])
         for text in texts:
             await in_thread(self._review, text)
-        observed = await in_thread(self._count, rows, rows["new_steps"].astype(np.int64))
+        observed = await in_thread(self._count, rows, users)
         self._is_saved = False
         return Counted(observed.events, observed.missed)
 
-    def _count(self, rows: NDArray[np.void], new_events: NDArray[np.int64]) -> Observed:
-        observed = self._trainer.observe(rows, new_events)
-        self._trial.observe(rows, new_events, observed.sample, self._trainer)
+    def _count(self, rows: NDArray[np.void], users: NDArray[np.uint32]) -> Observed:
+        new_events = rows["new_steps"].astype(np.int64)
+        observed = self._trainer.observe(rows, new_events, users)
+        self._trial.observe(rows, new_events, users, observed.sample, self._trainer)
         return observed
+
+    def _forget(self, users: NDArray[np.uint32]) -> None:
+        self._trainer.forget_users(users)
+        self._trial.forget_users(users)
 
     def _review(self, text: bytes) -> None:
         try:
@@ -160,9 +169,12 @@ class ChangelogModel:
         except (CheckpointError, WeightsError) as error:
             log.warning("learning goes on with a new optimizer: %s", error)
 
-    def _unpack(self, rows: Sequence[Row]) -> NDArray[np.void]:
-        unpacked = self._layout.unpack([value for key, value in rows if key != REVIEWS_KEY and value is not None])
-        return unpacked[unpacked["new_steps"] > 0]
+    def _unpack(self, rows: Sequence[Row]) -> tuple[NDArray[np.void], NDArray[np.uint32]]:
+        """The rows that have new events, and the numbers of their users."""
+        written = [(key, value) for key, value in rows if key != REVIEWS_KEY and value is not None]
+        unpacked = self._layout.unpack([value for _, value in written])
+        is_new = unpacked["new_steps"] > 0
+        return unpacked[is_new], _numbers([key for key, _ in written])[is_new]
 
     def _train_step(self, partial: bool) -> TrainStep | None:
         result = self._trainer.train_step(partial)
@@ -194,3 +206,8 @@ class ChangelogModel:
                 self._store.upload(saved)
             except StoreError as error:
                 log.warning("the checkpoint %s is on this machine alone: %s", saved.name, error)
+
+
+def _numbers(users: Sequence[bytes]) -> NDArray[np.uint32]:
+    """A number of each user, never 0; two users may have the same, and are then forgotten together."""
+    return np.fromiter(map(crc32, users), np.uint32, len(users)) | np.uint32(1)

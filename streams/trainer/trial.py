@@ -52,13 +52,14 @@ class Trial:
         self,
         rows: NDArray[np.void],
         new_events: NDArray[np.int64],
+        users: NDArray[np.uint32],
         sample: PrequentialSample | None,
         trainer: StreamTrainer,
     ) -> None:
         """Tries the candidate on what the trainer in use has observed, and decides once enough was scored."""
         if self._candidate is None:
             return
-        self._candidate.observe(rows, new_events, sample)
+        self._candidate.observe(rows, new_events, users, sample)
         section = self._settings.trainer
         no_worse = self._candidate.is_no_worse(section.candidate_events, section.candidate_margin)
         if no_worse is None:
@@ -67,6 +68,11 @@ class Trial:
             self._promote(trainer)
         else:
             self._end("refused")
+
+    def forget_users(self, users: NDArray[np.uint32]) -> None:
+        """Also in the candidate."""
+        if self._candidate is not None:
+            self._candidate.forget_users(users)
 
     def train_step(self, partial: bool) -> None:
         """An optimizer step of the candidate."""

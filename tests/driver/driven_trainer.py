@@ -70,6 +70,11 @@ class DrivenTrainer:
         """Those to predict with."""
         return dict(self._model._trainer._learner.weights().tensors)
 
+    def replayed_users(self) -> int:
+        """Of how many users there are windows to replay."""
+        windows = self._model._trainer._learner._replay_buffer.state()
+        return len(set(windows["user"].tolist()))
+
     def spoil_next_release(self) -> None:
         """Weights in it are not finite."""
         trainer = self._model._trainer

@@ -30,7 +30,9 @@ def windows(seed: int = 0, repeats: bool = False) -> TrainingWindows:
     item[np.arange(5) >= length[:, None]] = 0
     kind = random.integers(0, 11, (3, 5))
     gap = random.integers(0, 32, (3, 5))
-    return TrainingWindows(features_of(item, kind, gap), length, length, np.array([False, True, True]))
+    return TrainingWindows(
+        features_of(item, kind, gap), length, length, np.array([False, True, True]), np.zeros(3, np.uint32)
+    )
 
 
 def active(*inactive: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -18,8 +18,9 @@ def batch_of(user: list[int], item: list[int]) -> EventBatch:
 def windows_of(*lists: list[int], new_events: int = 1, width: int = 5) -> TrainingWindows:
     item = np.array([items + [0] * (width - len(items)) for items in lists])
     length = np.array([len(items) for items in lists])
+    user = np.arange(1, len(lists) + 1, dtype=np.uint32)
     return TrainingWindows(
-        features_of(item), length, np.minimum(new_events, length), np.ones(len(lists), dtype=np.bool_)
+        features_of(item), length, np.minimum(new_events, length), np.ones(len(lists), dtype=np.bool_), user
     )
 
 
@@ -39,7 +40,9 @@ def test_last_windows_are_the_histories_after_the_batch(config: ModelConfig) -> 
 def test_targets_are_new_events_with_an_item_and_a_past() -> None:
     windows = windows_of([1, 2, 0, 4], [5, 6], [7], new_events=3)
     assert list(zip(*windows.targets(), strict=True)) == [(0, 1), (0, 3), (1, 0), (1, 1), (2, 0)]
-    cut = TrainingWindows(windows.features, windows.length, windows.new_events, np.zeros(3, dtype=np.bool_))
+    cut = TrainingWindows(
+        windows.features, windows.length, windows.new_events, np.zeros(3, dtype=np.bool_), windows.user
+    )
     assert list(zip(*cut.targets(), strict=True)) == [(0, 1), (0, 3), (1, 1)]
 
 
@@ -158,3 +161,23 @@ def test_a_restored_replay_buffer_has_the_same_windows() -> None:
     assert of_9[0] == of_9[1]
     restored.put(windows_of([1, 2], new_events=2))
     assert len(restored) == 5
+
+
+def test_windows_of_forgotten_users_neither_wait_nor_are_replayed() -> None:
+    windows = windows_of([1, 2], [3, 4], [5, 6], new_events=2)
+    queue = WindowQueue(100)
+    queue.put(windows)
+    queue.put(windows[np.array([1])])
+    queue.forget_users(np.array([2], np.uint32))
+    assert [block.item[:, :2].tolist() for block in queue.take(100)] == [[[1, 2], [5, 6]]]
+    assert queue.events == 0
+    buffer = ReplayBuffer(LearnerConfig(reservoir_windows=8), 5, np.random.default_rng(0))
+    buffer.put(windows)
+    assert len(buffer) == 3
+    buffer.forget_users(np.array([1, 0], np.uint32))
+    assert sorted(buffer.sample(9).item[:, 0].tolist()) == [3, 5]
+    assert set(buffer.sample_items(200, 6)[0][:20].tolist()) == {3, 4, 5, 6}
+    restored = ReplayBuffer(LearnerConfig(reservoir_windows=8), 5, np.random.default_rng(0))
+    restored.restore(buffer.state())
+    restored.forget_users(np.array([3], np.uint32))
+    assert restored.sample(9).item[:, 0].tolist() == [3]

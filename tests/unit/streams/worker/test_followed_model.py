@@ -18,7 +18,7 @@ from models.network.weights import INITIAL_LINEAGE
 from tests.driver.broker import ProcessKilled
 from tests.driver.driven_trainer import DrivenTrainer
 from tests.driver.worker_driver import DrivenWorker, WorkerDriver
-from tests.inputs import events, fields
+from tests.inputs import delete, events, fields
 
 _ITEMS = 5  # of tests.inputs.events
 _STEP = 50  # events: no more of a user than a row holds
@@ -186,4 +186,24 @@ async def test_the_trainer_gets_the_texts_about_items_and_a_restored_worker_take
     worker = await driver.start("restored", engine=None)
     await worker.wait_open()
     await driver.check(worker)
+    await worker.stop()
+
+
+async def test_nothing_is_learnt_from_an_erased_user_any_more(driver: WorkerDriver) -> None:
+    worker = await driver.start(engine=None)
+    trainer = await driver.train()
+    driver.send(events(0, _STEP))
+    await worker.apply_all()
+    await trainer.observe()
+    await trainer.learn()
+    assert trainer.replayed_users() == 7
+    driver.send([*events(_STEP, 2 * _STEP), delete("u3")])
+    await worker.apply_all()
+    await trainer.observe()
+    await trainer.learn()
+    assert trainer.replayed_users() == 6
+    await trainer.release()
+    await trainer.save()
+    restored = await driver.train()
+    assert restored.replayed_users() == 6
     await worker.stop()
