@@ -78,6 +78,10 @@ class Candidate:
         """An optimizer step, once enough events wait for it, or any where `partial`."""
         self._trainer.train_step(partial)
 
+    def use_learnt(self) -> None:
+        """Predict with the newest weights from now on: whenever the model in use does."""
+        self._trainer.use_learnt()
+
     def is_no_worse(self, events: int, margin: float) -> bool | None:
         """Whether it loses at most `margin` of mean log-probability; None before so many events were scored."""
         return None if self.scored < events else self.gain >= -margin

@@ -190,6 +190,11 @@ class StreamTrainer:
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
         return release
 
+    def use_learnt(self) -> None:
+        """Score with the newest weights from now on, without a release: for a trainer that never makes one."""
+        self._engine.update(self._learner.weights())
+        self._unpaired = []
+
     def _follow_register(self) -> None:
         """Begin anew with slots that changed hands: what comes now is of the present items."""
         self._learner.follow_register()

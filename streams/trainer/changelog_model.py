@@ -192,6 +192,7 @@ class ChangelogModel:
 
     def _release(self, full: bool) -> ModelRelease:
         release = self._trainer.release(full)
+        self._trial.use_learnt()
         return ModelRelease(release.parts(), replace(release.manifest, trial=self._trial.summary).encode())
 
     def _save(self) -> None:

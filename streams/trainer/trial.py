@@ -79,6 +79,11 @@ class Trial:
         if self._candidate is not None:
             self._candidate.train_step(partial)
 
+    def use_learnt(self) -> None:
+        """Let the candidate predict with what it has learnt: at each release, as the trainer in use does."""
+        if self._candidate is not None:
+            self._candidate.use_learnt()
+
     def _begin(self, name: str, trainer: StreamTrainer) -> None:
         weights = self._load(name, CANDIDATES)
         if weights is None:
