@@ -26,6 +26,7 @@ from models.releases.observed import Observed
 from models.releases.pair_part import REGISTERED
 from models.releases.part_arrays import in_blocks
 from models.releases.release import LAST_SEEN, Release
+from models.releases.waiting_blocks import WaitingBlocks
 from models.training.online import OnlineLearner
 from models.training.train_step import TrainStepResult
 
@@ -50,6 +51,7 @@ class StreamTrainer:
         self._unpaired: list[NewEvents] = []
         self._registered = items.register.count  # registrations that unpaired events follow
         self._content_version = 0
+        self._waiting = WaitingBlocks()
         self._quality = RollingQuality(_QUALITY_EVENTS)
 
     @property
@@ -162,10 +164,14 @@ class StreamTrainer:
         return self._learner.train_step() if partial or self._learner.ready else None
 
     def release(self, full: bool) -> Release:
-        """What changed since the last release, or everything; the trainer scores with it from now on."""
+        """What changed since the last release, or everything; the trainer scores with it from now on.
+
+        Of embeddings, those of some blocks (waiting_blocks.py): the others come with one of the next releases.
+        """
         shared, weights, counts = self._learner.shared_weights(), self._learner, self._engine.counts
         self._follow_register()
-        item, counted = np.concatenate([weights.take_changed(), self._take_described()]), counts.take_changed()
+        self._waiting.add(np.concatenate([weights.take_changed(), self._take_described()]))
+        item, counted = self._waiting.take(every=full), counts.take_changed()
         known = len(self._items)
         if full:
             item = counted = np.arange(known + 1)
@@ -201,6 +207,7 @@ class StreamTrainer:
         self._engine.counts.follow(self._items.register)
         self._registered, gone = self._items.register.taken_over(self._registered)
         if len(gone):
+            self._waiting.add(gone, at_once=True)  # the rows that were released are those of other items
             self._unpaired = [events.without(gone) for events in self._unpaired]
 
     def _manifest(self) -> Manifest:

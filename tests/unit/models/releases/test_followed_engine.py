@@ -15,9 +15,11 @@ from models.data.new_events import NewEvents
 from models.errors import WeightsError
 from models.inference.engine import Engine
 from models.inference.stream_counts import POPULARITY
+from models.items.slots import Registration
 from models.items.vocabulary import ItemVocabulary
 from models.releases.followed_engine import FollowedEngine
 from models.releases.release import Release
+from models.releases.waiting_blocks import WaitingBlocks
 from tests.unit.models.releases.cluster import LEARNING, Cluster, assert_same_counts
 
 MakeBatch = Callable[..., EventBatch]
@@ -178,6 +180,43 @@ def test_events_without_an_item_have_an_embedding_that_is_released(cluster: Clus
     learnt = cluster.trainer._learner.weights().tensors["item"][0]
     assert not torch.equal(learnt, before)
     torch.testing.assert_close(cluster.engines[1]._model.item_table[0], learnt)
+
+
+def test_embeddings_beyond_what_a_release_may_have_come_with_the_next_ones(
+    config: ModelConfig, make_batch: MakeBatch
+) -> None:
+    cluster = Cluster(config, many_items(), pair_events=10_000)
+    cluster.trainer._waiting = WaitingBlocks(max_blocks=1)
+    cluster.release(full=True)
+    cluster.step(0, make_batch(60, 9, items=200))
+    cluster.train(0)
+    first, second, third = (cluster.release() for _ in range(3))
+    assert sorted([first.item[0], second.item[0]]) == [0, 128]
+    assert (len(third.item), third.manifest.version) == (0, first.manifest.version)
+    learnt = cluster.trainer._learner.weights().tensors["item"]
+    for engine in cluster.engines:
+        torch.testing.assert_close(engine._model.item_table[:201], learnt[:201])
+
+
+def test_the_embedding_of_an_item_that_took_a_slot_over_waits_for_nothing(
+    config: ModelConfig, make_batch: MakeBatch
+) -> None:
+    items = ItemVocabulary(200)
+    for number in range(200):
+        items.add(f"i{number}")
+    cluster = Cluster(config, items, pair_events=10_000)
+    cluster.trainer._waiting = WaitingBlocks(max_blocks=1)
+    cluster.release(full=True)
+    for _ in range(3):
+        cluster.step(0, make_batch(60, 9, items=100))  # the first block has more changes
+        cluster.train(0)
+    items.apply("newcomer", Registration(200, [150], time_ms=1))
+    release = cluster.release()
+    assert items.slot("newcomer") == 150
+    assert release.item[0] == 128
+    row = release.item.tolist().index(150)
+    learnt = cluster.trainer._learner.weights().tensors["item"][150]
+    np.testing.assert_allclose(release.embeddings["weight"][row], learnt)
 
 
 def test_a_worker_that_begins_late_has_the_complete_model(cluster: Cluster, make_batch: MakeBatch) -> None:
