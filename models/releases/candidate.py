@@ -27,7 +27,7 @@ class Candidate:
         WeightsError where the weights do not fit.
         """
         self._trainer = StreamTrainer(config, learning, items)
-        self._trainer.begin(replace(weights, experts=current.experts, registered=current.registered))
+        self._trainer.begin(weights, counts=current)
         self.scored = 0
         """Events that both have predicted"""
         self._gain = self._hits = self._current_hits = 0.0

@@ -59,13 +59,14 @@ class StreamTrainer:
         """Of its weights now."""
         return ModelVersion(self._learner.lineage, self._learner.version)
 
-    def begin(self, checkpoint: Weights) -> None:
+    def begin(self, checkpoint: Weights, counts: Weights | None = None) -> None:
         """Go on from a checkpoint that `train`, a worker or a trainer made; before anything else.
 
-        WeightsError where it does not fit.
+        `counts`: the one that counts and gate come from, where it is another. WeightsError where it does not fit.
         """
+        counts = checkpoint if counts is None else counts
         self._learner.restore(checkpoint)
-        self._engine.restore(checkpoint.experts, checkpoint.registered)
+        self._engine.restore(counts.experts, counts.registered)
         self._engine.update(self._learner.weights())
 
     def restore(self, release: Release) -> None:

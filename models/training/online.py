@@ -196,13 +196,13 @@ class OnlineLearner:
         if not weights.finite():
             raise WeightsError(f"weights {weights.version} are not finite; the learner keeps those it has")
         state = LearnerState.of(weights.learner, self._config.optimizer)
+        self.follow_register()  # with the windows that wait, and those to replay where the weights have none
         self._load(replace(weights, tensors={**weights.tensors, **state.raw}))
         self._optimizer.restore(state.moments)
         if state.raw:
             self._ema.restore(weights.tensors)
         if state.windows:
             self._replay_buffer.restore(state.windows)
-        self._registered = self._queue_registered = self._register.count
         self._forget(weights.registered)
         self._version = weights.version
         self._lr_step = weights.lr_step

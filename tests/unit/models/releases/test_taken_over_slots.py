@@ -20,6 +20,8 @@ from models.inference.stream_counts import POPULARITY
 from models.items.content import ItemContent
 from models.items.slots import Registration
 from models.items.vocabulary import ItemVocabulary
+from models.network.initialisation import newcomer_rows
+from models.releases.candidate import Candidate
 from models.releases.followed_engine import FollowedEngine
 from models.releases.release import Release
 from models.releases.stream_trainer import StreamTrainer
@@ -231,6 +233,26 @@ def test_moments_of_an_older_checkpoint_are_not_those_of_new_holders(pair: Pair,
     begun = StreamTrainer(pair.config, LEARNING, pair._vocabulary())
     begun.begin(saved)
     assert not begun._engine.counts.rows(np.array([5, 6, 7, 8]))["popularity.counts"].any()
+
+
+def test_a_candidate_knows_nothing_of_new_holders_but_what_is_counted(pair: Pair, make_batch: MakeBatch) -> None:
+    pair.step(make_batch(60, USERS, items=CAPACITY))
+    pair.train()
+    older = pair.trainer.checkpoint()
+    rename(pair, 1, 4)
+    pair.step(events([0, 0, 0], [5, 6, 9]))
+    pair.train()
+    current = pair.trainer.checkpoint()
+    items = pair._vocabulary()
+    candidate = Candidate(pair.config, LEARNING, items, older, current)
+    gone = np.array([5, 6, 7, 8])
+    tensors, bias = candidate.weights().tensors["item"], candidate.weights().tensors["item_bias"]
+    torch.testing.assert_close(tensors[gone], newcomer_rows(pair.config, items.register.indices(gone)))
+    assert not bias[gone].any()
+    assert torch.equal(tensors[9:], older.tensors["item"][9:])
+    counts, expected = (of._engine.counts.rows(gone) for of in (candidate._trainer, pair.trainer))
+    np.testing.assert_array_equal(counts["popularity.counts"], expected["popularity.counts"])
+    assert counts["popularity.counts"][:2].all()
 
 
 def test_reviews_of_an_evicted_item_are_gone_from_the_complete_release(config: ModelConfig) -> None:

@@ -78,6 +78,22 @@ def test_windows_that_wait_or_are_replayed_no_longer_name_the_item(config: Model
     assert learner.train_step() is not None
 
 
+def test_windows_do_not_name_an_evicted_item_after_weights_were_restored(
+    config: ModelConfig, items: ItemVocabulary
+) -> None:
+    learner = OnlineLearner(config, LearnerConfig(events_per_step=4), items)
+    learner.observe(user_rows(config, items, [7, 8, 9, 7]), np.array([4]))
+    learner.train_step()
+    learner.observe(user_rows(config, items, [3, 7]), np.array([2]))
+    saved = learner.state()
+    take_over(items, 7)
+    learner.restore(replace(saved, learner={}))
+    assert [block.item[:, :2].tolist() for block in learner._queue._blocks] == [[[3, 0]]]
+    assert 7 not in learner._replay_buffer._windows.item
+    learner.restore(saved)
+    assert {8, 9} <= set(learner._replay_buffer._windows.item.ravel().tolist()) <= {0, 8, 9}
+
+
 def test_a_restored_learner_begins_anew_where_the_holder_has_changed_since(
     config: ModelConfig, items: ItemVocabulary
 ) -> None:
