@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
@@ -201,16 +202,14 @@ def _check_items(path: Path, manifest: dict[str, Any], ids: list[str], items: It
             "register, or the register was not read to its end; point to the register's own checkpoints, or "
             "train with --registered"
         )
-    if followed == registered and items.digest(count) == manifest["items"]["digest"]:
-        return register.count  # all items have the same slots, in whichever order they came
-    _, taken_over = register.taken_over(followed)
-    same = set(range(1, count + 1)) - set(taken_over.tolist())
-    if any(ids[slot - 1] != items.id(slot) for slot in same):
+    others = np.array([slot for slot in range(1, count + 1) if ids[slot - 1] != items.id(slot)], np.int64)
+    if not np.isin(others, register.taken_over(followed)[1]).all():
         raise CheckpointError(
             f"the first {count} items are not those that {path} was made with: it belongs to another item register; "
             "point to the register's own checkpoints, train with --registered, or remove these to begin anew"
         )
-    return followed
+    # Where rows follow what the ids do, the ids tell more: a log may have been trained by slots that were taken over.
+    return followed if followed < registered else int(register.indices(others).min(initial=register.count + 1)) - 1
 
 
 def _known_rows(name: str, tensor: Tensor, count: int) -> Tensor:

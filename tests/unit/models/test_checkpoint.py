@@ -141,9 +141,15 @@ def test_a_log_trained_by_the_slots_of_a_register_fits_it(tmp_path: Path, config
     for name in register.ids(3):
         trained.add(name)
     save(tmp_path, weights(config, 1), config, trained)
-    loaded = load(tmp_path, config, register)
-    assert loaded is not None
-    assert loaded.registered == 5
+    for names, registered in (("abcde", 5), ("abcdef", 5), ("abcdefg", 5)):
+        register = full(config, names)
+        loaded = load(tmp_path, config, register)
+        assert loaded is not None
+        assert loaded.registered == registered
+        changed = {slot for slot in range(1, 4) if register.id(slot) != trained.id(slot)}
+        assert set(register.register.taken_over(registered)[1].tolist()) == changed
+    with pytest.raises(CheckpointError, match="another item register"):
+        load(tmp_path, config, full(config, "abxde"))
 
 
 def test_an_empty_folder_loads_nothing(tmp_path: Path, config: ModelConfig, items: ItemVocabulary) -> None:
