@@ -56,7 +56,7 @@ PROGRAMS = (
     Program(
         "worker",
         "bench.throughput.peers.batch_path",
-        "the worker with its model, learning",
+        "the worker with its model, and a trainer beside it",
         0.25,
         "model",
         creates_topics=True,

@@ -26,6 +26,8 @@ class ProgramResult(msgspec.Struct, frozen=True):
     """Size of all topics that it wrote on the broker's disk; None where that cannot be seen from here."""
     stage_share: dict[str, float]
     """Share of each stage in the wall time of all; empty if the program does not measure stages."""
+    trainer_cpu_us_per_event: float = 0.0
+    """CPU of the trainer beside it in the same time: it counts and learns what it can of the events"""
 
     @classmethod
     def of(
@@ -42,6 +44,7 @@ class ProgramResult(msgspec.Struct, frozen=True):
             round(output_records / measurement.applied, 4),
             None if written_bytes is None else round(written_bytes / measurement.applied, 1),
             {stage: round(seconds / total_s, 4) for stage, seconds in measurement.stage_s.items() if total_s},
+            round(1e6 * measurement.trainer_cpu_s / measurement.events, 2),
         )
 
 
@@ -61,16 +64,16 @@ class ThroughputReport(msgspec.Struct, frozen=True):
 
     def table(self) -> Table:
         """The results as a table."""
-        table = Table(
-            title="Per event: CPU of the worker process, predictions, bytes on the broker's disk", title_justify="left"
-        )
+        title = "Per event: CPU of the worker process and of the trainer's, predictions, bytes on the broker's disk"
+        table = Table(title=title, title_justify="left")
         table.add_column("program", no_wrap=True)
-        for column in ("CPU µs", "predictions", "bytes", "events/s", "events"):
+        for column in ("CPU µs", "trainer µs", "predictions", "bytes", "events/s", "events"):
             table.add_column(column, justify="right")
         for result in self.results:
             table.add_row(
                 result.name,
                 f"{result.cpu_us_per_event:.1f}",
+                f"{result.trainer_cpu_us_per_event:.1f}" if result.trainer_cpu_us_per_event else "",
                 f"{result.predictions_per_event:.2f}",
                 "?" if result.written_bytes_per_event is None else f"{result.written_bytes_per_event:,.0f}",
                 f"{result.events_per_s:,.0f}",

@@ -25,6 +25,7 @@ from models.network.weights import INITIAL_LINEAGE
 from streams.kafka.topics import ensure_topics
 from streams.settings.sections import KafkaSettings, PredictionSettings, TopicSettings, WorkerSettings
 from streams.settings.settings import Settings
+from streams.settings.trainer_section import TrainerSettings
 from streams.worker.app import Worker
 
 _POLL_S = 0.005
@@ -76,6 +77,7 @@ def _settings(job: Job) -> Settings:
             partitions=job.partitions,
         ),
         worker=WorkerSettings(data_dir=job.data_dir),
+        trainer=TrainerSettings(trained_dir=job.data_dir / "trained"),
         predictions=PredictionSettings(per="event"),
     )
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 
 import msgspec
+import psutil
 
 from bench.errors import PeerError
 from bench.throughput.peers.job import Job
@@ -30,6 +31,8 @@ class Measurement(msgspec.Struct, tag="measurement"):
     wall_s: float
     stage_s: dict[str, float]
     """Wall time by stage, if the program measures stages."""
+    trainer_cpu_s: float = 0.0
+    """Of its child processes in the same time: the trainer's"""
 
 
 class Meter:
@@ -39,7 +42,7 @@ class Meter:
         self._job = job
         self._applied = 0
         self._last_progress_s = 0.0
-        self._warmup_end: tuple[int, float, float] | None = None
+        self._warmup_end: tuple[int, float, float, float] | None = None
         self._stage_s: dict[str, float] = {}
 
     def add_events(self, events: int, stage_s: Mapping[str, float] | None = None) -> bool:
@@ -55,18 +58,24 @@ class Meter:
         if self._warmup_end is None:
             if self._applied < self._job.warmup_events:
                 return False
-            self._warmup_end = self._applied, cpu_s, now_s
+            self._warmup_end = self._applied, cpu_s, now_s, _children_cpu_s()
         else:
             for stage, seconds in (stage_s or {}).items():
                 self._stage_s[stage] = self._stage_s.get(stage, 0.0) + seconds
         if self._applied < self._job.events:
             return False
-        warmup_events, cpu_start_s, start_s = self._warmup_end
+        warmup_events, cpu_start_s, start_s, children_start_s = self._warmup_end
         if self._applied == warmup_events:
             raise PeerError("no events are left to measure after the warm-up: use more (--events)")
         events = self._applied - warmup_events
-        send(Measurement(self._applied, events, cpu_s - cpu_start_s, now_s - start_s, self._stage_s))
+        trainer_cpu_s = _children_cpu_s() - children_start_s
+        send(Measurement(self._applied, events, cpu_s - cpu_start_s, now_s - start_s, self._stage_s, trainer_cpu_s))
         return True
+
+
+def _children_cpu_s() -> float:
+    times = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+    return float(sum(cpu.user + cpu.system for cpu in times))
 
 
 def send(message: Progress | Measurement) -> None:
