@@ -17,6 +17,7 @@ from bench.scale_out import report
 from bench.scale_out.kafka_quality import KafkaQuality, mean_of, measure_quality
 from bench.scale_out.release_lag import WARMUP_S, measure_releases
 from bench.scale_out.replay import measure_replay
+from bench.scale_out.shared_scorer import TrainerRestarts
 from models.errors import ModelError
 from models.progress import ProgressCallback
 from streams.errors import StreamError
@@ -44,6 +45,12 @@ def scale_out(
     releases: Annotated[
         bool, typer.Option("--releases", help="Only what these options name: lag and cost of releases.")
     ] = False,
+    restart: Annotated[
+        int | None, typer.Option(min=1, help="Events between two restarts of the trainer, without Kafka.")
+    ] = None,
+    checkpoint_age: Annotated[
+        int, typer.Option(min=-1, help="Releases since the checkpoint that it goes on from; -1: there is none.")
+    ] = 2,
     rate: Annotated[float, typer.Option(min=1, help="Events per second through Kafka.")] = 2500.0,
     runs: Annotated[int, typer.Option(min=1, help="Runs through Kafka with each number of workers.")] = 3,
     row_rate: Annotated[
@@ -87,8 +94,15 @@ def scale_out(
                 settings = recipe_settings(DEFAULT, ())
                 model = replace(settings.model, seed=seed, threads=1)
                 numbers = sorted(set(workers or [1, 4, 16]))
+                restarts = None if restart is None else TrainerRestarts(restart, checkpoint_age)
                 figures |= measure_replay(
-                    dataset_of(log), model, settings.learning, numbers, alone, lambda name: _callback(progress, name)
+                    dataset_of(log),
+                    model,
+                    settings.learning,
+                    numbers,
+                    alone,
+                    lambda name: _callback(progress, name),
+                    restarts,
                 )
                 figures |= report.about_replay(log.name, seed)
             if log is not None and (kafka or every):

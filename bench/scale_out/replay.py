@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from bench.quality import metrics
 from bench.quality.datasets import Dataset
 from bench.quality.protocols import evaluate, split_events
 from bench.scale_out.lone_scorer import LoneScorer
-from bench.scale_out.shared_scorer import SharedScorer
+from bench.scale_out.shared_scorer import SharedScorer, TrainerRestarts
 from models.config import LearnerConfig, ModelConfig
 from models.progress import ProgressCallback
 
@@ -25,6 +25,7 @@ def measure_replay(
     numbers: Sequence[int],
     alone: bool,
     progress_of: Callable[[str], ProgressCallback],
+    restarts: TrainerRestarts | None = None,
 ) -> dict[str, Any]:
     """Figures of workers with one trainer as `replay`, of workers that learn alone as `alone`, by number of workers."""
     model = replace(model, allow_repeats=dataset.allow_repeats)
@@ -32,8 +33,11 @@ def measure_replay(
     figures: dict[str, Any] = {kind: {} for kind in (["replay", "alone"] if alone else ["replay"])}
     for kind, by_workers in figures.items():
         for number in numbers:
-            make = SharedScorer if kind == "replay" else LoneScorer
-            scorer = make(dataset, model, learning, number)
+            scorer: SharedScorer | LoneScorer
+            if kind == "replay":
+                scorer = SharedScorer(dataset, model, learning, number, restarts=restarts)
+            else:
+                scorer = LoneScorer(dataset, model, learning, number)
             begin_s = time.process_time()
             scores = evaluate(dataset, split, scorer, progress_of(scorer.name)).scores
             by_workers[str(number)] = {
@@ -46,4 +50,5 @@ def measure_replay(
             if isinstance(scorer, SharedScorer):
                 sizes = scorer.release_bytes
                 by_workers[str(number)] |= {"releases": len(sizes), "bytes_per_release": sum(sizes) // len(sizes)}
+                by_workers[str(number)] |= {} if restarts is None else {"restarts": asdict(restarts)}
     return figures

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,10 +20,21 @@ from models.device import set_compute_threads
 from models.inference.engine import Engine
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
+from models.network.weights import Weights
 from models.progress import ProgressCallback
 from models.releases.followed_engine import FollowedEngine
 from models.releases.release import Release
 from models.releases.stream_trainer import PAIR_EVENTS, StreamTrainer
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerRestarts:
+    """When a new trainer takes over, which has the releases alone and an older checkpoint."""
+
+    events: int
+    """Between two restarts, at the next release"""
+    checkpoint_age: int
+    """Releases since the checkpoint; -1: there is none"""
 
 
 class SharedScorer:
@@ -38,6 +53,7 @@ class SharedScorer:
         batch_events: int = 128,
         release_events: int = 1024,
         pair_events: int = PAIR_EVENTS,
+        restarts: TrainerRestarts | None = None,
     ) -> None:
         self.name = f"{workers} workers, one trainer"
         self.batch_events = batch_events
@@ -49,14 +65,18 @@ class SharedScorer:
         for item_id, title, categories in zip(dataset.item_ids, dataset.titles, dataset.categories, strict=True):
             if title or categories:
                 self._items.describe(item_id, title, categories)
-        self._trainer = StreamTrainer(model, learner, self._items, pair_events)
+        self._new_trainer = partial(StreamTrainer, model, learner, self._items, pair_events)
+        self._trainer = self._new_trainer()
         limits = InfluenceLimits.of(learner)
         self._engines = [Engine(model, self._items, top_items=TOP_K, limits=limits) for _ in range(workers)]
         self._workers = [FollowedEngine(engine) for engine in self._engines]
         self._partitions = PartitionedEvents(dataset.users, workers, model.seed)
         self._rows = new_user_states(model, dataset.users)
         self._release_events = release_events
-        self._position = self._events = self._since_release = 0
+        self._restarts = restarts
+        self._parts: dict[str, bytes] = {}  # the newest of each name
+        self._checkpoints: deque[Weights] = deque(maxlen=1 if restarts is None else max(restarts.checkpoint_age, 0) + 1)
+        self._position = self._events = self._since_release = self._since_restart = 0
         self._appeared_items = 0
         self._release()
 
@@ -102,8 +122,11 @@ class SharedScorer:
             pass
         self._events += len(events)
         self._since_release += len(events)
+        self._since_restart += len(events)
         if self._since_release >= min(self._release_events, self._events // 10):
             self._release()
+            if self._restarts is not None and self._since_restart >= self._restarts.events:
+                self._restart(self._restarts)
 
     def _release(self) -> None:
         release = self._trainer.release(full=False)
@@ -113,6 +136,17 @@ class SharedScorer:
         for worker in self._workers:
             worker.apply(Release.of(parts, manifest), covered)
         self._since_release = 0
+        if self._restarts is not None:
+            self._parts |= parts
+            self._manifest = manifest
+            self._checkpoints.append(self._trainer.checkpoint())
+
+    def _restart(self, restarts: TrainerRestarts) -> None:
+        self._trainer = self._new_trainer()
+        self._trainer.restore(Release.of(self._parts, self._manifest))
+        if restarts.checkpoint_age >= 0:
+            self._trainer.restore_learner(self._checkpoints[0])
+        self._since_restart = 0
 
     def _register(self, latest: int) -> None:
         for item_id in self._dataset.item_ids[len(self._items) + 1 : latest + 1]:

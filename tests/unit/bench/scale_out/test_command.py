@@ -29,13 +29,15 @@ def circling_log(file: Path) -> Path:
 def test_four_workers_with_one_trainer_predict_better_than_alone(tmp_path: Path) -> None:
     figures, picture = tmp_path / "scale-out.json", tmp_path / "scale-out.png"
     words = ["scale-out", "--replay", "--data", str(circling_log(tmp_path / "log.csv")), "--json", str(figures)]
-    result = CliRunner().invoke(app, [*words, "--picture", str(picture), "--workers", "4"])
+    options = ["--picture", str(picture), "--workers", "4", "--restart", "600", "--checkpoint-age", "1"]
+    result = CliRunner().invoke(app, [*words, *options])
     assert result.exit_code == 0, result.output
     assert "4, one trainer" in result.output
     measured = json.loads(figures.read_text())
     assert measured["replay"]["4"]["log_loss"] < measured["alone"]["4"]["log_loss"]
     assert measured["replay"]["4"]["recall_at_10"] > measured["alone"]["4"]["recall_at_10"] > 0
     assert measured["replay"]["4"]["bytes_per_release"] > 0
+    assert measured["replay"]["4"]["restarts"] == {"events": 600, "checkpoint_age": 1}
     assert picture.stat().st_size > 5000
 
 
