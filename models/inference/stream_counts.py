@@ -44,6 +44,7 @@ class StreamCounts:
         """Registrations of items that they follow"""
         self.limits = limits
         self.counted = CountedEvents()
+        self._followed = self.counted  # of who counts for all, at the last `put_rows`
         self.experts = MixtureState(config) if config.experts else None
         self.popularity = DecayedPopularity()
         self._changed = np.zeros(FIRST_ROWS, np.bool_)
@@ -143,7 +144,9 @@ class StreamCounts:
             self.popularity.advance(aged_by.with_item)
             popularity = counts[POPULARITY] if len(item) else np.zeros(0)
             self.popularity.put(item, popularity, age_with_item, [events.item for events in own])
-        self.counted = CountedEvents(*map(max, now, self.counted))
+        # One that has counted less than the last began anew: what is counted elsewhere ages these by its clock.
+        began_anew, self._followed = counted.events < self._followed.events, counted
+        self.counted = now if began_anew else CountedEvents(*map(max, now, self.counted))
 
     def put_pairs(self, item: NDArray[np.int64], pairs: Arrays, newer: Sequence[NewEvents]) -> None:
         """Go on with the pairs of who counts for all, but for those of `newer` events, which it had not counted.

@@ -13,8 +13,9 @@ from models.config import ModelConfig
 from models.data.events import EventBatch
 from models.data.new_events import NewEvents
 from models.errors import WeightsError
+from models.experts.popularity_counts import HALF_LIVES
 from models.inference.engine import Engine
-from models.inference.stream_counts import POPULARITY
+from models.inference.stream_counts import EXPERT_POPULARITY, POPULARITY
 from models.items.slots import Registration
 from models.items.vocabulary import ItemVocabulary
 from models.releases.followed_engine import FollowedEngine
@@ -217,6 +218,24 @@ def test_the_embedding_of_an_item_that_took_a_slot_over_waits_for_nothing(
     row = release.item.tolist().index(150)
     learnt = cluster.trainer._learner.weights().tensors["item"][150]
     np.testing.assert_allclose(release.embeddings["weight"][row], learnt)
+
+
+def test_counts_age_by_a_trainer_that_began_anew(cluster: Cluster, make_batch: MakeBatch) -> None:
+    """As where the topic of releases was deleted while no trainer ran."""
+    for seed in range(3):
+        cluster.step(0, make_batch(60, 9, seed=seed))
+    cluster.train(0)
+    cluster.release()
+    anew = Cluster(cluster.config, cluster.trainer._items, 1).trainer
+    for seed in (3, 4):
+        cluster.commit(1, make_batch(60, 9, items=5, seed=seed))
+        step = cluster.steps[1][-1]
+        anew.observe(step.rows, step.new_events)
+        before = cluster.engines[0].counts.rows(np.array([20]))[EXPERT_POPULARITY][0]
+        cluster.workers[0].apply(anew.release(full=False), {1: len(cluster.steps[1])})
+        assert cluster.engines[0].counts.counted == anew._engine.counts.counted
+    after = cluster.engines[0].counts.rows(np.array([20]))[EXPERT_POPULARITY][0]
+    np.testing.assert_allclose(after, before * np.exp2(-60 / np.array(HALF_LIVES)))
 
 
 def test_a_worker_that_begins_late_has_the_complete_model(cluster: Cluster, make_batch: MakeBatch) -> None:
