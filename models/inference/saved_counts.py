@@ -25,6 +25,7 @@ def restore_counts(counts: StreamCounts, items: ItemVocabulary, saved: Arrays, r
     WeightsError where it does not fit.
     """
     state, register = dict(saved), items.register
+    counts.follow(register)  # else the next step would begin anew what comes now
     _, taken_over = register.taken_over(register.count if registered is None else registered)
     reviews = {name.removeprefix(_REVIEWS): state.pop(name) for name in saved if name.startswith(_REVIEWS)}
     if items.content is not None and reviews:

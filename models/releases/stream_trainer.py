@@ -75,9 +75,11 @@ class StreamTrainer:
         Its items must be known and described: released embeddings contain their content. The optimizer begins anew,
         until `restore_learner`. WeightsError where it does not fit.
         """
-        release = release.of_present_items(self._items.register)
-        if self._items.content is not None and len(release.reviewed):
-            self._items.content.restore({"item": release.reviewed, **release.reviews})
+        released, release = release, release.of_present_items(self._items.register)
+        if (content := self._items.content) is not None and len(released.reviewed):
+            content.restore({"item": released.reviewed, **released.reviews})
+            for slot in np.setdiff1d(released.reviewed, release.reviewed).tolist():
+                content.put(slot, content.take(slot))  # without reviews, which the next release says
         item = release.item
         embedding, bias = (torch.from_numpy(release.embeddings[name]) for name in ("weight", "bias"))
         shared = {name: torch.from_numpy(array) for name, array in release.shared.items()}
@@ -100,7 +102,7 @@ class StreamTrainer:
             self._items.register.put_last_seen(release.counted, release.counts[LAST_SEEN])
         for events in release.unpaired:
             counts.count_pairs(events)
-        self._unpaired = list(release.unpaired)
+        self._unpaired, self._registered = list(release.unpaired), manifest.items
 
     def restore_learner(self, checkpoint: Weights) -> None:
         """After `restore`, take what releases lack from a checkpoint: the optimizer's moments, windows to replay.

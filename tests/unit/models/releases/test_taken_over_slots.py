@@ -57,6 +57,16 @@ class Pair:
             items.apply(*record)
         return items
 
+    def late_trainer(self) -> StreamTrainer:
+        """As a process begins: the register is read after the trainer was made."""
+        items = ItemVocabulary(CAPACITY, ItemContent(self.config))
+        trainer = StreamTrainer(self.config, LEARNING, items, 100)
+        for number in range(CAPACITY):
+            items.describe(f"i{number}", f"Title {number}", [])
+        for record in self.records:
+            items.apply(*record)
+        return trainer
+
     def follower(self, items: ItemVocabulary) -> tuple[Engine, FollowedEngine]:
         engine = Engine(self.config, items, limits=InfluenceLimits.of(LEARNING))
         return engine, FollowedEngine(engine)
@@ -155,9 +165,39 @@ def test_all_serve_the_same_while_items_are_renamed(
     engine, follower = pair.follower(pair._vocabulary())
     follower.apply(newest, {0: pair.read})
     pair.assert_served(engine)
-    restored = StreamTrainer(config, LEARNING, pair._vocabulary())
+    restored = pair.late_trainer()
     restored.restore(newest)
-    pair.assert_served(restored._engine)
+    begun = pair.late_trainer()
+    begun.begin(pair.trainer.checkpoint())
+    for trainer in (restored, begun):  # what comes then does not begin anew again
+        trainer.observe(pair.rows[:0], np.zeros(0, np.int64))
+        pair.assert_served(trainer._engine)
+        parts = trainer.release(full=True).parts()
+        engine, follower = pair.follower(pair._vocabulary())
+        follower.apply(Release.of(parts, trainer._manifest()), {0: pair.read})
+        pair.assert_served(engine)
+
+
+def test_a_trainer_that_goes_on_releases_the_slots_that_changed_hands_meanwhile(
+    pair: Pair, make_batch: MakeBatch
+) -> None:
+    content = pair.vocabularies[0].content
+    assert isinstance(content, ItemContent)
+    assert content.encoder is not None
+    content.review(np.array([5]), np.ones((1, content.encoder.width), np.float32))
+    pair.step(make_batch(60, USERS, items=CAPACITY))
+    pair.train()
+    manifest = pair.release().manifest
+    rename(pair, 1, 4)  # no trainer runs
+    pair.trainer = pair.late_trainer()
+    pair.trainer.restore(Release.of(pair.parts, manifest))
+    pair.vocabularies[0] = pair.trainer._items
+    complete = Release.of(pair.parts, pair.release().manifest)
+    engine, follower = pair.follower(pair._vocabulary())
+    follower.apply(complete, {0: pair.read})
+    pair.assert_served(engine)
+    assert 5 in complete.reviewed
+    assert complete.reviews["count"][complete.reviewed == 5] == 0
 
 
 def test_what_a_release_has_of_an_evicted_item_is_left_out(pair: Pair, make_batch: MakeBatch) -> None:
