@@ -16,8 +16,7 @@ from bench.quality.datasets import FOLDER, LoggedEvents, dataset_of, load_events
 from bench.scale_out import report
 from bench.scale_out.kafka_quality import KafkaQuality, mean_of, measure_quality
 from bench.scale_out.release_lag import WARMUP_S, measure_releases
-from bench.scale_out.replay import measure_replay
-from bench.scale_out.shared_scorer import TrainerRestarts
+from bench.scale_out.replay import measure_disturbed, measure_replay
 from models.errors import ModelError
 from models.progress import ProgressCallback
 from streams.errors import StreamError
@@ -45,12 +44,10 @@ def scale_out(
     releases: Annotated[
         bool, typer.Option("--releases", help="Only what these options name: lag and cost of releases.")
     ] = False,
-    restart: Annotated[
-        int | None, typer.Option(min=1, help="Events between two restarts of the trainer, without Kafka.")
-    ] = None,
-    checkpoint_age: Annotated[
-        int, typer.Option(min=-1, help="Releases since the checkpoint that it goes on from; -1: there is none.")
-    ] = 2,
+    disturbed: Annotated[
+        bool, typer.Option("--disturbed", help="Only what these options name: quality through faults.")
+    ] = False,
+    disturb_events: Annotated[int, typer.Option(min=1000, help="Events from one fault to the next.")] = 10_000,
     rate: Annotated[float, typer.Option(min=1, help="Events per second through Kafka.")] = 2500.0,
     runs: Annotated[int, typer.Option(min=1, help="Runs through Kafka with each number of workers.")] = 3,
     row_rate: Annotated[
@@ -81,32 +78,37 @@ def scale_out(
     rate; each committed prediction is scored by the user's next event. On a machine that is busy the trainer learns
     less.
 
+    Then without Kafka again: two workers and a trainer to which the same happens each 10 000 events. Users are dealt
+    out anew; workers, or the trainer, start anew from the releases; weights get another lineage, so that every user's
+    state is recomputed; weights go back to a checkpoint.
+
     At last releases: rows as workers commit them come at a fixed rate, items drawn by Zipf's law, without predictions;
     a trainer learns them, and a process with a worker's model follows it.
     """
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it warns of each retry, new topics cause some
     figures: report.Figures = {}
-    every = not (replay or kafka or releases)
+    every = not (replay or kafka or disturbed or releases)
     try:
         with _progress() as progress:
-            log = load_events(data, logs, limit) if replay or kafka or every else None
+            log = load_events(data, logs, limit) if replay or kafka or disturbed or every else None
             if log is not None and (replay or every):
                 settings = recipe_settings(DEFAULT, ())
                 model = replace(settings.model, seed=seed, threads=1)
                 numbers = sorted(set(workers or [1, 4, 16]))
-                restarts = None if restart is None else TrainerRestarts(restart, checkpoint_age)
                 figures |= measure_replay(
-                    dataset_of(log),
-                    model,
-                    settings.learning,
-                    numbers,
-                    alone,
-                    lambda name: _callback(progress, name),
-                    restarts,
+                    dataset_of(log), model, settings.learning, numbers, alone, lambda name: _callback(progress, name)
                 )
                 figures |= report.about_replay(log.name, seed)
             if log is not None and (kafka or every):
                 figures |= _measure_kafka(progress, log, sorted(set(workers or [1, 2, 4])), rate, runs)
+            if log is not None and (disturbed or every):
+                settings = recipe_settings(DEFAULT, ())
+                model = replace(settings.model, seed=seed, threads=1)
+                dataset, learning = dataset_of(log), settings.learning
+                figures["disturbed"] = measure_disturbed(
+                    dataset, model, learning, disturb_events, lambda name: _callback(progress, name)
+                )
+                figures |= report.about_disturbed(log.name, len(log.events), disturb_events)
             if releases or every:
                 figures |= _measure_releases(
                     progress, row_rate or [1000.0, 5000.0], items or [10_000, 200_000], seconds

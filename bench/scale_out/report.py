@@ -30,6 +30,11 @@ def about_kafka(log: str, events: int, rate_per_s: float, runs: int) -> Figures:
     return {"kafka_runs": about}
 
 
+def about_disturbed(log: str, events: int, every: int) -> Figures:
+    """What the figures `disturbed` are of."""
+    return {"disturbed_runs": {"log": log, "events": events, "every": every, "date": date.today().isoformat()}}
+
+
 def about_releases(seconds: float) -> Figures:
     """What the figures `releases` are of."""
     return {"release_runs": {"seconds": seconds, "date": date.today().isoformat()}}
@@ -50,6 +55,10 @@ def quality_table(figures: Figures, log: str) -> Table:
         for number, of in figures.get(kind, {}).items():
             values = [of[name] for name in ("recall_at_10", "recall_at_20", "mrr", "log_loss")]
             table.add_row(f"{number}, {label}", *("-" if value is None else f"{value:.4f}" for value in values))
+    for kind, of in figures.get("disturbed", {}).items():
+        table.add_row(
+            f"2, {kind}", *(f"{of[name]:.4f}" for name in ("recall_at_10", "recall_at_20", "mrr", "log_loss"))
+        )
     return table
 
 

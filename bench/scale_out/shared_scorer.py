@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +18,11 @@ from models.device import set_compute_threads
 from models.inference.engine import Engine
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
-from models.network.weights import Weights
 from models.progress import ProgressCallback
 from models.releases.followed_engine import FollowedEngine
+from models.releases.manifest import Manifest
 from models.releases.release import Release
 from models.releases.stream_trainer import PAIR_EVENTS, StreamTrainer
-
-
-@dataclass(frozen=True, slots=True)
-class TrainerRestarts:
-    """When a new trainer takes over, which has the releases alone and an older checkpoint."""
-
-    events: int
-    """Between two restarts, at the next release"""
-    checkpoint_age: int
-    """Releases since the checkpoint; -1: there is none"""
 
 
 class SharedScorer:
@@ -53,7 +41,6 @@ class SharedScorer:
         batch_events: int = 128,
         release_events: int = 1024,
         pair_events: int = PAIR_EVENTS,
-        restarts: TrainerRestarts | None = None,
     ) -> None:
         self.name = f"{workers} workers, one trainer"
         self.batch_events = batch_events
@@ -65,18 +52,15 @@ class SharedScorer:
         for item_id, title, categories in zip(dataset.item_ids, dataset.titles, dataset.categories, strict=True):
             if title or categories:
                 self._items.describe(item_id, title, categories)
-        self._new_trainer = partial(StreamTrainer, model, learner, self._items, pair_events)
-        self._trainer = self._new_trainer()
+        self._trainer = StreamTrainer(model, learner, self._items, pair_events)
         limits = InfluenceLimits.of(learner)
         self._engines = [Engine(model, self._items, top_items=TOP_K, limits=limits) for _ in range(workers)]
         self._workers = [FollowedEngine(engine) for engine in self._engines]
         self._partitions = PartitionedEvents(dataset.users, workers, model.seed)
         self._rows = new_user_states(model, dataset.users)
+        self._lineage = np.zeros(dataset.users, np.uint32)
         self._release_events = release_events
-        self._restarts = restarts
-        self._parts: dict[str, bytes] = {}  # the newest of each name
-        self._checkpoints: deque[Weights] = deque(maxlen=1 if restarts is None else max(restarts.checkpoint_age, 0) + 1)
-        self._position = self._events = self._since_release = self._since_restart = 0
+        self._position = self._events = self._since_release = 0
         self._appeared_items = 0
         self._release()
 
@@ -107,8 +91,11 @@ class SharedScorer:
         steps, position = [], self._position + 1
         for worker, index in self._partitions.of_each(events):
             grouped = events[index].grouped()
-            step = self._engines[worker].step(grouped.batch, self._rows[grouped.users])
+            step = self._engines[worker].step(
+                grouped.batch, self._rows[grouped.users], lineage=self._lineage[grouped.users]
+            )
             self._rows[grouped.users] = step.rows
+            self._lineage[grouped.users] = step.predictions.model_version.lineage
             if learn:
                 self._workers[worker].observe(step, np.full(len(step.rows), worker), {worker: position})
                 steps.append(step)
@@ -122,31 +109,21 @@ class SharedScorer:
             pass
         self._events += len(events)
         self._since_release += len(events)
-        self._since_restart += len(events)
         if self._since_release >= min(self._release_events, self._events // 10):
             self._release()
-            if self._restarts is not None and self._since_restart >= self._restarts.events:
-                self._restart(self._restarts)
 
     def _release(self) -> None:
         release = self._trainer.release(full=False)
         parts, manifest = release.parts(), release.manifest
+        self._keep(parts, manifest)
         self.release_bytes.append(sum(map(len, parts.values())))
         covered = dict.fromkeys(range(len(self._workers)), self._position)
         for worker in self._workers:
             worker.apply(Release.of(parts, manifest), covered)
         self._since_release = 0
-        if self._restarts is not None:
-            self._parts |= parts
-            self._manifest = manifest
-            self._checkpoints.append(self._trainer.checkpoint())
 
-    def _restart(self, restarts: TrainerRestarts) -> None:
-        self._trainer = self._new_trainer()
-        self._trainer.restore(Release.of(self._parts, self._manifest))
-        if restarts.checkpoint_age >= 0:
-            self._trainer.restore_learner(self._checkpoints[0])
-        self._since_restart = 0
+    def _keep(self, parts: Mapping[str, bytes], manifest: Manifest) -> None:
+        """Nothing: for who starts anew from the releases."""
 
     def _register(self, latest: int) -> None:
         for item_id in self._dataset.item_ids[len(self._items) + 1 : latest + 1]:

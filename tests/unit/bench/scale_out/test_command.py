@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
+from bench.scale_out.disturbed_scorer import DisturbedScorer
 
 
 def circling_log(file: Path) -> Path:
@@ -29,7 +30,7 @@ def circling_log(file: Path) -> Path:
 def test_four_workers_with_one_trainer_predict_better_than_alone(tmp_path: Path) -> None:
     figures, picture = tmp_path / "scale-out.json", tmp_path / "scale-out.png"
     words = ["scale-out", "--replay", "--data", str(circling_log(tmp_path / "log.csv")), "--json", str(figures)]
-    options = ["--picture", str(picture), "--workers", "4", "--restart", "600", "--checkpoint-age", "1"]
+    options = ["--picture", str(picture), "--workers", "4"]
     result = CliRunner().invoke(app, [*words, *options])
     assert result.exit_code == 0, result.output
     assert "4, one trainer" in result.output
@@ -37,8 +38,22 @@ def test_four_workers_with_one_trainer_predict_better_than_alone(tmp_path: Path)
     assert measured["replay"]["4"]["log_loss"] < measured["alone"]["4"]["log_loss"]
     assert measured["replay"]["4"]["recall_at_10"] > measured["alone"]["4"]["recall_at_10"] > 0
     assert measured["replay"]["4"]["bytes_per_release"] > 0
-    assert measured["replay"]["4"]["restarts"] == {"events": 600, "checkpoint_age": 1}
     assert picture.stat().st_size > 5000
+
+
+@pytest.mark.slow
+def test_faults_of_every_kind_leave_the_quality_about_as_it_is(tmp_path: Path) -> None:
+    figures = tmp_path / "scale-out.json"
+    log = str(circling_log(tmp_path / "log.csv"))
+    words = ["scale-out", "--disturbed", "--data", log, "--limit", "1400", "--disturb-events", "1000"]
+    result = CliRunner().invoke(app, [*words, "--json", str(figures)])
+    assert result.exit_code == 0, result.output
+    measured = json.loads(figures.read_text())["disturbed"]
+    assert set(measured) == set(DisturbedScorer.KINDS)
+    undisturbed = measured.pop("nothing")
+    assert measured["workers restart"] == pytest.approx(undisturbed, rel=1e-6)  # releases are the whole model
+    for kind, of in measured.items():
+        assert abs(of["log_loss"] - undisturbed["log_loss"]) < 0.3, kind
 
 
 def test_a_log_that_is_not_there_is_an_error_of_one_line(tmp_path: Path) -> None:
