@@ -172,7 +172,8 @@ class SuccessorTable:
             self._mark_rows(large)
 
     def _mark_rows(self, item: NDArray[np.int64]) -> None:
-        self._on_device.mark_changed((item[:, None] * self.cells + np.arange(self.cells)).ravel())
+        if self._on_device.exists:
+            self._on_device.mark_changed((item[:, None] * self.cells + np.arange(self.cells)).ravel())
 
     def _check_cells(self, state: Mapping[str, NDArray[Any]]) -> None:
         if state["items"].shape[1:] != self._items.shape[1:]:

@@ -18,6 +18,11 @@ class DeviceCopy:
         self._tensors: list[Tensor] = []
         self._changed: list[NDArray[np.int64]] = []
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is one: where predictions are made on the host, never."""
+        return bool(self._tensors)
+
     def mark_changed(self, cell: NDArray[np.int64]) -> None:
         """These cells, by their index in the flattened arrays, have other values since the last `refresh`."""
         if self._tensors:

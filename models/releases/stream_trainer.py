@@ -32,6 +32,9 @@ from models.training.train_step import TrainStepResult
 
 PAIR_EVENTS: Final = 4_000
 
+_ITEMS_PER_PAIR_EVENT: Final = 16
+"""Items of whose pairs one event more must wait to be released: some events touch most blocks of items, 4 KB an item"""
+
 _QUALITY_EVENTS: Final = 10_000
 """Scored events between two releases that their quality is the mean of, at most"""
 
@@ -42,7 +45,10 @@ class StreamTrainer:
     def __init__(
         self, config: ModelConfig, learning: LearnerConfig, items: ItemVocabulary, pair_events: int = PAIR_EVENTS
     ) -> None:
-        """Pairs of items are released each `pair_events` events; at first sooner, whenever a tenth of all is new."""
+        """Pairs of items are released each `pair_events` events; at first sooner, whenever a tenth of all is new.
+
+        Of many items more rarely.
+        """
         self._items = items
         self._learner = OnlineLearner(config, learning, items)
         self._engine = Engine(config, items, limits=InfluenceLimits.of(learning))
@@ -244,10 +250,11 @@ class StreamTrainer:
     def _take_paired(self, full: bool) -> NDArray[np.int64]:
         """Items whose pairs are to be released."""
         unpaired = sum(map(len, self._unpaired))
-        if not full and unpaired < min(self._pair_events, self._engine.counts.counted.events // 10):
+        interval, known = min(self._pair_events, self._engine.counts.counted.events // 10), len(self._items)
+        if not full and unpaired < max(interval, known // _ITEMS_PER_PAIR_EVENT):
             return np.zeros(0, np.int64)
         self._unpaired = []
-        changed, known = self._engine.counts.take_changed_pairs(), len(self._items)
+        changed = self._engine.counts.take_changed_pairs()
         if full and self._engine.counts.experts is not None:
             changed = np.arange(known + 1)
         return in_blocks(changed, known)
