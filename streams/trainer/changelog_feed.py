@@ -143,8 +143,8 @@ class ChangelogFeed:
             self._written_ms = max(self._written_ms or 0, records[-1].timestamp)
         if rows:
             size = sum(len(key) + len(value or b"") for key, value in rows)
-            # Sizes change with the model: those of the last batches count.
-            self._row_bytes = max(size / len(rows), 0.9 * self._row_bytes, 64.0)
+            # Sizes change with the model: those of the last batches count. Few rows cost a trainer as much as many.
+            self._row_bytes = max(size / len(rows), 0.5 * self._row_bytes, 64.0)
         for partition in self._offsets:
             self._offsets[partition] = await self._consumer.position(TopicPartition(self._topic, partition))
         return ChangelogBatch(rows, self.position, is_full)
