@@ -42,7 +42,8 @@ def cost(
     of the user's last item, the others are drawn by Zipf's law. Each event of a batch
     has a different user and gives a prediction. Weights are untrained, which costs
     the same. Work done once per micro-batch is shared by its events: compare the
-    columns. For the whole worker with Kafka, see `throughput`.
+    columns. "slot taken over": a new item where all items.capacity places are taken,
+    with catalog entries. For the whole worker with Kafka, see `throughput`.
     """
     try:
         sizes = sorted(set(batch or [1, 32, 1000]))

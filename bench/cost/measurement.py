@@ -60,6 +60,9 @@ OTHER: Final = (
     "review: encoded, applied to its item",
 )
 
+NEWCOMERS: Final = 32
+"""Items of a micro-batch that take slots of others, where a vocabulary is full"""
+
 _MIN_EVENTS = 256
 """Least events of a round: a single micro-batch of one event is too short for the clock"""
 
@@ -68,7 +71,7 @@ Batches = Iterator[tuple[NDArray[np.int64], EventBatch]]
 
 def total_rounds(allow_repeats: Sequence[bool], batches: Sequence[int], rounds: int) -> int:
     """Rounds that `measure` runs, each reported as it ends."""
-    return len(allow_repeats) * (len(batches) + 1) * (rounds + 1)
+    return len(allow_repeats) * (len(batches) + 2) * (rounds + 1)
 
 
 def measure(
@@ -95,7 +98,9 @@ def measure(
         model = ModelUnderTest(workload, workload.config(repeats))
         steps = [_step_cost(model, size, rounds, clock, round_done) for size in batches]
         train_events, training = _training_cost(model, rounds, clock, round_done)
-        models.append(ModelCost(repeats, steps, train_events, training, memory_use(model, workload.items)))
+        memory = memory_use(model, workload.items)
+        takeover = _takeover_cost(model, rounds, clock, round_done)
+        models.append(ModelCost(repeats, steps, train_events, training, NEWCOMERS, takeover, memory))
     return CostReport(machine, asdict(workload) | {"rounds": rounds}, clock_name, models)
 
 
@@ -158,3 +163,17 @@ def _training_cost(
         per_event.append((clock() - start) / (1000 * events))
         round_done()
     return events, round(median(per_event[1:]), 3)
+
+
+def _takeover_cost(model: ModelUnderTest, rounds: int, clock: Clock, round_done: Callable[[], None]) -> float:
+    """µs of each newcomer: which item it replaces, its registration, and what the engine begins anew."""
+    numbers, per_newcomer = count(), []
+    for _ in range(rounds + 1):
+        start = clock()
+        for registration in model.items.registrations(NEWCOMERS):
+            model.items.apply(f"newcomer-{next(numbers)}", registration)
+        with torch.inference_mode():
+            model.engine._refresh(model.rows[:0])
+        per_newcomer.append((clock() - start) / (1000 * NEWCOMERS))
+        round_done()
+    return round(median(per_newcomer[1:]), 3)

@@ -46,6 +46,9 @@ class ModelCost:
     events_per_train_step: int
     training: float
     """µs of a train step per event"""
+    newcomers: int
+    takeover: float
+    """µs for each of so many newcomers that take slots of others in a micro-batch"""
     memory: list[MemoryUse]
 
 
@@ -87,6 +90,7 @@ class CostReport:
             table.add_row(part, *(f"{step.other[part]:,.1f}" for step in steps))
         table.add_section()
         table.add_row(f"train step of {model.events_per_train_step} events", f"{model.training:,.1f}")
+        table.add_row(f"slot taken over, of {model.newcomers} at once", f"{model.takeover:,.1f}")
         return table
 
     def _memory(self) -> Table:

@@ -7,7 +7,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.cost.measurement import OTHER, REST, STAGES, measure, total_rounds
+from bench.cost.measurement import NEWCOMERS, OTHER, REST, STAGES, measure, total_rounds
 from bench.cost.memory_use import memory_use
 from bench.cost.report import CostReport
 from bench.cost.stage_clock import Stage
@@ -61,7 +61,7 @@ def test_every_part_of_a_micro_batch_is_measured(report: tuple[CostReport, list[
     cost_report, progress = report
     (costs,) = cost_report.models
     total = total_rounds([True], [16, 64], ROUNDS)
-    assert total == 9
+    assert total == 12
     assert progress == [(done, total) for done in range(1, total + 1)]
     assert [step.batch for step in costs.steps] == [16, 64]
     for step in costs.steps:
@@ -94,14 +94,20 @@ def test_memory_use_is_that_of_the_arrays(model: ModelUnderTest) -> None:
     assert sum(popularity.values()) == state["popularity.counts"].nbytes / state["popularity.counts"].shape[1]
     tables = {name: array for name, array in state.items() if name.partition(".")[0] in ("successors", "predecessors")}
     assert {name: size for name, size in experts.items() if name not in popularity} == {
-        "counts.changed": 1,  # whether it is to be released
-        **{f"counts.tables.{name}": array.nbytes / len(array) for name, array in tables.items()},
+        "counts.pairs.changed": 1,  # whether it is to be released
+        **{f"counts.pairs.tables.{name}": array.nbytes / len(array) for name, array in tables.items()},
     }
     weights = model.learner.weights().tensors
     for owner, network in (("engine", "model.network"), ("learner", "network")):
         for name in ("item", "item_bias"):
             assert measured[owner, f"{network}.{name}"] == weights[name].nbytes / len(weights[name])
     assert measured["engine", "items.content.described"] == 2 * 512
+
+
+def test_a_slot_that_is_taken_over_has_its_cost(report: tuple[CostReport, list[tuple[int, int]]]) -> None:
+    measured, _ = report
+    assert measured.models[0].newcomers == NEWCOMERS
+    assert measured.models[0].takeover > 0
 
 
 def test_the_tables_show_all_saved_figures(report: tuple[CostReport, list[tuple[int, int]]], tmp_path: Path) -> None:
@@ -116,7 +122,13 @@ def test_the_tables_show_all_saved_figures(report: tuple[CostReport, list[tuple[
         for table in measured.tables():
             console.print(table)
     shown = captured.get()
-    for name in (*saved["models"][0]["steps"][0]["parts"], *OTHER, "sum of the parts", "not taken apart"):
+    for name in (
+        *saved["models"][0]["steps"][0]["parts"],
+        *OTHER,
+        "sum of the parts",
+        "not taken apart",
+        "slot taken over",
+    ):
         assert name in shown
     for use in saved["models"][0]["memory"]:
         assert use["name"] in shown
