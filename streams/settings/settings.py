@@ -115,8 +115,8 @@ _OPTIONS: dict[str, dict[str, "dataclasses.Field[Any]"]] = {
     for section in dataclasses.fields(Settings)
     if section.name != "sources"
 }
-_KEYS = [f"{section}.{key}" for section, options in _OPTIONS.items() for key in options]
-_KEYS_WITH_ONE_UNDERSCORE = {key.replace(".", "_") for key in _KEYS}
+KEYS = [f"{section}.{key}" for section, options in _OPTIONS.items() for key in options]
+_KEYS_WITH_ONE_UNDERSCORE = {key.replace(".", "_") for key in KEYS}
 _SETTINGS = TypeAdapter(Settings)
 _VARIABLE = "environment variable "
 
@@ -253,7 +253,7 @@ def _unknown_key(entry: _Entry) -> str | None:
     options = _OPTIONS.get(entry.section, {})
     if entry.key in options:
         return None
-    near = difflib.get_close_matches(f"{entry.section}.{entry.key}", _KEYS, n=1)
+    near = difflib.get_close_matches(f"{entry.section}.{entry.key}", KEYS, n=1)
     hint = f", did you mean {_spelling(near[0], entry.source)}?" if near else ""
     allowed = f"keys of {entry.section}: {', '.join(options)}" if options else f"sections: {', '.join(_OPTIONS)}"
     path = ".".join(filter(None, (entry.section, entry.key)))
@@ -265,16 +265,6 @@ def is_secret(key: str) -> bool:
     section, _, name = key.partition(".")
     option = _OPTIONS.get(section, {}).get(name)
     return option is not None and option.type is SecretStr
-
-
-def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the variables of settings, but for those of secrets: no file may hold these."""
-    kept = dict(environment)
-    for name in environment:
-        key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".", 1)
-        if name.startswith(ENVIRONMENT_PREFIX) and key in _KEYS and not is_secret(key):
-            del kept[name]
-    return kept
 
 
 def _exposed_secret(entry: _Entry) -> str | None:

@@ -18,8 +18,9 @@ from aiokafka.structs import TopicPartition
 from state.rows import RowLayout
 from streams.schema import predictions
 from tests.driver.broker import ProcessKilled
+from tests.driver.driven_worker import DrivenWorker
 from tests.driver.engines import RowCopy
-from tests.driver.worker_driver import DrivenWorker, WorkerDriver
+from tests.driver.worker_driver import WorkerDriver
 from tests.inputs import Input, delete, event, events
 from tests.integration.deployment import Deploy, Deployment, WorkersEndedError
 from tests.integration.faults import fail_a_commit, repeat_a_fetch, signal_at

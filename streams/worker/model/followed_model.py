@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from numpy.typing import NDArray
 
 from models.data.influence import InfluenceLimits
-from models.errors import WeightsError
+from models.errors import UnknownItemError, WeightsError
 from models.inference.engine import Engine, StepResult
 from models.releases.followed_engine import FollowedEngine
 from models.releases.manifest import Manifest
@@ -132,7 +132,7 @@ class FollowedModel:
         try:
             parts = ModelParts.of(release.parts, Manifest.decode(release.manifest))
             self._followed.apply(parts, release.covered.offsets)
-        except WeightsError as error:
+        except (WeightsError, UnknownItemError) as error:
             log.error("release %d is not applied, the model before it stays: %s", release.number, error)
             return False
         if not self.releases:

@@ -15,7 +15,8 @@ from aiokafka.errors import KafkaError
 from streams.kafka.closing import close_all
 from streams.log_levels import TRANSIENT
 from streams.releases.election import Election
-from streams.settings.settings import Settings, without_settings
+from streams.settings.child_environment import without_settings
+from streams.settings.settings import Settings
 from streams.worker.process.launcher import python_environment, python_module
 
 log = logging.getLogger(__name__)

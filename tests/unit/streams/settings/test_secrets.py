@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.settings.settings import load_settings, without_settings
+from streams.settings.child_environment import without_settings
+from streams.settings.settings import load_settings
 from tests.unit.streams.settings.faults import faults
 
 SECRETS = ["sasl_password", "ssl_key_password", "sasl_oauth_client_secret"]

@@ -17,7 +17,8 @@ from models.inference.stream_counts import StreamCounts
 from models.network.weights import INITIAL_LINEAGE
 from tests.driver.broker import ProcessKilled
 from tests.driver.driven_trainer import DrivenTrainer
-from tests.driver.worker_driver import DrivenWorker, WorkerDriver
+from tests.driver.driven_worker import DrivenWorker
+from tests.driver.worker_driver import WorkerDriver
 from tests.inputs import delete, events, fields
 
 _ITEMS = 5  # of tests.inputs.events

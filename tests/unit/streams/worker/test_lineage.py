@@ -21,8 +21,9 @@ from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.network.weights import INITIAL_LINEAGE, Weights
 from state.rows import RowLayout
+from tests.driver.driven_worker import DrivenWorker
 from tests.driver.engines import RowCopy
-from tests.driver.worker_driver import DrivenWorker, WorkerDriver
+from tests.driver.worker_driver import WorkerDriver
 from tests.inputs import FIRST_MS, event, events, several
 from tests.unit.models.random_weights import noisy
 

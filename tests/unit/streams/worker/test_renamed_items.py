@@ -13,8 +13,9 @@ from models.items.vocabulary import ItemVocabulary
 from state.row_format import RowFormat
 from streams.schema import predictions
 from streams.schema.item_registration import decode_registration
+from tests.driver.driven_worker import DrivenWorker
 from tests.driver.engines import RowCopy
-from tests.driver.worker_driver import DrivenWorker, WorkerDriver
+from tests.driver.worker_driver import WorkerDriver
 from tests.inputs import Input, event
 
 MakeDriver = Callable[..., WorkerDriver]

@@ -13,7 +13,8 @@ from models import checkpoint
 from models.items.vocabulary import ItemVocabulary
 from streams.trainer.checkpoint_store import CANDIDATES, CheckpointStore
 from tests.driver.driven_trainer import DrivenTrainer
-from tests.driver.worker_driver import DrivenWorker, WorkerDriver
+from tests.driver.driven_worker import DrivenWorker
+from tests.driver.worker_driver import WorkerDriver
 from tests.inputs import events
 from tests.unit.models.random_weights import noisy
 

@@ -16,7 +16,8 @@ from state.store import PartitionStore
 from state.table import partition_folder
 from streams.errors import ChangelogError, TransactionFailed
 from tests.driver.broker import ProcessKilled
-from tests.driver.worker_driver import DrivenWorker, WorkerDriver
+from tests.driver.driven_worker import DrivenWorker
+from tests.driver.worker_driver import WorkerDriver
 from tests.inputs import event, events
 
 POINTS = pytest.mark.parametrize(

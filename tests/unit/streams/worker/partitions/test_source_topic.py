@@ -8,7 +8,8 @@ from aiokafka.structs import TopicPartition
 
 from streams.errors import ChangelogError, SourceTopicError, TopicError
 from streams.worker.partitions.changelog import OFFSET_KEY, SourceOffset
-from tests.driver.worker_driver import DrivenWorker, WorkerDriver
+from tests.driver.driven_worker import DrivenWorker
+from tests.driver.worker_driver import WorkerDriver
 from tests.inputs import events
 
 GOLDEN = b'{"next_offset":42,"writer":"interest-1","written_ms":1731900000000,"topic_id":"3b1c"}'
