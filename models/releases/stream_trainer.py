@@ -32,8 +32,10 @@ from models.training.train_step import TrainStepResult
 
 PAIR_EVENTS: Final = 4_000
 
+_FEW_ITEMS: Final = 20_000
 _ITEMS_PER_PAIR_EVENT: Final = 16
-"""Items of whose pairs one event more must wait to be released: some events touch most blocks of items, 4 KB an item"""
+"""Beyond few items, for so many one event more is awaited before pairs are released: 4 000 events touch most blocks of
+200 000 items, and an item has 4 KB of pairs"""
 
 _QUALITY_EVENTS: Final = 10_000
 """Scored events between two releases that their quality is the mean of, at most"""
@@ -47,7 +49,7 @@ class StreamTrainer:
     ) -> None:
         """Pairs of items are released each `pair_events` events; at first sooner, whenever a tenth of all is new.
 
-        Of many items more rarely.
+        Of more than 20 000 items more rarely.
         """
         self._items = items
         self._learner = OnlineLearner(config, learning, items)
@@ -251,7 +253,7 @@ class StreamTrainer:
         """Items whose pairs are to be released."""
         unpaired = sum(map(len, self._unpaired))
         interval, known = min(self._pair_events, self._engine.counts.counted.events // 10), len(self._items)
-        if not full and unpaired < max(interval, known // _ITEMS_PER_PAIR_EVENT):
+        if not full and unpaired < max(interval, (known - _FEW_ITEMS) // _ITEMS_PER_PAIR_EVENT):
             return np.zeros(0, np.int64)
         self._unpaired = []
         changed = self._engine.counts.take_changed_pairs()
