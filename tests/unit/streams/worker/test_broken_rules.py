@@ -53,9 +53,9 @@ def store_before_commit(monkeypatch: pytest.MonkeyPatch) -> None:
         ends[tp] = await send(producer, tp, records)
         return ends[tp]
 
-    async def note_store(self: Pipeline, batch: MicroBatch, output: StepOutput) -> None:
+    async def note_store(self: Pipeline, batch: MicroBatch, output: StepOutput) -> dict[int, int]:
         stores.append(lambda: self._store(output.row_changes, ends))
-        await write(self, batch, output)
+        return await write(self, batch, output)
 
     async def store_and_commit(self: InMemoryTransactionalProducer) -> None:
         if stores:
