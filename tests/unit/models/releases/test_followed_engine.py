@@ -18,6 +18,7 @@ from models.inference.engine import Engine
 from models.inference.stream_counts import EXPERT_POPULARITY, POPULARITY
 from models.items.slots import Registration
 from models.items.vocabulary import ItemVocabulary
+from models.releases import stream_trainer
 from models.releases.followed_engine import FollowedEngine
 from models.releases.release import Release
 from models.releases.waiting_blocks import WaitingBlocks
@@ -170,6 +171,17 @@ def test_pairs_are_released_more_rarely_than_all_else(config: ModelConfig, make_
     assert not release.unpaired
     assert_same_counts(cluster.engines[1], cluster.trainer._engine)
     assert len(cluster.release(full=True).parts()) == 3 + 3 * 2
+
+
+def test_pairs_of_many_items_are_released_more_rarely(
+    config: ModelConfig, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_trainer, "_FEW_ITEMS", 40)
+    cluster = Cluster(config, many_items(), pair_events=5)
+    for seed, has_pairs in ((0, False), (1, True), (2, False)):
+        cluster.step(0, make_batch(6, 9, items=200, seed=seed))  # of 160 items, ten events are awaited
+        cluster.train(0)
+        assert any(part.startswith("pairs/") for part in cluster.release().parts()) == has_pairs
 
 
 def test_events_without_an_item_have_an_embedding_that_is_released(cluster: Cluster, make_batch: MakeBatch) -> None:
