@@ -68,24 +68,37 @@ def mean_of(runs: Sequence[KafkaQuality]) -> dict[str, object]:
 
 
 def mean_log_loss(records: Sequence[WorkerQuality], share: float) -> float | None:
-    """Of the last `share` of the events that the workers have scored, by windows that do not overlap.
+    """Of the last `share` of the events that the workers have scored; None without any.
 
-    At least the last window of each; weighted by the events whose item could be predicted. None without any.
+    Of a worker that has scored more events than its window holds, by windows that do not overlap, at least the last.
     """
     by_worker: defaultdict[str, list[WorkerQuality]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record.scored):
         by_worker[record.worker].append(record)
-    taken: list[tuple[int, float]] = []
-    for of_worker in by_worker.values():
-        begin, before = of_worker[-1].scored * (1 - share), float("inf")
-        for record in reversed(of_worker):
-            is_last, first = record is of_worker[-1], record.scored - record.window
-            if record.log_loss is None or record.scored > before or not (is_last or first >= begin):
-                continue
-            taken.append((record.possible, record.log_loss))
-            before = first
+    taken = [part for of_worker in by_worker.values() for part in _last_losses(of_worker, share)]
     events = sum(possible for possible, _ in taken)
-    return sum(possible * loss for possible, loss in taken) / events if events else None
+    return sum(loss for _, loss in taken) / events if events else None
+
+
+def _last_losses(records: Sequence[WorkerQuality], share: float) -> list[tuple[int, float]]:
+    """Events whose item could be predicted, and the sum of their losses, of the last part of a worker's records."""
+    last = records[-1]
+    begin, before = last.scored * (1 - share), float("inf")
+    if last.window == last.scored:  # nothing has left the window
+        ends = [_possible_losses(record) for record in records if record.scored <= begin]
+        (possible, loss), (earlier, earlier_loss) = _possible_losses(last), ends[-1] if ends else (0, 0.0)
+        return [(possible - earlier, loss - earlier_loss)]
+    taken = []
+    for record in reversed(records):
+        first = record.scored - record.window
+        if record.scored <= before and (record is last or first >= begin):
+            taken.append(_possible_losses(record))
+            before = first
+    return taken
+
+
+def _possible_losses(record: WorkerQuality) -> tuple[int, float]:
+    return record.possible, record.possible * (record.log_loss or 0.0)
 
 
 async def _measure(

@@ -64,20 +64,34 @@ def quality_table(figures: Figures, log: str) -> Table:
 
 def release_table(rows: Sequence[Figures]) -> Table:
     """Lag and cost of releases."""
-    headings = ("items", "rows/s", "lag p50", "p99", "every", "MB", "apply", "follower CPU", "counted/s", "learnt")
-    table = Table(*headings, "trainer CPU", title="releases", box=None)
+    headings = (
+        "items",
+        "rows/s",
+        "lag, s",
+        "p99",
+        "every s",
+        "MB",
+        "apply, ms",
+        "CPU",
+        "counted/s",
+        "learnt",
+        "trainer",
+    )
+    table = Table(
+        *headings, title="releases; CPU of who follows them, and of the trainer", box=None, padding=(0, 1, 0, 0)
+    )
     for row in rows:
         every, size, learnt = (row[name] for name in ("seconds_between_releases", "bytes_per_release", "learnt_share"))
         table.add_row(
-            f"{row['items']:,}",
-            f"{row['rate_per_s']:,.0f}",
-            f"{row['lag_p50_s']:.1f} s",
-            f"{row['lag_p99_s']:.1f} s",
-            "-" if every is None else f"{every:.1f} s",
+            f"{row['items']}",
+            f"{row['rate_per_s']:.0f}",
+            f"{row['lag_p50_s']:.1f}",
+            f"{row['lag_p99_s']:.1f}",
+            "-" if every is None else f"{every:.1f}",
             "-" if size is None else f"{size / 1e6:.1f}",
-            f"{row['apply_p50_ms']:.0f} ms",
+            f"{row['apply_p50_ms']:.0f}",
             f"{row['follower_cpu_share']:.1%}",
-            f"{row['counted_per_s']:,.0f}",
+            f"{row['counted_per_s']:.0f}",
             "-" if learnt is None else f"{learnt:.0%}",
             f"{row['trainer_cpu_share']:.0%}",
         )

@@ -51,6 +51,11 @@ def test_the_log_loss_is_that_of_the_last_windows_which_do_not_overlap() -> None
 
 
 def test_each_worker_has_its_last_window_in_the_log_loss_by_what_could_be_predicted() -> None:
-    records = [record("a", 100, 5.0, possible=30), record("b", 40, 3.0, possible=10), record("c", 4, None)]
+    records = [record("a", 100, 5.0, possible=30), record("b", 40, 3.0, possible=10), record("c", 4, None, possible=0)]
     assert mean_log_loss(records, 0.3) == pytest.approx((30 * 5.0 + 10 * 3.0) / 40)
     assert mean_log_loss([], 0.3) is None
+
+
+def test_while_nothing_has_left_the_window_the_last_part_is_a_difference() -> None:
+    records = [record("a", 50, 9.0, possible=40), record("a", 70, 8.0, possible=50), record("a", 100, 7.0, possible=80)]
+    assert mean_log_loss(records, 0.3) == pytest.approx((80 * 7.0 - 50 * 8.0) / 30)
