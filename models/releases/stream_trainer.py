@@ -179,7 +179,7 @@ class StreamTrainer:
 
         Of embeddings, those of some blocks (waiting_blocks.py): the others come with one of the next releases.
         """
-        shared, weights, counts = self._learner.shared_weights(), self._learner, self._engine.counts
+        shared, weights, counts = self._learner.average.tensors(), self._learner, self._engine.counts
         self._follow_register()
         self._waiting.add(np.concatenate([weights.take_changed(), self._take_described()]))
         item, counted = self._waiting.take(every=full), counts.take_changed()

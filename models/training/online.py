@@ -42,8 +42,7 @@ class OnlineLearner:
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     def __init__(self, config: ModelConfig, learner: LearnerConfig, items: ItemVocabulary) -> None:
-        self._model = config
-        self._config = learner
+        self._model, self._config = config, learner
         self._items, self._register = items, items.register
         self._limits = InfluenceLimits.of(learner).of_predictions(config.allow_repeats)
         require_dtype(config)
@@ -53,7 +52,8 @@ class OnlineLearner:
         )
         self._optimizer = NetworkOptimizer(self._network, learner.optimizer, learner.max_grad_norm)
         self._dropout = self._dropout_of(0)
-        self._ema = SharedWeightsEMA(self._network)
+        self.average = SharedWeightsEMA(self._network)
+        """Of all weights but the item tables"""
         self._fallback = FallbackWeights()
         self._version = 0
         self._lr_step = 0
@@ -162,17 +162,13 @@ class OnlineLearner:
     def weights(self) -> Weights:
         """The weights to predict with: the newest item tables, the moving average of all else."""
         newest = self._snapshot()
-        return replace(newest, tensors={**newest.tensors, **self._ema.tensors()})
+        return replace(newest, tensors={**newest.tensors, **self.average.tensors()})
 
     def take_changed(self) -> NDArray[np.int64]:
         """Items whose rows of the item tables changed since the last call."""
         changed = np.flatnonzero(self._changed)
         self._changed[changed] = False
         return changed
-
-    def shared_weights(self) -> dict[str, Tensor]:
-        """Copy of the moving average of all weights but the item tables."""
-        return self._ema.tensors()
 
     def item_rows(self, item: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Copies of the embeddings [n, D] and biases [n] of these items, on the CPU."""
@@ -182,11 +178,10 @@ class OnlineLearner:
 
     def state(self) -> Weights:
         """`weights()` with what `restore` needs to go on as if never interrupted, but for the events that wait."""
-        newest, averaged = self._snapshot(), self._ema.tensors()
+        newest, averaged = self._snapshot(), self.average.tensors()
         raw = {name: newest.tensors[name] for name in averaged}
-        state = LearnerState(raw, self._optimizer.state(), self._replay_buffer.state())
-        tensors = {**newest.tensors, **averaged}
-        return replace(newest, tensors=tensors, learner=state.tensors(self._config.optimizer))
+        state = LearnerState(raw, self._optimizer.state(), self._replay_buffer.state()).tensors(self._config.optimizer)
+        return replace(newest, tensors={**newest.tensors, **averaged}, learner=state)
 
     def restore(self, weights: Weights) -> None:
         """Continue from these weights; without `learner` of `state()`, with a new optimizer state and no average.
@@ -200,7 +195,7 @@ class OnlineLearner:
         self._load(replace(weights, tensors={**weights.tensors, **state.raw}))
         self._optimizer.restore(state.moments)
         if state.raw:
-            self._ema.restore(weights.tensors)
+            self.average.restore(weights.tensors)
         if state.windows:
             self._replay_buffer.restore(state.windows)
         self._forget(weights.registered)
@@ -240,7 +235,7 @@ class OnlineLearner:
         """Put the weights into the network, with a new optimizer state and no average."""
         self._network.load(weights)
         self._optimizer = NetworkOptimizer(self._network, self._config.optimizer, self._config.max_grad_norm)
-        self._ema = SharedWeightsEMA(self._network, weights.lr_step)
+        self.average = SharedWeightsEMA(self._network, weights.lr_step)
         self._mark_changed(None)
 
     def _optimize(self, windows: TrainingWindows) -> float | None:
@@ -275,7 +270,7 @@ class OnlineLearner:
                 self._mark_changed(gradient.rows)
         self._version += 1
         self._lr_step += 1
-        self._ema.update()
+        self.average.update()
         return result.loss
 
     def _dropout_of(self, version: int) -> Dropout:
