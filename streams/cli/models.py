@@ -40,7 +40,7 @@ def publish(
     ctx: typer.Context,
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[FOLDER]", help="Where `train` has written it.", show_default="trainer.trained_dir"),
+        typer.Argument(metavar="FOLDER", help="Where `train` has written it.", show_default="trainer.trained_dir"),
     ] = None,
 ) -> None:
     """Make a trained model a candidate: the trainer tries it beside the model in use, and promotes or refuses it.
