@@ -3,6 +3,7 @@
 import fcntl
 import gc
 import os
+import signal
 import uuid
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -16,6 +17,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from streams.local_kafka.cluster import LocalKafka
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts what it runs in the background with SIGINT ignored, and so would be what the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _INTEGRATION = Path(__file__).parent / "integration"
 
