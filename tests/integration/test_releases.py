@@ -81,7 +81,7 @@ async def test_followers_have_each_release_and_newcomers_the_whole_model(setting
         assert release.covered == POSITION
         await write(topic, {"items/1": b"c"})
         async with release_readers(settings) as (newcomer,):
-            assert newcomer.model == {**model, "items/1": b"c"}
+            await newcomer.has({**model, "items/1": b"c"})  # its commit marker may come after the newcomer's start
             await write(topic, {"items/0": b"d"})
             async with asyncio.timeout(60), aclosing(newcomer.follower.follow()) as releases:
                 release = await anext(releases)
