@@ -36,6 +36,7 @@ class Trial:
         self._folder = settings.worker.data_dir / "candidates"
         self._candidate: Candidate | None = None
         self._name = ""
+        self._ended: set[str] = set()  # candidates that could not be deleted
         self.summary: dict[str, str | int | float] = {}
         """Of the candidate, or of the last one: for the manifest of a release"""
 
@@ -44,9 +45,9 @@ class Trial:
         for request in self._store.take_requests():
             self._obey(request, trainer)
         if self._candidate is None:
-            for name in self._store.manifests(CANDIDATES):
-                self._begin(name, trainer)
-                return
+            names = [name for name in self._store.manifests(CANDIDATES) if name not in self._ended]
+            if names:
+                self._begin(names[0], trainer)
 
     def observe(
         self,
@@ -85,33 +86,40 @@ class Trial:
             self._candidate.use_learnt()
 
     def _begin(self, name: str, trainer: StreamTrainer) -> None:
-        weights = self._load(name, CANDIDATES)
-        if weights is None:
-            self._store.remove(name, CANDIDATES)
-            return
-        if weights.lineage == trainer.version.lineage:
-            log.warning("candidate %s is refused: it is of the training that is in use already", name)
-            self._store.remove(name, CANDIDATES)
-            return
+        """Refuses a candidate that cannot be tried. Raises StoreError where it cannot be read now."""
         model, learning = self._settings.model, self._settings.learning
-        self._candidate, self._name = Candidate(model, learning, self._items, weights, trainer.checkpoint()), name
+        try:
+            weights = self._load(name, CANDIDATES)
+            if weights.lineage == trainer.version.lineage:
+                raise CheckpointError("it is of the training that is in use already")
+            self._candidate = Candidate(model, learning, self._items, weights, trainer.checkpoint())
+        except (CheckpointError, WeightsError) as error:
+            log.error("candidate %s is refused, the model in use stays: %s", name, error)
+            self._remove(name)
+            return
+        self._name = name
         self._summarize("on trial")
         log.info("candidate %s is on trial beside %s", self._candidate.version, trainer.version)
 
     def _obey(self, request: Request, trainer: StreamTrainer) -> None:
         if request.action == "rollback":
-            weights = self._load(request.name, "")
-            if weights is not None:
-                lineage, version = trainer.version
-                weights = replace(weights, lineage=rolled_back_lineage(weights, lineage, version))
-                trainer.adopt(weights)
-                log.warning("rolled back to %s: the model is %s now", request.name, trainer.version)
+            self._roll_back(request.name, trainer)
             return
         if self._candidate is None or self._name != request.name:
             self._candidate = None
             self._begin(request.name, trainer)
         if self._candidate is not None:
             self._promote(trainer)
+
+    def _roll_back(self, name: str, trainer: StreamTrainer) -> None:
+        try:
+            weights = self._load(name, "")
+            lineage = rolled_back_lineage(weights, *trainer.version)
+            trainer.adopt(replace(weights, lineage=lineage))
+        except (StoreError, CheckpointError, WeightsError) as error:
+            log.error("%s is not gone back to, the model in use stays: %s", name, error)
+            return
+        log.warning("rolled back to %s: the model is %s now", name, trainer.version)
 
     def _promote(self, trainer: StreamTrainer) -> None:
         assert self._candidate is not None
@@ -131,7 +139,15 @@ class Trial:
             self._candidate.scored,
         )
         self._candidate = None
-        self._store.remove(self._name, CANDIDATES)
+        self._remove(self._name)
+
+    def _remove(self, name: str) -> None:
+        """Deletes a candidate that has ended; where the store keeps it, it is not tried again."""
+        try:
+            self._store.remove(name, CANDIDATES)
+        except StoreError as error:
+            self._ended.add(name)
+            log.warning("candidate %s has ended and is to be deleted by hand: %s", name, error)
 
     def _summarize(self, state: str) -> None:
         candidate = self._candidate
@@ -145,13 +161,11 @@ class Trial:
             "current_recall_at_10": candidate.current_recall_at_10,
         }
 
-    def _load(self, name: str, folder: str) -> Weights | None:
-        """The checkpoint's weights; None, and a line of the log, where they cannot be used."""
+    def _load(self, name: str, folder: str) -> Weights:
+        """The checkpoint's weights. Raises StoreError, CheckpointError."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        try:
-            self._store.download(name, self._folder, folder)
-            weights = checkpoint.load(self._folder, self._settings.model, self._items)
-        except (StoreError, CheckpointError, WeightsError) as error:
-            log.error("%s is not used, the model in use stays: %s", name, error)
-            return None
+        self._store.download(name, self._folder, folder)
+        weights = checkpoint.load(self._folder, self._settings.model, self._items)
+        if weights is None:
+            raise CheckpointError(f"{name} holds no weights")
         return weights

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import msgspec
-import numpy as np
 from aiokafka.structs import TopicPartition
-from numpy.typing import NDArray
 
 from models.inference.engine import StepResult
 from models.items.reviews import Reviews
@@ -53,7 +51,6 @@ class StepOutput:
 
     records: Records
     row_changes: list[RowChanges]
-    rows: NDArray[np.void]  # [U] after the batch, for the learner
     result: StepResult
 
 

@@ -140,7 +140,7 @@ class Pipeline:
             row_changes = self._encoder.encode_rows(batch, self._layout.pack(stored), now_ms, result.reviews)
         with self._timed("encode"):
             records = self._encoder.encode_records(batch, result, row_changes, now_ms)
-        return StepOutput(records, row_changes, rows, result)
+        return StepOutput(records, row_changes, result)
 
     async def write(self, batch: MicroBatch, output: StepOutput) -> dict[int, int]:
         """Commits the micro-batch, then stores its rows in RocksDB, then advances the partitions' next offsets.

@@ -11,6 +11,7 @@ import pytest
 
 from models import checkpoint
 from models.items.vocabulary import ItemVocabulary
+from streams.errors import StoreError
 from streams.trainer.checkpoint_store import CANDIDATES, CheckpointStore
 from tests.driver.driven_trainer import DrivenTrainer
 from tests.driver.driven_worker import DrivenWorker
@@ -151,10 +152,34 @@ async def test_what_cannot_be_tried_is_named_and_the_model_stays(
     stored = Path(driver.worker_settings().checkpoint_url) / CANDIDATES / path.name
     (stored / "weights.safetensors").write_bytes(b"torn")
     await site.trainer.look()
-    assert f"{path.name} is not used, the model in use stays" in caplog.text
+    assert f"candidate {path.name} is refused, the model in use stays" in caplog.text
     assert store_of(driver).manifests(CANDIDATES) == {}
     assert site.trainer.engine.version == version
     store_of(driver).request("rollback", "weights-00000099")
     await site.trainer.look()
-    assert "weights-00000099 is not used" in caplog.text
+    assert "weights-00000099 is not gone back to" in caplog.text
+    await site.worker.stop()
+
+
+async def test_a_store_that_fails_costs_neither_the_trainer_nor_the_candidate(
+    driver: WorkerDriver, site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("s3://models cannot be used: no route to host")
+
+    path = saved(driver, tmp_path / "new", noise=50.0)
+    store_of(driver).publish(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointStore, "download", fail)
+        await site.trainer.look()
+    assert "candidates are not looked for" in caplog.text
+    assert list(store_of(driver).manifests(CANDIDATES)) == [path.name]
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointStore, "remove", fail)
+        await site.go_on(9)
+    assert site.trainer.trial()["state"] == "refused"
+    assert f"candidate {path.name} has ended and is to be deleted by hand" in caplog.text
+    scored = site.trainer.trial()["scored"]
+    await site.go_on(1)
+    assert site.trainer.trial()["scored"] == scored  # it is not tried again
     await site.worker.stop()
