@@ -13,6 +13,7 @@ from bench.errors import BenchError
 from bench.quality import metrics
 from bench.quality.datasets import LoggedEvents
 from bench.scale_out.local_group import LocalGroup, local_group
+from bench.scale_out.trainer_lines import work_in
 from models.progress import ProgressCallback
 from streams.demo.metrics import SCORED_SHARE, has_repeats
 from streams.demo.next_item_ranks import NextItemRanks
@@ -39,6 +40,8 @@ class KafkaQuality:
     """From the first event to the last prediction"""
     workers_cpu_s: float
     trainer_cpu_s: float
+    learnt_share: float | None
+    """Of the events: a machine with too few cores for all processes learns less"""
 
 
 def measure_quality(log: LoggedEvents, workers: int, rate_per_s: float, on_progress: ProgressCallback) -> KafkaQuality:
@@ -134,6 +137,7 @@ async def _measure(
         events_per_s=round(len(log.events) / seconds, 1),
         workers_cpu_s=round(workers_end_s - workers_cpu_s, 1),
         trainer_cpu_s=round(trainer_end_s - trainer_cpu_s, 1),
+        learnt_share=work_in(group.trainer_log()).learnt_share,
     )
 
 

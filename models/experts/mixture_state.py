@@ -1,6 +1,5 @@
-"""What the mixture learns from the stream: the counts of the experts and the weights of their gate, behind one lock."""
+"""What the mixture learns from the stream: the counts of the experts and the weights of their gate."""
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ _GATE = "gate."
 
 
 class MixtureState:
-    """Count experts and gate. One thread at a time may predict and change them; any thread may copy their `state`."""
+    """Count experts and gate, in one thread at a time."""
 
     def __init__(self, config: ModelConfig, counts: CountExperts | None = None) -> None:
         self.counts = CountExperts(config) if counts is None else counts
@@ -32,47 +31,38 @@ class MixtureState:
             np.array([_INITIAL_WEIGHTS.get(name, _OTHER_WEIGHT) for name in self.names]),
             np.array([_INITIAL_LOGITS.get(name, 0.0) for name in self.names]),
         )
-        self._lock = threading.Lock()
 
     def grow(self, rows: int) -> None:
-        """Make room for item indices below `rows`, so that reading the counts never grows a table unlocked."""
-        with self._lock:
-            self.counts.grow(rows)
+        """Make room for item indices below `rows`."""
+        self.counts.grow(rows)
 
     def observe(self, events: NewEvents) -> None:
         """Count the events."""
-        with self._lock:
-            self.counts.observe(events)
+        self.counts.observe(events)
 
     def forget(self, item: NDArray[np.int64]) -> None:
         """Drop these items from all counts."""
-        with self._lock:
-            self.counts.forget(item)
+        self.counts.forget(item)
 
     def count_pairs(self, events: NewEvents) -> None:
         """Count only pairs of items, of events by which popularity has aged already."""
-        with self._lock:
-            self.counts.pairs.add(events)
+        self.counts.pairs.add(events)
 
     def take_changed_pairs(self) -> NDArray[np.int64]:
         """Items with pairs that were counted since the last call."""
-        with self._lock:
-            return self.counts.pairs.take_changed()
+        return self.counts.pairs.take_changed()
 
     def popularity_of(self, item: NDArray[np.int64]) -> NDArray[np.float64]:
         """[L, n] counts of these items."""
-        with self._lock:
-            return self.counts.popularity_of(item)
+        return self.counts.popularity_of(item)
 
     def pairs(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Copy of the counted pairs of these items."""
-        with self._lock:
-            return self.counts.pairs.rows(item)
+        return self.counts.pairs.rows(item)
 
     def gate_state(self) -> dict[str, NDArray[np.float64]]:
         """Copy of the gate."""
-        with self._lock:
-            return self.gate.state()
+        return self.gate.state()
 
     def put_popularity(
         self,
@@ -84,40 +74,35 @@ class MixtureState:
         aged_by: int,
     ) -> None:
         """Go on from popularity and gate of who counts for all, as `CountExperts.put_popularity` does."""
-        with self._lock:
-            try:
-                self.gate.restore(gate)
-            except ValueError as error:
-                raise _unfitting(error) from error
-            self.counts.put_popularity(item, counts, age, newer, aged_by)
+        try:
+            self.gate.restore(gate)
+        except ValueError as error:
+            raise _unfitting(error) from error
+        self.counts.put_popularity(item, counts, age, newer, aged_by)
 
     def put_pairs(self, item: NDArray[np.int64], pairs: Mapping[str, NDArray[Any]], newer: Sequence[NewEvents]) -> None:
         """Go on from the pairs of who counts for all, as `PairCounts.put_rows` does."""
-        with self._lock:
-            try:
-                self.counts.pairs.put_rows(item, pairs, newer)
-            except ValueError as error:
-                raise _unfitting(error) from error
+        try:
+            self.counts.pairs.put_rows(item, pairs, newer)
+        except ValueError as error:
+            raise _unfitting(error) from error
 
     def update_gate(self, examples: GateExamples) -> None:
         """Let the gate learn from scored events."""
-        with self._lock:
-            self.gate.update(examples)
+        self.gate.update(examples)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copy of counts and gate from between two batches; the next batch waits for it."""
-        with self._lock:
-            return self.counts.state() | {_GATE + name: array for name, array in self.gate.state().items()}
+        """Copy of counts and gate."""
+        return self.counts.state() | {_GATE + name: array for name, array in self.gate.state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from `state`. WeightsError where it was made with other experts or another `max_successors`."""
         gate = {name.removeprefix(_GATE): array for name, array in state.items() if name.startswith(_GATE)}
-        with self._lock:
-            try:
-                self.counts.restore(state)
-                self.gate.restore(gate)
-            except ValueError as error:
-                raise _unfitting(error) from error
+        try:
+            self.counts.restore(state)
+            self.gate.restore(gate)
+        except ValueError as error:
+            raise _unfitting(error) from error
 
 
 def _unfitting(error: ValueError) -> WeightsError:

@@ -6,7 +6,6 @@ gate of the experts. So predictions depend on how the stream is cut into batches
 fields of the rows do not, and they do not depend on the experts.
 """
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -71,7 +70,7 @@ class StepResult:
 
 
 class Engine:
-    """Network, experts and candidates at work. One thread at a time may step; any thread may hand over new weights."""
+    """Network, experts and candidates at work, in one thread at a time."""
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     def __init__(
@@ -94,28 +93,21 @@ class Engine:
         self._model = ServedModel.of(config, self.device, items)
         self._candidates = Candidates(items, self.device, sizes)
         self.counts = StreamCounts(config, limits, items.register.count)
-        self._lock = threading.Lock()
-        self._next_model: ServedModel | None = None
 
     @property
     def version(self) -> ModelVersion:
         """Lineage and version of the weights that the next step uses."""
-        with self._lock:
-            return (self._next_model or self._model).version
+        return self._model.version
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     def update(self, weights: Weights) -> None:
-        """Use these weights from the next step on. WeightsError where they are not finite or do not fit."""
+        """Go on with these weights. WeightsError where they are not finite or do not fit; then nothing changed."""
         if not weights.finite():
             raise WeightsError(f"weights {weights.version} are not finite; the engine keeps those it has")
-        model = ServedModel.of(self.config, self.device, self._items, weights)
-        # Here, not in the step: on another thread this costs the stream nothing.
-        model.embeddings.refresh()
-        with self._lock:
-            self._next_model = model
+        self._model = ServedModel.of(self.config, self.device, self._items, weights)
 
     def experts(self) -> dict[str, NDArray[Any]]:
-        """Copy of all counts, gate, mean reviews and times of items, for a checkpoint; any thread may call it."""
+        """Copy of all counts, gate, mean reviews and times of items, for a checkpoint."""
         return save_counts(self.counts, self._items)
 
     def restore(self, experts: Arrays, registered: int | None = None) -> None:
@@ -265,9 +257,6 @@ class Engine:
         self._model = self._model.put(version, shared, item, embedding, bias)
 
     def _follow(self, known: int) -> None:
-        with self._lock:
-            if self._next_model is not None:
-                self._model, self._next_model = self._next_model, None
         self._model.refresh(known, self.register)
         self.counts.grow(known + 1)
         self.counts.follow(self.register)

@@ -1,6 +1,5 @@
 """All that an engine counts of the stream: the experts' counts with their gate, and decayed popularity beside them."""
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -36,7 +35,7 @@ class CountedEvents(NamedTuple):
 
 
 class StreamCounts:
-    """One thread at a time may predict with them and change them; any thread may copy their `state`."""
+    """The counts, in one thread at a time."""
 
     def __init__(self, config: ModelConfig, limits: InfluenceLimits = NO_LIMITS, registered: int = 0) -> None:
         """`limits` are those by which events are to be made for `count` and `teach_gate`."""
@@ -48,7 +47,6 @@ class StreamCounts:
         self.experts = MixtureState(config) if config.experts else None
         self.popularity = DecayedPopularity()
         self._changed = np.zeros(FIRST_ROWS, np.bool_)
-        self._lock = threading.Lock()
 
     def grow(self, rows: int) -> None:
         """Make room for item indices below `rows`."""
@@ -62,8 +60,7 @@ class StreamCounts:
         self._changed[events.item[events.item > 0]] = True
         if self.experts is not None:
             self.experts.observe(events)
-        with self._lock:
-            self.popularity.observe(events.item)
+        self.popularity.observe(events.item)
 
     def follow(self, register: ItemRegister) -> None:
         """Begin anew with the slots that changed hands; to be called before any event of the new holders is counted."""
@@ -78,8 +75,7 @@ class StreamCounts:
         self._changed[item] = True
         if self.experts is not None:
             self.experts.forget(item)
-        with self._lock:
-            self.popularity.forget(item)
+        self.popularity.forget(item)
 
     def teach_gate(self, examples: Sequence[GateExamples]) -> None:
         """Let the gate learn from scored events."""
@@ -104,8 +100,7 @@ class StreamCounts:
 
     def rows(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Copy of the popularity of these items, for `put_rows`, and what had been counted then."""
-        with self._lock:
-            counts: dict[str, NDArray[Any]] = {POPULARITY: self.popularity.counts_of(item)}  # [n]
+        counts: dict[str, NDArray[Any]] = {POPULARITY: self.popularity.counts_of(item)}  # [n]
         counts[COUNTED] = np.tile(np.array(self.counted, np.int64), (len(item), 1))  # [n, 2]
         if self.experts is not None:
             counts[EXPERT_POPULARITY] = self.experts.popularity_of(item).T  # [n, L]
@@ -140,10 +135,9 @@ class StreamCounts:
         if self.experts is not None:
             popularity = counts[EXPERT_POPULARITY].T if len(item) else np.zeros((len(HALF_LIVES), 0))
             self.experts.put_popularity(item, popularity, age, gate, own, aged_by.events)
-        with self._lock:
-            self.popularity.advance(aged_by.with_item)
-            popularity = counts[POPULARITY] if len(item) else np.zeros(0)
-            self.popularity.put(item, popularity, age_with_item, [events.item for events in own])
+        self.popularity.advance(aged_by.with_item)
+        popularity = counts[POPULARITY] if len(item) else np.zeros(0)
+        self.popularity.put(item, popularity, age_with_item, [events.item for events in own])
         # One that has counted less than the last began anew: what is counted elsewhere ages these by its clock.
         began_anew, self._followed = counted.events < self._followed.events, counted
         self.counted = now if began_anew else CountedEvents(*map(max, now, self.counted))
@@ -159,15 +153,13 @@ class StreamCounts:
     def state(self) -> dict[str, NDArray[Any]]:
         """Copy of everything, for a checkpoint."""
         state = {} if self.experts is None else self.experts.state()
-        with self._lock:
-            return state | {POPULARITY: self.popularity.state()}
+        return state | {POPULARITY: self.popularity.state()}
 
     def restore(self, state: Arrays) -> None:
         """Go on from `state`; nothing changes where that is empty. WeightsError where it does not fit."""
         experts = dict(state)
         popularity = experts.pop(POPULARITY, None)
         if popularity is not None:
-            with self._lock:
-                self.popularity.restore(popularity)
+            self.popularity.restore(popularity)
         if self.experts is not None and experts:
             self.experts.restore(experts)

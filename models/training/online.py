@@ -1,7 +1,6 @@
 """Online training: optimizer steps over the newest events of a stream, and over some replayed ones."""
 
 import logging
-import threading
 import time
 from dataclasses import replace
 
@@ -38,7 +37,7 @@ _MEMORY_ADVICE = (
 
 
 class OnlineLearner:
-    """Trains its own copy of the network. One thread at a time may use it; any thread may `observe`."""
+    """Trains its own copy of the network, in one thread at a time."""
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     def __init__(self, config: ModelConfig, learner: LearnerConfig, items: ItemVocabulary) -> None:
@@ -59,7 +58,6 @@ class OnlineLearner:
         self._lr_step = 0
         self._changed = np.zeros(FIRST_ROWS, np.bool_)
         self._registered = items.register.count  # registrations that the network follows
-        self._lock = threading.Lock()
         self._queue = WindowQueue(learner.queue_events)
         self._queue_registered = self._registered  # those that the windows in the queue follow
 
@@ -101,14 +99,12 @@ class OnlineLearner:
         `users` [U]: their numbers, for `forget_users`.
         """
         windows = last_windows(rows, new_events, users)
-        with self._lock:
-            self._follow_queue()
-            self._queue.put(windows)
+        self._follow_queue()
+        self._queue.put(windows)
 
     def forget_users(self, users: NDArray[np.uint32]) -> None:
         """Drop the windows of these users, those to replay included. What was learnt from them stays learnt."""
-        with self._lock:
-            self._queue.forget_users(users)
+        self._queue.forget_users(users)
         self._replay_buffer.forget_users(users)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
@@ -119,9 +115,8 @@ class OnlineLearner:
         LearningError where these are refused too.
         """
         started = time.perf_counter()
-        with self._lock:
-            taken = self._queue.take(self._config.events_per_step)
-            registered = self._queue_registered
+        taken = self._queue.take(self._config.events_per_step)
+        registered = self._queue_registered
         self._follow(registered)
         if not taken:
             return None
@@ -143,8 +138,7 @@ class OnlineLearner:
 
     def follow_register(self) -> None:
         """Begin anew with slots that changed hands, as `observe` and then `train_step` do."""
-        with self._lock:
-            registered = self._follow_queue()
+        registered = self._follow_queue()
         self._follow(registered)
 
     def restore_learner(self, weights: Weights) -> None:

@@ -9,7 +9,7 @@ from streams.schema.quality import Means, WorkerQuality
 
 
 def run(recall: float, log_loss: float | None = 5.0) -> KafkaQuality:
-    return KafkaQuality(recall, 0.3, 0.09, log_loss, 2500.0, 10.0, 5.0)
+    return KafkaQuality(recall, 0.3, 0.09, log_loss, 2500.0, 10.0, 5.0, 1.0)
 
 
 def record(worker: str, scored: int, log_loss: float | None, possible: int | None = None) -> WorkerQuality:
@@ -27,6 +27,7 @@ def test_the_mean_of_runs_says_how_far_they_are_apart() -> None:
     assert figures["spread"] == {
         "recall_at_10": [0.2, 0.25], "recall_at_20": [0.3, 0.3], "mrr": [0.09, 0.09], "log_loss": [5.0, 5.0],
         "events_per_s": [2500.0, 2500.0], "workers_cpu_s": [10.0, 10.0], "trainer_cpu_s": [5.0, 5.0],
+        "learnt_share": [1.0, 1.0],
     }  # fmt: skip
     runs = figures["runs"]
     assert isinstance(runs, list)

@@ -1,4 +1,3 @@
-import threading
 from dataclasses import replace
 from typing import Any
 
@@ -8,27 +7,6 @@ from models.config import ModelConfig
 from models.errors import WeightsError
 from models.experts.mixture_state import MixtureState
 from tests.unit.models.new_events import events_of
-
-
-def test_copies_on_another_thread_are_consistent(config: ModelConfig) -> None:
-    """Popularity and pairs of one copy come from the same batches, while counting goes on and tables grow."""
-    state, stop = MixtureState(config), threading.Event()
-    sums: list[tuple[float, float]] = []
-
-    def copy() -> None:
-        while not stop.is_set():
-            arrays = state.state()
-            sums.append((float(arrays["popularity.counts"][-1].sum()), float(arrays["successors.totals"].sum())))
-
-    thread = threading.Thread(target=copy)
-    thread.start()
-    for number in range(300):
-        state.observe(events_of(1, 2 + number * 10))
-        state.grow(2 + number * 10 + 100)
-    stop.set()
-    thread.join()
-    assert len(sums) > 1
-    assert all(events == 2 * pairs for events, pairs in sums)
 
 
 @pytest.mark.parametrize(

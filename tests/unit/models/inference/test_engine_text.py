@@ -78,6 +78,7 @@ def test_a_text_changes_its_users_state_and_its_items_content(config: ModelConfi
     with_text.update(weights)
     without_text.update(weights)
     rows = new_user_states(config, 2)
+    content(items).refresh()
     content_before = content(items).rows(np.arange(21))
     without = without_text.step(batch([0, 1], [3, 4]), rows).rows
     np.testing.assert_array_equal(content(items).rows(np.arange(21)), content_before)

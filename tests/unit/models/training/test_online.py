@@ -1,5 +1,4 @@
 import math
-import threading
 from dataclasses import replace
 from typing import Literal
 
@@ -258,25 +257,6 @@ def test_items_may_grow_while_learning(config: ModelConfig, items: ItemVocabular
     engine.update(learner.weights())
     assert len(learner.weights().tensors["item"]) == 2048
     assert len(engine.step(batch, new_user_states(config, 10)).predictions) == 10
-
-
-def test_events_may_be_observed_from_another_thread(config: ModelConfig, items: ItemVocabulary) -> None:
-    learner, engine = OnlineLearner(config, LearnerConfig(), items), Engine(config, items)
-    batch = sequence(10, 5, 20)
-    rows = engine.step(batch, new_user_states(config, 10)).rows
-
-    def observe() -> None:
-        for _ in range(100):
-            learner.observe(rows, np.bincount(batch.user, minlength=len(rows)))
-
-    thread = threading.Thread(target=observe)
-    thread.start()
-    events = 0
-    while thread.is_alive() or learner.pending_events:
-        result = learner.train_step()
-        events += result.events if result else 0
-    thread.join()
-    assert events == 5000
 
 
 @pytest.mark.cuda
