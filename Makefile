@@ -2,7 +2,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test unit avx2 check gpu wheels format lock clean setup kafka
+.PHONY: help demo test unit avx2 check gpu wheels docs format lock clean setup kafka
 
 ARGS ?=
 BIN := .venv/bin
@@ -56,6 +56,11 @@ wheels: setup ## collect in wheels/ what `gpu` needs to read logs on Linux with 
 		--python-version $(WHEELS_PYTHON) $(addprefix --platform manylinux,_2_28_x86_64 _2_17_x86_64 2014_x86_64) \
 		-r build/wheels.txt -d wheels
 
+docs: setup ## build the pages of docs/ into build/docs, and look whether links between them lead somewhere
+	@$(BIN)/uv venv --quiet --allow-existing build/zensical
+	@$(BIN)/uv pip install --quiet --python build/zensical/bin/python --require-hashes -r requirements-docs.txt
+	@build/zensical/bin/zensical build --strict --clean
+
 format: setup ## format, and mend what lint can mend
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -64,6 +69,7 @@ lock: setup ## resolve pyproject.toml into the locks anew (ARGS='--upgrade': new
 	@$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
 	@$(COMPILE) $(ARGS) --extra text -c requirements.txt pyproject.toml -o requirements-text.txt
 	@$(COMPILE) $(ARGS) --extra text --extra parquet --extra registry --extra dev -c requirements-text.txt pyproject.toml -o requirements-dev.txt
+	@$(COMPILE) $(ARGS) - -o requirements-docs.txt <<<'zensical>=0.0.73,<1'
 	@$(COMPILE) $(ARGS) - -o requirements-uv.txt <<<uv
 
 clean: ## remove the environment and what the tools have cached here

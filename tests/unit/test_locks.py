@@ -6,7 +6,13 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ["requirements.txt", "requirements-text.txt", "requirements-dev.txt", "requirements-uv.txt"]
+LOCKS = [
+    "requirements.txt",
+    "requirements-text.txt",
+    "requirements-dev.txt",
+    "requirements-docs.txt",
+    "requirements-uv.txt",
+]
 
 
 def locked(name: str) -> dict[str, set[str]]:
