@@ -5,6 +5,7 @@ A cache of the changelog: lost rows are restored from there, as long as the rema
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
 import time
@@ -108,6 +109,19 @@ class PartitionStore:
         with _state_errors(self.folder):
             self._db.write(batch)
         self.position, self.changelog_id, self.offset_row = position, changelog_id, offset_row
+
+
+def store_bytes(folder: Path) -> int:
+    """Bytes of the files in a store's folder now; 0 without a folder."""
+    size = 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # deleted by RocksDB meanwhile
+                    size += entry.stat().st_size
+    except FileNotFoundError:
+        pass
+    return size
 
 
 def read_rows(folder: Path) -> Iterator[tuple[bytes, bytes]]:

@@ -16,6 +16,7 @@ StreamError
 ├── TrainerFencedError nothing: another trainer has taken over; start this one again to have it stand by
 ├── GroupActiveError   stop the group's workers, then try again
 ├── ReplayFencedError  nothing: another `dlq replay` was started later, and sends what is left
+├── MonitoringError    set the port, or the address, that the message names
 ├── StepTimeoutError   start the worker again; look at machine and disk if it repeats
 ├── TransactionFailed  nothing: the worker starts over from the changelog; look at the broker if it goes on
 ├── StaleMembership    nothing: another worker has taken over, this one waits for its next assignment
@@ -123,6 +124,10 @@ class GroupActiveError(StreamError):
 
 class ReplayFencedError(StreamError):
     """Another replay of the same group's dead letters was started after this one."""
+
+
+class MonitoringError(StreamError):
+    """Metrics cannot be served at the address and port of the settings."""
 
 
 class StepTimeoutError(StreamError):

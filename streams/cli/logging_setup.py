@@ -6,9 +6,12 @@ transactional id that has expired. It has the level that it was logged with once
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import Counter
+from datetime import UTC, datetime
+from typing import Literal
 
 from streams.terminal.text import printable_lines
 
@@ -98,10 +101,28 @@ class PrintableFormatter(logging.Formatter):
         return printable_lines(super().format(record))
 
 
-def configure_logging(level: int = logging.INFO) -> None:
+class JsonFormatter(logging.Formatter):
+    """Writes each record as a JSON object in a line of ASCII, which no control character or line break can divide."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; `exception` is there where the record has one."""
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "process": record.process,
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry).replace("\x7f", "\\u007f")  # the one control character that JSON leaves
+
+
+def configure_logging(level: int = logging.INFO, style: Literal["text", "json"] = "text") -> None:
     """The process logs to standard error."""
     handler = logging.StreamHandler()
-    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s"))
+    text = PrintableFormatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s")
+    handler.setFormatter(JsonFormatter() if style == "json" else text)
     handler.addFilter(UnnamedErrors())
     handler.addFilter(TransientFaults())
     handler.addFilter(RepeatFilter())

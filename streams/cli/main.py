@@ -91,7 +91,7 @@ def worker(
     from streams.cli.logging_setup import configure_logging
     from streams.worker.process.launcher import end_with_stdin
 
-    configure_logging()
+    configure_logging(style=settings.logging.format)
     if with_stdin:
         end_with_stdin()
     from streams.worker.app import run_worker  # only now: torch takes seconds
@@ -120,7 +120,7 @@ def trainer(
     from streams.worker.process.launcher import end_with_stdin
     from streams.worker.process.lifecycle import exit_process
 
-    configure_logging()
+    configure_logging(style=settings.logging.format)
     if with_stdin:
         end_with_stdin()
     if elected:

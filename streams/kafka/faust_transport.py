@@ -15,6 +15,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust import Schema
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT, ConsumerMessage, EventT, Message
 
@@ -151,6 +152,14 @@ class BatchConsumer(Consumer):
         if not answered:
             raise KafkaError("the group's coordinator did not answer a heartbeat")
         return True
+
+    def stable_offset(self, topic: str, partition: int) -> int | None:
+        """The last stable offset as the newest fetch has shown it, None before the first. Any thread may call it."""
+        try:
+            offset = self._thread._ensure_consumer().last_stable_offset(TopicPartition(topic, partition))
+        except (AssertionError, ConsumerNotStarted):
+            return None  # not assigned, or not any more: a rebalance may go on meanwhile
+        return offset if offset is not None and offset >= 0 else None
 
     def _coordinator(self) -> Any:
         return self._thread._ensure_consumer()._coordinator

@@ -88,6 +88,13 @@ class SourceConsumer:
         """The next fetch of the partition begins at `offset`."""
         await self._consumer.rewind(self._topic, partition, offset)
 
+    def stable_offset(self, partition: int) -> int | None:
+        """The partition's last stable offset as the newest fetch has shown it; None before the first.
+
+        Any thread may call it.
+        """
+        return self._consumer.stable_offset(self._topic, partition)
+
     @property
     def _consumer(self) -> BatchConsumer:
         return cast(BatchConsumer, self._app.consumer)

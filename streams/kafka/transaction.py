@@ -58,6 +58,8 @@ class TransactionWriter:
         self.transactional_id = f"{kafka.group_id}-{purpose or uuid4()}"
         self._producer: FencedProducer | None = None
         self._failed = False
+        self.failures = 0
+        """Writes that raised: what they were to write is committed or not"""
 
     async def start(self) -> None:
         """Starts a producer, which ends any transaction that this id has open."""
@@ -119,9 +121,11 @@ class TransactionWriter:
         except (KafkaError, AssertionError) as error:
             # aiokafka raises AssertionError for a call that its failed state machine does not allow.
             self._failed = True
+            self.failures += 1
             raise TransactionFailed(_reason(error)) from error
         except StreamError:
             self._failed = True
+            self.failures += 1
             raise
         return dict(zip(records, ends, strict=True))
 

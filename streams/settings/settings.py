@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from streams.errors import SettingsError
+from streams.settings.monitoring_section import LoggingSettings, MonitoringSettings
 from streams.settings.recipes import RECIPES, recipe_file
 from streams.settings.registry_section import RegistrySettings
 from streams.settings.sections import (
@@ -62,6 +63,8 @@ class Settings:
     learning: LearnerConfig = field(default_factory=LearnerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     predictions: PredictionSettings = field(default_factory=PredictionSettings)
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # section.key → source
 
     def __post_init__(self) -> None:

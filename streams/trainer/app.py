@@ -7,7 +7,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from streams.kafka.client.access import trainer_rights, with_cure
+from streams.monitoring.process_monitoring import ProcessMonitoring
 from streams.settings.settings import Settings
+from streams.trainer.metrics import TrainerMetrics
 from streams.trainer.model import Model
 from streams.trainer.trainer_loop import run_trainer
 from streams.worker.formats import connect_formats
@@ -34,6 +36,14 @@ def run(settings: Settings, *, elected: bool = False) -> None:
 async def _run(settings: Settings, elected: bool) -> None:
     stop = stop_event()
     try:
+        section = settings.monitoring
+        monitoring = (
+            ProcessMonitoring(section.host, section.trainer_port, "monitoring.trainer_port")
+            if elected
+            else ProcessMonitoring(section.host, section.port)
+        )
+        metrics = TrainerMetrics(settings, monitoring.registry)
+        monitoring.start()
         waiting = asyncio.ensure_future(wait_for_broker(settings.kafka))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -41,11 +51,13 @@ async def _run(settings: Settings, elected: bool) -> None:
             return
         await waiting
         formats = await connect_formats(settings)
+        monitoring.health.use(metrics)
 
         async def make_model() -> Model:
             return await (await in_thread(_model_class)).create(settings, formats.registry)
 
-        await run_trainer(settings, make_model, stop, elected=elected)
+        await run_trainer(settings, make_model, stop, metrics, elected=elected)
+        monitoring.stop()
     except Exception as error:
         exit_with_error(await with_cure(settings.kafka, error, trainer_rights(settings)))
     log.info("stopped")

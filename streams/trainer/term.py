@@ -13,6 +13,7 @@ from streams.releases.release_topic import ReleaseTopic
 from streams.settings.settings import Settings
 from streams.trainer.changelog_feed import ChangelogFeed
 from streams.trainer.learning_pace import LearningPace
+from streams.trainer.metrics import TrainerMetrics
 from streams.trainer.model import Model
 from streams.trainer.report import TrainingReport
 
@@ -31,7 +32,7 @@ class Term:
     where that topic was deleted, who has the model in memory writes it again.
     """
 
-    def __init__(self, settings: Settings, model: Model) -> None:
+    def __init__(self, settings: Settings, model: Model, metrics: TrainerMetrics) -> None:
         trainer = settings.trainer
         self._release_interval_s = trainer.release_interval_s
         self._save_interval_s = trainer.checkpoint_interval_s
@@ -40,6 +41,7 @@ class Term:
         self._feed = ChangelogFeed(settings)
         self._pace = LearningPace(trainer.learning_share)
         self._report = TrainingReport()
+        self._metrics = metrics
         self._released: ChangelogPosition | None = None
         self._released_s = float("-inf")  # monotonic clock
         self._saved_s = time.monotonic()
@@ -53,6 +55,7 @@ class Term:
         can go on; TransactionFailed, KafkaError where a new term may help.
         """
         await self._begin()
+        self._metrics.train()
         while not stop.is_set():
             behind = await self._observe()
             await self._learn(0.0 if behind else _FETCH_INTERVAL_S, behind)
@@ -65,7 +68,9 @@ class Term:
                 await self._release()
             if saving:
                 await self._save()
-            self._report.log_if_due(self._feed.lag())
+            lag = self._feed.lag()
+            self._report.log_if_due(lag)
+            self._metrics.add_round(lag)
         await self._release()
         self._report.log(self._feed.lag())
         await self._save()
@@ -91,7 +96,9 @@ class Term:
         """Counts the rows that come next; whether more of them wait than one fetch has."""
         batch = await self._feed.fetch(0 if self._is_learning else _MAX_WAIT_MS)
         if batch.rows:
-            self._report.add_counted(await self._model.observe(batch.rows))
+            counted = await self._model.observe(batch.rows)
+            self._report.add_counted(counted)
+            self._metrics.add_counted(counted)
         return batch.is_full
 
     async def _learn(self, seconds: float, behind: bool) -> None:
@@ -104,9 +111,11 @@ class Term:
                 step = await self._model.train_step(self._pace.partial)
                 self._is_learning = step is not None
                 if step is not None:
+                    seconds_taken = time.monotonic() - began_s
                     self._report.add_step(step)
+                    self._metrics.add_step(step, seconds_taken)
                     self._has_learnt = True
-                    self._pace.add_step(time.monotonic() - began_s, behind)
+                    self._pace.add_step(seconds_taken, behind)
                 else:
                     wait_s = seconds
             left_s = end_s - time.monotonic()
@@ -120,7 +129,9 @@ class Term:
         if full or self._has_learnt or position != self._released:
             self._has_learnt = False
             parts, manifest = await self._model.release(full)
-            self._report.add_release(await self._releases.write(parts, manifest, position, full=full))
+            written = await self._releases.write(parts, manifest, position, full=full)
+            self._report.add_release(written)
+            self._metrics.add_release(written)
             self._released = position
         self._released_s = time.monotonic()
 
@@ -130,4 +141,5 @@ class Term:
 
     async def _save(self) -> None:
         await self._model.save()
+        self._metrics.add_checkpoint()
         self._saved_s = time.monotonic()

@@ -16,6 +16,7 @@ from streams.kafka.topics import ensure_topics
 from streams.log_levels import TRANSIENT
 from streams.releases.election import Election
 from streams.settings.settings import Settings
+from streams.trainer.metrics import TrainerMetrics
 from streams.trainer.model import Model
 from streams.trainer.term import Term
 
@@ -25,7 +26,12 @@ _RETRY_S: Final = 1.0
 
 
 async def run_trainer(
-    settings: Settings, make_model: Callable[[], Awaitable[Model]], stop: asyncio.Event, *, elected: bool = False
+    settings: Settings,
+    make_model: Callable[[], Awaitable[Model]],
+    stop: asyncio.Event,
+    metrics: TrainerMetrics,
+    *,
+    elected: bool = False,
 ) -> None:
     """Stands by until elected, then trains; returns once `stop` is set, after a last release.
 
@@ -44,10 +50,12 @@ async def run_trainer(
             await election.start()
             log.info("standing by as a member of the group %s", settings.trainer_group)
         logged = ""
+        if election is not None:
+            metrics.stand_by()
         while await _before(stop, _wait(election)):
             try:
                 if election is None or await election.confirm():
-                    await _train(settings, make_model, stop)
+                    await _train(settings, make_model, stop, metrics)
             except (TransactionFailed, KafkaError) as error:
                 cause = error.__cause__ or error
                 await raise_permanent(settings.kafka, cause, rights)
@@ -65,11 +73,14 @@ async def _wait(election: Election | None) -> None:
         await election.wait()
 
 
-async def _train(settings: Settings, make_model: Callable[[], Awaitable[Model]], stop: asyncio.Event) -> None:
-    term = Term(settings, await make_model())
+async def _train(
+    settings: Settings, make_model: Callable[[], Awaitable[Model]], stop: asyncio.Event, metrics: TrainerMetrics
+) -> None:
+    term = Term(settings, await make_model(), metrics)
     try:
         await term.run(stop)
     finally:
+        metrics.stand_by()
         await term.close()
 
 

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
 
 from models import checkpoint
 from models.device import set_compute_threads
@@ -25,8 +26,8 @@ from streams.kafka.source_consumer import SourceConsumer
 from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
 from streams.log_levels import TRANSIENT
+from streams.monitoring.process_monitoring import ProcessMonitoring
 from streams.os_errors import check_open_files, raise_file_limit
-from streams.schema.quality import format_quality
 from streams.settings.settings import Settings
 from streams.worker.formats import JSON_ALONE, RecordFormats, connect_formats
 from streams.worker.items.item_topics import ItemTopics
@@ -36,6 +37,7 @@ from streams.worker.output import OutputEncoder
 from streams.worker.partitions.assigned_partitions import AssignedPartitions
 from streams.worker.partitions.changelog import Changelog
 from streams.worker.partitions.offset_gaps import OffsetGaps
+from streams.worker.partitions.partition_lag import PartitionLag
 from streams.worker.partitions.partition_recovery import PartitionRecovery
 from streams.worker.partitions.source_reader import SourceReader
 from streams.worker.partitions.source_topic import SourceTopic
@@ -44,7 +46,11 @@ from streams.worker.pipeline import Engine, Pipeline
 from streams.worker.process.lifecycle import exit_with_error, stop_event, wait_for_broker
 from streams.worker.process.watchdog import Watchdog
 from streams.worker.quality_meter import QualityMeter
+from streams.worker.report import WorkerReport
 from streams.worker.step_loop import StepLoop
+from streams.worker.step_metrics import StepMetrics
+from streams.worker.worker_collector import WorkerCollector
+from streams.worker.worker_health import WorkerHealth
 
 log = logging.getLogger(__name__)
 
@@ -93,17 +99,21 @@ async def _run_until(stop: asyncio.Event, settings: Settings, engine: Engine | N
     worker = starting.result()
     while not stop.is_set():
         await _wait_for_either(asyncio.create_task(asyncio.sleep(_REPORT_INTERVAL_S)), stop)
-        worker.report()
+        worker.report.log()
         worker.check()
 
 
 async def _start(settings: Settings, engine: Engine | None, stack: AsyncExitStack) -> Worker:
+    monitoring = ProcessMonitoring(settings.monitoring.host, settings.monitoring.port)
+    monitoring.start()
+    stack.callback(monitoring.stop)
     await wait_for_broker(settings.kafka)
     rights = worker_rights(settings)
     await check_access(settings.kafka, rights)
     if any(topic.outcome == "created" for topic in await ensure_topics(settings)):
         await check_access(settings.kafka, rights)  # of topics that are not there yet, nothing can be learnt
-    worker = Worker(settings, engine, await connect_formats(settings))
+    worker = Worker(settings, engine, await connect_formats(settings), monitoring.registry)
+    monitoring.health.use(worker.health)
     await worker.start(stack)
     return worker
 
@@ -117,7 +127,13 @@ async def _wait_for_either(task: asyncio.Task[Any], stop: asyncio.Event) -> None
 class Worker:
     """The parts of one worker process, connected. Made inside a running event loop."""
 
-    def __init__(self, settings: Settings, engine: Engine | None = None, formats: RecordFormats = JSON_ALONE) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine | None = None,
+        formats: RecordFormats = JSON_ALONE,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
         kafka, topics = settings.kafka, settings.topics
         self._settings = settings
         # First, as it locks the data folder
@@ -152,10 +168,32 @@ class Worker:
         source = SourceReader(self._partitions, self._offset_gaps, self._consumer)
 
         self._watchdog = Watchdog(settings.worker.step_timeout_s, on_timeout=exit_with_error)
+        metrics = StepMetrics(registry)
         self.pipeline = Pipeline(
-            settings, engine, source, self._items, encoder, self._writer, self._watchdog, formats.registry
+            settings, engine, source, self._items, encoder, self._writer, self._watchdog, formats.registry, metrics
         )
         self._step_loop = StepLoop(self.pipeline, self._partitions, self._model, settings.worker, self._raise_permanent)
+        # What an operator sees: log, metrics, health
+        self.report = WorkerReport(self.pipeline, self._offset_gaps, self._quality, self._model)
+        lag = PartitionLag(self._partitions, self._consumer)
+        self.health = WorkerHealth(
+            self._partitions, lag, self._changelog, self._step_loop, metrics, settings.monitoring.live_timeout_s
+        )
+        if registry is not None:
+            registry.register(
+                WorkerCollector(
+                    metrics,
+                    self._partitions,
+                    lag,
+                    self._changelog,
+                    self._offset_gaps,
+                    self._writer,
+                    self._items,
+                    self._quality,
+                    self._model,
+                    topics.partitions,
+                )
+            )
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Starts everything; the stack stops what was started, last first."""
@@ -215,21 +253,6 @@ class Worker:
         except (TransactionFailed, TimeoutError) as error:
             topic = self._quality.topic_partition.topic
             log.warning("the last record of %s is not written: %r", topic, error, extra=TRANSIENT)
-
-    def report(self) -> None:
-        """Logs counts and stage times since the last report, and refused records where they are many."""
-        counts, seconds = self.pipeline.take_counts()
-        if expired := self._offset_gaps.take_expired():
-            counts["expired"] = expired
-        if self._model is not None:
-            seconds["follow"] = self._model.take_seconds()
-        if counts["steps"]:
-            stages = ", ".join(
-                f"{stage} {1e6 * spent / max(counts['events'], 1):.0f}" for stage, spent in seconds.items()
-            )
-            log.info("%s; µs per event: %s", ", ".join(f"{n} {what}" for what, n in counts.items()), stages)
-            log.info("%s", format_quality(self._quality.quality()))
-            self.pipeline.log_rejections()
 
 
 def _reduce_garbage_collection() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Literal, Protocol
@@ -36,6 +35,7 @@ from streams.worker.partitions.source_reader import MarkerRange, SourceReader
 from streams.worker.process.threads import in_thread
 from streams.worker.process.watchdog import Watchdog
 from streams.worker.rejections import Rejections
+from streams.worker.step_metrics import StepMetrics
 from streams.worker.unknown_types import UnknownTypes
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Pipeline:
         writer: TransactionWriter,
         watchdog: Watchdog,
         transcoder: Transcoder | None = None,
+        metrics: StepMetrics | None = None,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -86,10 +87,10 @@ class Pipeline:
         self._rules = SchemaRules.of(settings.events, transcoder)
         self._unknown_types = UnknownTypes()
         self._first_notes = FirstNotes(log.warning)
-        self._counts: Counter[str] = Counter()
+        self.metrics = metrics or StepMetrics()
+        """Of committed steps"""
         self._rejections = Rejections()
         self._mixed_partitioners = MixedPartitioners(settings.topics.user_events, settings.topics.partitions)
-        self._seconds: defaultdict[str, float] = defaultdict(float)
 
     async def read(self, batches: Sequence[RecordBatch]) -> MicroBatch | None:
         """The micro-batch of all records that come next in their partition; None if there are none."""
@@ -153,19 +154,7 @@ class Pipeline:
         self._encoder.count_committed(batch, output)
         for part in batch.parts:
             self._rejections.add(len(part.events), part.rejected)
-        if rebuilt := output.result.rebuilt_rows:
-            self._counts["rebuilt"] += rebuilt
-        self._counts.update(
-            steps=1,
-            events=len(batch.events),
-            predictions=len(output.result.predictions),
-            rejected=sum(len(part.rejected) for part in batch.parts),
-        )
-        for part in batch.parts:
-            if without_event := part.notes.without_event.total():
-                self._counts["without event"] += without_event
-            if replaced_times := part.notes.replaced_times.total():
-                self._counts["times replaced"] += replaced_times
+        self.metrics.add_step(batch, output.result)
         return ends
 
     async def find_markers(self) -> list[MarkerRange]:
@@ -219,12 +208,6 @@ class Pipeline:
         """Starts a new producer, which ends the failed transaction. Raises KafkaError without a broker."""
         await self._writer.restart()
 
-    def take_counts(self) -> tuple[Counter[str], dict[str, float]]:
-        """Counts since the last call, and the seconds of wall time in each stage."""
-        taken = self._counts, self._seconds
-        self._counts, self._seconds = Counter(), defaultdict(float)
-        return taken
-
     def log_rejections(self) -> None:
         """Logs where many records were refused since the last call."""
         self._rejections.log()
@@ -236,4 +219,4 @@ class Pipeline:
             with nullcontext() if stage in _WAITS_FOR_OTHERS else self._watchdog.watch(stage):
                 yield
         finally:
-            self._seconds[stage] += time.perf_counter() - began
+            self.metrics.add_stage(stage, time.perf_counter() - began)

@@ -85,6 +85,8 @@ class StepLoop:
         self._raise_permanent = raise_permanent
         self._compute = ThreadPoolExecutor(1, "compute")  # a blocked event loop would miss heartbeats and signals
         self._failures = 0
+        self.is_processing = False
+        """Whether a micro-batch is in work"""
         self._idle_since_s = time.monotonic()
 
     def close(self) -> None:
@@ -131,10 +133,18 @@ class StepLoop:
 
         After a failed transaction the partitions are being reopened when this returns; the records come again.
         """
+        self.is_processing = True
+        try:
+            await self._process(batches)
+        finally:
+            self.is_processing = False
+
+    async def _process(self, batches: list[RecordBatch]) -> None:
         async with self._partitions.keep_open():
             if self._model is not None:
                 # Before the batch names items by their slots, which change hands where the item index is read.
                 await self._retry(self._model.apply_new, "following the model")
+            began_s = time.perf_counter()
             batch = await self._retry(lambda: self._pipeline.read(batches), "reading")
             if batch is None:
                 return
@@ -146,6 +156,7 @@ class StepLoop:
                 await self._recover(error)
                 return
             self._failures = 0
+            self._pipeline.metrics.add_duration(time.perf_counter() - began_s)
             if self._model is not None:
                 partition = batch.partition
                 await loop.run_in_executor(self._compute, self._model.observe, output.result, partition, ends)

@@ -12,6 +12,7 @@ from models.items.vocabulary import ItemContentLike
 from models.releases.release import Release
 from streams.settings.settings import Settings
 from streams.trainer.changelog_model import ChangelogModel
+from streams.trainer.metrics import TrainerMetrics
 from streams.trainer.term import Term
 
 
@@ -26,7 +27,7 @@ class DrivenTrainer:
     async def begin(settings: Settings) -> DrivenTrainer:
         """A term, from the newest release on."""
         model = await ChangelogModel.create(settings, None)
-        term = Term(settings, model)
+        term = Term(settings, model, TrainerMetrics(settings))
         await term._begin()
         return DrivenTrainer(term, model)
 

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, cast
 
+from prometheus_client import CollectorRegistry
 from torch import Tensor
 
 from models.inference.engine import Engine as InferenceEngine
@@ -16,6 +17,7 @@ from models.network.interest_network import ITEM_TABLES
 from streams.kafka.faust_transport import RecordBatch
 from streams.worker.app import Worker
 from streams.worker.partitions.partition_state import PartitionState
+from streams.worker.worker_health import WorkerHealth
 from tests.driver.source import InMemorySource
 
 _DEADLINE_S = 10.0
@@ -25,11 +27,18 @@ _MAX_STEPS = 1000
 class DrivenWorker:
     """A worker whose micro-batches the test asks for."""
 
-    def __init__(self, worker: Worker, stack: AsyncExitStack, errors: asyncio.Queue[BaseException]) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        stack: AsyncExitStack,
+        errors: asyncio.Queue[BaseException],
+        registry: CollectorRegistry,
+    ) -> None:
         self.source = cast(InMemorySource, worker._consumer)
         self._worker = worker
         self._stack = stack
         self._errors = errors
+        self._registry = registry
         self._ended = False
 
     @property
@@ -109,9 +118,18 @@ class DrivenWorker:
         """What a worker without events does after some seconds."""
         await self._run(self._worker._step_loop.skip_markers())
 
+    @property
+    def health(self) -> WorkerHealth:
+        """Its health checks."""
+        return self._worker.health
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """A sample of its metrics; None where there is none."""
+        return self._registry.get_sample_value(name, labels)
+
     def take_counts(self) -> Counter[str]:
         """What was counted since the last call."""
-        return self._worker.pipeline.take_counts()[0]
+        return self._worker.pipeline.metrics.take_counts()[0]
 
     def take_expired(self) -> int:
         """Records that expired unread since the last call."""
@@ -119,7 +137,7 @@ class DrivenWorker:
 
     def report(self) -> None:
         """Logs what a worker logs every few seconds."""
-        self._worker.report()
+        self._worker.report.log()
 
     async def watch_topics(self) -> None:
         """What the watch over the topics does every few seconds; raises the error that ends the process."""

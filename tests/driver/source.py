@@ -56,6 +56,10 @@ class InMemorySource:
         """The next fetch of the partition begins at `offset`."""
         self._positions[partition] = offset
 
+    def stable_offset(self, partition: int) -> int | None:
+        """The partition's last stable offset."""
+        return self._broker.log(TopicPartition(self._topic, partition)).last_stable_offset
+
     def fetch(self) -> list[RecordBatch]:
         """The next committed records of each partition that has any."""
         batches = []

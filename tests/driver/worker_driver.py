@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.structs import TopicPartition
+from prometheus_client import CollectorRegistry
 
 from streams.kafka.reader import partition_of
 from streams.kafka.topics import topic_specs
@@ -109,9 +110,10 @@ class WorkerDriver:
         """A worker with the data folder of this name and all partitions; None: with network and learner."""
         settings = self.worker_settings(name)
         stack = AsyncExitStack()
-        worker = Worker(settings, engine)
+        registry = CollectorRegistry()
+        worker = Worker(settings, engine, registry=registry)
         await worker.start(stack)
-        self._workers.append(DrivenWorker(worker, stack, self._errors))
+        self._workers.append(DrivenWorker(worker, stack, self._errors, registry))
         return self._workers[-1]
 
     async def close(self) -> None:

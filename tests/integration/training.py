@@ -139,6 +139,7 @@ class Trainer(ForkedProcess):
 
 def _train(overrides: Sequence[str]) -> None:
     from streams.cli.logging_setup import configure_logging
+    from streams.trainer.metrics import TrainerMetrics
     from streams.trainer.trainer_loop import run_trainer
     from streams.worker.process.lifecycle import exit_process, exit_with_error, stop_event
 
@@ -146,7 +147,8 @@ def _train(overrides: Sequence[str]) -> None:
         return CountingModel()
 
     async def run() -> None:
-        await run_trainer(load_settings(None, overrides), make_model, stop_event())
+        settings = load_settings(None, overrides)
+        await run_trainer(settings, make_model, stop_event(), TrainerMetrics(settings))
 
     configure_logging()
     try:

@@ -104,7 +104,7 @@ async def _run(job: Job) -> None:
         await worker.start(stack)
         while True:
             await asyncio.sleep(_POLL_S)
-            counts, stage_s = worker.pipeline.take_counts()
+            counts, stage_s = worker.pipeline.metrics.take_counts()
             if meter.add_events(counts["events"], stage_s):
                 exit_now()
 

@@ -52,7 +52,11 @@ class FollowedModel:
         self._is_new = False  # whether any of it has arrived since applying it was tried
         self._arrived = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
-        self._seconds = 0.0
+        self.seconds = 0.0
+        """Wall time that releases took to apply"""
+        self._taken_s = 0.0
+        self.written_ms: int | None = None
+        """When the newest one that was applied was written, by its trainer's clock"""
         self.releases = 0
         """That were applied so far"""
         self.covered: Mapping[int, int] = {}
@@ -86,12 +90,18 @@ class FollowedModel:
         try:
             await self._apply_new(self._new)
         finally:
-            self._seconds += time.perf_counter() - began_s
+            self.seconds += time.perf_counter() - began_s
 
     def take_seconds(self) -> float:
         """Wall time that releases took to apply since the last call."""
-        seconds, self._seconds = self._seconds, 0.0
+        seconds = self.seconds - self._taken_s
+        self._taken_s = self.seconds
         return seconds
+
+    @property
+    def faults(self) -> int:
+        """Releases that were not complete."""
+        return self._follower.faults
 
     async def _apply_new(self, release: Release) -> None:
         if _known_items(release) > self._items.vocabulary.register.count:
@@ -138,6 +148,7 @@ class FollowedModel:
         if not self.releases:
             log.info("model %s of release %d", self.engine.version, release.number)
         self.releases += 1
+        self.written_ms = release.written_ms
         self.covered = release.covered.offsets
         return True
 

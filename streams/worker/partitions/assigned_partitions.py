@@ -45,6 +45,8 @@ class AssignedPartitions:
         self._opening: asyncio.Task[None] | None = None
         self._opened = asyncio.Event()
         self._lock = asyncio.Lock()
+        self.assignments = 0
+        """Of partitions to this worker, by the group"""
 
     @property
     def group_metadata(self) -> ConsumerGroupMetadata:
@@ -58,8 +60,19 @@ class AssignedPartitions:
         return self._states.get(partition)
 
     def states(self) -> list[PartitionState]:
-        """The states of all assigned partitions, in order."""
-        return [self._states[partition] for partition in sorted(self._states)]
+        """The states of all assigned partitions, in order. Any thread may call it."""
+        states = self._states
+        return [states[partition] for partition in sorted(states)]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the group has assigned partitions, or none, and all of them are open."""
+        return self._opened.is_set()
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether assigned partitions are being opened."""
+        return self._opening is not None and not self._opening.done()
 
     @asynccontextmanager
     async def keep_open(self) -> AsyncIterator[None]:
@@ -77,6 +90,7 @@ class AssignedPartitions:
         To be called in the consumer's assigned handler, which must not wait: the group's heartbeats would stop.
         """
         self._group_metadata = group_metadata
+        self.assignments += 1
         self._start_opening(self._open(partitions))
 
     async def on_revoked(self) -> None:

@@ -72,6 +72,10 @@ class Changelog:
         self._uncommitted = AIOKafkaConsumer(
             **client_options(kafka), isolation_level="read_uncommitted", auto_offset_reset="none"
         )
+        self.restored = 0
+        """Records that were restored since the start"""
+        self.remaining = 0
+        """Records that the restoring in work has still to read, markers of transactions included"""
 
     async def start(self) -> None:
         """Connects both consumers."""
@@ -141,12 +145,18 @@ class Changelog:
         for tp, store in tps.items():
             self._committed.seek(tp, begins[tp] if store.position is None else store.position)
         behind, restored, began = set(tps), 0, time.monotonic()
-        while behind:
-            fetched = await self._fetch(behind)
-            for tp, records in fetched.items():
-                await in_thread(_apply, tps[tp], records)
-                restored += len(records)
-            behind = {tp for tp in behind if await self._committed.position(tp) < ends[tp]}
+        try:
+            while behind:
+                fetched = await self._fetch(behind)
+                for tp, records in fetched.items():
+                    await in_thread(_apply, tps[tp], records)
+                    restored += len(records)
+                    self.restored += len(records)
+                positions = {tp: await self._committed.position(tp) for tp in behind}
+                behind = {tp for tp, position in positions.items() if position < ends[tp]}
+                self.remaining = sum(ends[tp] - positions[tp] for tp in behind)
+        finally:
+            self.remaining = 0
         if restored:
             log.info("restored %d changelog records in %.1f s", restored, time.monotonic() - began)
 

@@ -45,7 +45,9 @@ class OffsetGaps:
     """
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
-        self._expired = 0
+        self.expired = 0
+        """Offsets whose records expired before they were read"""
+        self._taken = 0
         self._topic = topic
         self._positioned = asyncio.Lock()  # held while the consumer stands where one question needs it
         self._consumer = isolating_consumer(
@@ -73,7 +75,8 @@ class OffsetGaps:
 
     def take_expired(self) -> int:
         """Offsets whose records expired before they were read, since the last call."""
-        expired, self._expired = self._expired, 0
+        expired = self.expired - self._taken
+        self._taken = self.expired
         return expired
 
     async def ends_of_markers(self, begins: Mapping[int, int]) -> dict[int, int]:
@@ -143,7 +146,7 @@ class OffsetGaps:
 
     def report_expired(self, partition: int, begin: int, end: int) -> None:
         """Logs that the records at `begin` ≤ offset < `end` expired before they were read, and counts them."""
-        self._expired += end - begin
+        self.expired += end - begin
         log.warning(
             "%s partition %d: %d records (offsets %d to %d) expired before they were read, and are missing in user "
             "state; keep them for longer (retention.ms, retention.bytes of the topic) or run more workers",

@@ -1,9 +1,11 @@
+import json
 import logging
+from datetime import datetime
 
 import pytest
 from aiokafka.errors import InvalidProducerIdMapping
 
-from streams.cli.logging_setup import PATIENCE_S, RepeatFilter, TransientFaults, UnnamedErrors
+from streams.cli.logging_setup import PATIENCE_S, JsonFormatter, RepeatFilter, TransientFaults, UnnamedErrors
 from streams.log_levels import TRANSIENT
 
 
@@ -67,3 +69,20 @@ def test_an_error_without_text_is_written_by_its_name() -> None:
     record = logging.LogRecord("aiokafka", logging.ERROR, "f", 1, "unable to connect to %s:%d: %s", arguments, None)
     assert UnnamedErrors().filter(record)
     assert record.getMessage() == "unable to connect to 127.0.0.1:9092: TimeoutError"
+
+
+def test_json_is_one_object_per_line_whatever_the_message_holds() -> None:
+    try:
+        raise ZeroDivisionError("of\nlines")
+    except ZeroDivisionError as error:
+        exc_info = (type(error), error, error.__traceback__)
+    hostile = "é\x1b[31m\n\x7f\u2028\udcff"
+    record = logging.LogRecord("streams.worker.app", logging.ERROR, "f", 1, "no %s", (hostile,), exc_info)
+    line = JsonFormatter().format(record)
+    assert line.isascii()
+    assert line.isprintable()
+    entry = json.loads(line)
+    assert entry["message"] == f"no {hostile}"
+    assert (entry["level"], entry["logger"], entry["process"]) == ("ERROR", "streams.worker.app", record.process)
+    assert entry["exception"].endswith("ZeroDivisionError: of\nlines")
+    assert datetime.fromisoformat(entry["time"]).timestamp() == pytest.approx(record.created, abs=0.001)

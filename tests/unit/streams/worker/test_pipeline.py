@@ -155,7 +155,7 @@ async def test_records_without_an_event_and_replaced_times_are_logged_once_and_c
         "records of Segment 'identify' carry no event",
         "times that lie more than a day after their record's are replaced by the record's",
     ]
-    with caplog.at_level(logging.INFO, "streams.worker.app"):
+    with caplog.at_level(logging.INFO, "streams.worker.report"):
         worker.report()
     assert "0 rejected, 4 without event, 2 times replaced; " in caplog.text
     await worker.stop()

@@ -1,0 +1,1 @@
+"""Metrics in Prometheus' format and health checks of a process, over HTTP."""
