@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from streams.local_kafka.java_process import JavaProcess
 from streams.local_kafka.node import KafkaNode
-from streams.local_kafka.ports import release_ports, reserve_ports
+from streams.ports import release_ports, reserve_ports
 
 _DEADLINE_S: Final = 120.0
 _ZOOKEEPER: Final = "org.apache.zookeeper.server.quorum.QuorumPeerMain"

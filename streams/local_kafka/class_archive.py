@@ -11,7 +11,7 @@ from pathlib import Path
 from streams.errors import KafkaStartError
 from streams.local_kafka.jars import class_archive, fetch_jars, find_java
 from streams.local_kafka.node import KafkaNode, new_id
-from streams.local_kafka.ports import release_ports, reserve_ports
+from streams.ports import release_ports, reserve_ports
 
 _STOP_DEADLINE_S = 60.0
 

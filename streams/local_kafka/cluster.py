@@ -13,7 +13,7 @@ from typing import Self
 
 from streams.errors import KafkaStartError
 from streams.local_kafka.node import KafkaNode, new_id
-from streams.local_kafka.ports import release_ports, reserve_ports
+from streams.ports import release_ports, reserve_ports
 
 DEFAULT_PORT = 9092
 _STATE = "local-kafka.json"

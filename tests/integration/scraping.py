@@ -1,15 +1,14 @@
-"""Metrics and health checks of the integration tests' processes, over HTTP."""
+"""Metrics of the integration tests' processes, over HTTP."""
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
+import http.client
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.local_kafka.ports import release_ports, reserve_ports
+from streams.ports import release_ports, reserve_ports
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
@@ -24,22 +23,13 @@ def free_port() -> Iterator[int]:
         release_ports(reservations)
 
 
-def status(port: int, path: str) -> int | None:
-    """Of /health/live or /health/ready; None while nobody listens."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
-    except OSError:
-        return None
-
-
 def scrape(port: int) -> dict[Sample, float]:
     """The samples by name and labels."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        families = text_string_to_metric_families(answer.read().decode())
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/metrics")
+    with connection.getresponse() as response:
+        families = text_string_to_metric_families(response.read().decode())
+    connection.close()
     return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
 
 

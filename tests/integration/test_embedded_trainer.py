@@ -14,7 +14,9 @@ import pytest
 from models.releases.manifest import Manifest
 from models.releases.release import Release as ModelParts
 from streams.kafka.reader import read_topic
+from streams.monitoring.probe import ask
 from tests.integration.deployment import Deploy, Deployment, round_robin_event
+from tests.integration.scraping import free_port, sample, scrape
 from tests.integration.worker import Worker, poll
 
 
@@ -48,13 +50,25 @@ async def counts_of_items(site: Deployment) -> Counter[str]:
 
 @pytest.mark.slow
 async def test_one_of_two_workers_runs_the_trainer_which_ends_with_it_and_is_replaced(deploy: Deploy) -> None:
-    site = await deploy("trainer.mode=embedded")
+    with free_port() as port:
+        await _replace_twice(await deploy("trainer.mode=embedded", f"monitoring.trainer_port={port}"), port)
+
+
+async def _replace_twice(site: Deployment, port: int) -> None:
+    """`port` is that of the metrics of whoever trains."""
     first = site.worker("a")
     await first.wait_for("training begins")
     second = site.worker("b")
     await second.owns()
     await site.send(round_robin_event(n) for n in range(200))
+    await site.applied()
     await site.released()
+    assert ask(port, "live").ok
+    assert ask(port, "ready") == (True, "training")
+    samples = scrape(port)
+    assert samples[sample("interest_trainer_elected")] == 1
+    assert samples[sample("interest_trainer_counted_events_total")] == 200
+    assert samples[sample("interest_written_releases_total")] >= 1
     killed = child_of(first)
     killed.kill()
     await first.wait_for("the trainer has ended with code -9")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
+from streams.monitoring.probe import ask
 from tests.integration.deployment import Deploy, round_robin_event
 from tests.integration.engines import Sleeping
-from tests.integration.scraping import free_port, sample, scrape, status
+from tests.integration.scraping import free_port, sample, scrape
 from tests.integration.worker import poll
 
 
@@ -14,14 +13,14 @@ async def test_a_stuck_worker_and_its_successor_over_http(deploy: Deploy) -> Non
     site = await deploy("topics.partitions=3", "monitoring.live_timeout_s=1")
     with free_port() as port:
         stuck = site.worker("a", engine=Sleeping, overrides=[f"monitoring.port={port}"])
-        is_live, is_ready = partial(status, port, "/health/live"), partial(status, port, "/health/ready")
-        await poll(lambda: is_live() is not None, "the port answers")
-        await poll(lambda: is_ready() == 200, "partitions are open")
+        await poll(lambda: ask(port, "ready").reason == "starting", "a worker that starts is not ready")
+        await poll(lambda: ask(port, "ready").ok, "partitions are open")
         assert "own partitions" in stuck.text()
-        assert is_live() == 200  # idle
+        assert ask(port, "live") == (True, "nothing to do")
         records = [round_robin_event(n) for n in range(300)] + [(b"u1", b"{")] * 4
         await site.send(records)
-        await poll(lambda: is_live() == 503, "events wait for a step that never ends")
+        await poll(lambda: not ask(port, "live").ok, "events wait for a step that never ends")
+        assert ask(port, "live").reason.startswith("a step is in work, and nothing was committed for ")
 
         taken = site.worker("b", overrides=[f"monitoring.port={port}"])
         assert await taken.ended() == 70
@@ -31,9 +30,8 @@ async def test_a_stuck_worker_and_its_successor_over_http(deploy: Deploy) -> Non
         stuck.kill()
 
         successor = site.worker("a", overrides=[f"monitoring.port={port}"])
-        await poll(lambda: is_live() == 200, "the port answers")
         await site.applied()
-        await poll(lambda: is_ready() == 200, "partitions are open")
+        await poll(lambda: ask(port, "ready").ok, "partitions are open")
         # Counted a moment after the commit
         await poll(lambda: scrape(port)[sample("interest_events_total")] == 300, "all events are counted")
         samples = scrape(port)
@@ -43,5 +41,5 @@ async def test_a_stuck_worker_and_its_successor_over_http(deploy: Deploy) -> Non
         assert lags == [0, 0, 0]
         assert samples[sample("interest_ready")] == 1
         await successor.stop()
-        assert status(port, "/health/live") is None
+        assert ask(port, "live").reason.startswith("no answer")
     await site.check(stopped=["a"])

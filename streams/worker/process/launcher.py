@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from streams.errors import StreamError
+from streams.monitoring.probe import ask
+from streams.ports import release_ports, reserve_ports
 
-READY = "own partitions ["  # in the line that a worker logs once its partitions are open
-TRAINER_READY = "training "  # begins, or goes on from a release
 _STOP_DEADLINE_S = 15.0
 _ROOT = Path(__file__).resolve().parents[3]  # the folder that holds the packages
 
@@ -71,12 +71,17 @@ class WorkerProcess:
             *(f"--set={text}" for text in settings),
         ]
         self._process: subprocess.Popen[bytes] | None = None
+        self.monitoring_port = 0
+        """Of its metrics and health checks, once it was started"""
+        self._reservations: list[int] = []  # of the port, until the process listens there
 
     def start(self) -> None:
         """Start the process, without waiting until it is ready."""
+        (self.monitoring_port,), self._reservations = reserve_ports(1, None)
+        monitoring = ["--set=monitoring.host=127.0.0.1", f"--set=monitoring.port={self.monitoring_port}"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                python_module("streams.cli", self._command, "--with-stdin", *self._arguments),
+                python_module("streams.cli", self._command, "--with-stdin", *self._arguments, *monitoring),
                 stdin=subprocess.PIPE,  # closes when this process ends
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -101,15 +106,24 @@ class WorkerProcess:
             raise WorkerEndedError(f"the {self._command} ended with code {self.exit_code}.\n{self.log_tail()}")
 
     async def wait_ready(self, deadline_s: float = 60.0) -> None:
-        """Wait until its log shows that partitions are open, or training begins; `StreamError` after the deadline."""
-        ready = READY if self._command == "worker" else TRAINER_READY
+        """Wait until it says that partitions are open, or that it trains; `StreamError` after the deadline."""
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
-        while ready not in self.log.read_text(errors="replace"):
+        while not await asyncio.to_thread(self._is_ready):
             self.check()
             if loop.time() > end:
                 raise StreamError(f"the {self._command} was not ready after {deadline_s:.0f} s.\n{self.log_tail()}")
             await asyncio.sleep(0.1)
+        self._release_port()
+
+    def _is_ready(self) -> bool:
+        answer = ask(self.monitoring_port, "ready")
+        # A trainer that stands by is ready, but for that alone.
+        return answer.ok and (self._command == "worker" or answer.reason == "training")
+
+    def _release_port(self) -> None:
+        reservations, self._reservations = self._reservations, []
+        release_ports(reservations)
 
     def send_signal(self, which: signal.Signals) -> None:
         """Send the signal; nothing happens if the process has exited."""
@@ -128,6 +142,7 @@ class WorkerProcess:
             self._process.kill()
             return self._process.wait()
         finally:
+            self._release_port()
             if self._process.stdin is not None:
                 self._process.stdin.close()
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from streams import ports as kafka_ports
 from streams.errors import KafkaStartError
 from streams.local_kafka import cluster
-from streams.local_kafka import ports as kafka_ports
 from streams.local_kafka.cluster import LocalKafka, start_background, status, stop_background
 from streams.local_kafka.jars import find_java
 
@@ -74,7 +74,8 @@ def test_a_port_is_reserved_once_until_its_kafka_stops_or_its_process_ends(
     kafka.stop()
     script = f"""
 import os, sys
-from streams.local_kafka import cluster, ports
+from streams import ports
+from streams.local_kafka import cluster
 ports._candidate_ports = lambda: {ports}
 kafka = cluster.LocalKafka()
 print("reserved", flush=True)

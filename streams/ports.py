@@ -1,4 +1,4 @@
-"""Ports on loopback for brokers, reserved until those listen."""
+"""Ports on loopback for brokers and workers, reserved until those listen."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from streams.errors import KafkaStartError
 def reserve_ports(count: int, first: int | None) -> tuple[list[int], list[int]]:
     """Ports that nobody listens on, outside the ephemeral range, with their reservations; `first` first, if it is free.
 
-    Outgoing connections use the ephemeral range, and could take a broker's port while the broker is down.
+    Outgoing connections use the ephemeral range, and could take a port while its broker is down.
     """
     ports: list[int] = []
     reservations: list[int] = []
