@@ -10,15 +10,16 @@ import struct
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from rocksdict import AccessType, DbClosedError, Rdict, WriteBatch
+from rocksdict import AccessType, Rdict, WriteBatch
 
-from state.errors import FolderInUseError, ReservedKeyError, StoreClosedError, StoreCorruptError, StoreError
+from state.errors import ReservedKeyError, StoreClosedError, StoreCorruptError, StoreError
 from state.file_sizes import FileSizes, file_sizes, find_shortened, pack_sizes, unpack_sizes
 from state.options import StoreMemory, reader_options, store_options
+from state.rocksdb_errors import corrupt_message, require_current_file, state_errors
 
 _PROGRESS_KEY = b"\0progress"
 _PROGRESS = struct.Struct("<qHH")  # position, lengths of changelog id and offset row; then these, then the file sizes
@@ -41,9 +42,9 @@ class PartitionStore:
         self.changelog_id: bytes | None = None
         self.offset_row: bytes | None = None
         present = file_sizes(folder)
-        _require_current_file(folder)
+        require_current_file(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _state_errors(folder):
+        with state_errors(folder):
             self._db = Rdict(str(folder), store_options(memory))
         try:
             self._load_progress(present)
@@ -53,7 +54,7 @@ class PartitionStore:
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key in order, None where there is none."""
-        with _state_errors(self.folder):
+        with state_errors(self.folder):
             return cast(list[bytes | None], self._db.get(list(keys)))
 
     def put_many(
@@ -88,25 +89,25 @@ class PartitionStore:
 
         Raises StoreCorruptError or StoreError, after releasing them, if work in the background had failed.
         """
-        with suppress(StoreClosedError), _state_errors(self.folder):
+        with suppress(StoreClosedError), state_errors(self.folder):
             self._db.close()
 
     def _load_progress(self, present: FileSizes) -> None:
         """Loads position, id and offset row, and stores the sizes of the files that RocksDB has just created."""
-        with _state_errors(self.folder):
+        with state_errors(self.folder):
             packed: bytes | None = self._db.get(_PROGRESS_KEY)
         if packed is None:
             return
         position, changelog_id, offset_row, sizes = _unpack_progress(packed)
         if fault := find_shortened(sizes, present):
-            raise StoreCorruptError(_corrupt_message(self.folder, fault))
+            raise StoreCorruptError(corrupt_message(self.folder, fault))
         self._write(WriteBatch(raw_mode=True), position, changelog_id, offset_row)
 
     def _write(self, batch: WriteBatch, position: int, changelog_id: bytes | None, offset_row: bytes | None) -> None:
         name, row = changelog_id or b"", offset_row or b""
         head = _PROGRESS.pack(position, len(name), len(row))
         batch[_PROGRESS_KEY] = head + name + row + pack_sizes(file_sizes(self.folder))
-        with _state_errors(self.folder):
+        with state_errors(self.folder):
             self._db.write(batch)
         self.position, self.changelog_id, self.offset_row = position, changelog_id, offset_row
 
@@ -143,7 +144,7 @@ def _open_reader(folder: Path, log_dir: Path) -> Rdict:
         raise StoreError(f"{folder} holds no store: name the folder of a partition, such as data/partition-0")
     for attempt in range(1, _READ_ATTEMPTS + 1):
         try:
-            with _state_errors(folder):
+            with state_errors(folder):
                 return Rdict(str(folder), reader_options(8 << 20, log_dir), access_type=AccessType.read_only(False))
         except StoreError:
             if attempt == _READ_ATTEMPTS:
@@ -153,7 +154,7 @@ def _open_reader(folder: Path, log_dir: Path) -> Rdict:
 
 
 def _iterate(db: Rdict, folder: Path) -> Iterator[tuple[bytes, bytes]]:
-    with _state_errors(folder):
+    with state_errors(folder):
         cursor = db.iter()
         cursor.seek(_FIRST_USER_KEY)
         while cursor.valid():
@@ -168,54 +169,3 @@ def _unpack_progress(packed: bytes) -> tuple[int, bytes | None, bytes | None, Fi
     end = row_begin + row_length
     name, row = packed[_PROGRESS.size : row_begin], packed[row_begin:end]
     return position, name or None, row or None, unpack_sizes(packed[end:])
-
-
-def _require_current_file(folder: Path) -> None:
-    """Raises StoreCorruptError where there are rows but no file CURRENT: RocksDB would create an empty store there."""
-    if not folder.exists() or (folder / "CURRENT").exists():
-        return
-    if any(path.suffix in (".sst", ".log") for path in folder.iterdir()):
-        raise StoreCorruptError(_corrupt_message(folder, "the file CURRENT is gone"))
-
-
-def _corrupt_message(folder: Path, fault: str) -> str:
-    return (
-        f"the store in {folder} is damaged ({fault}): stop the worker, delete this folder and start again; "
-        "its rows are then restored from the changelog. Check the disk if this repeats"
-    )
-
-
-@contextmanager
-def _state_errors(folder: Path) -> Iterator[None]:
-    """Turns RocksDB's errors, which are plain exceptions with a text, into those of this package."""
-    try:
-        yield
-    except DbClosedError as error:
-        raise StoreClosedError(f"the store in {folder} is closed: its partition was revoked") from error
-    except Exception as error:
-        if type(error) is not Exception:
-            raise
-        text = str(error)
-        if text.startswith("Corruption") or ("No such file or directory" in text and "MANIFEST" in text):
-            raise StoreCorruptError(_corrupt_message(folder, text)) from error
-        if "LOCK" in text and not any(fault in text for fault in _CURES):
-            raise FolderInUseError(f"the store in {folder} is already open ({text}): close it first") from error
-        raise StoreError(f"RocksDB refused to work on {folder} ({text}): {_cure(text)}") from error
-
-
-_CURES = {
-    "No space left": "free some disk space, or set worker.data_dir to a larger disk",
-    "Disk quota exceeded": "raise the quota, or set worker.data_dir to another disk",
-    "Read-only file system": "mount the file system writable, or set worker.data_dir",
-    "Permission denied": "change the owner or permissions of the data folder, or set worker.data_dir",
-    "Too many open files": "raise the limit of open files (`ulimit -n 65536`, LimitNOFILE= of a systemd unit)",
-    "File too large": "raise the limit of file sizes (`ulimit -f unlimited`)",
-}
-
-
-def _cure(text: str) -> str:
-    """What an operator does about an error of RocksDB, which names the system's."""
-    for fault, cure in _CURES.items():
-        if fault in text:
-            return cure
-    return "look at the disk and its kernel messages"
