@@ -21,6 +21,7 @@ from streams.cli.operations import reset
 from streams.cli.option_group import with_options
 from streams.cli.settings import config, recipes
 from streams.cli.standard_streams import prepare_output, utf8_argument
+from streams.cli.web import web
 from streams.settings.source import CommandLine
 
 if TYPE_CHECKING:
@@ -217,6 +218,7 @@ def show(
     run(show_user(ctx.obj.settings(), console(), user))
 
 
+app.command()(web)
 app.command()(reset)
 app.command()(config)
 app.command()(recipes)

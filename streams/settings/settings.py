@@ -34,6 +34,7 @@ from streams.settings.sections import (
 )
 from streams.settings.toml_text import shown_value, toml_value
 from streams.settings.trainer_section import TrainerSettings
+from streams.settings.web_section import WebSettings
 
 DEFAULT_FILE = Path("interest.toml")
 ENVIRONMENT_PREFIX = "INTEREST_"
@@ -65,6 +66,7 @@ class Settings:
     predictions: PredictionSettings = field(default_factory=PredictionSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # section.key → source
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from streams.settings.recipes import RECIPES, recipe_line
 
 COMMANDS = [
     "worker", "topics", "train", "replay", "profile", "synthesize", "tail", "show", "config", "recipes", "demo",
-    "kafka",
+    "kafka", "web",
 ]  # fmt: skip
 NO_BROKER = "kafka.bootstrap_servers=127.0.0.1:1"
 ROOT = Path(__file__).parents[4]

@@ -1,0 +1,129 @@
+"""The process: a thread that follows Kafka, and the server that answers from its view."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+
+from streams.settings.settings import Settings
+from streams.web.access import Access
+from streams.web.app import make_app
+from streams.web.follower import Follower
+from streams.web.services import Services
+from streams.web.view.view import View
+
+log = logging.getLogger(__name__)
+
+_STOP_S: Final = 3  # what is open then is closed
+_MOST_CONNECTIONS: Final = 1000
+
+
+class WebServer:
+    """One server and the view that it answers from. `serve` once, then `close`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Takes port and folder. Raises SettingsError, OSError and StateError where it cannot have them."""
+        self._settings = settings
+        self._access = Access(settings.web)
+        self._listener = _listen(settings.web.host, settings.web.port)
+        self._server: uvicorn.Server | None = None
+        self._failures: list[Exception] = []
+        try:
+            self._view = View(settings)
+        except BaseException:
+            self._listener.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def serve(self) -> None:
+        """Answers until `stop`. Raises the StateError, or bug, that has ended the thread that follows Kafka."""
+        follower = Follower(self._settings, self._view, lambda _: None, self._on_failure)
+        services = Services(self._settings, self._access, self._view, follower)
+        config = uvicorn.Config(
+            make_app(services),
+            log_config=None,
+            log_level=logging.WARNING,
+            access_log=False,  # paths hold ids of users
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=_MOST_CONNECTIONS,
+            timeout_graceful_shutdown=_STOP_S,
+        )
+        self._server = _Server(config)
+        follower.start()
+        try:
+            await self._server.serve(sockets=[self._listener])
+        finally:
+            await asyncio.to_thread(follower.stop)
+        if self._failures:
+            raise self._failures[0]
+
+    def stop(self) -> None:
+        """Makes `serve` return once what is open has been answered."""
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def close(self) -> None:
+        """Releases port and folder."""
+        self._listener.close()
+        self._view.close()
+
+    def _on_failure(self, error: Exception) -> None:
+        self._failures.append(error)
+        self.stop()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run_web(settings: Settings) -> None:
+    """Serves until SIGTERM or Ctrl-C. Raises SettingsError, OSError, StateError."""
+    server = WebServer(settings)
+    try:
+        asyncio.run(_run(server))
+    finally:
+        server.close()
+
+
+async def _run(server: WebServer) -> None:
+    loop = asyncio.get_running_loop()
+    for which in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(which, server.stop)
+    log.info("listening at %s", server.url)
+    await server.serve()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket at this address."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(2048)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}: set web.host or web.port", f"{host}:{port}") from error
+    return listener

@@ -1,0 +1,20 @@
+"""What the API's routes work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streams.settings.settings import Settings
+from streams.web.access import Access
+from streams.web.follower import Follower
+from streams.web.view.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Made once, before the first request."""
+
+    settings: Settings
+    access: Access
+    view: View
+    follower: Follower
