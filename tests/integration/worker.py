@@ -28,14 +28,12 @@ Fault = Callable[[], None]
 """Run in the worker before anything else, to patch what the test breaks."""
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
-# An optimizer of torch.optim imports torch._dynamo when it is made.
 _PRELOADED = (
     "streams.worker.app",
     "streams.trainer.app",
     "streams.trainer.changelog_model",
     "tests.integration.engines",
     "tests.integration.faults",
-    "torch._dynamo",
 )
 _FORKSERVER.set_forkserver_preload(list(_PRELOADED))
 

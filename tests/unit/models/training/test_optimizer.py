@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -27,12 +29,28 @@ def copied(network: InterestNetwork) -> dict[str, torch.Tensor]:
     return {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
 
 
+_LEARN = """
+import sys
+from tests.unit.models.training.test_optimizer import CONFIG, NAMES, InterestNetwork, NetworkOptimizer, random_gradients
+
+for name in NAMES:
+    optimizer = NetworkOptimizer(network := InterestNetwork(CONFIG), name, max_grad_norm=5.0)
+    assert optimizer.step(random_gradients(network, 0), lr=0.01)
+    optimizer.restore(optimizer.state())
+assert "torch._dynamo" not in sys.modules
+"""
+
+
+def test_the_compiler_of_torch_is_not_imported() -> None:
+    subprocess.run([sys.executable, "-c", _LEARN], check=True)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_with_gradients_change_as_if_all_others_had_gradient_zero(name: OptimizerName) -> None:
     network = InterestNetwork(CONFIG)
     dense = [parameter.detach().clone().requires_grad_() for parameter in network.parameters()]
-    library = torch.optim.Adam(dense, lr=0.01) if name == "adam" else torch.optim.Adagrad(dense, lr=0.01)
     optimizer = NetworkOptimizer(network, name, max_grad_norm=5.0)
+    library = torch.optim.Adam(dense, lr=0.01) if name == "adam" else torch.optim.Adagrad(dense, lr=0.01)
     for seed in range(10):
         gradients = random_gradients(network, seed)
         assert optimizer.step(gradients, lr=0.01)
