@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
 
 from streams.kafka.client.client_options import producer_options
 from streams.kafka.reader import PartitionOfKey, partition_count
 from streams.settings.sections import KafkaSettings
 
 BATCH_BYTES = 256 * 1024
+
+RecordError: TypeAlias = KafkaError
+"""Why a record was not written"""
 
 
 class Publisher:
@@ -42,6 +47,31 @@ class Publisher:
         for record in records:
             by_partition.setdefault(self._partition_of[record[0]], []).append(record)
         await asyncio.gather(*(self._send(partition, part, list(headers)) for partition, part in by_partition.items()))
+
+    async def send_each(
+        self, records: Sequence[tuple[bytes, bytes]], headers: Sequence[tuple[str, bytes]] = ()
+    ) -> list[tuple[int, int] | RecordError]:
+        """Partition and offset of each record, acknowledged by all in-sync replicas; or why it was not written."""
+        queued: list[asyncio.Future[RecordMetadata] | RecordError] = []
+        for key, value in records:
+            try:
+                queued.append(
+                    await self._producer.send(
+                        self.topic, value, key=key, partition=self._partition_of[key], headers=list(headers)
+                    )
+                )
+            except KafkaError as error:
+                queued.append(error)
+        results: list[tuple[int, int] | RecordError] = []
+        for outcome in queued:
+            try:
+                if isinstance(outcome, KafkaError):
+                    raise outcome
+                metadata = await outcome
+                results.append((metadata.partition, metadata.offset))
+            except KafkaError as error:
+                results.append(error)
+        return results
 
     async def _send(self, partition: int, records: list[tuple[bytes, bytes]], headers: list[tuple[str, bytes]]) -> None:
         acknowledged = []

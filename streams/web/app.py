@@ -5,14 +5,17 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from streams.web.api.events import event_routes
 from streams.web.api.health import health_routes
 from streams.web.api.history import history_routes
 from streams.web.api.items import item_routes
 from streams.web.api.operations import operations_routes
 from streams.web.api.overview import overview_routes
 from streams.web.api.quality import quality_routes
+from streams.web.api.stream import stream_routes
 from streams.web.api.trending import trending_routes
 from streams.web.api.users import user_routes
+from streams.web.metrics import CountRequests
 from streams.web.openapi import use_openapi
 from streams.web.page_files import page_routes
 from streams.web.problems import add_problem_handlers
@@ -27,7 +30,7 @@ def make_app(services: Services) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
     routes = (
         health_routes, overview_routes, user_routes, history_routes, trending_routes, item_routes, quality_routes,
-        operations_routes,
+        operations_routes, stream_routes, event_routes,
     )  # fmt: skip
     for router in (*(of(services) for of in routes), page_routes()):
         app.include_router(router)
@@ -44,4 +47,5 @@ def make_app(services: Services) -> FastAPI:
         )
     app.add_middleware(RequestLimits, web=web)
     app.add_middleware(ResponseHeaders)
+    app.add_middleware(CountRequests, metrics=services.metrics)
     return app

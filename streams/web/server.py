@@ -15,7 +15,10 @@ import uvicorn
 from streams.settings.settings import Settings
 from streams.web.access import Access
 from streams.web.app import make_app
+from streams.web.event_sender import EventSender
 from streams.web.follower import Follower
+from streams.web.hub import Hub
+from streams.web.metrics import WebMetrics
 from streams.web.services import Services
 from streams.web.view.view import View
 
@@ -34,7 +37,7 @@ class WebServer:
         self._access = Access(settings.web)
         self._listener = _listen(settings.web.host, settings.web.port)
         self._server: uvicorn.Server | None = None
-        self._failures: list[Exception] = []
+        self._hub: Hub | None = None
         try:
             self._view = View(settings)
         except BaseException:
@@ -49,10 +52,18 @@ class WebServer:
 
     async def serve(self) -> None:
         """Answers until `stop`. Raises the StateError, or bug, that has ended the thread that follows Kafka."""
-        follower = Follower(self._settings, self._view, lambda _: None, self._on_failure)
-        services = Services(self._settings, self._access, self._view, follower)
+        settings, view, loop = self._settings, self._view, asyncio.get_running_loop()
+        failures: list[Exception] = []
+
+        def on_failure(error: Exception) -> None:
+            failures.append(error)
+            loop.call_soon_threadsafe(self.stop)
+
+        self._hub, sender = Hub(settings.web.max_streams), EventSender(settings)
+        follower = Follower(settings, view, self._hub.publish, on_failure)
+        metrics = WebMetrics(view, follower, self._hub)
         config = uvicorn.Config(
-            make_app(services),
+            make_app(Services(settings, self._access, view, follower, self._hub, sender, metrics)),
             log_config=None,
             log_level=logging.WARNING,
             access_log=False,  # paths hold ids of users
@@ -67,22 +78,20 @@ class WebServer:
             await self._server.serve(sockets=[self._listener])
         finally:
             await asyncio.to_thread(follower.stop)
-        if self._failures:
-            raise self._failures[0]
+            await sender.stop()
+        if failures:
+            raise failures[0]
 
     def stop(self) -> None:
-        """Makes `serve` return once what is open has been answered."""
-        if self._server is not None:
+        """Makes `serve` return once what is open has been answered. Called in its event loop."""
+        if self._server is not None and self._hub is not None:
             self._server.should_exit = True
+            self._hub.close()
 
     def close(self) -> None:
         """Releases port and folder."""
         self._listener.close()
         self._view.close()
-
-    def _on_failure(self, error: Exception) -> None:
-        self._failures.append(error)
-        self.stop()
 
 
 class _Server(uvicorn.Server):

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from streams.settings.settings import Settings
 from streams.web.access import Access
+from streams.web.event_sender import EventSender
 from streams.web.follower import Follower
+from streams.web.hub import Hub
+from streams.web.metrics import WebMetrics
 from streams.web.view.view import View
 
 
@@ -18,3 +21,6 @@ class Services:
     access: Access
     view: View
     follower: Follower
+    hub: Hub
+    sender: EventSender
+    metrics: WebMetrics
