@@ -38,7 +38,7 @@ class DrivenWorker:
         self._worker = worker
         self._stack = stack
         self._errors = errors
-        self._registry = registry
+        self.registry = registry
         self._ended = False
 
     @property
@@ -125,7 +125,7 @@ class DrivenWorker:
 
     def metric(self, name: str, **labels: str) -> float | None:
         """A sample of its metrics; None where there is none."""
-        return self._registry.get_sample_value(name, labels)
+        return self.registry.get_sample_value(name, labels)
 
     def take_counts(self) -> Counter[str]:
         """What was counted since the last call."""

@@ -108,11 +108,62 @@ def test_no_two_workers_share_a_data_folder(compose: dict[str, Any]) -> None:
     assert services["workers"]["profiles"] == ["scale"]
 
 
+def image_environment() -> dict[str, str]:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    return dict(re.findall(r"(INTEREST_\w+)=(\S+)", dockerfile))
+
+
 def test_the_image_holds_what_the_checkout_holds_and_nothing_else(compose: dict[str, Any]) -> None:
-    inline = compose["services"]["worker"]["build"]["dockerfile_inline"]
-    copied = {name for line in re.findall(r"^COPY (.+) \S+$", inline, re.MULTILINE) for name in line.split()}
+    assert compose["services"]["worker"]["build"] == "."
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    copied = {
+        name for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE) for name in line.split()
+    }
     allowed = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
     assert copied == allowed
     assert all((ROOT / name).exists() for name in copied)
-    assert "--require-hashes -r requirements.txt" in inline
-    assert "USER interest" in inline
+    assert "--require-hashes -r kept.txt" in dockerfile
+    assert "USER 10001" in dockerfile
+
+
+def test_packages_left_out_of_the_image_are_those_meant() -> None:
+    """By the Dockerfile's own program: nothing but triton."""
+    (program,) = re.findall(r"awk '(.+)' requirements.txt", (ROOT / "Dockerfile").read_text())
+    lock = (ROOT / "requirements.txt").read_text()
+    kept = subprocess.run(["awk", program], input=lock, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE)) - set(
+        re.findall(r"^([a-z0-9-]+)==", kept, re.MULTILINE)
+    ) == {"triton"}
+    assert set(kept.splitlines()) <= set(lock.splitlines())
+
+
+def test_settings_of_the_image_are_valid(monkeypatch: pytest.MonkeyPatch, compose: dict[str, Any]) -> None:
+    for name, value in {**image_environment(), **compose["services"]["worker"]["environment"]}.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().monitoring.host == "0.0.0.0"
+
+
+def test_prometheus_asks_the_ports_that_the_services_serve(compose: dict[str, Any]) -> None:
+    services, config = compose["services"], yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text())
+    asked = {
+        (name, targets["port"])
+        for job in config["scrape_configs"]
+        for targets in job["dns_sd_configs"]
+        for name in targets["names"]
+    }
+    port = int(image_environment()["INTEREST_MONITORING__PORT"])
+    trainer_port = int(services["worker"]["environment"]["INTEREST_MONITORING__TRAINER_PORT"])
+    assert asked == {("worker", port), ("workers", port), ("trainer", port), ("worker", trainer_port)}
+    for name in ("worker", "workers", "trainer"):
+        assert services[name]["healthcheck"]["test"][2:] == ["-m", "streams.monitoring.probe", str(port), "ready"]
+
+
+def test_what_monitors_is_pinned_and_mounts_what_there_is(compose: dict[str, Any]) -> None:
+    for name in ("prometheus", "grafana"):
+        service = compose["services"][name]
+        assert service["profiles"] == ["monitoring"]
+        assert re.fullmatch(r"\w+/\w+:v?\d+\.\d+\.\d+", service["image"])
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        for volume in service["volumes"]:
+            if volume.startswith("./"):
+                assert (ROOT / volume.partition(":")[0]).exists(), volume

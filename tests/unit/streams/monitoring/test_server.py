@@ -1,10 +1,13 @@
 import json
 import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPResponse
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
@@ -18,6 +21,7 @@ from streams.monitoring.process_monitoring import ProcessMonitoring, process_reg
 from streams.monitoring.server import _MOST_CLIENTS, MonitoringServer
 
 HOST = "127.0.0.1"
+ROOT = Path(__file__).parents[4]
 
 
 class Fixed:
@@ -87,6 +91,13 @@ def test_health_is_what_the_checks_answer(server: MonitoringServer, health: Heal
     assert get(server.port, "/health/ready/?verbose")[0] == (200 if ready else 503)
     values = {family.name: family.samples[0].value for family in health.collect()}
     assert values == {"interest_live": live, "interest_ready": ready}
+
+
+@pytest.mark.parametrize(("check", "code", "reason"), [("live", 0, "starting\n"), ("ready", 1, "starting\n")])
+def test_a_container_is_asked_by_its_own_command(server: MonitoringServer, check: str, code: int, reason: str) -> None:
+    command = [sys.executable, "-m", "streams.monitoring.probe", str(server.port), check]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout) == (code, reason)
 
 
 def test_another_path_names_those_that_there_are(server: MonitoringServer) -> None:
