@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 
-def web(ctx: typer.Context) -> None:
+def web(
+    ctx: typer.Context,
+    truth: Annotated[Path | None, typer.Option("--truth", hidden=True, help="What synthetic users truly want.")] = None,
+    with_stdin: Annotated[bool, typer.Option("--with-stdin", hidden=True, help="End when stdin closes.")] = False,
+) -> None:
     """Serve the HTTP API and the live page, until SIGTERM or Ctrl-C.
 
     At http://127.0.0.1:8080, for this machine alone. Elsewhere it needs tokens:
@@ -17,6 +24,10 @@ def web(ctx: typer.Context) -> None:
     settings = ctx.obj.settings()
     from streams.cli.logging_setup import configure_logging
     from streams.web.server import run_web
+    from streams.web.truths import read_truths
+    from streams.worker.process.launcher import end_with_stdin
 
     configure_logging(style=settings.logging.format)
-    run_web(settings)
+    if with_stdin:
+        end_with_stdin()
+    run_web(settings, None if truth is None else read_truths(truth))

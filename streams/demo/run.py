@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.live import Live
 
 from streams.demo.dashboard import SAMPLE_INTERVAL_S, Dashboard
 from streams.demo.input import DemoInput, DemoOptions, load_input
+from streams.demo.live_page import LivePage
 from streams.demo.metrics import DemoMetrics
 from streams.demo.summary import DemoSummary, summarize
 from streams.errors import StreamError
@@ -54,8 +56,11 @@ def run_demo(line: CommandLine, options: DemoOptions, console: Console, json_fil
             overrides = [*line.overrides, *demo_settings(kafka.bootstrap_servers, folder, demo_input.allow_repeats)]
             worker = WorkerProcess(overrides, folder / "worker.log", line.config, line.recipe)
             stack.callback(worker.stop)
-            run = DemoRun(load_settings(line.config, overrides, line.recipe), demo_input, worker, metrics, dashboard)
-            summary = asyncio.run(run.run(None if console.is_terminal else console))
+            page = LivePage(line, overrides, folder, demo_input)
+            stack.callback(page.stop)
+            settings = load_settings(line.config, overrides, line.recipe)
+            run = DemoRun(settings, demo_input, worker, page, metrics, dashboard)
+            summary = asyncio.run(run.run(console))
     summary.report(console)
     if json_file is not None:
         json_file.write_bytes(summary.to_json())
@@ -67,6 +72,8 @@ def demo_settings(servers: str, folder: Path, allow_repeats: bool) -> list[str]:
     return [
         f"kafka.bootstrap_servers={servers}",
         f"worker.data_dir={folder / 'worker'}",
+        f"web.data_dir={folder / 'web'}",
+        "web.history_points=200",  # a user of the demo has some hundred events
         f"trainer.trained_dir={folder / 'trained'}",  # empty: a demo starts with an untrained model
         f"model.allow_repeats={str(allow_repeats).lower()}",
         "predictions.per=event",
@@ -83,6 +90,7 @@ class DemoRun:
         settings: Settings,
         demo_input: DemoInput,
         worker: WorkerProcess,
+        page: LivePage,
         metrics: DemoMetrics,
         dashboard: Dashboard,
     ):
@@ -90,19 +98,24 @@ class DemoRun:
         self._kafka = settings.kafka
         self._input = demo_input
         self._worker = worker
+        self._page = page
         self._metrics = metrics
         self._dashboard = dashboard
         self._reader = PredictionReader(settings.registry)
         self._rejected = 0
 
-    async def run(self, line_console: Console | None) -> DemoSummary:
-        """Run to the end; progress is printed line by line to `line_console`, if given."""
+    async def run(self, console: Console) -> DemoSummary:
+        """Run to the end; the page's address is printed first, and progress line by line where that is no terminal."""
         topics = self._settings.topics
         quality: WorkerQuality | None = None
-        sampling = asyncio.create_task(self._sample(line_console))
+        self._dashboard.phase = "starting the live page"
+        await ensure_topics(self._settings)
+        address = await self._page.start()
+        user = quote(self._input.shown_user, safe="")
+        console.print(f"live page: {address}/  this user: {address}/#/users/{user}", soft_wrap=True, markup=False)
+        sampling = asyncio.create_task(self._sample(None if console.is_terminal else console))
         try:
             self._dashboard.phase = "starting the worker"
-            await ensure_topics(self._settings)
             async with Publisher(self._kafka, topics.item_catalog) as publisher:
                 await publisher.send([(item.item_id.encode(), item.encode()) for item in self._input.items])
             self._worker.start()
@@ -120,6 +133,7 @@ class DemoRun:
             rules = SchemaRules.of(self._settings.events, await connect_registry(self._settings.registry))
             expected = await fold_input(self._kafka, topics.user_events, rules=rules)
             actual = await fold_changelog(self._kafka, self._settings.changelog_topic)
+            await asyncio.to_thread(self._page.finish)
             self._dashboard.phase = "done"
         finally:
             sampling.cancel()
@@ -172,6 +186,7 @@ class DemoRun:
                     f"are waiting.\n{self._worker.log_tail()}"
                 )
             self._worker.check()
+            self._page.check()
 
     async def _sample(self, line_console: Console | None) -> None:
         next_line_s = 0.0

@@ -27,8 +27,8 @@ def ask(port: int, check: Literal["live", "ready"]) -> Answer:
         connection.request("GET", f"/health/{check}")
         with connection.getresponse() as response:
             body: dict[str, Any] = json.loads(response.read())
-            return Answer(response.status == http.HTTPStatus.OK, str(body["reason"]))
-    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+            return Answer(response.status == http.HTTPStatus.OK, str(body.get("reason", body.get("detail", ""))))
+    except (OSError, http.client.HTTPException, ValueError) as error:
         return Answer(False, f"no answer from port {port}: {error!r}")
     finally:
         connection.close()

@@ -14,6 +14,7 @@ from streams.web.api.overview import overview_routes
 from streams.web.api.quality import quality_routes
 from streams.web.api.stream import stream_routes
 from streams.web.api.trending import trending_routes
+from streams.web.api.truth import truth_routes
 from streams.web.api.users import user_routes
 from streams.web.metrics import CountRequests
 from streams.web.openapi import use_openapi
@@ -30,7 +31,7 @@ def make_app(services: Services) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
     routes = (
         health_routes, overview_routes, user_routes, history_routes, trending_routes, item_routes, quality_routes,
-        operations_routes, stream_routes, event_routes,
+        operations_routes, stream_routes, event_routes, truth_routes,
     )  # fmt: skip
     for router in (*(of(services) for of in routes), page_routes()):
         app.include_router(router)

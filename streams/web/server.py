@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -20,6 +20,7 @@ from streams.web.follower import Follower
 from streams.web.hub import Hub
 from streams.web.metrics import WebMetrics
 from streams.web.services import Services
+from streams.web.truths import Truth
 from streams.web.view.view import View
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,10 @@ _MOST_CONNECTIONS: Final = 1000
 class WebServer:
     """One server and the view that it answers from. `serve` once, then `close`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, truths: Mapping[str, Truth] | None = None) -> None:
         """Takes port and folder. Raises SettingsError, OSError and StateError where it cannot have them."""
         self._settings = settings
+        self._truths = truths or {}
         self._access = Access(settings.web)
         self._listener = _listen(settings.web.host, settings.web.port)
         self._server: uvicorn.Server | None = None
@@ -63,7 +65,7 @@ class WebServer:
         follower = Follower(settings, view, self._hub.publish, on_failure)
         metrics = WebMetrics(view, follower, self._hub)
         config = uvicorn.Config(
-            make_app(Services(settings, self._access, view, follower, self._hub, sender, metrics)),
+            make_app(Services(settings, self._access, view, follower, self._hub, sender, metrics, self._truths)),
             log_config=None,
             log_level=logging.WARNING,
             access_log=False,  # paths hold ids of users
@@ -102,9 +104,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def run_web(settings: Settings) -> None:
+def run_web(settings: Settings, truths: Mapping[str, Truth] | None = None) -> None:
     """Serves until SIGTERM or Ctrl-C. Raises SettingsError, OSError, StateError."""
-    server = WebServer(settings)
+    server = WebServer(settings, truths)
     try:
         asyncio.run(_run(server))
     finally:

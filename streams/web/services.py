@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from streams.settings.settings import Settings
 from streams.web.access import Access
@@ -10,6 +11,7 @@ from streams.web.event_sender import EventSender
 from streams.web.follower import Follower
 from streams.web.hub import Hub
 from streams.web.metrics import WebMetrics
+from streams.web.truths import Truth
 from streams.web.view.view import View
 
 
@@ -24,3 +26,5 @@ class Services:
     hub: Hub
     sender: EventSender
     metrics: WebMetrics
+    truths: Mapping[str, Truth] = field(default_factory=dict)
+    """By user; of a demo's users alone"""

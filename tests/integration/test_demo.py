@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -56,6 +58,7 @@ def demo(tmp_path: Path, *words: str) -> tuple[str, dict[str, Any]]:
 
 def test_a_made_up_stream_is_learnt_and_every_event_counts_once(tmp_path: Path) -> None:
     output, summary = demo(tmp_path, "--seconds", "12")
+    assert output.startswith("live page: http://127.0.0.1:")
     assert "✓ rows and last predictions match the input exactly" in output
     assert summary["events_in"] == summary["events_applied"] == summary["predictions"] == 4800
     assert (summary["lost"], summary["doubled"], summary["rejected"], summary["faults"]) == (0, 0, 0, [])
@@ -97,9 +100,12 @@ def test_nothing_stays_running_however_it_ends(tmp_path: Path, how: signal.Signa
     # The demo treats SIGTERM as SIGINT: that its trainer ends too need not be shown twice.
     process = start(tmp_path, "--seconds", "300", *([WITHOUT_TRAINER] if how is signal.SIGTERM else []))
     assert process.stdout is not None
+    address, user = re.findall(r"http://\S+", process.stdout.readline())
     for line in process.stdout:
         if "sending events" in line:
             break
+    assert httpx.get(address).headers["content-type"].startswith("text/html")
+    assert httpx.get(f"{address}v1/truth/{user.rpartition('/')[2]}").json()["points"]
     family = psutil.Process(process.pid).children(recursive=True)
     assert {"java", "python"} <= {process.name().rstrip("0123456789.") for process in started(tmp_path)}
     process.send_signal(how)

@@ -68,6 +68,8 @@ class Session(BaseModel):
 
     roles: list[Role]
     token_required: bool
+    truth: bool
+    """Whether /v1/truth knows what users truly want"""
 
 
 def overview_routes(services: Services) -> APIRouter:
@@ -121,6 +123,8 @@ def overview_routes(services: Services) -> APIRouter:
     def session(request: Request, roles: Annotated[frozenset[Role], Depends(services.access.of_request())]) -> Response:
         """What this request may do, and whether a token is needed at all."""
         held = [role for role in ROLES if role in roles]
-        return answer(request, Session(roles=held, token_required=services.access.token_required))
+        return answer(
+            request, Session(roles=held, token_required=services.access.token_required, truth=bool(services.truths))
+        )
 
     return router

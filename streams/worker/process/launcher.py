@@ -1,4 +1,4 @@
-"""Worker or trainer as a subprocess, for demo, benchmarks and tests: start it, wait until it is ready, signal, stop it.
+"""Worker, trainer or HTTP server as a subprocess, for demo, benchmarks and tests: start, wait until ready, signal, end.
 
 Child processes never import from the current folder: `python -m` alone would put that folder first on the path, and a
 user's `models.py` or `state/` there would replace this project's package.
@@ -52,7 +52,7 @@ class WorkerProcess:
     """`interest-stream worker` as a child process with these settings ("section.key=value"), its output in a log file.
 
     The worker ends when this process ends, even when that is killed. Relative paths are relative to the current folder.
-    With `command` "trainer" it is `interest-stream trainer`.
+    With `command` "trainer" or "web" it is that command, with these options of its own.
     """
 
     def __init__(
@@ -61,7 +61,8 @@ class WorkerProcess:
         log: Path,
         config: Path | None = None,
         recipe: str | None = None,
-        command: Literal["worker", "trainer"] = "worker",
+        command: Literal["worker", "trainer", "web"] = "worker",
+        options: Sequence[str] = (),
     ):
         self.log = log
         self._command = command
@@ -69,19 +70,21 @@ class WorkerProcess:
             *([f"--config={config}"] if config else []),
             *([f"--recipe={recipe}"] if recipe else []),
             *(f"--set={text}" for text in settings),
+            *options,
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self.monitoring_port = 0
-        """Of its metrics and health checks, once it was started"""
+        """Of its metrics and health checks, and of all that `web` serves, once it was started"""
         self._reservations: list[int] = []  # of the port, until the process listens there
 
     def start(self) -> None:
         """Start the process, without waiting until it is ready."""
         (self.monitoring_port,), self._reservations = reserve_ports(1, None)
-        monitoring = ["--set=monitoring.host=127.0.0.1", f"--set=monitoring.port={self.monitoring_port}"]
+        section = "web" if self._command == "web" else "monitoring"
+        address = [f"--set={section}.host=127.0.0.1", f"--set={section}.port={self.monitoring_port}"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                python_module("streams.cli", self._command, "--with-stdin", *self._arguments, *monitoring),
+                python_module("streams.cli", self._command, "--with-stdin", *self._arguments, *address),
                 stdin=subprocess.PIPE,  # closes when this process ends
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -106,7 +109,7 @@ class WorkerProcess:
             raise WorkerEndedError(f"the {self._command} ended with code {self.exit_code}.\n{self.log_tail()}")
 
     async def wait_ready(self, deadline_s: float = 60.0) -> None:
-        """Wait until it says that partitions are open, or that it trains; `StreamError` after the deadline."""
+        """Wait until it says that partitions are open, that it trains, or answers; `StreamError` after the deadline."""
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
         while not await asyncio.to_thread(self._is_ready):
@@ -117,6 +120,8 @@ class WorkerProcess:
         self._release_port()
 
     def _is_ready(self) -> bool:
+        if self._command == "web":
+            return ask(self.monitoring_port, "live").ok
         answer = ask(self.monitoring_port, "ready")
         # A trainer that stands by is ready, but for that alone.
         return answer.ok and (self._command == "worker" or answer.reason == "training")

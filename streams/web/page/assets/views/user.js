@@ -59,7 +59,7 @@ export function user(id) {
   async function refresh(signal) {
     try {
       const [interests, past, events] = await Promise.all([
-        get(`${path}/interests`, { limit: 10 }, signal), get(`${path}/history`, { limit: 64 }, signal), get(`${path}/events`, { limit: 10 }, signal),
+        get(`${path}/interests`, { limit: 10 }, signal), get(`${path}/history`, { limit: 200 }, signal), get(`${path}/events`, { limit: 10 }, signal),
       ]);
       show(interests);
       showHistory(past);
