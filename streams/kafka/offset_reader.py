@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAuthorizationFailedError
 from aiokafka.structs import TopicPartition
 
 from streams.errors import KafkaAccessError, StreamError, TopicError
+from streams.kafka.client.access import Right, denial
 from streams.kafka.client.client_options import client_options
 from streams.kafka.client.connection import check_connection, no_broker
 from streams.kafka.client.metadata import TopicMetadataClient
@@ -81,12 +82,20 @@ class OffsetReader:
         await close_all(self._consumer.stop, self._client.stop)
 
     async def shapes(self) -> dict[str, TopicShape]:
-        """The topics as they are now. Raises TopicError where one is missing."""
+        """The topics as they are now. Raises TopicError where one is missing, KafkaAccessError where one is denied."""
         with _stream_errors(self._kafka):
-            described = await self._client.describe(self._topics)
+            try:
+                described = await self._client.describe(self._topics)
+            except TopicAuthorizationFailedError as error:
+                raise self._denied(self._topics) from error
         if missing := [name for name in self._topics if name not in described]:
             raise TopicError(f"{missing[0]} does not exist; `interest-stream topics` creates what is missing")
+        if denied := [name for name in self._topics if not described[name].allows("Read")]:
+            raise self._denied(denied)
         return {name: TopicShape(described[name].topic_id, described[name].partitions) for name in self._topics}
+
+    def _denied(self, topics: Sequence[str]) -> KafkaAccessError:
+        return KafkaAccessError(denial(self._kafka, [Right("topic", name, "Read") for name in topics]))
 
     async def begins(self) -> dict[Position, int]:
         """The first offset that each partition keeps."""

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from streams.kafka.topics import ensure_topics
 from streams.schema.predictions import Prediction
 from streams.settings.settings import Settings, load_settings
 from streams.web.server import WebServer
+from tests.integration.deployment import Deployment
 from tests.integration.worker import DEADLINE_S, poll
 from tests.unit.streams.web.predictions import encoded
 
@@ -68,19 +69,23 @@ class WebProcess:
 class WebSite:
     """Topics named by a prefix, and servers that follow them."""
 
-    def __init__(self, servers: str, prefix: str, folder: Path) -> None:
+    def __init__(self, folder: Path, overrides: Sequence[str]) -> None:
         self.folder = folder
         self.processes: list[WebProcess] = []
-        self._overrides = [
-            f"kafka.bootstrap_servers={servers}",
-            f"kafka.group_id={prefix}",
-            "topics.partitions=2",
-            *(f"topics.{name}={prefix}-{name}" for name in _TOPICS),
-            f"web.data_dir={folder / 'web'}",
-            "web.port=0",
-            "web.requests_per_s=0",
-        ]
+        self._overrides = [*overrides, f"web.data_dir={folder / 'web'}", "web.port=0", "web.requests_per_s=0"]
         self.settings = self.with_overrides()
+
+    @classmethod
+    def on(cls, servers: str, prefix: str, folder: Path) -> WebSite:
+        """On topics of its own, whose names begin with the prefix."""
+        topics = (f"topics.{name}={prefix}-{name}" for name in _TOPICS)
+        settings = f"kafka.bootstrap_servers={servers}", f"kafka.group_id={prefix}", "topics.partitions=2"
+        return cls(folder, [*settings, *topics])
+
+    @classmethod
+    def of(cls, site: Deployment) -> WebSite:
+        """Beside the workers of a deployment."""
+        return cls(site.folder, site.overrides("web"))
 
     def with_overrides(self, *overrides: str) -> Settings:
         """The settings of a server."""
@@ -158,12 +163,14 @@ async def ready(client: httpx.AsyncClient, serving: asyncio.Task[None] | None = 
             await asyncio.sleep(0.02)
 
 
-async def until(client: httpx.AsyncClient, path: str, field: str, value: object) -> dict[str, Any]:
-    """The answer once its field is this."""
-    body: dict[str, Any] = {}
+async def eventually(client: httpx.AsyncClient, path: str, is_so: Callable[[Any], object]) -> Any:
+    """The answer once this holds of it."""
     async with asyncio.timeout(DEADLINE_S):
-        while True:
-            body = (await client.get(path)).json()
-            if body.get(field) == value:
-                return body
+        while not is_so(body := (await client.get(path)).json()):
             await asyncio.sleep(0.02)
+    return body
+
+
+async def until(client: httpx.AsyncClient, path: str, field: str, value: object) -> Any:
+    """The answer once its field is this."""
+    return await eventually(client, path, lambda body: body.get(field) == value)
