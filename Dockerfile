@@ -25,6 +25,7 @@ COPY --from=packages /app /app
 ENV PATH=/opt/interest/bin:$PATH \
     INTEREST_WORKER__DATA_DIR=/data \
     INTEREST_TRAINER__TRAINED_DIR=/data/trained \
+    INTEREST_WEB__DATA_DIR=/data/web \
     INTEREST_MONITORING__HOST=0.0.0.0 \
     INTEREST_MONITORING__PORT=9110
 USER 10001
