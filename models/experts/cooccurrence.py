@@ -124,9 +124,21 @@ class SuccessorTable:
         return {"items": self._items[item], "counts": self._counts[item], "totals": self._totals[item]}
 
     def put_rows(self, item: NDArray[np.int64], rows: Mapping[str, NDArray[Any]]) -> None:
-        """Replace the cells of these items, for which there is room. ValueError where their number is another one."""
-        self._check_cells(rows)
-        self._items[item], self._counts[item], self._totals[item] = rows["items"], rows["counts"], rows["totals"]
+        """Replace the cells of these items [m], for which there is room, by the packed ones: cost by the used ones.
+
+        `used` [m, cells / 8] has a bit for each cell, `items` and `counts` [used] what these hold, `totals` [m].
+        ValueError where the number of cells is another one.
+        """
+        used = rows["used"]
+        if used.shape[1] * 8 != self.cells:
+            raise ValueError(f"{used.shape[1] * 8} successors per item there, {self.cells} here")
+        cell = np.flatnonzero(np.unpackbits(used))
+        if not len(cell) == len(rows["items"]) == len(rows["counts"]):
+            raise ValueError(f"{len(cell)} successors are marked, and {len(rows['items'])} are there")
+        in_row = np.bitwise_count(used).sum(1, dtype=np.int64)
+        cell += np.repeat((item - np.arange(len(item))) * self.cells, in_row)
+        self._items[item], self._counts[item], self._totals[item] = 0, 0, rows["totals"]
+        self._items.reshape(-1)[cell], self._counts.reshape(-1)[cell] = rows["items"], rows["counts"]
         self._mark_rows(item)
 
     def state(self, rows: int) -> dict[str, NDArray[Any]]:

@@ -11,6 +11,7 @@ from models.data.new_events import PAIR_DISTANCE, NewEvents
 from models.experts.cooccurrence import SuccessorTable
 
 _TABLE_ARRAYS: Final = ("items", "counts", "totals")
+_PACKED_ARRAYS: Final = ("used", *_TABLE_ARRAYS)
 
 
 class PairCounts:
@@ -59,7 +60,7 @@ class PairCounts:
         return {f"{name}.{key}": rows for name, table in self.tables.items() for key, rows in table.rows(item).items()}
 
     def put_rows(self, item: NDArray[np.int64], rows: Mapping[str, NDArray[Any]], newer: Sequence[NewEvents]) -> None:
-        """Replace the counts of these items by those of who has not counted the `newer` events yet.
+        """Replace the counts of these items by those, packed, of who has not counted the `newer` events yet.
 
         ValueError where they were made with another number of cells.
         """
@@ -67,7 +68,7 @@ class PairCounts:
         for name in self.tables:
             self.make_room_for(rows[f"{name}.items"])
         for name, table in self.tables.items():
-            table.put_rows(item, {key: rows[f"{name}.{key}"] for key in _TABLE_ARRAYS})
+            table.put_rows(item, {key: rows[f"{name}.{key}"] for key in _PACKED_ARRAYS})
         for events in newer:
             self.make_room_for(events.item)
             replaced = np.zeros(len(self._changed), np.bool_)

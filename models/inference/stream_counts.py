@@ -107,7 +107,7 @@ class StreamCounts:
         return counts
 
     def pairs(self, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Copy of the counted pairs of these items, for `put_pairs`; empty without experts."""
+        """Copy of the counted pairs of these items; empty without experts."""
         return {} if self.experts is None else self.experts.pairs(item)
 
     def gate(self) -> dict[str, NDArray[Any]]:
@@ -143,7 +143,7 @@ class StreamCounts:
         self.counted = now if began_anew else CountedEvents(*map(max, now, self.counted))
 
     def put_pairs(self, item: NDArray[np.int64], pairs: Arrays, newer: Sequence[NewEvents]) -> None:
-        """Go on with the pairs of who counts for all, but for those of `newer` events, which it had not counted.
+        """Go on with the packed pairs of who counts for all, but for those of `newer` events, which it had not counted.
 
         WeightsError where they do not fit.
         """

@@ -1,6 +1,6 @@
 """Arrays of a release as bytes, and by blocks of items."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
@@ -13,7 +13,8 @@ from models.errors import WeightsError
 
 BLOCK_ITEMS: Final = 128
 
-_ITEM = "item"
+ITEM: Final = "item"
+"""In a block: its items"""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -25,30 +26,29 @@ def in_blocks(item: NDArray[np.int64], items: int) -> NDArray[np.int64]:
     return all_items[all_items <= items]
 
 
-def dump_blocks(
-    prefix: str, item: NDArray[np.int64], arrays: Arrays, encode: Callable[[Arrays], Arrays] = dict
-) -> dict[str, bytes]:
-    """A part for each block of the items [n], rising, with its items of the arrays [n, ...], encoded."""
-    parts = {}
+def block_rows(item: NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
+    """Each block of the items [n], rising, and where they are."""
     starts = np.flatnonzero(np.diff(item // BLOCK_ITEMS, prepend=-1)).tolist()
     for low, high in pairwise([*starts, len(item)]):
-        rows = slice(low, high)
-        block = {name: array[rows] for name, array in arrays.items()}
-        parts[f"{prefix}{item[low] // BLOCK_ITEMS}"] = dump({_ITEM: item[rows], **encode(block)})
-    return parts
+        yield int(item[low]) // BLOCK_ITEMS, slice(low, high)
 
 
-def join_blocks(
-    arrays: Mapping[str, Arrays], prefix: str, decode: Callable[[Arrays], Arrays] = dict
-) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
-    """Items of all blocks, in order, and their arrays, decoded."""
+def dump_blocks(prefix: str, item: NDArray[np.int64], arrays: Arrays) -> dict[str, bytes]:
+    """A part for each block of the items [n], rising, with its items of the arrays [n, ...]."""
+    return {
+        f"{prefix}{block}": dump({ITEM: item[rows], **{name: array[rows] for name, array in arrays.items()}})
+        for block, rows in block_rows(item)
+    }
+
+
+def join_blocks(arrays: Mapping[str, Arrays], prefix: str) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
+    """Items of all blocks, in order, and their arrays, one block's after the other's."""
     named = {int(name.removeprefix(prefix)): block for name, block in arrays.items() if name.startswith(prefix)}
     if not named:
         return np.zeros(0, np.int64), {}
     blocks = [named[number] for number in sorted(named)]
-    item = np.concatenate([block[_ITEM] for block in blocks])
-    decoded = [decode({name: array for name, array in block.items() if name != _ITEM}) for block in blocks]
-    return item, {name: np.concatenate([block[name] for block in decoded]) for name in decoded[0]}
+    joined = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    return joined.pop(ITEM), joined
 
 
 def dump(arrays: Arrays) -> bytes:

@@ -16,7 +16,7 @@ from models.errors import UnknownItemError
 from models.items.register import ItemRegister
 from models.releases.event_part import dump_events, load_events
 from models.releases.manifest import Manifest
-from models.releases.pair_part import pack_pairs, present_pairs, unpack_pairs
+from models.releases.pair_part import dump_pairs, present_pairs
 from models.releases.part_arrays import Arrays, dump, dump_blocks, join_blocks, load_part
 
 _SHARED, _GATE, _UNPAIRED, _ITEMS, _COUNTS, _PAIRS = "shared", "gate", "unpaired", "items/", "counts/", "pairs/"
@@ -46,7 +46,7 @@ class Release:
     paired: NDArray[np.int64]
     """[p] items, rising, whose pairs are here"""
     pairs: Arrays
-    """`StreamCounts.pairs` of them, and REGISTERED"""
+    """Of them, packed (pair_part.py)"""
     unpaired: Sequence[NewEvents]
     """Events, batch by batch, whose pairs no block of this release or one before has yet"""
     reviewed: NDArray[np.int64]
@@ -63,7 +63,7 @@ class Release:
         parts |= dump_blocks(_ITEMS, self.item, self.embeddings)
         parts |= dump_blocks(_COUNTS, self.counted, self.counts)
         parts |= dump_blocks(_REVIEWS, self.reviewed, self.reviews)
-        return parts | dump_blocks(_PAIRS, self.paired, self.pairs, pack_pairs)
+        return parts | dump_pairs(_PAIRS, self.paired, self.pairs)
 
     def of_present_items(self, register: ItemRegister) -> "Release":
         """Without what is of items that have lost their slots since.
@@ -105,7 +105,7 @@ class Release:
         item, embeddings = join_blocks(arrays, _ITEMS)
         counted, counts = join_blocks(arrays, _COUNTS)
         no_embeddings = {"weight": np.zeros((0, 0), np.float32), "bias": np.zeros(0, np.float32)}
-        paired, pairs = join_blocks(arrays, _PAIRS, unpack_pairs)
+        paired, pairs = join_blocks(arrays, _PAIRS)
         unpaired = load_events(arrays[_UNPAIRED]) if _UNPAIRED in arrays else []
         shared, gate = arrays.get(_SHARED, {}), arrays.get(_GATE, {})
         return Release(

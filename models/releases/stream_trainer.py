@@ -23,7 +23,7 @@ from models.metrics.rolling import RollingQuality
 from models.network.weights import Weights
 from models.releases.manifest import Manifest
 from models.releases.observed import Observed
-from models.releases.pair_part import REGISTERED
+from models.releases.pair_part import REGISTERED, pack_pairs
 from models.releases.part_arrays import in_blocks
 from models.releases.release import LAST_SEEN, Release
 from models.releases.waiting_blocks import WaitingBlocks
@@ -199,7 +199,7 @@ class StreamTrainer:
             counts.rows(counted) | {LAST_SEEN: self._items.register.last_seen_ms(counted)},
             counts.gate(),
             paired,
-            counts.pairs(paired) | {REGISTERED: np.full(len(paired), self._registered)},
+            pack_pairs(counts.pairs(paired) | {REGISTERED: np.full(len(paired), self._registered)}),
             list(self._unpaired),
             reviews.pop("item", np.zeros(0, np.int64)),
             reviews,

@@ -1,6 +1,9 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from models.experts.cooccurrence import SuccessorTable
 
@@ -52,3 +55,37 @@ def test_small_counts_still_add_up_where_many_were_counted() -> None:
     totals = table.totals(np.array([1]))
     assert totals[0] <= 2**17
     assert most[2] + more[2] == pytest.approx(totals[0], rel=1e-3)
+
+
+def packed(table: SuccessorTable, item: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    rows = table.rows(item)
+    used = rows["items"] > 0
+    bits = np.packbits(used.reshape(len(item), -1), axis=1)
+    return {"used": bits, "items": rows["items"][used], "counts": rows["counts"][used], "totals": rows["totals"]}
+
+
+def test_packed_rows_replace_those_of_the_same_items_alone() -> None:
+    random, one, other = np.random.default_rng(0), SuccessorTable(32), SuccessorTable(32)
+    for table in (one, other):
+        drawn = np.unique(random.integers(1, 40, (300, 2)), axis=0)
+        table.add(drawn[:, 0], drawn[:, 1], random.random(len(drawn)).astype(np.float32))
+        table.grow(60)
+    item = np.array([3, 4, 17, 50])  # 50 has none
+    expected = {entry for entry in pairs(other, 60) if entry[0] not in item}
+    expected |= {entry for entry in pairs(one, 60) if entry[0] in item}
+    other.put_rows(item, packed(one, item))
+    assert pairs(other, 60) == expected
+    np.testing.assert_array_equal(other.totals(item), one.totals(item))
+
+
+@pytest.mark.parametrize(
+    ("cells", "kept", "message"), [(16, slice(None), "16 successors"), (32, slice(1, None), "marked")]
+)
+def test_packed_rows_that_do_not_fit_change_nothing(cells: int, kept: slice, message: str) -> None:
+    one, other, item = SuccessorTable(cells), SuccessorTable(32), np.array([1])
+    for table in (one, other):
+        table.add(np.array([1, 1]), np.array([2, 3]), np.ones(2, np.float32))
+    rows = packed(one, item)
+    with pytest.raises(ValueError, match=message):
+        other.put_rows(item, rows | {"items": rows["items"][kept]})
+    assert pairs(other, 4) == {(1, 2, 1.0), (1, 3, 1.0)}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.data.new_events import NewEvents
 from models.errors import WeightsError
 from models.releases.manifest import Manifest
-from models.releases.pair_part import REGISTERED
+from models.releases.pair_part import REGISTERED, pack_pairs
 from models.releases.part_arrays import BLOCK_ITEMS, in_blocks
 from models.releases.release import Release
 from tests.unit.models.new_events import events_of
@@ -31,7 +31,7 @@ MANIFEST = Manifest(
 def release(items: int = 300) -> Release:
     random = np.random.default_rng(0)
     item = in_blocks(np.array([3, 260]), items)
-    counted, paired = in_blocks(np.array([140]), items), in_blocks(np.array([5]), items)
+    counted, paired = in_blocks(np.array([140]), items), in_blocks(np.array([5, 140]), items)
     return Release(
         MANIFEST,
         {"gap": random.normal(size=(3, 4)).astype(np.float32), "log_scale": np.ones(1, np.float32)},
@@ -58,7 +58,7 @@ def pairs(items: int, random: np.random.Generator) -> dict[str, NDArray[Any]]:
         made[f"{table}.items"] = cells.astype(np.int32)
         made[f"{table}.counts"] = (random.random(cells.shape) * (cells > 0)).astype(np.float32)
         made[f"{table}.totals"] = random.random(items).astype(np.float32)
-    return made
+    return pack_pairs(made)
 
 
 def assert_same(one: Release, other: Release) -> None:
@@ -87,6 +87,7 @@ def test_parts_are_by_block_and_give_the_release_again() -> None:
         "items/2",
         "counts/1",
         "pairs/0",
+        "pairs/1",
         "reviews/0",
         "reviews/2",
     }
