@@ -1,0 +1,327 @@
+"""The live page in a real Chromium, on a real `interest-stream web`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from streams.local_kafka.cluster import LocalKafka
+from tests.integration.page_site import CATEGORIES, MARKUP, POINTS, fill, predicted
+from tests.integration.web_site import WebSite, ready
+from tests.integration.worker import DEADLINE_S
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt install chromium"),
+]
+VIEWS = {  # what is to be seen in each once its figures have come
+    "#/overview": ["Recall@10 over time", "not_json", "interest-worker-1"],
+    "#/audience": ["Most wanted items", "Comedy", "The Drama Night"],
+    "#/users": ["All users, by id", "u10"],
+    "#/users/u1": ["Where interest moved", "The Crime Night", "Popularity"],
+    "#/items/i2": ["Share of interest over time", "The Drama Night"],
+    "#/model": ["Calibration", "00000001.29", "Log-loss by version"],
+    "#/data": ["3 records could not be used", "missing_field", "Snowplow"],
+}
+CHINESE_VIEWS = {
+    "#/overview": "interest-worker-1", "#/audience": "The Drama Night", "#/users": "u10",
+    "#/users/u1": "兴趣转移的时刻", "#/items/i2": "兴趣占比的变化", "#/model": "00000001.29", "#/data": "not_json",
+}  # fmt: skip
+BACKGROUND = "getComputedStyle(document.body).backgroundColor"
+DESK = {"width": 1280, "height": 800}
+PHONE = {"width": 360, "height": 760}
+TOKEN = uuid.uuid4().hex
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+
+# Visible texts whose contrast with what is below them is less than 4.5 to 1, and what has no name.
+FAULTS = """() => {
+  const known = new Map();
+  const rgb = (color) => known.get(color) ?? known.set(color, drawn(color)).get(color);
+  const drawn = (color) => {
+    const context = document.createElement("canvas").getContext("2d");
+    context.fillStyle = color;
+    context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b].map((part) => part / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
+  const below = (element) => {
+    for (let place = element; place; place = place.parentElement) {
+      const color = rgb(getComputedStyle(place).backgroundColor);
+      if (color[3] === 255) return color;
+    }
+    return [255, 255, 255];
+  };
+  const faults = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    const text = walker.currentNode.data.trim();
+    if (text === "" || !element.checkVisibility() || element.closest("svg, .unseen")) continue;
+    const [one, other] = [light(rgb(getComputedStyle(element).color)), light(below(element))];
+    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    if (contrast < 4.5) faults.push(`contrast ${contrast.toFixed(2)}: ${text}`);
+  }
+  const text = (id) => document.getElementById(id)?.textContent ?? "";
+  const name = (element) => (element.getAttribute("aria-label") ?? "") + text(element.getAttribute("aria-labelledby")) +
+    (element.labels?.[0]?.textContent ?? "") + element.textContent;
+  const named = "a, button, input, section, nav, dialog, summary, [role], [tabindex='0']";
+  for (const element of document.querySelectorAll(named)) {
+    const nameless = element.checkVisibility() && name(element).trim() === "";
+    if (nameless) faults.push(`no name: ${element.outerHTML.slice(0, 80)}`);
+  }
+  const ids = [...document.querySelectorAll("[id]")].map(({ id }) => id);
+  if (new Set(ids).size < ids.length) faults.push("an id twice");
+  if (document.querySelectorAll("h1").length !== 1) faults.push("not one h1");
+  for (const table of document.querySelectorAll("table")) if (!table.caption) faults.push("a table without caption");
+  if (document.querySelector("svg:not([aria-hidden])")) faults.push("a picture that is not hidden");
+  if (document.documentElement.scrollWidth > innerWidth) faults.push(`${document.documentElement.scrollWidth} px wide`);
+  return faults;
+}"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WebSite]:
+    """With two servers, of which the second asks for TOKEN."""
+    made = WebSite.on(kafka.bootstrap_servers, f"test-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("page"))
+    try:
+        await made.create()
+        made.process()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("INTEREST_WEB__READ_TOKEN", TOKEN)
+            made.process(f"web.data_dir={made.folder / 'with-token'}")
+        await fill(made)
+        yield made
+    finally:
+        for process in made.processes:
+            process.kill()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url(site: WebSite) -> str:
+    """Of a server that has read all."""
+    address = await site.processes[0].url()
+    async with httpx.AsyncClient(base_url=address) as client:
+        await ready(client)
+    return address
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
+    async with playwright.async_playwright() as driver:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        started = await driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        try:
+            yield started
+        finally:
+            await started.close()
+
+
+class Window:
+    """A tab, and what it complained about."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self._url = url
+        page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+
+    async def show(self, view: str, *texts: str) -> None:
+        """The view, once it shows the texts."""
+        await self.page.goto(f"{self._url}/{view}")
+        for text in texts:
+            await self.sees(text)
+
+    async def sees(self, text: str) -> None:
+        """The text is to be seen."""
+        await self.page.get_by_text(text).and_(self.page.locator("main :visible")).first.wait_for()
+
+    async def faults(self) -> list[str]:
+        """What is hard to read, and what has no name."""
+        found: list[str] = await self.page.evaluate(FAULTS)
+        return found
+
+
+@asynccontextmanager
+async def window(browser: Browser, url: str, size: Any = DESK, **options: Any) -> AsyncIterator[Window]:
+    """A tab of its own."""
+    context: BrowserContext = await browser.new_context(viewport=size, **{"locale": "en-GB"} | options)
+    context.set_default_timeout(DEADLINE_S * 1000)
+    try:
+        yield Window(await context.new_page(), url)
+    finally:
+        await context.close()
+
+
+async def test_every_view_is_readable_and_nothing_complains(browser: Browser, url: str) -> None:
+    async with window(browser, url) as tab:
+        for view, texts in VIEWS.items():
+            await tab.show(view, *texts)
+            assert (view, await tab.faults()) == (view, [])
+        paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+        print(f"first contentful paint after {await tab.page.evaluate(paint):.0f} ms")
+        assert tab.complaints == []
+
+
+async def test_every_view_is_readable_in_chinese_on_a_dark_phone(browser: Browser, url: str) -> None:
+    async with window(browser, url, PHONE, locale="zh-CN", color_scheme="dark") as tab:
+        for view, text in CHINESE_VIEWS.items():
+            await tab.show(view, text)
+            assert (view, await tab.faults()) == (view, [])
+        assert await tab.page.evaluate("document.documentElement.lang") == "zh-Hans"
+        dark = await tab.page.evaluate(BACKGROUND)
+        await tab.page.click("#theme")
+        await tab.page.click("#language")
+        await tab.sees("Accepted schemas")
+        assert await tab.page.evaluate(BACKGROUND) != dark
+        assert (await tab.faults(), tab.complaints) == ([], [])
+        await tab.page.reload()  # both choices are kept
+        await tab.sees("Accepted schemas")
+        assert await tab.page.evaluate(BACKGROUND) != dark
+
+
+async def test_markup_and_script_of_ids_titles_and_records_are_text(browser: Browser, url: str) -> None:
+    async with window(browser, url) as tab:
+        await tab.show("#/users", MARKUP)
+        await tab.page.get_by_role("link", name=MARKUP).click()
+        await tab.page.get_by_role("heading", name=MARKUP, level=1).wait_for()
+        await tab.sees(f"The {MARKUP} Night")
+        for view in ("#/audience", "#/items/i9"):
+            await tab.show(view, f"The {MARKUP} Night")
+        await tab.show("#/data?reason=not_json", f"byte 0: {MARKUP}")
+        await tab.page.locator(".samples summary").first.click()
+        await tab.page.locator(".samples pre", has_text=MARKUP).first.wait_for()
+        assert await tab.page.title() == "Data quality · interest-stream"
+        assert await tab.page.locator("main img, main script").count() == 0
+        assert tab.complaints == []
+
+
+async def test_the_page_is_used_by_keys_alone(browser: Browser, url: str) -> None:
+    async with window(browser, url) as tab:
+        await tab.show("#/overview", "not_json")
+        press = tab.page.keyboard.press
+        await press("Tab")
+        await press("Enter")
+        assert await tab.page.evaluate("document.activeElement.id") == "main"
+        chart = tab.page.get_by_role("slider", name="Recall@10 over time")
+        await chart.focus()
+        for key in ("Home", "ArrowRight", "ArrowRight", "ArrowLeft"):
+            await press(key)
+        assert await chart.get_attribute("aria-valuenow") == "2"
+        spoken = await chart.get_attribute("aria-valuetext") or ""
+        assert re.search(r": This model \d+(\.\d)?%, Decayed popularity 9\.0%$", spoken), spoken
+        await tab.page.locator(".tooltip:visible", has_text="This model").wait_for()
+        await press("Escape")
+        assert await tab.page.locator(".tooltip:visible").count() == 0
+        await press("Tab")
+        await press("Enter")  # show as table
+        await tab.page.get_by_role("table", name="Recall@10 over time").get_by_role("row").nth(20).wait_for()
+        await tab.show("#/users", "u10")
+        await tab.page.get_by_role("combobox").focus()
+        await tab.page.keyboard.type("u1")
+        await tab.page.get_by_role("option", name="u10").wait_for()
+        assert await tab.page.get_by_role("option").count() == 2
+        for key in ("ArrowDown", "ArrowDown", "Enter"):
+            await press(key)
+        await tab.page.get_by_role("heading", name="u10", level=1).wait_for()
+        assert await tab.page.evaluate("document.activeElement.tagName") == "H1"
+        await tab.sees("Where interest moved")
+        assert tab.complaints == []
+
+
+async def test_a_new_prediction_is_shown_without_asking_again(browser: Browser, url: str, site: WebSite) -> None:
+    async with window(browser, url) as tab:
+        await tab.show("#/users/u2", f"{POINTS} events")
+        moved = tab.page.locator(".moments li")
+        assert await moved.count() == 1
+        assert [CATEGORIES[3], CATEGORIES[6]] == [
+            text.split()[0] for text in await moved.locator("span").all_inner_texts()
+        ]
+        await site.predict(predicted("u2", POINTS))
+        await tab.sees(f"{POINTS + 1} events")
+        assert tab.complaints == []
+
+
+async def test_a_server_that_does_not_answer_is_named_until_it_does(browser: Browser, url: str) -> None:
+    async with window(browser, url) as tab:
+        await tab.show("#/overview", "not_json")
+        await tab.page.context.set_offline(True)
+        await tab.page.click("[data-view=users]")
+        banner = tab.page.get_by_role("status")
+        await banner.wait_for()
+        assert "does not answer" in await banner.inner_text()
+        await tab.page.context.set_offline(False)
+        await banner.wait_for(state="hidden")
+
+
+async def test_a_token_is_asked_for_and_kept_in_the_tab(browser: Browser, site: WebSite) -> None:
+    async with window(browser, await site.processes[1].url()) as tab:
+        await tab.show("#/users")
+        entered = tab.page.get_by_label("Read token")
+        await entered.fill("another")
+        await tab.page.keyboard.press("Enter")
+        await tab.page.get_by_role("alert").wait_for()
+        await entered.fill(TOKEN)
+        await tab.page.keyboard.press("Enter")
+        await tab.sees("u10")
+        await tab.page.reload()
+        await tab.sees("u10")
+        assert TOKEN not in await tab.page.content()
+
+
+@pytest.mark.skipif(
+    "INTEREST_SCREENSHOTS" not in os.environ, reason="INTEREST_SCREENSHOTS=1 writes docs/images/page-*.png"
+)
+async def test_pictures_of_a_demo(browser: Browser, url: str) -> None:
+    """A minute and a half: all but dead letters, of which a demo has none, is shown as it is near the end of a demo."""
+    command = [sys.executable, "-m", "streams.cli", "demo", "--seconds", "75"]
+    demo = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert demo.stdout is not None
+    address, user = re.findall(rb"http://\S+", await demo.stdout.readline())
+    view = f"#/users/{user.decode().rpartition('/')[2]}"
+    try:
+        await asyncio.sleep(60)
+        async with window(browser, address.decode().rstrip("/")) as tab:
+            await picture(tab, "overview", "#/overview", "Recall@10 over time", wait_s=20)
+            await picture(tab, "audience", "#/audience", "Most wanted items")
+            await picture(tab, "user", view, "Why")
+            await picture(tab, "model", "#/model", "Calibration")
+        async with window(browser, address.decode().rstrip("/"), PHONE, color_scheme="dark", locale="zh-CN") as tab:
+            await picture(tab, "phone", view, "原因", full_page=False)
+    finally:
+        demo.terminate()
+        await demo.communicate()
+    async with window(browser, url) as tab:
+        await picture(tab, "data", "#/data", "not_json")
+
+
+async def picture(tab: Window, name: str, view: str, text: str, full_page: bool = True, wait_s: float = 2) -> None:
+    """Write what the view shows some time after it shows the text."""
+    from PIL import Image
+
+    await tab.show(view, text)
+    await asyncio.sleep(wait_s)
+    shot = Image.open(BytesIO(await tab.page.screenshot(full_page=full_page)))
+    shot.quantize(256, dither=Image.Dither.NONE).save(IMAGES / f"page-{name}.png", optimize=True)
