@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, Literal
 
 from fastapi import Depends
@@ -44,10 +44,10 @@ class Access:
                 roles |= {role, "read"}
         return frozenset(roles)
 
-    def of_request(self) -> Callable[..., frozenset[Role]]:
+    def of_request(self) -> Callable[..., Awaitable[frozenset[Role]]]:
         """A dependency: the roles of the request; raises Problem for a token that is none."""
 
-        def roles(
+        async def roles(
             credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
         ) -> frozenset[Role]:
             token = None if credentials is None else credentials.credentials
@@ -58,10 +58,10 @@ class Access:
 
         return roles
 
-    def require(self, role: Role) -> Callable[..., frozenset[Role]]:
+    def require(self, role: Role) -> Callable[..., Awaitable[frozenset[Role]]]:
         """A dependency: the roles of the request; raises Problem where `role` is none of them."""
 
-        def required(roles: Annotated[frozenset[Role], Depends(self.of_request())]) -> frozenset[Role]:
+        async def required(roles: Annotated[frozenset[Role], Depends(self.of_request())]) -> frozenset[Role]:
             if role in roles:
                 return roles
             if roles:

@@ -1,0 +1,51 @@
+"""The command `python -m bench web`."""
+
+from __future__ import annotations
+
+import json as json_text
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.machine import machine_info
+from bench.web.measurement import measure
+
+
+def web(
+    users: Annotated[int, typer.Option(min=1, help="Users with a prediction in the topic.")] = 1_000_000,
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 500.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long they are sent.")] = 30.0,
+    predictions: Annotated[float, typer.Option(min=1, help="Predictions per second that come meanwhile.")] = 500.0,
+    json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+) -> None:
+    """Latency of the HTTP server under load, its memory and CPU time by users, and its restart.
+
+    Predictions of so many users are written straight into their topic, and a server,
+    on one core, reads them from the beginning. Then users at random are asked for
+    (/v1/users/…/interests) at a fixed rate, in an open loop: latency counts from
+    when a request was due, while new predictions are followed. Kafka and the load
+    share the machine with it.
+    """
+    console = Console()
+    with console.status("writing predictions") as status:
+        names = ("writing predictions", "reading them", "sending requests", "restarting", "done")
+        figures = measure(users, rate, seconds, predictions, lambda done, _: status.update(names[done]))
+    latency = f"p50 {figures.p50_ms:.1f} ms, p99 {figures.p99_ms:.1f} ms, max {figures.max_ms:.1f} ms"
+    table = Table("", "", box=None, show_header=False)
+    for name, value in (
+        ("users", f"{figures.users:,}"),
+        ("until all are read", f"{figures.read_s:.1f} s, {1e6 * figures.read_cpu_s / users:.0f} µs CPU per user"),
+        ("ready again after a restart", f"{figures.restart_s:.1f} s"),
+        ("memory", f"{figures.memory_mib:,.0f} MiB"),
+        ("view on disk", f"{figures.view_mib:,.0f} MiB"),
+        (f"{figures.answered:,} requests at {rate:g}/s", latency),
+        ("of a core meanwhile", f"{figures.load_cpu_share:.0%}"),
+    ):
+        table.add_row(name, value)
+    console.print(table)
+    if json is not None:
+        json.write_text(json_text.dumps({"machine": machine_info(), **asdict(figures)}, indent=2) + "\n")
