@@ -14,6 +14,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from streams.monitoring.process_monitoring import ProcessMonitoring
 from streams.trainer.metrics import TrainerMetrics
+from streams.web.follower import Follower
+from streams.web.hub import Hub
+from streams.web.metrics import WebMetrics
+from streams.web.view.view import View
 from tests.driver.worker_driver import WorkerDriver
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +25,7 @@ FOLDER = ROOT / "deploy" / "monitoring"
 DASHBOARD = FOLDER / "grafana" / "dashboards" / "interest-stream.json"
 PAGE = ROOT / "docs" / "monitoring.md"
 _HISTOGRAM = ("_bucket", "_sum", "_count")
+NO_PROMTOOL = "no promtool here: `apt install prometheus` (Debian, Ubuntu), `brew install prometheus` (macOS)"
 
 
 def series(registry: CollectorRegistry) -> Iterator[tuple[str, str]]:
@@ -31,11 +36,14 @@ def series(registry: CollectorRegistry) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 async def metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Of worker and trainer."""
-    driver = WorkerDriver(tmp_path, monkeypatch)
+    """Of worker, trainer and web server."""
+    driver = WorkerDriver(tmp_path, monkeypatch, [f"web.data_dir={tmp_path / 'web'}"])
     worker, trainer = await driver.start(), ProcessMonitoring("127.0.0.1", 0)
     TrainerMetrics(driver.settings, trainer.registry)
-    names = dict([*series(worker.registry), *series(trainer.registry)])
+    view, hub = View(driver.settings), Hub(1)
+    web = WebMetrics(view, Follower(driver.settings, view, hub.publish, lambda _: None), hub)
+    names = dict([*series(worker.registry), *series(trainer.registry), *series(web.registry)])
+    view.close()
     await worker.stop()
     return names
 
@@ -79,6 +87,7 @@ def test_the_page_names_every_metric_and_no_other(metrics: dict[str, str]) -> No
 def test_names_and_units_are_those_that_prometheus_asks_for(metrics: dict[str, str]) -> None:
     units = ("_seconds", "_bytes", "_ratio", "_records", "_events", "_nats", "_info", "_partitions", "_items")
     states = {"interest_live", "interest_ready", "interest_trainer_elected", "interest_items_capacity"}
+    states |= {f"interest_web_{name}" for name in ("ready", "behind", "users", "streams")}  # of records, users, streams
     ours = {metric for metric in metrics.values() if metric.startswith("interest_")} - states
     assert [name for name in ours if not name.endswith((*units, "_total"))] == []
 
@@ -105,13 +114,25 @@ def test_the_dashboard_can_be_provisioned(dashboard: dict[str, Any]) -> None:
     assert source["uid"] == dashboard["templating"]["list"][0]["current"]["value"]
 
 
+def test_promtool_can_read_every_expression_of_the_dashboard(dashboard: dict[str, Any], tmp_path: Path) -> None:
+    if (promtool := shutil.which("promtool")) is None:
+        pytest.skip(NO_PROMTOOL)
+    exprs = [expr.replace("$__rate_interval", "1m").replace("$instance", ".*") for expr in expressions(dashboard)]
+    records = [{"record": f"panel:{number}", "expr": expr} for number, expr in enumerate(exprs)]
+    (tmp_path / "panels.yml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": records}]}))
+    answer = subprocess.run(
+        [promtool, "check", "rules", "panels.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml"), ("check", "config", "prometheus.yml")],
 )
 def test_promtool_accepts_it(words: tuple[str, ...]) -> None:
     if (promtool := shutil.which("promtool")) is None:
-        pytest.skip("no promtool here: `apt install prometheus` (Debian, Ubuntu), `brew install prometheus` (macOS)")
+        pytest.skip(NO_PROMTOOL)
     syntax_only = ["--syntax-only"] if "config" in words else []
     answer = subprocess.run(
         [promtool, *words[:2], *syntax_only, words[2]], cwd=FOLDER, capture_output=True, text=True, check=False
