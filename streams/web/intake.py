@@ -52,7 +52,6 @@ class Intake:
         for (topic, _), (records, _) in fetched.items():
             by_topic.setdefault(topic, []).extend(records)
         self._load_users(by_topic, batch)
-        # Events first: they are scored by the predictions that were there before them.
         await self._apply_events(by_topic.get(topics.user_events, ()), batch)
         predicted = [
             await self._apply_prediction(record, batch) for record in by_topic.get(topics.interest_predictions, ())
@@ -107,6 +106,7 @@ class Intake:
             self._pass_over(record, error)
             return None
         row = view.users.put(prediction, f"{record.partition}:{record.offset}", batch)
+        view.events.score(prediction.user_id, row, batch)
         view.traffic.prediction(row.source_partition, row.source_offset, record.timestamp)
         view.traffic.predictions.add(1)
         return prediction.user_id, row

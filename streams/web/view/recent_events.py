@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 from typing import Final
 
 from state.ordered_store import OrderedStore
@@ -10,7 +11,16 @@ from streams.schema.events import ITEM_EVENTS, UserEvent
 from streams.schema.record import Record
 from streams.web.view.batch import ViewBatch
 from streams.web.view.keys import CALIBRATION, EVENTS, USER, id_key, number_key
-from streams.web.view.rows import CALIBRATION_ROW, EVENT_ROWS, USER_ROW, CalibrationRow, EventRow, encode, encode_list
+from streams.web.view.rows import (
+    CALIBRATION_ROW,
+    EVENT_ROWS,
+    USER_ROW,
+    CalibrationRow,
+    EventRow,
+    UserRow,
+    encode,
+    encode_list,
+)
 
 KEPT: Final = 32
 """Newest events of a user"""
@@ -27,19 +37,19 @@ class RecentEvents:
         self._store = store
 
     def put(self, event: UserEvent, record: Record, batch: ViewBatch) -> None:
-        """Adds the event, and scores the prediction that readers had before it.
-
-        To be called before predictions of the same fetch are put, which may already know the event.
-        """
-        if event.item_id is not None and event.event_type in ITEM_EVENTS:
-            self._score(event.user_id, event.item_id, record, batch)
-        key = id_key(EVENTS, event.user_id)
-        stored = batch.get(key)
-        events = [] if stored is None else EVENT_ROWS(stored)
+        """Adds the event, and scores the prediction after the user's event before it, if that is here already."""
+        key, stored = id_key(EVENTS, event.user_id), batch.get(id_key(USER, event.user_id))
+        events = self._events(event.user_id, batch)
         events.append(
             EventRow(event.event_id, event.event_type, event.item_id, event.time_ms, record.partition, record.offset)
         )
+        if stored is not None:
+            self._score(USER_ROW(stored), events[-2:], batch)
         batch.put(key, encode_list(events[-KEPT:]))
+
+    def score(self, user_id: str, prediction: UserRow, batch: ViewBatch) -> None:
+        """Scores the user's prediction by the event after the one that it was made for, if that is here already."""
+        self._score(prediction, self._events(user_id, batch), batch)
 
     def erase(self, user_id: str, batch: ViewBatch) -> None:
         """Deletes the user's events."""
@@ -61,26 +71,37 @@ class RecentEvents:
                 total.hits[index] += hour.hits[index]
         return total
 
-    def _score(self, user_id: str, item_id: str, record: Record, batch: ViewBatch) -> None:
-        """Scores the user's most probable item, where the prediction is of an earlier event than this one."""
-        stored = batch.get(id_key(USER, user_id))
-        if stored is None:
+    def _events(self, user_id: str, batch: ViewBatch) -> list[EventRow]:
+        stored = batch.get(id_key(EVENTS, user_id))
+        return [] if stored is None else EVENT_ROWS(stored)
+
+    def _score(self, row: UserRow, events: list[EventRow], batch: ViewBatch) -> None:
+        """Scores the most probable item by the event that follows the prediction's own in these events, if any does.
+
+        Whichever of both comes last finds the other, so that each prediction is scored once at most.
+        """
+        pairs = pairwise(events)
+        following = next((after for event, after in pairs if _is_source(event, row)), None)
+        if not row.items or following is None or following.event_type not in ITEM_EVENTS or following.item_id is None:
             return
-        row = USER_ROW(stored)
-        if not row.items or row.source_partition != record.partition or row.source_offset >= record.offset:
-            return
-        hour_ms = max(0, record.timestamp // _HOUR_MS)
+        hour_ms = max(0, row.emitted_at // _HOUR_MS)
         key = number_key(CALIBRATION, hour_ms)
         known = batch.get(key)
         hour = _empty() if known is None else CALIBRATION_ROW(known)
         index = bisect_right(BINS, row.item_p[0])
         hour.count[index] += 1
         hour.p_sum[index] += row.item_p[0]
-        hour.hits[index] += row.items[0] == item_id
+        hour.hits[index] += row.items[0] == following.item_id
         batch.put(key, encode(hour))
         if known is None:
             for old, _ in self._store.scan(CALIBRATION, before=number_key(CALIBRATION, max(0, hour_ms - KEPT_HOURS))):
                 batch.delete(old)
+
+
+def _is_source(event: EventRow, row: UserRow) -> bool:
+    """Whether the prediction was made after this event."""
+    place = (row.source_partition, row.source_offset, row.caused_by)
+    return place == (event.partition, event.offset, event.event_id)
 
 
 def _empty() -> CalibrationRow:

@@ -105,7 +105,9 @@ class View:
         self._store.write(batch.changes)
 
     def tick(self) -> None:
-        """Takes the snapshots that are due. To be called while all that Kafka has is read."""
+        """Takes the snapshots that are due, once there are users. To be called while all that Kafka has is read."""
+        if not self.meta.users:
+            return
         batch = ViewBatch(self._store)
         self.snapshots.take(_now_ms(), self.audience.snapshot, batch)
         if batch.changes:

@@ -1,4 +1,7 @@
-"""Quality of the workers: the newest record of each, and their history in steps of half a minute."""
+"""Quality of the workers: the newest record of each, and their history in steps.
+
+The steps are of five seconds for an hour, and of half a minute for a week.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from streams.web.view.batch import ViewBatch
 from streams.web.view.keys import QUALITY, WORKER, id_key, number_key
 from streams.web.view.rows import QUALITY_POINT, QualityPoint, encode
 
-_STEP_MS: Final = 30_000
-_KEPT_MS: Final = 7 * 86_400_000
+_TIERS: Final = ((QUALITY + b"0", 5_000, 3_600_000), (QUALITY + b"1", 30_000, 7 * 86_400_000))
+"""Prefix, length of a step, and how long they are kept, in ms; from the finest to the coarsest"""
 ACTIVE_MS: Final = 86_400_000
 """A worker without a record for so long is left out"""
 
@@ -25,26 +28,16 @@ class QualityRecords:
         self._store = store
 
     def put(self, quality: WorkerQuality, value: bytes, batch: ViewBatch) -> None:
-        """A worker's record, which replaces the one before; each of its half-minutes keeps the last one."""
+        """A worker's record, which replaces the one before; each of its steps keeps the last one."""
         batch.put(id_key(WORKER, quality.worker), value)
-        step = number_key(QUALITY, quality.emitted_at // _STEP_MS if quality.emitted_at > 0 else 0)
-        first_of_step = next(self._store.scan(step), None) is None
-        point = QualityPoint(
-            quality.emitted_at,
-            quality.model_version,
-            quality.scored,
-            quality.window,
-            quality.possible,
-            quality.recall_at_10,
-            quality.mrr,
-            quality.log_loss,
-            quality.popularity.recall_at_10,
-        )
-        batch.put(step + quality.worker.encode(), encode(point))
-        if first_of_step:
-            oldest = number_key(QUALITY, max(0, quality.emitted_at - _KEPT_MS) // _STEP_MS)
-            for key, _ in self._store.scan(QUALITY, before=oldest):
-                batch.delete(key)
+        point = encode(_point(quality))
+        at_ms = max(0, quality.emitted_at)
+        for prefix, step_ms, kept_ms in _TIERS:
+            step = number_key(prefix, at_ms // step_ms)
+            if next(self._store.scan(step), None) is None:
+                for key, _ in self._store.scan(prefix, before=number_key(prefix, max(0, at_ms - kept_ms) // step_ms)):
+                    batch.delete(key)
+            batch.put(step + quality.worker.encode(), point)
 
     def forget(self, worker: str, batch: ViewBatch) -> None:
         """Deletes the worker's newest record."""
@@ -58,12 +51,28 @@ class QualityRecords:
         return sorted(records, key=lambda record: record.emitted_at, reverse=True)
 
     def history(self, since_ms: int) -> list[QualityPoint]:
-        """All workers together by half-minute since a time, oldest first."""
-        begin = number_key(QUALITY, max(0, since_ms) // _STEP_MS)
+        """All workers together by step since a time, oldest first."""
+        age_ms = int(time.time() * 1000) - since_ms - _TIERS[0][1]  # of the last hour: some ms ago when it is answered
+        prefix, step_ms, _ = next((tier for tier in _TIERS if age_ms <= tier[2]), _TIERS[-1])
+        begin = number_key(prefix, max(0, since_ms) // step_ms)
         steps: dict[bytes, list[QualityPoint]] = {}
-        for key, value in self._store.scan(QUALITY, begin):
+        for key, value in self._store.scan(prefix, begin):
             steps.setdefault(key[: len(begin)], []).append(QUALITY_POINT(value))
         return [_pooled(points) for points in steps.values()]
+
+
+def _point(quality: WorkerQuality) -> QualityPoint:
+    return QualityPoint(
+        quality.emitted_at,
+        quality.model_version,
+        quality.scored,
+        quality.window,
+        quality.possible,
+        quality.recall_at_10,
+        quality.mrr,
+        quality.log_loss,
+        quality.popularity.recall_at_10,
+    )
 
 
 def _pooled(points: list[QualityPoint]) -> QualityPoint:

@@ -70,7 +70,7 @@ export function model() {
       h("div", { class: "grid" }, recalls.element, losses.element, calibrated.element, releases.element),
     ],
     start(signal) {
-      poll(async () => showQuality(await get("quality", { window_s: 86_400 }, signal)), 5_000, signal);
+      poll(async () => showQuality(await get("quality", { window_s: 3_600 }, signal)), 5_000, signal);
       poll(async () => showReleases(await get("models", {}, signal)), 5_000, signal);
     },
   };
