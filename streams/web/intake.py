@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-from streams.errors import Rejected, StreamError
+from streams.errors import RegistryError, Rejected, StreamError
 from streams.kafka.offset_reader import Position, Records
 from streams.kafka.undecodable import UndecodableRecord
 from streams.registry.prediction_reader import PredictionReader
 from streams.schema.decoder import SchemaRules, decode, decode_item
 from streams.schema.events import UserDelete, UserEvent
 from streams.schema.parsing.wire_format import Transcoder
+from streams.schema.predictions import Prediction
 from streams.schema.quality import decode_quality
 from streams.schema.record import Record
 from streams.settings.settings import Settings
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 Update: TypeAlias = tuple[str, UserRow]
 """A user and the row after a prediction"""
 _AGAIN_S: Final = 60.0
+_LARGEST: Final = 1 << 62
 
 
 class Intake:
@@ -45,20 +47,25 @@ class Intake:
         self._logged_s = float("-inf")
 
     async def apply(self, fetched: Mapping[Position, tuple[Records, int]]) -> list[Update]:
-        """Applies the records and stores the offsets behind them; the users' rows that have changed, in order."""
+        """Applies the records and stores the offsets behind them; the users' rows that have changed, in order.
+
+        Raises RegistryError, before anything has changed, where schemas cannot be had.
+        """
         view, topics = self._view, self._topics
-        batch = view.new_batch()
         by_topic: dict[str, list[Record]] = {}
         for (topic, _), (records, _) in fetched.items():
             by_topic.setdefault(topic, []).extend(records)
-        self._load_users(by_topic, batch)
-        await self._apply_events(by_topic.get(topics.user_events, ()), batch)
-        predicted = [
-            await self._apply_prediction(record, batch) for record in by_topic.get(topics.interest_predictions, ())
-        ]
-        catalog = by_topic.get(topics.item_catalog, ())
+        events, catalog = by_topic.get(topics.user_events, []), by_topic.get(topics.item_catalog, [])
         if self._transcoder is not None:
-            await self._transcoder.load(catalog)
+            await self._transcoder.load([*events, *catalog])
+        predictions = await self._read_predictions(by_topic.get(topics.interest_predictions, []))
+        batch = view.new_batch()
+        self._load_users(by_topic, batch)
+        for record in events:
+            self._apply_event(record, batch)
+        view.traffic.events.add(len(events))
+        updates = [update for update in (self._apply(*read, batch) for read in predictions) if update is not None]
+        view.traffic.predictions.add(len(updates))
         for record in catalog:
             self._apply_item(record, batch)
         for record in by_topic.get(topics.interest_quality, ()):
@@ -68,47 +75,50 @@ class Intake:
                 view.letters.put(record, batch)
         view.positions.put({position: end for position, (_, end) in fetched.items()}, batch)
         view.store(batch)
-        return [update for update in predicted if update is not None]
+        return updates
+
+    async def _read_predictions(self, records: Sequence[Record]) -> list[tuple[Record, Prediction | None]]:
+        """The records that can be used, with their predictions; None for an erasure."""
+        read: list[tuple[Record, Prediction | None]] = []
+        for record in records:
+            try:
+                if isinstance(record, UndecodableRecord):
+                    raise StreamError(record.message)
+                (record.key or b"").decode()
+                prediction = None if record.value is None else await self._predictions.read(record.value)
+                if prediction is not None:
+                    _check_prediction(prediction)
+                read.append((record, prediction))
+            except RegistryError:
+                raise
+            except (StreamError, UnicodeDecodeError) as error:
+                self._pass_over(record, error)
+        return read
 
     def _load_users(self, by_topic: Mapping[str, Sequence[Record]], batch: ViewBatch) -> None:
         events, predictions = self._topics.user_events, self._topics.interest_predictions
         users = {record.key for topic in (events, predictions) for record in by_topic.get(topic, ())} - {None}
         batch.load(kind + key for key in users for kind in (USER, EVENTS) if key is not None)
 
-    async def _apply_events(self, records: Sequence[Record], batch: ViewBatch) -> None:
+    def _apply_event(self, record: Record, batch: ViewBatch) -> None:
         view = self._view
-        if self._transcoder is not None:
-            await self._transcoder.load(records)
-        for record in records:
-            view.traffic.event(record.partition, record.offset, record.timestamp)
-            if isinstance(record, UndecodableRecord):
-                continue  # a dead letter, as is whatever else cannot be used
-            for event in decode(record, self._max_bytes, self._rules)[0]:
-                if isinstance(event, UserEvent):
-                    view.events.put(event, record, batch)
-                elif isinstance(event, UserDelete):
-                    view.events.erase(event.user_id, batch)
-        view.traffic.events.add(len(records))
+        view.traffic.event(record.partition, record.offset, record.timestamp)
+        if isinstance(record, UndecodableRecord):
+            return  # a dead letter, as is whatever else cannot be used
+        for event in decode(record, self._max_bytes, self._rules)[0]:
+            if isinstance(event, UserEvent):
+                view.events.put(event, record, batch)
+            elif isinstance(event, UserDelete):
+                view.events.erase(event.user_id, batch)
 
-    async def _apply_prediction(self, record: Record, batch: ViewBatch) -> Update | None:
+    def _apply(self, record: Record, prediction: Prediction | None, batch: ViewBatch) -> Update | None:
         view = self._view
-        try:
-            if isinstance(record, UndecodableRecord):
-                raise StreamError(record.message)
-            if record.value is None:
-                view.users.erase((record.key or b"").decode(), batch)
-                return None
-            prediction = await self._predictions.read(record.value)
-            _check_lengths(prediction.items, prediction.item_p)
-            _check_lengths(prediction.categories, prediction.category_p)
-            _check_lengths(prediction.because, prediction.because_weight)
-        except (StreamError, UnicodeDecodeError) as error:
-            self._pass_over(record, error)
+        if prediction is None:
+            view.users.erase((record.key or b"").decode(), batch)
             return None
         row = view.users.put(prediction, f"{record.partition}:{record.offset}", batch)
         view.events.score(prediction.user_id, row, batch)
         view.traffic.prediction(row.source_partition, row.source_offset, record.timestamp)
-        view.traffic.predictions.add(1)
         return prediction.user_id, row
 
     def _apply_item(self, record: Record, batch: ViewBatch) -> None:
@@ -126,7 +136,9 @@ class Intake:
             if record.value is None:
                 self._view.quality.forget((record.key or b"").decode(errors="replace"), batch)
             else:
-                self._view.quality.put(decode_quality(record.value), record.value, batch)
+                quality = decode_quality(record.value)
+                _check_numbers(quality.emitted_at, quality.scored, quality.window, quality.possible)
+                self._view.quality.put(quality, record.value, batch)
         except StreamError as error:
             self._pass_over(record, error)
 
@@ -137,6 +149,21 @@ class Intake:
             log.warning("%s %d:%d is passed over: %s", record.topic, record.partition, record.offset, error)
 
 
-def _check_lengths(names: list[str], p: list[float]) -> None:
-    if len(names) != len(p):
-        raise StreamError(f"a prediction has {len(names)} names and {len(p)} numbers")
+def _check_prediction(prediction: Prediction) -> None:
+    """Raises StreamError for what decodes as a prediction, and is none that a worker writes."""
+    for names, p in (
+        (prediction.items, prediction.item_p),
+        (prediction.categories, prediction.category_p),
+        (prediction.because, prediction.because_weight),
+    ):
+        if len(names) != len(p):
+            raise StreamError(f"a prediction has {len(names)} names and {len(p)} numbers")
+    source = prediction.source
+    _check_numbers(
+        prediction.event_time, prediction.emitted_at, prediction.state_version, source.partition, source.offset
+    )
+
+
+def _check_numbers(*numbers: int) -> None:
+    if not all(-_LARGEST < number < _LARGEST for number in numbers):
+        raise StreamError("a number is larger than 63 bits hold")

@@ -46,7 +46,7 @@ class ReleaseWatch:
         for envelope in waiting:
             try:
                 view.releases.put(envelope, batch)
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError, OverflowError) as error:
                 log.warning("the manifest of release %d is passed over: %r", envelope.number, error)
         view.store(batch)
 

@@ -17,6 +17,8 @@ MOST_CHARACTERS: Final = 2000
 """Of a value that is shown"""
 _MOST_REASONS: Final = 200  # anybody who can write to the topic can invent one
 _OTHER_REASON: Final = "other"
+_MOST_TOPIC: Final = 249
+_LARGEST: Final = 1 << 62
 
 
 class Letters:
@@ -41,11 +43,11 @@ class Letters:
         value = b"" if letter.value is None else letter.value[: 4 * MOST_CHARACTERS]
         row = LetterRow(
             reason,
-            letter.message,
-            letter.topic,
-            letter.partition,
-            letter.offset,
-            letter.timestamp,
+            letter.message[:MOST_CHARACTERS],
+            letter.topic[:_MOST_TOPIC],
+            _bounded(letter.partition),
+            _bounded(letter.offset),
+            _bounded(letter.timestamp),
             value.decode(errors="backslashreplace")[:MOST_CHARACTERS],
         )
         batch.put(number_key(LETTER, self._meta.letters), encode(row))
@@ -67,3 +69,8 @@ class Letters:
 
 def _counted(count: bytes | None) -> bytes:
     return (int.from_bytes(count or b"", "big") + 1).to_bytes(8, "big")
+
+
+def _bounded(number: int) -> int:
+    """The number, or the nearest that can be stored: headers hold whatever their writer liked."""
+    return max(-_LARGEST, min(number, _LARGEST))

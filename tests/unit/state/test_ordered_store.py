@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.errors import FolderInUseError, StoreClosedError, StoreCorruptError
@@ -28,6 +28,7 @@ def test_a_batch_changes_all_or_nothing_and_survives_closing(tmp_path: Path) -> 
     store.close()
 
 
+@settings(max_examples=30)
 @given(
     st.sets(st.text("ab\x7fé", max_size=3).map(lambda text: text.encode())),
     st.text("ab", max_size=1).map(lambda text: text.encode()),

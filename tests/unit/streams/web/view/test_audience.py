@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.options import StoreMemory
@@ -72,6 +72,7 @@ ACTIONS = st.lists(
 )
 
 
+@settings(max_examples=30)
 @given(ACTIONS)
 def test_shares_are_those_of_the_definition_and_survive_a_restart(
     tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, int, dict[str, float] | None]]
