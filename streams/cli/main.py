@@ -19,6 +19,7 @@ from streams.cli.logs.options import Columns, Items, Limit, format_options
 from streams.cli.models import models_app
 from streams.cli.operations import reset
 from streams.cli.option_group import with_options
+from streams.cli.report import report
 from streams.cli.settings import config, recipes
 from streams.cli.standard_streams import prepare_output, utf8_argument
 from streams.cli.web import web
@@ -219,6 +220,7 @@ def show(
 
 
 app.command()(web)
+app.command()(report)
 app.command()(reset)
 app.command()(config)
 app.command()(recipes)

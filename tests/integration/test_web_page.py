@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,8 @@ import pytest
 import pytest_asyncio
 
 from streams.local_kafka.cluster import LocalKafka
+from streams.web.report.answers import ask_server
+from streams.web.report.page import report_page
 from tests.integration.page_site import CATEGORIES, MARKUP, POINTS, fill, predicted
 from tests.integration.web_site import WebSite, ready
 from tests.integration.worker import DEADLINE_S
@@ -325,3 +328,19 @@ async def picture(tab: Window, name: str, view: str, text: str, full_page: bool 
     await asyncio.sleep(wait_s)
     shot = Image.open(BytesIO(await tab.page.screenshot(full_page=full_page)))
     shot.quantize(256, dither=Image.Dither.NONE).save(IMAGES / f"page-{name}.png", optimize=True)
+
+
+async def test_a_report_shows_what_the_server_showed(browser: Browser, url: str, tmp_path: Path) -> None:
+    answers = await asyncio.to_thread(ask_server, url, "", lambda done, total: None)
+    file = tmp_path / "report.html"
+    file.write_text(report_page(answers, url, int(time.time() * 1000)), encoding="utf-8")
+    async with window(browser, file.as_uri()) as tab:
+        await tab.page.goto(file.as_uri())
+        of_users = ("#/users", "#/users/u1", "#/items/i2")
+        for text in (text for view, texts in VIEWS.items() if view not in of_users for text in texts):
+            await tab.sees(text)
+        for span in ("15 min", "24 hours", "7 days", "Items"):
+            await tab.page.get_by_role("button", name=span, exact=True).click()
+            await tab.sees("The Drama Night")
+        assert [fault for fault in await tab.faults() if fault != "not one h1"] == []
+        assert tab.complaints == []

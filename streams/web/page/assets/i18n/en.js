@@ -95,6 +95,7 @@ export default {
   "quality.none": "nothing scored yet",
   "recall": "Recall@10",
   "releases.empty": "Nothing released yet. The trainer of a worker releases every second while events come:",
+  "report.note": "Report of {source}, {time}",
   "schemas.explained": "Records of any of these forms may be sent to the event topic or to POST /v1/events.",
   "schemas.name": "Schema",
   "schemas.title": "Accepted schemas",

@@ -95,6 +95,7 @@ export default {
   "quality.none": "尚无评分",
   "recall": "Recall@10",
   "releases.empty": "尚未发布。只要有事件，worker 的 trainer 每秒发布一次：",
+  "report.note": "{source} 的报告，{time}",
   "schemas.explained": "以下任何格式的记录都可以发送到事件主题或 POST /v1/events。",
   "schemas.name": "格式",
   "schemas.title": "接受的格式",
