@@ -157,8 +157,8 @@ class BatchConsumer(Consumer):
         """The last stable offset as the newest fetch has shown it, None before the first. Any thread may call it."""
         try:
             offset = self._thread._ensure_consumer().last_stable_offset(TopicPartition(topic, partition))
-        except (AssertionError, ConsumerNotStarted):
-            return None  # not assigned, or not any more: a rebalance may go on meanwhile
+        except (AssertionError, AttributeError, ConsumerNotStarted):
+            return None  # not assigned, or not any more: a rebalance may go on in the consumer's thread
         return offset if offset is not None and offset >= 0 else None
 
     def _coordinator(self) -> Any:

@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import socketserver
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -100,8 +101,9 @@ class _Server(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are no news; anything else is a bug."""
-        log.debug("a client of the monitoring port", exc_info=True)
+        """A client that went away, or fell silent, is no news; anything else is a bug."""
+        level = logging.DEBUG if isinstance(sys.exc_info()[1], OSError) else logging.ERROR
+        log.log(level, "a request to the monitoring port failed", exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):

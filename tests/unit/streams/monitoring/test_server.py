@@ -149,6 +149,20 @@ def test_metrics_that_cannot_be_collected_leave_the_health_checks_alone(
     assert get(server.port, "/health/live")[0] == 200
 
 
+def test_a_check_that_fails_is_logged_and_the_next_one_answered(
+    server: MonitoringServer, health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Fixed):
+        def live(self) -> HealthStatus:
+            raise ZeroDivisionError
+
+    health.use(Broken(True, True))
+    with pytest.raises(ConnectionError):
+        get(server.port, "/health/live")
+    assert get(server.port, "/health/ready")[0] == 200
+    assert "a request to the monitoring port failed" in caplog.text
+
+
 def test_a_port_in_use_is_an_error_that_names_the_setting(server: MonitoringServer) -> None:
     with pytest.raises(MonitoringError, match=rf"at 127\.0\.0\.1:{server.port} \(.*\): set monitoring.trainer_port to"):
         ProcessMonitoring(HOST, server.port, "monitoring.trainer_port")
