@@ -37,6 +37,7 @@ class WorkerQuality(Means, kw_only=True, gc=False):
     window: Annotated[int, Meta(ge=0, description="The means are over so many of these, the last ones.")]
     possible: Annotated[int, Meta(ge=0, description="Of the window, events whose item could be predicted.")]
     popularity: Annotated[Means, Meta(description="Decayed popularity on the events of the window.")]
+    partitions: Annotated[list[int], Meta(description="Partitions of user-events that it owned then, in order.")] = []
     schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
 
 

@@ -151,7 +151,7 @@ class Worker:
                 self._trainer = TrainerProcess(settings, on_error=exit_with_error)
         # Output: one transactional producer for everything that is written
         self._writer = TransactionWriter(kafka)
-        self._quality = QualityMeter(topics.interest_quality, self._writer.transactional_id)
+        self._quality = QualityMeter(topics.interest_quality, self._writer.transactional_id, self._owned_partitions)
         encoder = OutputEncoder(
             settings, self._items, self._quality, self._writer.transactional_id, formats.dump_prediction
         )
@@ -243,6 +243,9 @@ class Worker:
         """Raises RuntimeError where a part has failed that ends no process by itself, OSError where no file opens."""
         self._consumer.check()
         check_open_files()
+
+    def _owned_partitions(self) -> list[int]:
+        return [state.partition for state in self._partitions.states()]
 
     async def _write_last_quality(self) -> None:
         record = self._quality.pending_record()

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import astuple
 
 import msgspec
@@ -17,10 +18,12 @@ from streams.schema.quality import INTERVAL_S, Means, WorkerQuality
 class QualityMeter:
     """Collects the scored events of committed steps; at most one record per interval."""
 
-    def __init__(self, topic: str, worker: str, interval_s: float = INTERVAL_S) -> None:
+    def __init__(self, topic: str, worker: str, owned: Callable[[], list[int]], interval_s: float = INTERVAL_S) -> None:
+        """`owned` names the partitions of this worker."""
         self.topic_partition = TopicPartition(topic, 0)
         """Where the records go"""
         self._worker = worker
+        self._owned = owned
         self._interval_s = interval_s
         self._running = RollingQuality()
         self._events = 0
@@ -64,6 +67,7 @@ class QualityMeter:
             window=running.window,
             possible=running.possible,
             popularity=_means(running.popularity),
+            partitions=self._owned(),
         )
 
 

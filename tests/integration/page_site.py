@@ -50,7 +50,7 @@ def _quality(now_ms: int) -> Iterator[tuple[bytes, bytes]]:
         quality = WorkerQuality(
             worker="interest-worker-1", emitted_at=now_ms - (30 - step) * 20_000, model_version=f"00000001.{step}",
             events=step * 500, scored=step * 100 + 1, window=2000, possible=1900, popularity=popularity,
-            recall_at_10=recall, mrr=recall / 2, log_loss=6.0 - 5 * recall,
+            partitions=[0, 1], recall_at_10=recall, mrr=recall / 2, log_loss=6.0 - 5 * recall,
         )  # fmt: skip
         yield quality.worker.encode(), msgspec.json.encode(quality)
 

@@ -279,6 +279,7 @@ async def test_a_worker_and_its_trainer_are_shown_and_a_user_is_erased_through_t
         overview = await eventually(client, "/v1/overview", lambda body: body["dead_letters"] and body["workers"])
         assert overview["lag"]["events"] is not None
         assert overview["latency_ms"]["p50"] > 0
+        assert overview["workers"][0]["partitions"] == list(range(site.settings.topics.partitions))
         assert overview["model_version"] == overview["workers"][0]["model_version"]
         letters = (await client.get("/v1/dead-letters")).json()
         assert (letters["by_reason"], letters["samples"][0]["value"]) == ({"not_json": 1}, "no JSON")

@@ -32,6 +32,8 @@ class WorkerState(BaseModel):
     emitted_at: int
     model_version: str
     events: int
+    partitions: list[int]
+    """Of the events, that it owned then"""
     recall_at_10: float | None
     log_loss: float | None
 
@@ -99,6 +101,7 @@ def overview_routes(services: Services) -> APIRouter:
                         emitted_at=worker.emitted_at,
                         model_version=worker.model_version,
                         events=worker.events,
+                        partitions=worker.partitions,
                         recall_at_10=worker.recall_at_10,
                         log_loss=worker.log_loss,
                     )

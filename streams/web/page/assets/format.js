@@ -93,7 +93,12 @@ export function ago(ms) {
   return NONE;
 }
 
-/** Order of texts in the reader's language. */
-export function compare(a, b) {
-  return formatter(Intl.Collator, { numeric: true }).compare(a, b);
+/** Sorted whole numbers, those in a row together: 0–3, 7. */
+export function ranges(numbers) {
+  const rows = [];
+  for (const number of numbers) {
+    if (rows.length > 0 && rows.at(-1)[1] === number - 1) rows.at(-1)[1] = number;
+    else rows.push([number, number]);
+  }
+  return rows.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(", ") || NONE;
 }

@@ -77,7 +77,7 @@ async def test_what_is_no_prediction_is_passed_over_and_its_neighbours_are_not(v
 
 async def test_bad_items_and_records_of_quality_are_passed_over(view: View, settings: Settings) -> None:
     means = Means(0.5, 0.25, 4.0)
-    numbers = {"events": 9, "scored": 5, "window": 5, "possible": 5}
+    numbers: dict[str, Any] = {"events": 9, "scored": 5, "window": 5, "possible": 5}
     quality = WorkerQuality(
         0.5, 0.25, 4.0, worker="w", emitted_at=FIRST_MS, model_version="00000001.1", popularity=means, **numbers
     )

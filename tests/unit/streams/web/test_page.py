@@ -64,6 +64,19 @@ def test_what_the_page_and_its_modules_name_is_there() -> None:
     assert [str(path) for path in named if not path.is_file()] == []
 
 
+def test_what_a_module_exports_is_imported_by_another() -> None:
+    exported = {
+        (name, script)
+        for script in SCRIPTS
+        for name in re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", script.read_text(), re.MULTILINE)
+    }
+    imported = set()
+    for script in SCRIPTS:
+        for names, path in re.findall(r'^import \{([^}]+)\} from "([^"]+)"', script.read_text(), re.MULTILINE):
+            imported |= {(name.strip(), (script.parent / path).resolve()) for name in names.split(",")}
+    assert exported == imported
+
+
 @pytest.mark.parametrize("path", sorted(PAGE.rglob("*.*")), ids=lambda path: path.name)
 def test_files_are_small_and_load_nothing_from_elsewhere(path: Path) -> None:
     text = path.read_text().replace("http://www.w3.org/2000/svg", "")

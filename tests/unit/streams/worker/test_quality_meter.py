@@ -24,7 +24,7 @@ SAMPLE = PrequentialSample(
 
 @pytest.fixture
 def meter() -> QualityMeter:
-    return QualityMeter("quality", "group-1")
+    return QualityMeter("quality", "group-1", lambda: [0, 3])
 
 
 def value(meter: QualityMeter) -> dict[str, Any]:
@@ -57,6 +57,7 @@ def test_a_record_holds_the_means_over_committed_steps(meter: QualityMeter) -> N
         "mrr": pytest.approx((1 + 0.25 + 0.05) / 4),
         "log_loss": 1.5,
         "popularity": {"recall_at_10": 0.25, "mrr": pytest.approx((0.5 + 0.02 + 1 / 60) / 4, abs=1e-5), "log_loss": 5},
+        "partitions": [0, 3],
     }
     assert meter.topic_partition == TopicPartition("quality", 0)
 
@@ -72,14 +73,14 @@ def test_what_is_written_is_valid_from_the_first_event_on(meter: QualityMeter) -
     validator.validate(fields)
     for field in fields:
         without = {name: fields[name] for name in fields if name != field}
-        assert validator.is_valid(without) == (field == "schema_version")
+        assert validator.is_valid(without) == (field in ("schema_version", "partitions"))
     assert not validator.is_valid(fields | {"recall_at_10": 1.5})
 
 
 def test_a_record_is_due_after_the_interval_where_something_is_new(meter: QualityMeter) -> None:
     meter.add(1, SAMPLE, ModelVersion(0xABC, 1))
     assert meter.record_if_due() is None  # the interval begins with the worker
-    meter = QualityMeter("quality", "group-1", interval_s=0.0)
+    meter = QualityMeter("quality", "group-1", list, interval_s=0.0)
     assert meter.pending_record() is None
     meter.add(1, SAMPLE, ModelVersion(0xABC, 1))
     assert meter.record_if_due() is not None

@@ -86,7 +86,7 @@ function draw({ times, series, marks = [], truth = null }, { width, height }, st
   return {
     nodes: [
       axes({ ...box, bottom: box.bottom + (truth ? 24 : 0) }, stream ? [] : [0, 0.5, 1].map((tick) => [y(tick), percent(tick)]),
-        labelled.map((index) => [xs[index], axisTime(times[index], span)])),
+        distinct(labelled.map((index) => [xs[index], axisTime(times[index], span)]))),
       layers.map(({ name, kind, upper, lower }) => s("path", { class: `layer ${kind}${faded(name)}`, d: areaPath(wide(upper, box), wide(lower, box)) })),
       layers.map((layer) => written(layer, faded(layer.name))),
       truth ? strip(truth, xs, box) : null,
@@ -100,6 +100,11 @@ function draw({ times, series, marks = [], truth = null }, { width, height }, st
     bottom: box.bottom,
     dots: () => [],
   };
+}
+
+/** Labels without those that repeat the one before. */
+function distinct(labels) {
+  return labels.filter(([, text], index) => index === 0 || text !== labels[index - 1][1]);
 }
 
 /** A single place as a band of the full width. */

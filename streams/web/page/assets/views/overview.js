@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { barList } from "../charts/bars.js";
 import { lineChart } from "../charts/lines.js";
 import { h, redraw } from "../dom.js";
-import { ago, clock, compact, count, decimal, millis, percent } from "../format.js";
+import { ago, clock, compact, count, decimal, millis, percent, ranges } from "../format.js";
 import { t } from "../i18n.js";
 import { card, empty, heading, table, tile } from "../parts.js";
 import { poll } from "../polling.js";
@@ -90,11 +90,11 @@ export function showReasons(reasons) {
 function showWorkers(workers) {
   if (workers.length === 0) return empty(t("workers.empty"), "interest-stream worker");
   const columns = [
-    { name: t("worker"), wide: true }, { name: t("version") }, { name: t("events"), number: true }, { name: t("recall"), number: true },
+    { name: t("worker"), wide: true }, { name: t("overview.partitions") }, { name: t("version") }, { name: t("events"), number: true }, { name: t("recall"), number: true },
     { name: t("logloss"), number: true }, { name: t("overview.reported") },
   ];
   return table(t("overview.workers"), columns, workers.map((worker) => [
-    worker.worker, h("code", {}, worker.model_version), count(worker.events), percent(worker.recall_at_10), decimal(worker.log_loss), worker.age,
+    worker.worker, ranges(worker.partitions), h("code", {}, worker.model_version), count(worker.events), percent(worker.recall_at_10), decimal(worker.log_loss), worker.age,
   ]));
 }
 
