@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.errors import BenchError
 from bench.machine import machine_info
 from bench.web.measurement import measure
+from streams.errors import StreamError
 
 
 def web(
@@ -30,10 +33,15 @@ def web(
     when a request was due, while new predictions are followed. Kafka and the load
     share the machine with it.
     """
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says while topics are made
     console = Console()
     with console.status("writing predictions") as status:
         names = ("writing predictions", "reading them", "sending requests", "restarting", "done")
-        figures = measure(users, rate, seconds, predictions, lambda done, _: status.update(names[done]))
+        try:
+            figures = measure(users, rate, seconds, predictions, lambda done, _: status.update(names[done]))
+        except* (BenchError, StreamError) as errors:
+            console.print(f"[red]error:[/] {_first(errors)}", soft_wrap=True)
+            raise typer.Exit(1) from None
     latency = f"p50 {figures.p50_ms:.1f} ms, p99 {figures.p99_ms:.1f} ms, max {figures.max_ms:.1f} ms"
     table = Table("", "", box=None, show_header=False)
     for name, value in (
@@ -49,3 +57,9 @@ def web(
     console.print(table)
     if json is not None:
         json.write_text(json_text.dumps({"machine": machine_info(), **asdict(figures)}, indent=2) + "\n")
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """One of the errors, which are alike: a request that is refused comes with hundreds."""
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
