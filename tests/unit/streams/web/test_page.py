@@ -68,6 +68,7 @@ def test_what_a_module_exports_is_imported_by_another() -> None:
     exported = {
         (name, script)
         for script in SCRIPTS
+        if script.name != "report_answers.js"  # stands in for api.js
         for name in re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", script.read_text(), re.MULTILINE)
     }
     imported = set()
