@@ -125,6 +125,13 @@ def topics_acls(settings: Settings) -> list[Acl]:
     return [("topic", name, operation) for name in names_of(settings).values() for operation in operations]
 
 
+def web_acls(settings: Settings) -> list[Acl]:
+    """Those of docs/kafka.md for `web`, the right to take events last."""
+    names = names_of(settings)
+    read = ("source", "predictions", "catalog", "quality", "dlq", "releases")
+    return [*(("topic", names[key], "Read") for key in read), ("topic", names["source"], "Write")]
+
+
 def replay_acls(settings: Settings) -> list[Acl]:
     """Those of docs/kafka.md for `dlq replay`."""
     names = names_of(settings)

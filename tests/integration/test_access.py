@@ -22,12 +22,14 @@ from tests.integration.acls import (
     reset_acls,
     topics_acls,
     trainer_acls,
+    web_acls,
     worker_acls,
 )
 from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment
 from tests.integration.ingesting import orders_to_ingest
+from tests.integration.web_site import WebSite, eventually, ready
 from tests.integration.worker import Command, Worker, killed_at_end
 from tests.secured_kafka import PASSWORD, SecuredKafka
 from tests.topics import input_end
@@ -238,6 +240,25 @@ def test_each_command_names_the_right_that_is_missing(
 
 async def _create(site: Deployment) -> None:
     await site.create()
+
+
+async def test_a_web_server_needs_exactly_these_rights_and_waits_for_one_that_is_missing(
+    secured: SecuredKafka, site: Deployment
+) -> None:
+    acls, rights = Acls(secured), web_acls(site.settings)
+    acls.set(topics_acls(site.settings))
+    await site.create()
+    acls.set(rights[1:])
+    async with WebSite.of(site).serve(is_ready=False) as client:
+        waiting = await eventually(client, "/health/ready", lambda body: "Grant it" in body.get("detail", ""))
+        assert f"Read on topic {rights[0][1]}. Grant it: kafka-acls.sh" in waiting["detail"]
+        acls.set(rights[:-1])
+        await ready(client)
+        event = {"user_id": "u1", "event_type": "click", "item_id": "i1", "timestamp": 1_731_900_000_123}
+        refused = await client.post("/v1/events", json=event)
+        assert (refused.status_code, "Write on topic" in refused.json()["detail"]) == (503, True), refused.text
+        acls.set(rights)
+        assert (await client.post("/v1/events", json=event)).status_code == 202
 
 
 async def test_ingest_needs_exactly_these_rights_and_names_each_that_is_missing(

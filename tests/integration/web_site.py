@@ -132,14 +132,14 @@ class WebSite:
         return self.processes[-1]
 
     @asynccontextmanager
-    async def serve(self, *overrides: str, token: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
-        """A client of a server whose view is as the topics are."""
+    async def serve(self, *overrides: str, is_ready: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+        """A client of a server whose view is as the topics are, or may not be."""
         server = WebServer(self.with_overrides(*overrides))
         serving = asyncio.create_task(server.serve())
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
-            async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=DEADLINE_S) as client:
-                await ready(client, serving)
+            async with httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as client:
+                if is_ready:
+                    await ready(client, serving)
                 yield client
         finally:
             server.stop()
