@@ -25,6 +25,7 @@ _FETCH_MS: Final = 100
 _CHECK_S: Final = 2.0
 _FIRST_CHECK_S: Final = 0.2  # until all is read for the first time
 _MOST_PAUSE_S: Final = 10.0
+_STOP_S: Final = 3.0
 
 
 class Follower(threading.Thread):
@@ -44,6 +45,8 @@ class Follower(threading.Thread):
         self._on_updates = on_updates
         self._on_failure = on_failure
         self._stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
         self.waits_for = "it has not connected to Kafka yet"
         """Why the view is not as the topics are; empty where it is"""
         self.behind = 0
@@ -54,17 +57,26 @@ class Follower(threading.Thread):
         """Records that were passed over"""
 
     def stop(self) -> None:
-        """Ends the thread, after what it is at."""
+        """Ends the thread, after what it is at; what waits for a broker that does not answer is given up."""
         self._stopping.set()
-        self.join()
+        self.join(_STOP_S)
+        if self.is_alive() and self._loop is not None and self._task is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
+                self._loop.call_soon_threadsafe(self._task.cancel)
+            self.join(_STOP_S)
 
     def run(self) -> None:
         """The thread."""
         try:
-            asyncio.run(self._follow())
+            asyncio.run(self._run())
         except Exception as error:
             self.waits_for = "it has ended"
             self._on_failure(error)
+
+    async def _run(self) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._follow()
 
     async def _follow(self) -> None:
         pause_s, logged = 0.5, ""
