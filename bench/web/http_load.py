@@ -20,14 +20,25 @@ async def run_load(port: int, paths: Sequence[str], rate_per_s: float) -> list[f
     writers: dict[asyncio.StreamReader, asyncio.StreamWriter] = {}
     latencies_s: list[float] = []
 
-    async def request(path: str, due_s: float) -> None:
-        if idle:
-            reader = idle.pop()
-        else:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writers[reader] = writer
+    async def ask(path: str, reader: asyncio.StreamReader) -> bytes:
         writers[reader].write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        head = await reader.readuntil(_HEADER_END)
+        return await reader.readuntil(_HEADER_END)
+
+    async def connect() -> asyncio.StreamReader:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writers[reader] = writer
+        return reader
+
+    async def request(path: str, due_s: float) -> None:
+        is_reused = bool(idle)
+        reader = idle.pop() if idle else await connect()
+        try:
+            head = await ask(path, reader)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            if not is_reused:
+                raise
+            reader = await connect()  # the server has closed the other one, which was idle for seconds
+            head = await ask(path, reader)
         if not head.startswith(b"HTTP/1.1 200 "):
             raise BenchError(f"{path}: {head.splitlines()[0].decode()}")
         length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
