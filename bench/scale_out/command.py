@@ -15,8 +15,8 @@ from bench.errors import BenchError
 from bench.quality.datasets import FOLDER, LoggedEvents, dataset_of, load_events
 from bench.scale_out import report
 from bench.scale_out.kafka_quality import KafkaQuality, mean_of, measure_quality
-from bench.scale_out.release_lag import WARMUP_S, measure_releases
-from bench.scale_out.replay import measure_disturbed, measure_replay
+from bench.scale_out.releases.release_lag import WARMUP_S, measure_releases
+from bench.scale_out.replay.measurement import measure_disturbed, measure_replay
 from models.errors import ModelError
 from models.progress import ProgressCallback
 from streams.errors import StreamError

@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from bench.machine import machine_info
-from bench.scale_out.replay import PROTOCOL
+from bench.scale_out.replay.measurement import PROTOCOL
 
 Figures = dict[str, Any]
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.scale_out.disturbed_scorer import DisturbedScorer
+from bench.scale_out.replay.disturbed_scorer import DisturbedScorer
 
 
 def circling_log(file: Path) -> Path:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.scale_out.follower_process import Applied
-from bench.scale_out.release_lag import release_lags
-from bench.scale_out.row_writer import CommittedRows
+from bench.scale_out.releases.follower_process import Applied
+from bench.scale_out.releases.release_lag import release_lags
+from bench.scale_out.releases.row_writer import CommittedRows
 
 
 def applied(time_s: float, **covered: int) -> Applied:

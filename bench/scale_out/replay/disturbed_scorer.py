@@ -9,8 +9,8 @@ from typing import Final
 
 from bench.quality.datasets import Dataset
 from bench.quality.scorer import TOP_K
-from bench.scale_out.partitioned_events import PartitionedEvents
-from bench.scale_out.shared_scorer import SharedScorer
+from bench.scale_out.replay.partitioned_events import PartitionedEvents
+from bench.scale_out.replay.shared_scorer import SharedScorer
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_log import EventLog
 from models.data.influence import InfluenceLimits

@@ -11,9 +11,9 @@ from bench.quality import metrics
 from bench.quality.datasets import Dataset
 from bench.quality.protocols import evaluate, split_events
 from bench.quality.scorer import EventScores
-from bench.scale_out.disturbed_scorer import DisturbedScorer
-from bench.scale_out.lone_scorer import LoneScorer
-from bench.scale_out.shared_scorer import SharedScorer
+from bench.scale_out.replay.disturbed_scorer import DisturbedScorer
+from bench.scale_out.replay.lone_scorer import LoneScorer
+from bench.scale_out.replay.shared_scorer import SharedScorer
 from models.config import LearnerConfig, ModelConfig
 from models.progress import ProgressCallback
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.quality.datasets import Dataset
 from bench.quality.scorer import TOP_K, EventScores
-from bench.scale_out.partitioned_events import PartitionedEvents
+from bench.scale_out.replay.partitioned_events import PartitionedEvents
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_log import EventLog
 from models.data.influence import InfluenceLimits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.scale_out.row_writer import USERS, RowWriter
+from bench.scale_out.releases.row_writer import USERS, RowWriter
 from models.data.user_row import user_row_fields
 from state.rows import RowLayout
 from streams.settings.settings import Settings

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
-from bench.scale_out.follower_process import Applied
 from bench.scale_out.local_group import LocalGroup, local_group
-from bench.scale_out.row_writer import CommittedRows, RowWriter
+from bench.scale_out.releases.follower_process import Applied
+from bench.scale_out.releases.row_writer import CommittedRows, RowWriter
 from bench.scale_out.trainer_lines import work_in
 from models.items.vocabulary import ItemVocabulary
 from models.progress import ProgressCallback
@@ -146,7 +146,7 @@ class _Follower:
     async def start(self, settings: Settings, group: LocalGroup) -> None:
         """Returns once it has the model."""
         self._process = await asyncio.create_subprocess_exec(
-            *python_module("bench.scale_out.follower_process", *group.overrides),
+            *python_module("bench.scale_out.releases.follower_process", *group.overrides),
             stdin=PIPE,  # closes when this process ends
             stdout=PIPE,
             start_new_session=True,

@@ -1,0 +1,1 @@
+"""Lag and cost of releases, of a trainer and of who follows it."""
