@@ -16,6 +16,8 @@ Role = Literal["read", "write", "erase"]
 ROLES: Final[tuple[Role, ...]] = ("read", "write", "erase")
 _BEARER: Final = HTTPBearer(auto_error=False, description="One of web.read_token, web.write_token, web.erase_token")
 
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+
 
 class Access:
     """Tokens and their roles. Each token has its role and `read`; without any token whoever comes has all roles."""
@@ -47,21 +49,16 @@ class Access:
     def of_request(self) -> Callable[..., Awaitable[frozenset[Role]]]:
         """A dependency: the roles of the request; raises Problem for a token that is none."""
 
-        async def roles(
-            credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
-        ) -> frozenset[Role]:
-            token = None if credentials is None else credentials.credentials
-            found = self.roles(token)
-            if token is not None and not found:
-                raise Problem(401, "this token is unknown", _CHALLENGE)
-            return found
+        async def roles(credentials: Credentials) -> frozenset[Role]:
+            return self._roles(credentials)
 
         return roles
 
     def require(self, role: Role) -> Callable[..., Awaitable[frozenset[Role]]]:
         """A dependency: the roles of the request; raises Problem where `role` is none of them."""
 
-        async def required(roles: Annotated[frozenset[Role], Depends(self.of_request())]) -> frozenset[Role]:
+        async def required(credentials: Credentials) -> frozenset[Role]:
+            roles = self._roles(credentials)
             if role in roles:
                 return roles
             if roles:
@@ -69,6 +66,13 @@ class Access:
             raise Problem(401, "send a token: Authorization: Bearer …", _CHALLENGE)
 
         return required
+
+    def _roles(self, credentials: HTTPAuthorizationCredentials | None) -> frozenset[Role]:
+        token = None if credentials is None else credentials.credentials
+        roles = self.roles(token)
+        if token is not None and not roles:
+            raise Problem(401, "this token is unknown", _CHALLENGE)
+        return roles
 
 
 _CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
