@@ -295,11 +295,11 @@ async def test_a_token_is_asked_for_and_kept_in_the_tab(browser: Browser, site: 
 
 
 @pytest.mark.skipif(
-    "INTEREST_SCREENSHOTS" not in os.environ, reason="INTEREST_SCREENSHOTS=1 writes docs/images/page-*.png"
+    "INTEREST_SCREENSHOTS" not in os.environ, reason="INTEREST_SCREENSHOTS=1 writes docs/images/page-*.webp"
 )
 async def test_pictures_of_a_demo(browser: Browser, url: str) -> None:
-    """A minute and a half: all but dead letters, of which a demo has none, is shown as it is near the end of a demo."""
-    command = [sys.executable, "-m", "streams.cli", "demo", "--seconds", "75"]
+    """Of a demo after a minute; of dead letters, which it has none of, those of the other tests."""
+    command = [sys.executable, "-m", "streams.cli", "demo", "--seconds", "200"]
     demo = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert demo.stdout is not None
     address, user = re.findall(rb"http://\S+", await demo.stdout.readline())
@@ -314,7 +314,8 @@ async def test_pictures_of_a_demo(browser: Browser, url: str) -> None:
         async with window(browser, address.decode().rstrip("/"), PHONE, color_scheme="dark", locale="zh-CN") as tab:
             await picture(tab, "phone", view, "原因", full_page=False)
     finally:
-        demo.terminate()
+        if demo.returncode is None:
+            demo.terminate()
         await demo.communicate()
     async with window(browser, url) as tab:
         await picture(tab, "data", "#/data", "not_json")
@@ -327,7 +328,7 @@ async def picture(tab: Window, name: str, view: str, text: str, full_page: bool 
     await tab.show(view, text)
     await asyncio.sleep(wait_s)
     shot = Image.open(BytesIO(await tab.page.screenshot(full_page=full_page)))
-    shot.quantize(256, dither=Image.Dither.NONE).save(IMAGES / f"page-{name}.png", optimize=True)
+    shot.convert("RGB").save(IMAGES / f"page-{name}.webp", lossless=True, method=6)
 
 
 async def test_a_report_shows_what_the_server_showed(browser: Browser, url: str, tmp_path: Path) -> None:
