@@ -148,7 +148,7 @@ class Window:
         self.complaints: list[str] = []
         self._url = url
         page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
         page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
 
     async def show(self, view: str, *texts: str) -> None:
@@ -279,7 +279,7 @@ async def test_a_server_that_does_not_answer_is_named_until_it_does(browser: Bro
         await banner.wait_for(state="hidden")
 
 
-async def test_a_token_is_asked_for_and_kept_in_the_tab(browser: Browser, site: WebSite) -> None:
+async def test_a_token_is_asked_for_and_kept_in_the_tab_until_the_server_dies(browser: Browser, site: WebSite) -> None:
     async with window(browser, await site.processes[1].url()) as tab:
         await tab.show("#/users")
         entered = tab.page.get_by_label("Read token")
@@ -292,6 +292,10 @@ async def test_a_token_is_asked_for_and_kept_in_the_tab(browser: Browser, site: 
         await tab.page.reload()
         await tab.sees("u10")
         assert TOKEN not in await tab.page.content()
+        await tab.show("#/users/u1", "Where interest moved")
+        site.processes[1].kill()  # while a stream is open
+        await tab.page.get_by_role("status").wait_for()
+        assert [complaint for complaint in tab.complaints if complaint.startswith("uncaught")] == []
 
 
 @pytest.mark.skipif(

@@ -34,9 +34,7 @@ async function request(path, query, signal, headers = {}) {
   try {
     response = await fetch(url, { signal, headers });
   } catch (error) {
-    if (signal?.aborted) throw error;
-    connection.dispatchEvent(new Event("unreachable"));
-    throw new ApiError(0, String(error));
+    failed(error, signal);
   }
   if (response.ok) {
     connection.dispatchEvent(new Event("reachable"));
@@ -45,6 +43,13 @@ async function request(path, query, signal, headers = {}) {
   if (response.status === 401) connection.dispatchEvent(new Event("unauthorized"));
   else connection.dispatchEvent(new Event(response.status >= 502 ? "unreachable" : "reachable"));
   throw new ApiError(response.status, await problem(response));
+}
+
+/** Throws what a request failed with. */
+function failed(error, signal) {
+  if (signal?.aborted) throw error;
+  connection.dispatchEvent(new Event("unreachable"));
+  throw new ApiError(0, String(error));
 }
 
 async function problem(response) {
@@ -81,7 +86,7 @@ export async function follow(path, query, signal, lastId, receive) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let [rest, id] = ["", lastId];
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((error) => failed(error, signal));
     if (done) return id;
     const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
     rest = blocks.pop();

@@ -45,11 +45,24 @@ export async function poll(task, intervalMs, signal) {
   }
 }
 
-/** Follow a stream of events until `signal` aborts, connecting again after an end. */
+/**
+ * Follow a stream of events until `signal` aborts, connecting again after an end. Not while the tab is hidden: a browser
+ * has six connections to a server over HTTP/1.1, for all tabs together.
+ */
 export async function stay(path, query, signal, receive) {
   let lastId = null;
   const connect = async () => {
-    lastId = await follow(path, query, signal, lastId, receive);
+    const shown = new AbortController();
+    const end = () => shown.abort();
+    document.addEventListener("visibilitychange", () => document.hidden && end(), { signal: shown.signal });
+    signal.addEventListener("abort", end, { signal: shown.signal });
+    try {
+      lastId = await follow(path, query, shown.signal, lastId, receive);
+    } catch (error) {
+      if (!shown.signal.aborted) throw error;
+    } finally {
+      end();
+    }
   };
   await poll(connect, 1_000, signal);
 }
@@ -64,6 +77,8 @@ export function atMostEvery(intervalMs, signal, task) {
     try {
       while (pending && !signal.aborted) {
         pending = false;
+        await visible(signal);
+        if (signal.aborted) return;
         await task();
         await wait(intervalMs, signal);
       }
