@@ -27,6 +27,7 @@ Position: TypeAlias = tuple[str, int]
 """Topic and partition"""
 Records: TypeAlias = Sequence[ConsumerRecord[bytes, bytes]]
 
+_REQUEST_TIMEOUT_MS: Final = 10_000
 _FETCH_BYTES: Final = 1 << 20  # of a partition at once: what waits in memory is bounded by it
 
 
@@ -55,6 +56,7 @@ class OffsetReader:
             isolation_level="read_committed",
             auto_offset_reset="earliest",  # where records have expired, the next ones that are there
             fetch_max_wait_ms=100,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
             max_partition_fetch_bytes=max(kafka.max_record_bytes, _FETCH_BYTES),
         )
         self._tps: list[TopicPartition] = []

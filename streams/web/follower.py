@@ -135,12 +135,12 @@ class Follower(threading.Thread):
             releases.store(self._view)
             if (now_s := time.monotonic()) < next_check_s:
                 continue
+            if caught_up and await reader.shapes() != shapes:  # also finds at once that no broker answers
+                raise StreamError("a topic was created again, or has other partitions")
             ends, positions = await reader.ends(), await reader.positions()
             self.behind = sum(max(0, end - positions[position]) for position, end in ends.items())
             self._view.traffic.measured(ends)
             if caught_up:
-                if await reader.shapes() != shapes:
-                    raise StreamError("a topic was created again, or has other partitions")
                 self._view.tick()
             elif self.behind <= _BATCH_RECORDS:
                 caught_up, self.waits_for = True, ""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from streams.local_kafka.cluster import LocalKafka
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import stop_after
 from tests.integration.ingesting import IngestSite
+from tests.integration.web_site import WebSite, ready, until
 from tests.integration.worker import DEADLINE_S, Command, Worker, killed_at_end
 
 pytestmark = pytest.mark.slow
@@ -33,19 +35,32 @@ def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
     kafka.stop()
 
 
+@pytest.fixture
+async def web(site: Deployment) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an HTTP server beside the workers."""
+    async with WebSite.of(site).serve(is_ready=False) as client:
+        yield client
+
+
 def alarms(worker: Worker) -> list[str]:
     """The lines of its log that an operator would look into."""
     words = ("WARNING", "ERROR", "CRITICAL", "Traceback")
     return [line for line in worker.text().splitlines() if any(word in line for word in words)]
 
 
-async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: LocalKafka, site: Deployment) -> None:
+async def test_workers_and_an_http_server_wait_for_the_broker_and_leave_without_it(
+    own_kafka: LocalKafka, site: Deployment, web: httpx.AsyncClient
+) -> None:
     worker = site.worker(fault=partial(stop_after, 3.0))
     await worker.wait_for(f"waiting for a Kafka broker at {site.servers} (kafka.bootstrap_servers)")
+    assert (await web.get("/health/ready")).status_code == 503
+    assert (await web.get("/health/live")).status_code == 200
     own_kafka.start()
     await worker.owns()
     await site.send(round_robin_event(n) for n in range(1000))
     await site.applied()
+    await until(web, "/v1/users/u0/interests", "state_version", 11)
+    await ready(web)
 
     async with asyncio.timeout(DEADLINE_S):
         while "the step's transaction failed ([Error 49] InvalidProducerIdMapping): starting over" not in worker.text():
@@ -71,7 +86,12 @@ async def test_workers_wait_for_the_broker_and_leave_without_it(own_kafka: Local
     logged = len(worker.text())
     await asyncio.gather(worker.leave(signal.SIGTERM), other.leave(signal.SIGINT))
     assert len(worker.text()) - logged < 20_000
+    shown = (await web.get("/v1/users/u0/interests")).json()
+    assert shown["state_version"] > 11
+    await until(web, "/health/ready", "status", 503)
     node.start()
+    await ready(web)
+    assert (await web.get("/v1/users/u0/interests")).json()["state_version"] >= shown["state_version"]
     await site.send(round_robin_event(n) for n in range(1000))
     await site.finish(site.worker())
     await site.check(stopped=["a"])

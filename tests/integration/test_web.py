@@ -128,6 +128,8 @@ async def test_a_damaged_view_and_one_of_other_topics_are_made_anew(web: WebSite
     (folder / "CURRENT").unlink()
     async with web.serve() as client:
         assert (await client.get("/v1/users/u1/interests")).status_code == 200
+    async with web.serve(), web.serve(f"web.data_dir={web.folder / 'second'}") as client:  # side by side
+        assert (await client.get("/v1/users/u1/interests")).status_code == 200
     async with web.serve(f"kafka.group_id={web.settings.kafka.group_id}-other") as client:
         assert (await client.get("/v1/users/u1/interests")).status_code == 200
     assert len(list(folder.parent.glob("view.aside-*"))) == 1
