@@ -34,8 +34,8 @@ export function overview() {
   const quality = card(t("quality.chart"), { size: "wide", explained: t("quality.explained") });
   quality.body.append(recall.element);
   const dead = card(t("dead.reasons"), { actions: [h("a", { href: "#/data" }, t("dead.samples"))] });
-  const workers = card(t("overview.workers"), { size: "wide" });
-  const partitions = card(t("overview.partitions"));
+  const workers = card(t("overview.workers"), { size: "wide roomy" });
+  const partitions = card(t("overview.partitions"), { size: "roomy" });
 
   function show(state) {
     if (!state.ready) note.textContent = t("overview.waits", { what: state.waits_for });
