@@ -43,6 +43,7 @@ def web(
             console.print(f"[red]error:[/] {_first(errors)}", soft_wrap=True)
             raise typer.Exit(1) from None
     latency = f"p50 {figures.p50_ms:.1f} ms, p99 {figures.p99_ms:.1f} ms, max {figures.max_ms:.1f} ms"
+    waited = "not known here" if figures.core_wait_share is None else f"{figures.core_wait_share:.0%} of the time"
     table = Table("", "", box=None, show_header=False)
     for name, value in (
         ("users", f"{figures.users:,}"),
@@ -52,6 +53,7 @@ def web(
         ("view on disk", f"{figures.view_mib:,.0f} MiB"),
         (f"{figures.answered:,} requests at {rate:g}/s", latency),
         ("of a core meanwhile", f"{figures.load_cpu_share:.0%}"),
+        ("waiting for a core that others use", waited),
     ):
         table.add_row(name, value)
     console.print(table)

@@ -46,6 +46,8 @@ class WebFigures:
     answered: int
     load_cpu_share: float
     """Of a core, with the predictions that came meanwhile"""
+    core_wait_share: float | None
+    """Of the time in which the server waited for a core that others used: what latency owes to them; None: not known"""
 
 
 def measure(
@@ -83,13 +85,16 @@ async def _measure(
             on_step(2, 4)
             predicting = asyncio.create_task(keep_predicting(publisher, users, predictions_per_s))
             try:
-                begin_s, begin_cpu_s = time.perf_counter(), _cpu_s(process)
+                begin_s, begin_cpu_s, begin_wait_s = time.perf_counter(), _cpu_s(process), _core_wait_s(server.pid)
                 generator = random.Random(2)
                 paths = [
                     f"/v1/users/user-{generator.randrange(users)}/interests" for _ in range(int(rate_per_s * seconds))
                 ]
                 latencies_s = await run_load(server.monitoring_port, paths, rate_per_s)
-                share = (_cpu_s(process) - begin_cpu_s) / (time.perf_counter() - begin_s)
+                seconds = time.perf_counter() - begin_s
+                share = (_cpu_s(process) - begin_cpu_s) / seconds
+                wait_s = _core_wait_s(server.pid)
+                waited = None if begin_wait_s is None or wait_s is None else (wait_s - begin_wait_s) / seconds
             finally:
                 predicting.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -118,6 +123,7 @@ async def _measure(
         1000 * max(latencies_s),
         len(latencies_s),
         share,
+        waited,
     )
 
 
@@ -137,3 +143,11 @@ async def _start(server: WorkerProcess) -> float:
 def _cpu_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
+
+
+def _core_wait_s(pid: int) -> float | None:
+    """How long the process's main thread was ready to run and did not; None where the system does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return None
