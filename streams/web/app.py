@@ -16,12 +16,12 @@ from streams.web.api.stream import stream_routes
 from streams.web.api.trending import trending_routes
 from streams.web.api.truth import truth_routes
 from streams.web.api.users import user_routes
+from streams.web.http.openapi import use_openapi
+from streams.web.http.page_files import page_routes
+from streams.web.http.problems import add_problem_handlers
+from streams.web.http.request_limits import RequestLimits
+from streams.web.http.response_headers import ResponseHeaders
 from streams.web.metrics import CountRequests
-from streams.web.openapi import use_openapi
-from streams.web.page_files import page_routes
-from streams.web.problems import add_problem_handlers
-from streams.web.request_limits import RequestLimits
-from streams.web.response_headers import ResponseHeaders
 from streams.web.services import Services
 
 

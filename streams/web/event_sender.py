@@ -13,7 +13,7 @@ from streams.kafka.closing import close_all
 from streams.kafka.publisher import Publisher, RecordError
 from streams.schema.event_encoder import canonical_headers
 from streams.settings.settings import Settings
-from streams.web.problems import Problem
+from streams.web.http.problems import Problem
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.monitoring.process_monitoring import process_registry
-from streams.web.follower import Follower
-from streams.web.hub import Hub
+from streams.web.following.follower import Follower
+from streams.web.following.hub import Hub
 from streams.web.view.view import View
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)

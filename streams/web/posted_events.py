@@ -14,7 +14,7 @@ from streams.schema.decoder import SchemaRules, decode
 from streams.schema.event_encoder import encode_event
 from streams.schema.events import Event, UserDelete, UserEvent
 from streams.schema.parsing.wire_format import PlainRecord
-from streams.web.problems import Problem
+from streams.web.http.problems import Problem
 
 MOST_EVENTS: Final = 10_000
 """Of one request"""

@@ -14,11 +14,11 @@ from typing import Final
 import uvicorn
 
 from streams.settings.settings import Settings
-from streams.web.access import Access
 from streams.web.app import make_app
 from streams.web.event_sender import EventSender
-from streams.web.follower import Follower
-from streams.web.hub import Hub
+from streams.web.following.follower import Follower
+from streams.web.following.hub import Hub
+from streams.web.http.access import Access
 from streams.web.metrics import WebMetrics
 from streams.web.services import Services
 from streams.web.truths import Truth

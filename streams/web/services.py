@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.settings.settings import Settings
-from streams.web.access import Access
 from streams.web.event_sender import EventSender
-from streams.web.follower import Follower
-from streams.web.hub import Hub
+from streams.web.following.follower import Follower
+from streams.web.following.hub import Hub
+from streams.web.http.access import Access
 from streams.web.metrics import WebMetrics
 from streams.web.truths import Truth
 from streams.web.view.view import View

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from streams.monitoring.process_monitoring import ProcessMonitoring
 from streams.trainer.metrics import TrainerMetrics
-from streams.web.follower import Follower
-from streams.web.hub import Hub
+from streams.web.following.follower import Follower
+from streams.web.following.hub import Hub
 from streams.web.metrics import WebMetrics
 from streams.web.view.view import View
 from tests.driver.worker_driver import WorkerDriver

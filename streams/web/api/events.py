@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, Response
 
 from streams.errors import Rejected
 from streams.schema.decoder import SchemaRules
-from streams.web.access import Role
 from streams.web.api.users import UserId
+from streams.web.http.access import Role
+from streams.web.http.problems import Problem
 from streams.web.posted_events import MOST_EVENTS, PostedEvent, erasure, read_events
-from streams.web.problems import Problem
 from streams.web.services import Services
 
 _EXAMPLE: Final = {

@@ -5,7 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from streams.web.problems import problem_response
+from streams.web.http.problems import problem_response
 from streams.web.services import Services
 
 

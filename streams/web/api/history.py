@@ -4,8 +4,8 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from streams.web.answers import NOT_MODIFIED, Cursor, Limit, answer, from_number_cursor, to_cursor
 from streams.web.api.users import CategoryProbability, UserId, unknown_user
+from streams.web.http.answers import NOT_MODIFIED, Cursor, Limit, answer, from_number_cursor, to_cursor
 from streams.web.services import Services
 
 

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from streams.schema.events import MAX_ID_LENGTH
-from streams.web.answers import NOT_MODIFIED, answer
 from streams.web.api.trending import Steps, Window
-from streams.web.problems import Problem
+from streams.web.http.answers import NOT_MODIFIED, answer
+from streams.web.http.problems import Problem
 from streams.web.services import Services
 from streams.web.view.catalog import UNKNOWN
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from streams.schema.adapters.registry import FORMATS
-from streams.web.answers import NOT_MODIFIED, Cursor, Limit, answer, from_number_cursor, to_cursor
+from streams.web.http.answers import NOT_MODIFIED, Cursor, Limit, answer, from_number_cursor, to_cursor
 from streams.web.services import Services
 
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from streams.web.access import ROLES, Role
-from streams.web.answers import NOT_MODIFIED, answer
+from streams.web.http.access import ROLES, Role
+from streams.web.http.answers import NOT_MODIFIED, answer
 from streams.web.services import Services
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from streams.web.answers import NOT_MODIFIED, answer
+from streams.web.http.answers import NOT_MODIFIED, answer
 from streams.web.services import Services
 
 _WEEK_S = 7 * 86_400

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from streams.schema.events import MAX_ID_LENGTH
 from streams.web.api.users import interests_of
-from streams.web.hub import Waiting
+from streams.web.following.hub import Waiting
 from streams.web.services import Services
 from streams.web.view.rows import UserRow
 

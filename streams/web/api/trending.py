@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from streams.web.answers import NOT_MODIFIED, answer
+from streams.web.http.answers import NOT_MODIFIED, answer
 from streams.web.services import Services
 from streams.web.view.audience import SNAPSHOT_CATEGORIES, SNAPSHOT_ITEMS
 from streams.web.view.catalog import Catalog

@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from streams.web.answers import NOT_MODIFIED, answer
 from streams.web.api.users import UserId
-from streams.web.problems import Problem
+from streams.web.http.answers import NOT_MODIFIED, answer
+from streams.web.http.problems import Problem
 from streams.web.services import Services
 from streams.web.truths import Truth
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from streams.schema.events import MAX_ID_LENGTH
-from streams.web.answers import NOT_MODIFIED, Cursor, Limit, answer, from_cursor, to_cursor
-from streams.web.problems import Problem
+from streams.web.http.answers import NOT_MODIFIED, Cursor, Limit, answer, from_cursor, to_cursor
+from streams.web.http.problems import Problem
 from streams.web.services import Services
 from streams.web.view.catalog import Catalog
 from streams.web.view.rows import UserRow

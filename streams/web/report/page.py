@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from posixpath import dirname, join, normpath
 from typing import Any, Final
 
-from streams.web.page_files import FOLDER
+from streams.web.http.page_files import FOLDER
 
 _ASSETS: Final = FOLDER / "assets"
 _IMPORT: Final = re.compile(r'(\bfrom |\bimport )"(\.{1,2}/[^"]+)"')

@@ -11,7 +11,7 @@ from streams.errors import RegistryError
 from streams.kafka.offset_reader import Position, Records
 from streams.schema.quality import Means, WorkerQuality
 from streams.settings.settings import Settings, load_settings
-from streams.web.intake import Intake
+from streams.web.following.intake import Intake
 from streams.web.view.view import View
 from tests.inputs import FIRST_MS, Input
 from tests.records import consumer_record

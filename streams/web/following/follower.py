@@ -14,8 +14,8 @@ from streams.errors import StreamError
 from streams.kafka.offset_reader import OffsetReader
 from streams.registry.connection import connect_registry
 from streams.settings.settings import Settings
-from streams.web.intake import Intake, Update
-from streams.web.release_watch import ReleaseWatch
+from streams.web.following.intake import Intake, Update
+from streams.web.following.release_watch import ReleaseWatch
 from streams.web.view.view import View
 
 log = logging.getLogger(__name__)

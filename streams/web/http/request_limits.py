@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.settings.web_section import WebSettings
-from streams.web.problems import Problem
+from streams.web.http.problems import Problem
 
 _BURST_S: Final = 2.0
 _MOST_CLIENTS: Final = 10_000

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from streams import __version__
-from streams.web.problems import MEDIA_TYPE, SCHEMA
+from streams.web.http.problems import MEDIA_TYPE, SCHEMA
 
 _DESCRIPTION: Final = """What every user wants now, who wants it, and why: read from `interest-predictions`.
 

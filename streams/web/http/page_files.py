@@ -8,10 +8,10 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from streams.web.answers import entity_tag, is_known
-from streams.web.problems import Problem
+from streams.web.http.answers import entity_tag, is_known
+from streams.web.http.problems import Problem
 
-FOLDER: Final = Path(__file__).with_name("page")
+FOLDER: Final = Path(__file__).parents[1] / "page"
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",

@@ -7,14 +7,14 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from streams.settings.settings import load_settings
-from streams.web import request_limits
-from streams.web.problems import Problem
-from streams.web.request_limits import RequestLimits, TokenBuckets, _client, _is_loopback_host
+from streams.web.http import request_limits
+from streams.web.http.problems import Problem
+from streams.web.http.request_limits import RequestLimits, TokenBuckets, _client, _is_loopback_host
 
 
 def test_a_burst_is_allowed_and_then_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
-    monkeypatch.setattr("streams.web.request_limits.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("streams.web.http.request_limits.time.monotonic", lambda: now_s)
     buckets = TokenBuckets(5.0)
     assert [buckets.wait_s("a") for _ in range(11)] == [*[0.0] * 10, pytest.approx(0.2)]
     assert buckets.wait_s("b") == 0.0

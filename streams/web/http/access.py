@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from streams.errors import SettingsError
 from streams.settings.web_section import WebSettings
-from streams.web.problems import Problem
+from streams.web.http.problems import Problem
 
 Role = Literal["read", "write", "erase"]
 ROLES: Final[tuple[Role, ...]] = ("read", "write", "erase")

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 
-from streams.web.intake import Update
-from streams.web.problems import Problem
+from streams.web.following.intake import Update
+from streams.web.http.problems import Problem
 
 Waiting: TypeAlias = asyncio.Queue[Update | None]
 """Updates of one stream; None ends it"""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streams.settings.settings import load_settings
-from streams.web.follower import Follower
+from streams.web.following.follower import Follower
 from streams.web.view.view import View
 
 
@@ -21,7 +21,7 @@ def silent_port() -> Iterator[int]:
 def test_a_broker_that_never_answers_keeps_nobody_from_stopping(
     silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.web.follower._STOP_S", 0.2)
+    monkeypatch.setattr("streams.web.following.follower._STOP_S", 0.2)
     view = View(load_settings(None, [f"web.data_dir={tmp_path}"]))
     settings = load_settings(None, [f"kafka.bootstrap_servers=127.0.0.1:{silent_port}"])
     failures: list[Exception] = []
@@ -29,7 +29,7 @@ def test_a_broker_that_never_answers_keeps_nobody_from_stopping(
     follower.start()
     assert follower.waits_for
     follower.stop()
-    monkeypatch.setattr("streams.web.follower._STOP_S", 60.0)
+    monkeypatch.setattr("streams.web.following.follower._STOP_S", 60.0)
     follower.stop()
     assert not follower.is_alive()
     assert failures == []

@@ -11,7 +11,7 @@ from fastapi import Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from streams.web.problems import Problem
+from streams.web.http.problems import Problem
 
 _HEADERS: Final = {"Cache-Control": "private, no-cache"}
 MOST_ROWS: Final = 1000

@@ -1,0 +1,1 @@
+"""Follows the topics into the view, and hands new predictions to streams."""

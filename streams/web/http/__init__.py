@@ -1,0 +1,1 @@
+"""What every request and answer goes through: roles, limits, headers, errors, entity tags, files."""
