@@ -99,7 +99,7 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     catalog = {**compacted, "min.insync.replicas": str(in_sync)}
     # Each start of a worker has its own key: records of workers that are gone are deleted by age.
     quality = {**catalog, "retention.ms": str(7 * _DAY_MS)}
-    # Releases rewrite keys all the time: small segments are compacted soon, so that a new reader reads little twice.
+    # A release rewrites keys every second: small segments are compacted soon, so that a new reader reads little twice.
     releases = {**with_framing, **compacted, "segment.bytes": str(16 << 20)}
     predictions = {**with_framing, **compacted, "retention.ms": str(7 * _DAY_MS)}
     dead_letters = {**with_framing, "retention.ms": str(30 * _DAY_MS)}

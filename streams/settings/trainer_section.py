@@ -19,7 +19,7 @@ class TrainerSettings:
         metadata={"help": "embedded: a child process of one of the workers; external: `interest-stream trainer`"},
     )
     release_interval_s: Annotated[float, Field(ge=0.05, le=3600)] = field(
-        default=2.0, metadata={"help": "time from one release of the model to the next, where there is something new"}
+        default=1.0, metadata={"help": "time from one release of the model to the next, where there is something new"}
     )
     learning_share: Annotated[float, Field(gt=0, le=1)] = field(
         default=0.5,

@@ -1,6 +1,6 @@
 """Watch of the topic of releases: the manifest of the newest release every few seconds.
 
-Releases hold the model, which is large, and come every two seconds: only the last records of the topic are read.
+Releases hold the model, which is large, and come every second: only the last records of the topic are read.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ export default {
   "quality.explained": "Share of events whose item was among the ten most probable just before, beside what decayed popularity reaches on the same events.",
   "quality.none": "nothing scored yet",
   "recall": "Recall@10",
-  "releases.empty": "Nothing released yet. The trainer of a worker releases every two seconds while events come:",
+  "releases.empty": "Nothing released yet. The trainer of a worker releases every second while events come:",
   "report.note": "Report of {source}, {time}",
   "schemas.explained": "Records of any of these forms may be sent to the event topic or to POST /v1/events.",
   "schemas.name": "Schema",

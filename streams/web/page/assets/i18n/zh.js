@@ -94,7 +94,7 @@ export default {
   "quality.explained": "事件的物品在此前最可能的十个之中的比例，旁边是衰减热度在相同事件上的结果。",
   "quality.none": "尚无评分",
   "recall": "Recall@10",
-  "releases.empty": "尚未发布。只要有事件，worker 的 trainer 每两秒发布一次：",
+  "releases.empty": "尚未发布。只要有事件，worker 的 trainer 每秒发布一次：",
   "report.note": "{source} 的报告，{time}",
   "schemas.explained": "以下任何格式的记录都可以发送到事件主题或 POST /v1/events。",
   "schemas.name": "格式",
