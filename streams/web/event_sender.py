@@ -57,5 +57,5 @@ class EventSender:
 
 def _unavailable(reason: str) -> Problem:
     log.warning("events cannot be sent: %s", reason)
-    detail = f"{reason}: send the events again, with the ids that they have; one that comes twice counts once"
+    detail = f"{reason}: it is not known which of the events are written; one that is sent again may count twice"
     return Problem(503, detail, {"Retry-After": "5"})
