@@ -101,7 +101,7 @@ class _Server(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away, or fell silent, is no news; anything else is a bug."""
+        """A client that went away, or sends nothing, is expected; anything else is a bug."""
         level = logging.DEBUG if isinstance(sys.exc_info()[1], OSError) else logging.ERROR
         log.log(level, "a request to the monitoring port failed", exc_info=True)
 
@@ -145,4 +145,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: a scrape every few seconds is no news."""
+        """Nothing: a scrape comes every few seconds."""
