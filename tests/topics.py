@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -9,6 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
 
 from streams.settings.sections import TopicSettings
+
+TOPIC_SETTINGS = tuple(name for name, value in asdict(TopicSettings()).items() if isinstance(value, str))
+"""Those that name topics."""
 
 
 async def create_topics(

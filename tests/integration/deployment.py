@@ -31,6 +31,7 @@ from streams.settings.settings import Settings, load_settings
 from tests.inputs import Input, event
 from tests.integration.worker import DEADLINE_S, Fault, TrainerOfWorkers, Worker
 from tests.oracle import iterate, newest_values, prediction_problems
+from tests.topics import TOPIC_SETTINGS
 
 _SMALL = (
     "model.embedding_dim=16",
@@ -69,18 +70,7 @@ class Deployment:
             "topics.partitions=3",
             f"trainer.trained_dir={folder / 'trained'}",
             f"trainer.checkpoint_url={folder / 'checkpoints'}",
-            *(
-                f"topics.{name}={prefix}-{name}"
-                for name in (
-                    "user_events",
-                    "interest_predictions",
-                    "user_events_dlq",
-                    "item_index",
-                    "item_catalog",
-                    "interest_quality",
-                    "model_releases",
-                )
-            ),
+            *(f"topics.{name}={prefix}-{name}" for name in TOPIC_SETTINGS),
             *overrides,
         ]
         self.settings: Settings = load_settings(None, self._overrides)

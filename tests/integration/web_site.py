@@ -23,17 +23,8 @@ from streams.settings.settings import Settings, load_settings
 from streams.web.server import WebServer
 from tests.integration.deployment import Deployment
 from tests.integration.worker import DEADLINE_S, poll
+from tests.topics import TOPIC_SETTINGS
 from tests.unit.streams.web.predictions import encoded
-
-_TOPICS = (
-    "user_events",
-    "interest_predictions",
-    "user_events_dlq",
-    "item_index",
-    "item_catalog",
-    "interest_quality",
-    "model_releases",
-)
 
 
 class WebProcess:
@@ -78,7 +69,7 @@ class WebSite:
     @classmethod
     def on(cls, servers: str, prefix: str, folder: Path) -> WebSite:
         """On topics of its own, whose names begin with the prefix."""
-        topics = (f"topics.{name}={prefix}-{name}" for name in _TOPICS)
+        topics = (f"topics.{name}={prefix}-{name}" for name in TOPIC_SETTINGS)
         settings = f"kafka.bootstrap_servers={servers}", f"kafka.group_id={prefix}", "topics.partitions=2"
         return cls(folder, [*settings, *topics])
 

@@ -4,6 +4,7 @@ from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from msgspec.structs import asdict
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -19,7 +20,6 @@ class ReleaseSummary(BaseModel):
     released_at: int
     items: int
     events: int
-    bytes: int | None
     recall_at_10: float | None
     log_loss: float | None
 
@@ -79,7 +79,6 @@ def operations_routes(services: Services) -> APIRouter:
                 released_at=row.released_at,
                 items=row.items,
                 events=row.events,
-                bytes=None,
                 recall_at_10=row.recall_at_10,
                 log_loss=row.log_loss,
             )
@@ -104,17 +103,7 @@ def operations_routes(services: Services) -> APIRouter:
                 more = to_cursor(str(last))
                 break
             last = number
-            samples.append(
-                DeadLetter(
-                    reason=row.reason,
-                    detail=row.detail,
-                    topic=row.topic,
-                    partition=row.partition,
-                    offset=row.offset,
-                    timestamp=row.timestamp,
-                    value=row.value,
-                )
-            )
+            samples.append(DeadLetter(**asdict(row)))
         by_reason = view.letters.by_reason()
         total = sum(by_reason.values())
         return answer(request, DeadLetters(total=total, by_reason=by_reason, samples=samples, next=more))

@@ -18,6 +18,9 @@ class MassTable:
 
     def __init__(self, kind: bytes) -> None:
         self._kind = kind
+        self._clear()
+
+    def _clear(self) -> None:
         self._index: dict[str, int] = {}
         self._ids: list[str] = []
         self._mass = array("d")
@@ -30,7 +33,7 @@ class MassTable:
 
     def load(self, store: OrderedStore) -> None:
         """Reads the rows that the store has, in place of those that are here."""
-        self.__init__(self._kind)  # type: ignore[misc]  # as it was made
+        self._clear()
         for key, value in store.scan(self._kind):
             row = MASS_ROW(value)
             self._append(id_of(key), row.mass, row.users)

@@ -47,13 +47,6 @@ export function points(value) {
   return t("points", { n: formatter(Intl.NumberFormat, options).format(100 * value) });
 }
 
-/** Size in memory. */
-export function bytes(value) {
-  if (!known(value)) return NONE;
-  const [unit, divisor] = value < 1e6 ? ["kilobyte", 1e3] : ["megabyte", 1e6];
-  return formatter(Intl.NumberFormat, { style: "unit", unit, maximumSignificantDigits: 3 }).format(value / divisor);
-}
-
 /** Milliseconds. */
 export function millis(value) {
   const options = { style: "unit", unit: "millisecond", maximumFractionDigits: 0 };

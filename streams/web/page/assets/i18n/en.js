@@ -53,7 +53,6 @@ export default {
   "model.recall": "Recall@10 by version",
   "model.released": "released {ago}",
   "model.releases": "Releases",
-  "model.size": "Size",
   "model.time": "Released",
   "more": "Show more",
   "moved.change": "{before} → {after}",

@@ -53,7 +53,6 @@ export default {
   "model.recall": "各版本的 Recall@10",
   "model.released": "发布于{ago}",
   "model.releases": "发布记录",
-  "model.size": "大小",
   "model.time": "发布时间",
   "more": "显示更多",
   "moved.change": "{before} → {after}",

@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { calibrationChart } from "../charts/calibration.js";
 import { lineChart } from "../charts/lines.js";
 import { h, redraw } from "../dom.js";
-import { ago, bytes, count, decimal, percent, timeOfDay } from "../format.js";
+import { ago, count, decimal, percent, timeOfDay } from "../format.js";
 import { t } from "../i18n.js";
 import { card, empty, heading, table, tile } from "../parts.js";
 import { poll } from "../polling.js";
@@ -55,7 +55,6 @@ export function model() {
         [{ name: t("events"), number: true }, (release) => count(release.events), "events"],
         [{ name: t("recall"), number: true }, (release) => percent(release.recall_at_10), "recall_at_10"],
         [{ name: t("logloss"), number: true }, (release) => decimal(release.log_loss, 2), "log_loss"],
-        [{ name: t("model.size"), number: true }, (release) => bytes(release.bytes), "bytes"],
       ];
       const columns = all.filter(([, , field]) => found.some((release) => release[field] !== null)); // those that are known
       return table(t("model.releases"), columns.map(([column]) => column), found.slice(0, 10).map((release) => columns.map(([, cell]) => cell(release))));
