@@ -122,7 +122,7 @@ class Follower(threading.Thread):
             await reader.stop()
 
     async def _read_on(self, reader: OffsetReader, intake: Intake, releases: ReleaseWatch) -> None:
-        shapes, caught_up, next_check_s = await reader.shapes(), False, 0.0
+        shapes, first_ends, caught_up, next_check_s = await reader.shapes(), await reader.ends(), False, 0.0
         before = self.unreadable
         while not self._stopping.is_set():
             fetched = await reader.fetch(_FETCH_MS, _BATCH_RECORDS)
@@ -142,7 +142,7 @@ class Follower(threading.Thread):
             self._view.traffic.measured(ends)
             if caught_up:
                 self._view.tick()
-            elif self.behind <= _BATCH_RECORDS:
+            elif all(positions[position] >= end for position, end in first_ends.items()):
                 caught_up, self.waits_for = True, ""
                 log.info(
                     "the view is as the topics are: %d users, %d items", self._view.meta.users, self._view.meta.items
