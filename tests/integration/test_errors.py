@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import PolicyViolationError
 from aiokafka.structs import TopicPartition
 
 from streams.kafka.reader import reading
@@ -106,11 +107,21 @@ async def test_truncated_changelog(deploy: Deploy, left: int) -> None:
     async with reading(site.settings.kafka, [tp.topic], from_start=False) as consumer:
         end = await consumer.position(tp) - left
     async with site.admin() as admin:
-        # Kafka truncates no compacted topic.
+        # Kafka truncates no compacted topic, and the partition's leader learns of its policy after the answer.
         await _configure_changelog(admin, site, {"cleanup.policy": "delete"})
-        await admin.delete_records({tp: RecordsToDelete(end)})
+        async with asyncio.timeout(DEADLINE_S):
+            while not await _truncated(admin, tp, end):
+                await asyncio.sleep(0.1)
         await _configure_changelog(admin, site, {})
     await _fails(site.worker(), "truncated or recreated", "delete the worker's data folder")
+
+
+async def _truncated(admin: Any, tp: TopicPartition, end: int) -> bool:
+    try:
+        await admin.delete_records({tp: RecordsToDelete(end)})
+    except PolicyViolationError:
+        return False
+    return True
 
 
 async def _configure_changelog(admin: Any, site: Deployment, other: Mapping[str, str]) -> None:
