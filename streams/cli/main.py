@@ -134,15 +134,15 @@ def trainer(
 @app.command()
 def topics(ctx: typer.Context) -> None:
     """Create the topics that are missing, and verify all of them."""
+    from streams.kafka.topic_specs import every_topic_spec
     from streams.kafka.topics import ensure_topics
 
     settings = ctx.obj.settings()
-    run(ensure_topics(settings))
-    names = settings.topics
+    names = [spec.name for spec in every_topic_spec(settings)]
+    run(ensure_topics(settings, names))
     console().print(
-        f"[green]✓[/] {names.user_events}, {names.interest_predictions}, {names.user_events_dlq}, {names.item_index}, "
-        f"{names.item_catalog}, {names.interest_quality}, {names.model_releases} and {settings.changelog_topic} exist "
-        f"at {settings.kafka.bootstrap_servers}"
+        f"[green]✓[/] {', '.join(names[:-1])} and {names[-1]} exist at {settings.kafka.bootstrap_servers}",
+        soft_wrap=True,
     )
 
 

@@ -46,6 +46,10 @@ class SourceTopics:
             topics.interest_quality: "it holds the quality of workers",
             topics.model_releases: "it holds releases of the model",
             settings.changelog_topic: "it holds user state",
+            topics.decision_requests: "it holds requests for decisions",
+            topics.interest_decisions: "it holds decisions",
+            topics.interest_rewards: "it holds rewards of decisions",
+            topics.policy_states: "it holds what policies have learnt",
         }
         if faults := [f"--from {source}: {own[source]}" for source in sources if source in own]:
             raise SettingsError(faults)

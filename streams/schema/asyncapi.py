@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from streams.schema import json_schema
 from streams.schema.dead_letters import PREFIX
-from streams.settings.sections import CHANGELOG_SUFFIX, KafkaSettings, TopicSettings
+from streams.settings.sections import CHANGELOG_SUFFIX, FEEDBACK_SUFFIX, KafkaSettings, TopicSettings
 
 FILE: Final = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 _BINARY: Final = "application/octet-stream"
@@ -25,7 +25,7 @@ Document = dict[str, Any]
 class _Topic(NamedTuple):
     """A topic as the document describes it."""
 
-    setting: str  # that names it
+    setting: str  # that names it, or what its name has after kafka.group_id
     message: str
     key: Document
     direction: Literal["send", "receive"]  # of this application
@@ -94,7 +94,53 @@ _TOPICS: Final = (
         None,
     ),
     _Topic(
-        "",
+        "decision_requests",
+        "decisionRequest",
+        _USER_KEY,
+        "receive",
+        "What is this user to be shown?",
+        _JSON,
+        "decision-request",
+    ),
+    _Topic(
+        "interest_decisions",
+        "interestDecision",
+        _USER_KEY,
+        "send",
+        "What a user is to be shown, by which policy, and how likely each place was. "
+        "Read with isolation.level=read_committed.",
+        _JSON,
+        "interest-decision",
+    ),
+    _Topic(
+        "interest_rewards",
+        "interestReward",
+        _USER_KEY,
+        "send",
+        "What a decision led to, once nothing more is waited for. Read with isolation.level=read_committed.",
+        _JSON,
+        "interest-reward",
+    ),
+    _Topic(
+        "policy_states",
+        "policyState",
+        {"type": "string", "description": "Name of the policy."},
+        "send",
+        "What each policy has learnt. For policies and the HTTP server alone.",
+        _BINARY,
+        None,
+    ),
+    _Topic(
+        FEEDBACK_SUFFIX,
+        "waitingDecision",
+        {"type": "string", "description": "user_id, a zero byte, and decision_id."},
+        "send",
+        "Decisions that wait for feedback. For policies alone.",
+        _BINARY,
+        None,
+    ),
+    _Topic(
+        CHANGELOG_SUFFIX,
         "userState",
         _USER_KEY,
         "send",
@@ -149,10 +195,11 @@ def text() -> str:
 
 def _channel(topic: _Topic) -> Document:
     names = dataclasses.asdict(TopicSettings())
-    address = names[topic.setting] if topic.setting else KafkaSettings().group_id + CHANGELOG_SUFFIX
+    address = names.get(topic.setting) or KafkaSettings().group_id + topic.setting
+    named_by = f"topics.{topic.setting}" if topic.setting in names else "kafka.group_id"
     return {
         "address": address,
-        "description": f"{topic.summary} Named by {f'topics.{topic.setting}' if topic.setting else 'kafka.group_id'}.",
+        "description": f"{topic.summary} Named by {named_by}.",
         "messages": {topic.message: {"$ref": f"#/components/messages/{topic.message}"}},
     }
 

@@ -70,6 +70,7 @@ class UserEvent(Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True
     properties: Annotated[Raw, Meta(description="Anything else.", extra_json_schema={"type": "object"})] | UnsetType = (
         UNSET
     )
+    decision_id: Annotated[Id, Meta(description="The decision that led to this event.")] | None = None
     schema_version: SchemaVersion = 1
 
 

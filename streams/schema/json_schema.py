@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from streams.schema.decisions import Decision, DecisionRequest
 from streams.schema.events import (
     ITEM_EVENTS,
     MAX_ID_LENGTH,
@@ -18,6 +19,7 @@ from streams.schema.events import (
 from streams.schema.parsing.event_types import CONTROL_TYPES
 from streams.schema.predictions import Prediction
 from streams.schema.quality import WorkerQuality
+from streams.schema.rewards import Reward
 
 FOLDER: Final = Path(__file__).with_name("json")
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -32,6 +34,9 @@ def schemas() -> dict[str, Schema]:
         "catalog-item": _one_of("Value of a record of item-catalog; null deletes the item", CatalogItem),
         "interest-prediction": _one_of("Value of a record of interest-predictions", Prediction),
         "interest-quality": _one_of("Value of a record of interest-quality", WorkerQuality),
+        "decision-request": _one_of("Value of a record of decision-requests", DecisionRequest, numeric_ids=False),
+        "interest-decision": _one_of("Value of a record of interest-decisions", Decision, numeric_ids=False),
+        "interest-reward": _one_of("Value of a record of interest-rewards", Reward, numeric_ids=False),
     }
 
 
@@ -40,14 +45,15 @@ def text(schema: Schema) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _one_of(title: str, *types: type[msgspec.Struct]) -> Schema:
+def _one_of(title: str, *types: type[msgspec.Struct], numeric_ids: bool = True) -> Schema:
     _, definitions = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
     for definition in definitions.values():
         # The decoder is strict only to recognise canonical records quickly: an unknown field is never an error.
         definition.pop("additionalProperties", None)
         for field in definition["properties"].values():
             field.pop("default", None)  # a default of our types, not of the wire format
-            _accept_numbers_as_ids(field)
+            if numeric_ids:
+                _accept_numbers_as_ids(field)
         if timestamp := definition["properties"].get("timestamp"):
             timestamp["type"] = ["number", "string"]  # msgspec describes what it decodes: epoch ms
     if event := definitions.get("UserEvent"):

@@ -15,6 +15,8 @@ from models.data.event_types import EVENT_TYPES
 
 CHANGELOG_SUFFIX = "-user-state-changelog"
 TRAINER_SUFFIX = "-trainer"
+POLICY_SUFFIX = "-policy"
+FEEDBACK_SUFFIX = "-feedback-changelog"
 TOPIC_NAME_MAX = 249  # Kafka's own limit
 
 EVENT_ROLES = {
@@ -28,6 +30,7 @@ EVENT_ROLES = {
     "session": "session_id",
     "lang": "lang",
     "prediction_id": "prediction_id",
+    "decision_id": "decision_id",
     "impression": "impression",
     "title": "title",
     "categories": "categories",
@@ -203,8 +206,21 @@ class TopicSettings:
         default="model-releases",
         metadata={"help": "releases of the model that all workers of a group share, one partition, compacted"},
     )
+    decision_requests: TopicName = field(
+        default="decision-requests", metadata={"help": "in: what is this user to be shown? keyed by user_id"}
+    )
+    interest_decisions: TopicName = field(
+        default="interest-decisions", metadata={"help": "out: slates with their propensities, keyed by user_id"}
+    )
+    interest_rewards: TopicName = field(
+        default="interest-rewards", metadata={"help": "out: what each decision led to, keyed by user_id"}
+    )
+    policy_states: TopicName = field(
+        default="policy-states", metadata={"help": "what each policy has learnt, keyed by policy, one partition"}
+    )
     partitions: Annotated[int, Field(ge=1, le=10_000)] = field(
-        default=8, metadata={"help": "of user_events, predictions and changelog; fixed once events are in"}
+        default=8,
+        metadata={"help": "of user_events, predictions, changelog, decisions and rewards; fixed once events are in"},
     )
     replication: Annotated[int, Field(ge=1, le=100)] = field(
         default=1, metadata={"help": "copies of each topic that is created; 3 in production"}

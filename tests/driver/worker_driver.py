@@ -18,7 +18,7 @@ from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from streams.kafka.reader import partition_of
-from streams.kafka.topics import topic_specs
+from streams.kafka.topic_specs import topic_specs
 from streams.kafka.transaction import ProducerRecord
 from streams.reference_fold import Comparison, InputFold, UserFold, compare, fold_records, fold_rows
 from streams.schema.decoder import SchemaRules

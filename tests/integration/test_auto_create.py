@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streams.kafka.client.metadata import describe_topics
-from streams.kafka.topics import topic_specs
+from streams.kafka.topic_specs import topic_specs
 from streams.local_kafka.cluster import LocalKafka
 from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deployment, round_robin_event

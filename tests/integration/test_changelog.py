@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from state.store import PartitionStore
 from state.table import UserTable
 from streams.errors import ChangelogError
-from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
+from streams.kafka.topic_specs import CHANGELOG_DELETE_RETENTION_MS
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings
 from streams.worker.partitions.changelog import ID_KEY, OFFSET_KEY, Changelog, SourceOffset, is_outdated

@@ -12,7 +12,7 @@ import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from confluent_kafka import Producer
 
-from streams.kafka.topics import topic_specs
+from streams.kafka.topic_specs import topic_specs
 from streams.local_kafka.cluster import LocalKafka
 from streams.local_kafka.jars import class_archive, fetch_jars, find_java
 from tests.inputs import Input

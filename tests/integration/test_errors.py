@@ -14,7 +14,7 @@ from aiokafka.errors import PolicyViolationError
 from aiokafka.structs import TopicPartition
 
 from streams.kafka.reader import reading
-from streams.kafka.topics import topic_specs
+from streams.kafka.topic_specs import topic_specs
 from tests.integration.deployment import Deploy, Deployment, round_robin_event
 from tests.integration.engines import Raising
 from tests.integration.worker import DEADLINE_S, Worker

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from streams.errors import KafkaAccessError
-from streams.kafka.topics import ensure_topics, topic_specs
+from streams.kafka.topic_specs import topic_specs
+from streams.kafka.topics import ensure_topics
 from streams.settings.settings import Settings, load_settings
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment

@@ -8,7 +8,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.errors import TopicError
-from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS, ensure_topics, topic_specs
+from streams.kafka.topic_specs import CHANGELOG_DELETE_RETENTION_MS, topic_specs
+from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka
 from streams.settings.sections import KafkaSettings, TopicSettings
 from streams.settings.settings import Settings

@@ -33,8 +33,8 @@ def positive(most: int) -> st.SearchStrategy[int]:
 
 @st.composite
 def topics(draw: st.DrawFn) -> TopicSettings:
-    names = draw(st.lists(NAMES, min_size=7, max_size=7, unique=True))
-    events, predictions, dlq, index, catalog, quality, releases = names
+    names = draw(st.lists(NAMES, min_size=11, max_size=11, unique=True))
+    events, predictions, dlq, index, catalog, quality, releases, requests, decisions, rewards, states = names
     return TopicSettings(
         user_events=events,
         interest_predictions=predictions,
@@ -43,6 +43,10 @@ def topics(draw: st.DrawFn) -> TopicSettings:
         item_catalog=catalog,
         interest_quality=quality,
         model_releases=releases,
+        decision_requests=requests,
+        interest_decisions=decisions,
+        interest_rewards=rewards,
+        policy_states=states,
         partitions=draw(positive(10_000)),
         replication=draw(positive(100)),
     )
@@ -119,5 +123,5 @@ def test_settings_survive_the_environment(settings: Settings) -> None:
 @given(SETTINGS)
 def test_every_topic_name_is_one_that_kafka_takes(settings: Settings) -> None:
     names = [value for value in dataclasses.astuple(settings.topics) if isinstance(value, str)]
-    assert len({settings.changelog_topic, *names}) == 8
+    assert len({settings.changelog_topic, *names}) == 12
     assert all(len(name) <= TOPIC_NAME_MAX for name in (settings.changelog_topic, *names))

@@ -22,6 +22,7 @@ ALIASES: Final = {
     "sessionId": "session_id",
     "predictionId": "prediction_id",
     "recommendationId": "prediction_id",
+    "decisionId": "decision_id",
 }
 _IDENTIFYING: Final = ("user_id", "item_id", "event_type")
 

@@ -89,6 +89,7 @@ def typed_event(
         session_id=_optional_id(fields.get("session_id")),
         lang=_short(fields.get("lang")),
         prediction_id=_optional_id(fields.get("prediction_id")),
+        decision_id=_optional_id(fields.get("decision_id")),
         impression=_ids(fields.get("impression"), MAX_IMPRESSION),
         properties=_object(fields.get("properties")),
     )

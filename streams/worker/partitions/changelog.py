@@ -21,7 +21,7 @@ from aiokafka.structs import TopicPartition
 from state.store import PartitionStore
 from streams.errors import ChangelogError
 from streams.kafka.client.client_options import client_options
-from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
+from streams.kafka.topic_specs import CHANGELOG_DELETE_RETENTION_MS
 from streams.settings.sections import KafkaSettings
 from streams.worker.process.threads import in_thread
 

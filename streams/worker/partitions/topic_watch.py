@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError
 
 from streams.errors import ChangelogError, SourceTopicError, TopicError
 from streams.kafka.client.metadata import TopicMetadataClient
-from streams.kafka.topics import partition_fault, topic_specs
+from streams.kafka.topic_specs import topic_specs
+from streams.kafka.topics import partition_fault
 from streams.settings.settings import Settings
 from streams.worker.partitions.changelog import CHANGELOG_CURE
 from streams.worker.partitions.offset_gaps import RESET_CURE

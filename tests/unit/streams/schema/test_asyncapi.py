@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from streams.errors import Rejected
-from streams.kafka.topics import topic_specs
+from streams.kafka.topic_specs import every_topic_spec
 from streams.schema.asyncapi import FILE, document, text
 from streams.schema.dead_letters import dead_letter
 from streams.settings.settings import Settings
@@ -53,7 +53,7 @@ def test_every_reference_names_a_part() -> None:
 
 def test_every_topic_has_a_channel_and_no_other() -> None:
     addresses = sorted(channel["address"] for channel in document()["channels"].values())
-    assert addresses == sorted(spec.name for spec in topic_specs(Settings()))
+    assert addresses == sorted(spec.name for spec in every_topic_spec(Settings()))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,10 @@ def test_every_topic_has_a_channel_and_no_other() -> None:
         ("catalogItem", {"title": 1}, False),
         ("interestPrediction", {}, False),
         ("interestQuality", {}, False),
+        ("decisionRequest", {"user_id": "u1"}, True),
+        ("decisionRequest", {"user_id": "u1", "size": 0}, False),
+        ("interestDecision", {}, False),
+        ("interestReward", {}, False),
     ],
 )
 def test_payloads_are_those_of_the_json_schemas(message: str, value: object, valid: bool) -> None:

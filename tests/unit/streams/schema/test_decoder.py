@@ -21,13 +21,15 @@ def test_a_canonical_record_gives_all_its_fields() -> None:
             "text": "fine",
             "lang": "en",
             "prediction_id": "p",
+            "decisionId": "d",
             "impression": ["i9", "i2"],
             "properties": {"colour": ["red"]},
         }
     )
     assert (event.user_id, event.event_type, event.item_id, event.event_id) == ("u1", "click", "i9", "e1")
     assert (event.time_ms, event.session_id, event.value, event.text) == (1_731_900_000_123, "s3", 4.0, "fine")
-    assert (event.lang, event.prediction_id, event.impression) == ("en", "p", ("i9", "i2"))
+    assert (event.lang, event.prediction_id, event.decision_id) == ("en", "p", "d")
+    assert event.impression == ("i9", "i2")
     assert isinstance(event.properties, msgspec.Raw)
     assert json.loads(bytes(event.properties)) == {"colour": ["red"]}
 

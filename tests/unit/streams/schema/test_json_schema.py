@@ -26,6 +26,7 @@ EVERYTHING = {
     "text": "fine",
     "lang": "en",
     "prediction_id": "p",
+    "decision_id": "d",
     "impression": ["i9"],
     "properties": {"a": [1]},
 }

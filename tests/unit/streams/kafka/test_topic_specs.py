@@ -1,18 +1,31 @@
 import pytest
 
-from streams.kafka.topics import CHANGELOG_DELETE_RETENTION_MS, TopicSpec, topic_specs
+from streams.kafka.topic_specs import CHANGELOG_DELETE_RETENTION_MS, TopicSpec, every_topic_spec
 from streams.settings.sections import KafkaSettings, TopicSettings
 from streams.settings.settings import Settings
 
 
 def specs(settings: Settings) -> dict[str, TopicSpec]:
-    return {spec.name: spec for spec in topic_specs(settings)}
+    return {spec.name: spec for spec in every_topic_spec(settings)}
 
 
 def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
     settings = Settings(
         kafka=KafkaSettings(group_id="g"),
-        topics=TopicSettings("events", "predictions", "dlq", "index", "catalog", "quality", "releases", partitions=5),
+        topics=TopicSettings(
+            "events",
+            "predictions",
+            "dlq",
+            "index",
+            "catalog",
+            "quality",
+            "releases",
+            "requests",
+            "decisions",
+            "rewards",
+            "states",
+            partitions=5,
+        ),
     )
     assert {name: (spec.partitions, spec.verify_partitions) for name, spec in specs(settings).items()} == {
         "events": (5, True),
@@ -23,12 +36,17 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
         "catalog": (1, False),
         "quality": (1, False),
         "releases": (1, False),
+        "requests": (5, True),
+        "decisions": (5, True),
+        "rewards": (5, True),
+        "g-feedback-changelog": (5, True),
+        "states": (1, False),
     }
 
 
 @pytest.mark.parametrize(("copies", "in_sync"), [(1, 1), (2, 1), (3, 2), (5, 3)])
 def test_an_acknowledged_record_is_on_a_majority_of_the_replicas(copies: int, in_sync: int) -> None:
-    for spec in topic_specs(Settings(topics=TopicSettings(replication=copies))):
+    for spec in every_topic_spec(Settings(topics=TopicSettings(replication=copies))):
         assert spec.replication == copies
         assert spec.configs["min.insync.replicas"] == str(in_sync)
 
@@ -41,7 +59,7 @@ def test_a_batch_with_the_largest_record_fits_every_topic_that_is_created() -> N
 
 
 def test_kafka_s_default_batch_limit_is_enough_for_default_settings() -> None:
-    for spec in topic_specs(Settings()):
+    for spec in every_topic_spec(Settings()):
         assert spec.at_least.get("max.message.bytes", 0) <= 1_048_588
 
 
