@@ -9,7 +9,8 @@ ModelError
 ├── TextEncoderError       a pretrained text encoder that cannot be loaded
 ├── CheckpointError        saved weights that cannot be used
 ├── LearningError          online learning that cannot go on
-└── TrainingError          a log or settings that cannot be trained on
+├── TrainingError          a log or settings that cannot be trained on
+└── PolicyError            a policy's state that cannot be used
 """
 
 
@@ -73,3 +74,7 @@ class LearningError(ModelError):
 
 class TrainingError(ModelError):
     """A log or settings that cannot be trained on, or a training that cannot be resumed."""
+
+
+class PolicyError(ModelError):
+    """The state of a policy that cannot be used: damaged, not finite, or of a policy that is not known here."""

@@ -1,0 +1,33 @@
+"""ε-greedy: the best candidate, or with probability ε any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from models.policy.choice import best_share, mixed_with_uniform
+from models.policy.learnt import RewardPolicy
+from models.policy.slate import BoolArray, CandidateBatch, FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class EpsilonGreedyOptions:
+    """Options of `EpsilonGreedy`."""
+
+    epsilon: float = 0.05
+    """Probability that a place shows any of the candidates, each alike"""
+
+
+class EpsilonGreedy(RewardPolicy):
+    """The candidates of the highest expected reward, but for a share of uniform choices."""
+
+    name: ClassVar[str] = "epsilon_greedy"
+    options_type = EpsilonGreedyOptions
+
+    def _scores(self, batch: CandidateBatch, random: np.random.Generator) -> FloatArray:
+        return self._means(batch)
+
+    def _choice(self, scores: FloatArray, available: BoolArray) -> FloatArray:
+        return mixed_with_uniform(best_share(scores, available), available, self.options.epsilon)

@@ -1,0 +1,150 @@
+"""Expected reward of showing an item: linear in interest and features, plus a part of each item's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.growable_array import grown
+from models.policy.slate import FloatArray, IntArray, Outcomes
+
+_MIN_NOISE = 1e-4
+_JITTER = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class RewardModelSettings:
+    """Settings of `RewardModel`."""
+
+    features: int
+    """F of the candidates"""
+    weight_deviation: float = 1.0
+    """Prior standard deviation of the weights; the prior mean is 1 for the interest and 0 for all else"""
+    item_deviation: float = 0.05
+    """Prior standard deviation of an item's own part"""
+    half_life: float | None = None
+    """Places after which what was learnt counts half; None: never"""
+    examination: tuple[float, ...] = ()
+    """Probability that a user looks at a place, relative to the first; places beyond count as the last, () as 1"""
+
+
+class RewardModel:
+    """Bayesian linear regression of the reward at a place on x = (1, interest, features), plus an item's own part.
+
+    reward = e (w·x + a_item) + noise, where e is the examination of the place: the correction of position bias. The
+    posterior of w is N(A⁻¹b, s²A⁻¹), updated by batches; that of each a_item is normal, too, and taken as independent
+    of w, whose mean is subtracted first (mean field). The noise s² is the running mean of squared residuals.
+    """
+
+    def __init__(self, settings: RewardModelSettings) -> None:
+        self.settings = settings
+        width = settings.features + 2
+        self._prior_precision = np.eye(width) / settings.weight_deviation**2
+        self._prior_mean = np.zeros(width)
+        self._prior_mean[1] = 1.0
+        self._precision = np.zeros((width, width))  # Σ x xᵀ
+        self._moment = np.zeros(width)  # Σ x (reward - own part)
+        self._noise = np.array([0.1, 1.0])  # sum of squared residuals and their number
+        self._item_count = np.zeros(0)  # Σ e²
+        self._item_sum = np.zeros(0)  # Σ e (reward - e w·x)
+        self._solve()
+
+    def mean(self, items: IntArray, interest: FloatArray, features: FloatArray) -> FloatArray:
+        """[...] expected reward at the first place, of items [...] with features [..., F]."""
+        own_mean, _ = self.item_posterior(items)
+        return np.asarray(self._design(interest, features) @ self.weights + own_mean)
+
+    def deviation(self, items: IntArray, interest: FloatArray, features: FloatArray) -> FloatArray:
+        """[...] standard deviation of the expected reward."""
+        x = self._design(interest, features)
+        _, own_deviation = self.item_posterior(items)
+        return np.asarray(np.sqrt(np.square(x @ self._root).sum(-1) + np.square(own_deviation)))
+
+    def draws(
+        self, items: IntArray, interest: FloatArray, features: FloatArray, count: int, random: np.random.Generator
+    ) -> FloatArray:
+        """[count, ...] expected rewards by draws of the weights, shared by all items, and of the own parts."""
+        x = self._design(interest, features)
+        weights = self.weights[:, None] + self._root @ random.standard_normal((len(self.weights), count))
+        own_mean, own_deviation = self.item_posterior(items)
+        own = own_mean + own_deviation * random.standard_normal((count, *items.shape))
+        return np.asarray(np.moveaxis(x @ weights, -1, 0) + own)
+
+    def item_posterior(self, items: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation [...] of the own parts of items [...]."""
+        known = np.clip(items, 0, max(len(self._item_count) - 1, 0))
+        there = (items >= 0) & (items < len(self._item_count))
+        count = np.where(there, self._item_count[known], 0.0) if len(self._item_count) else np.zeros(items.shape)
+        total = np.where(there, self._item_sum[known], 0.0) if len(self._item_count) else np.zeros(items.shape)
+        precision = 1 / self.settings.item_deviation**2 + count / self.noise
+        return total / self.noise / precision, 1 / np.sqrt(precision)
+
+    @property
+    def noise(self) -> float:
+        """Variance of the reward at a place around its expectation."""
+        return max(float(self._noise[0] / self._noise[1]), _MIN_NOISE)
+
+    def learn(self, outcomes: Outcomes) -> None:
+        """Update by the places of these decisions that show an item."""
+        shown = outcomes.items >= 0
+        items, reward = outcomes.items[shown], outcomes.rewards[shown]
+        weight = np.broadcast_to(
+            1.0 if outcomes.weights is None else outcomes.weights[:, None], outcomes.items.shape
+        )[shown]  # fmt: skip
+        examined = np.broadcast_to(self.examination(outcomes.items.shape[1]), outcomes.items.shape)[shown]
+        x = self._design(outcomes.interest[shown], outcomes.features[shown]) * examined[:, None]  # [n, W]
+        self._forget(len(items))
+        if len(items):
+            rows = int(items.max()) + 1
+            self._item_count, self._item_sum = grown(self._item_count, rows), grown(self._item_sum, rows)
+        own = self.item_posterior(items)[0] * examined
+        residual = reward - x @ self.weights - own
+        self._noise += weight @ np.square(residual), weight.sum()
+        self._precision += (x * weight[:, None]).T @ x
+        self._moment += (weight * (reward - own)) @ x
+        self._solve()
+        np.add.at(self._item_count, items, weight * np.square(examined))
+        np.add.at(self._item_sum, items, weight * examined * (reward - x @ self.weights))
+
+    def examination(self, places: int) -> FloatArray:
+        """[places] relative probability that a user looks at each."""
+        known = np.array(self.settings.examination or (1.0,))
+        return known[np.minimum(np.arange(places), len(known) - 1)]
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """What was learnt, for `restore`."""
+        return {
+            "precision": self._precision,
+            "moment": self._moment,
+            "noise": self._noise,
+            "item_count": self._item_count,
+            "item_sum": self._item_sum,
+        }
+
+    def restore(self, arrays: dict[str, NDArray[np.float64]]) -> None:
+        """Go on from `arrays`."""
+        self._precision, self._moment, self._noise = (arrays[name].copy() for name in ("precision", "moment", "noise"))
+        self._item_count, self._item_sum = arrays["item_count"].copy(), arrays["item_sum"].copy()
+        self._solve()
+
+    def _design(self, interest: FloatArray, features: FloatArray) -> FloatArray:
+        return np.concatenate([np.ones((*interest.shape, 1)), interest[..., None], features], axis=-1)
+
+    def _forget(self, places: int) -> None:
+        if self.settings.half_life is None:
+            return
+        kept = 0.5 ** (places / self.settings.half_life)
+        for array in (self._precision, self._moment, self._noise, self._item_count, self._item_sum):
+            array *= kept
+
+    def _solve(self) -> None:
+        """Mean of the weights, and the root of their covariance, from the sums."""
+        noise = self.noise
+        precision = self._prior_precision + self._precision / noise
+        moment = self._prior_precision @ self._prior_mean + self._moment / noise
+        lower = np.linalg.cholesky(precision + _JITTER * np.eye(len(precision)))
+        inverse = np.linalg.inv(lower)  # of A = L Lᵀ: A⁻¹ = L⁻ᵀ L⁻¹
+        self._root = inverse.T
+        self.weights = self._root @ (inverse @ moment)

@@ -1,0 +1,41 @@
+"""Thompson sampling: each candidate with the probability that it is the best, as far as known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from models.policy.choice import best_share, mixed_with_uniform
+from models.policy.learnt import RewardPolicy
+from models.policy.slate import BoolArray, CandidateBatch, FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class ThompsonOptions:
+    """Options of `Thompson`."""
+
+    draws: int = 32
+    """Draws of the posterior for a decision"""
+    uniform_share: float = 0.01
+    """Probability that a place shows any of the candidates, each alike"""
+
+
+class Thompson(RewardPolicy):
+    """Draws from the posterior of the expected rewards, and shows the best of a draw that is chosen at random.
+
+    A place is chosen from the shares of the draws in which each candidate is the best, which is Thompson sampling,
+    and whose propensities are exact given the draws: these are part of the random state, as the choice is. A share of
+    uniform choices gives every candidate a positive propensity, without which inverse propensity scoring is biased
+    for items that no draw prefers.
+    """
+
+    name: ClassVar[str] = "thompson"
+    options_type = ThompsonOptions
+
+    def _scores(self, batch: CandidateBatch, random: np.random.Generator) -> FloatArray:
+        return self.model.draws(batch.items, batch.interest, batch.features, self.options.draws, random)
+
+    def _choice(self, scores: FloatArray, available: BoolArray) -> FloatArray:
+        return mixed_with_uniform(best_share(scores, available), available, self.options.uniform_share)

@@ -1,0 +1,54 @@
+"""Decisions at random, for the tests of policies."""
+
+import numpy as np
+
+from models.policy.boltzmann import Softmax, SoftmaxOptions
+from models.policy.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.greedy import Greedy
+from models.policy.learnt import RewardPolicy
+from models.policy.linucb import LinUCB
+from models.policy.reward_model import RewardModelSettings
+from models.policy.rules import SlateRules
+from models.policy.slate import CandidateBatch, Outcomes
+from models.policy.thompson import Thompson, ThompsonOptions
+
+FEATURES = 3
+
+
+def batch_of(random: np.random.Generator, decisions: int, candidates: int, items: int = 50) -> CandidateBatch:
+    """Decisions with features in [0, 1], three categories, and about a third of the candidates fresh."""
+    shape = decisions, candidates
+    return CandidateBatch(
+        np.stack([random.permutation(items)[:candidates] for _ in range(decisions)]),
+        random.random(shape) / 5,
+        random.random((*shape, FEATURES)),
+        random.random((decisions, 2)),
+        random.integers(0, 3, shape),
+        random.random(shape) < 1 / 3,
+    )
+
+
+def outcomes_at_random(random: np.random.Generator, decisions: int, places: int, items: int = 50) -> Outcomes:
+    """Outcomes whose rewards are 0 or 1."""
+    shape = decisions, places
+    return Outcomes(
+        random.integers(0, 9, decisions),
+        random.integers(0, items, shape),
+        random.random(shape) / 5,
+        random.random((*shape, FEATURES)),
+        random.random((decisions, 2)),
+        random.random(shape),
+        (random.random(shape) < 0.2).astype(np.float64),
+    )
+
+
+def all_policies(rules: SlateRules | None = None) -> list[RewardPolicy]:
+    """One of each kind, which learnt nothing."""
+    settings = RewardModelSettings(FEATURES)
+    return [
+        Greedy(settings, rules=rules),
+        EpsilonGreedy(settings, EpsilonGreedyOptions(0.3), rules),
+        Softmax(settings, SoftmaxOptions(0.1), rules),
+        Thompson(settings, ThompsonOptions(8, 0.1), rules),
+        LinUCB(settings, rules=rules),
+    ]
