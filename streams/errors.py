@@ -14,6 +14,7 @@ StreamError
 ├── SourceTopicError   decide whether the input topic was meant to go, as the message says; the worker stops until then
 ├── ReleaseError       decide what becomes of the releases' topic, as the message says; no model is trained until then
 ├── TrainerFencedError nothing: another trainer has taken over; start this one again to have it stand by
+├── ExperimentError    correct the experiment as the message says, or name one that is there
 ├── GroupActiveError   stop the group's workers, then try again
 ├── ReplayFencedError  nothing: another `dlq replay` was started later, and sends what is left
 ├── MonitoringError    set the port, or the address, that the message names
@@ -112,6 +113,10 @@ class ReleaseError(StreamError):
 
 class StoreError(StreamError):
     """The place of the checkpoints cannot be reached, or not be written to."""
+
+
+class ExperimentError(StreamError):
+    """An experiment that cannot be as it is described, or that is not there."""
 
 
 class TrainerFencedError(StreamError):

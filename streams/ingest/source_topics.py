@@ -50,6 +50,7 @@ class SourceTopics:
             topics.interest_decisions: "it holds decisions",
             topics.interest_rewards: "it holds rewards of decisions",
             topics.policy_states: "it holds what policies have learnt",
+            topics.interest_experiments: "it holds experiments",
         }
         if faults := [f"--from {source}: {own[source]}" for source in sources if source in own]:
             raise SettingsError(faults)

@@ -117,6 +117,9 @@ def policy_topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
         ),
         # Only partition 0 is written and read.
         TopicSpec(topics.policy_states, "topics.policy_states", 1, False, copies, compact, output, compacted),
+        TopicSpec(
+            topics.interest_experiments, "topics.interest_experiments", 1, False, copies, compact, output, compacted
+        ),
     )
 
 

@@ -131,6 +131,15 @@ _TOPICS: Final = (
         None,
     ),
     _Topic(
+        "interest_experiments",
+        "interestExperiment",
+        {"type": "string", "description": "Name of the experiment."},
+        "receive",
+        "Experiments with their arms, and whether they run. A null value deletes one.",
+        _JSON,
+        "interest-experiment",
+    ),
+    _Topic(
         FEEDBACK_SUFFIX,
         "waitingDecision",
         {"type": "string", "description": "user_id, a zero byte, and decision_id."},

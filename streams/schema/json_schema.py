@@ -16,6 +16,7 @@ from streams.schema.events import (
     UserDelete,
     UserEvent,
 )
+from streams.schema.experiments import Experiment
 from streams.schema.parsing.event_types import CONTROL_TYPES
 from streams.schema.predictions import Prediction
 from streams.schema.quality import WorkerQuality
@@ -37,6 +38,9 @@ def schemas() -> dict[str, Schema]:
         "decision-request": _one_of("Value of a record of decision-requests", DecisionRequest, numeric_ids=False),
         "interest-decision": _one_of("Value of a record of interest-decisions", Decision, numeric_ids=False),
         "interest-reward": _one_of("Value of a record of interest-rewards", Reward, numeric_ids=False),
+        "interest-experiment": _one_of(
+            "Value of a record of interest-experiments; null deletes the experiment", Experiment, numeric_ids=False
+        ),
     }
 
 

@@ -218,6 +218,9 @@ class TopicSettings:
     policy_states: TopicName = field(
         default="policy-states", metadata={"help": "what each policy has learnt, keyed by policy, one partition"}
     )
+    interest_experiments: TopicName = field(
+        default="interest-experiments", metadata={"help": "experiments with their arms, keyed by name, one partition"}
+    )
     partitions: Annotated[int, Field(ge=1, le=10_000)] = field(
         default=8,
         metadata={"help": "of user_events, predictions, changelog, decisions and rewards; fixed once events are in"},

@@ -24,6 +24,7 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
             "decisions",
             "rewards",
             "states",
+            "experiments",
             partitions=5,
         ),
     )
@@ -41,6 +42,7 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
         "rewards": (5, True),
         "g-feedback-changelog": (5, True),
         "states": (1, False),
+        "experiments": (1, False),
     }
 
 

@@ -70,6 +70,7 @@ def test_every_topic_has_a_channel_and_no_other() -> None:
         ("decisionRequest", {"user_id": "u1", "size": 0}, False),
         ("interestDecision", {}, False),
         ("interestReward", {}, False),
+        ("interestExperiment", {}, False),
     ],
 )
 def test_payloads_are_those_of_the_json_schemas(message: str, value: object, valid: bool) -> None:
