@@ -1,0 +1,75 @@
+"""What policies see of a user and a candidate: F features of both, S values of the user alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from models.policy.slate import FloatArray, IntArray
+
+EXPOSURE_MEMORY: Final = 0.9
+"""What a decision leaves of the exposures before it"""
+_FEATURES_BESIDE_CATEGORIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class UserHistories:
+    """Of B users by G categories (or buckets of categories), before the decision; all three are decayed alike."""
+
+    affinity: FloatArray
+    """[B, G] interest in each category"""
+    exposures: FloatArray
+    """[B, G] recent places that showed it; see `exposed`"""
+    clicks: FloatArray
+    """[B, G] recent places of it that were clicked"""
+
+
+def feature_count(categories: int) -> int:
+    """F of `features`."""
+    return categories + _FEATURES_BESIDE_CATEGORIES
+
+
+def context_size(categories: int) -> int:
+    """S of `context`."""
+    return 3 * categories
+
+
+def features(interest: FloatArray, category: IntArray, shown: FloatArray, histories: UserHistories) -> FloatArray:
+    """[B, C, F] of candidates with interest [B, C], category [B, C] and number of times shown to anybody [B, C].
+
+    Which category it is; the recent exposures of the user to it, alone and times the interest, once and squared; its
+    recent clicks; how new the item is.
+    """
+    exposures = np.take_along_axis(histories.exposures, category, 1)
+    clicks = np.take_along_axis(histories.clicks, category, 1)
+    parts = [
+        exposures / 10,
+        interest * exposures / 10,
+        interest * np.square(exposures / 10),
+        clicks / 10,
+        1 / (1 + shown),
+    ]
+    one_hot = category[..., None] == np.arange(histories.affinity.shape[1])
+    return np.concatenate([one_hot, np.stack(parts, -1)], -1).astype(np.float32)
+
+
+def context(histories: UserHistories) -> FloatArray:
+    """[B, S]: interest by category, and recent exposures and clicks of each."""
+    scale = histories.affinity.shape[1]  # of a distribution: 1 is then the mean
+    return np.concatenate([histories.affinity * scale, histories.exposures / 10, histories.clicks / 10], -1).astype(
+        np.float32
+    )
+
+
+def exposed(recent: FloatArray, category: IntArray, amount: FloatArray) -> FloatArray:
+    """[B, G] exposures (or clicks) after a decision with places of these categories [B, K], -1 where there is none.
+
+    `amount` [B, K] is 1 for a place that was shown (or clicked).
+    """
+    after = recent * EXPOSURE_MEMORY
+    rows = np.broadcast_to(np.arange(len(category))[:, None], category.shape)
+    filled = category >= 0
+    np.add.at(after, (rows[filled], category[filled]), amount[filled])
+    return after
