@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from models.data.event_types import IMPRESSION
 from state.event_hash import CHAIN_BYTES, advance_chain
 from state.row_format import header
 from state.rows import RowLayout
@@ -75,7 +76,7 @@ def fold_records(
         for event in decoded:
             if isinstance(event, UserDelete):
                 users.pop((event.user_id, record.partition), None)
-            elif isinstance(event, UserEvent):
+            elif isinstance(event, UserEvent) and event.event_type != IMPRESSION:
                 events += 1
                 before = users.get((event.user_id, record.partition), UserFold())
                 chain = advance_chain(before.chain, [event.event_id.encode()])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.errors import DatasetError
 from models.data.event_log import EventLog
-from streams.files.event_columns import event_columns
+from streams.files.event_columns import event_columns, without_impressions
 from streams.files.event_logs import read_events
 from streams.files.formats.compression import open_data
 from streams.files.formats.log_error import LogError
@@ -127,8 +127,8 @@ def load_events(name: str, folder: Path = FOLDER, limit: int | None = None) -> L
 
 
 def dataset_of(log: LoggedEvents) -> Dataset:
-    """Its events with an item as arrays."""
-    logged = [event for event in log.events if event.item_id]
+    """Its events with an item as arrays, without impressions."""
+    logged = [event for event in without_impressions(log.events) if event.item_id]
     descriptions = {item.item_id: (item.title, item.categories) for item in log.items}
     complete = log.complete_users
     users: dict[str, int] = {}

@@ -17,6 +17,10 @@ EVENT_TYPES: Final = (
 )
 """Event types by index; the order is part of every checkpoint, so new ones go to the end."""
 
+IMPRESSION: Final = "impression"
+"""An item was shown. No choice of the user's: whoever feeds a model leaves such events out, for it would learn them as
+interest, and a dozen beside each click would push the clicks out of the user's row."""
+
 _INDEX: Final = {name: index for index, name in enumerate(EVENT_TYPES)}
 
 

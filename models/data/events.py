@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TYPE_WEIGHT: Final[NDArray[np.float32]] = np.array(
-    # An impression is shown to the user, not chosen by them; a purchase is the clearest choice.
+    # A purchase is the clearest choice. Only rows of earlier versions hold impressions (event_types.IMPRESSION).
     [1.0, 0.5, 1.0, 1.0, 2.0, 4.0, 1.0, 1.5, 1.5, 2.0, 0.1],
     dtype=np.float32,
 )

@@ -1,6 +1,6 @@
 """Logged events as arrays, for training and evaluation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -8,10 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.event_log import EventLog
-from models.data.event_types import type_index
+from models.data.event_types import IMPRESSION, type_index
 from streams.files.logged_event import LoggedEvent
 
 _BATCH_EVENTS = 65_536
+
+
+def without_impressions(logged: Iterable[LoggedEvent]) -> Iterator[LoggedEvent]:
+    """The events that a model is trained on and scored by: what users were shown, they did not choose."""
+    return (event for event in logged if event.event_type != IMPRESSION)
 
 
 def event_columns(logged: Sequence[LoggedEvent], users: dict[str, int], items: dict[str, int]) -> EventLog:
@@ -33,12 +38,14 @@ def event_columns(logged: Sequence[LoggedEvent], users: dict[str, int], items: d
 def sorted_event_columns(logged: Iterable[LoggedEvent], registered: Sequence[str]) -> tuple[EventLog, int, list[str]]:
     """The events as arrays in order of time (equal times: in the given order), number of users, item ids by index.
 
+    Impressions are left out.
+
     Reads batch by batch: only the arrays are in memory, about 60 bytes an event. Users and items get their index in
     order of their first event, items behind the `registered` ones.
     """
     users: dict[str, int] = {}
     items = {item_id: index for index, item_id in enumerate(["", *registered])}
-    known, events = len(items), iter(logged)
+    known, events = len(items), without_impressions(logged)
     batches: list[EventLog] = []
     while batch := list(islice(events, _BATCH_EVENTS)):
         batches.append(event_columns(batch, users, items))

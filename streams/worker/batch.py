@@ -14,7 +14,7 @@ import numpy as np
 from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
-from models.data.event_types import type_index
+from models.data.event_types import IMPRESSION, type_index
 from models.data.events import EventBatch
 from models.items.vocabulary import ItemVocabulary
 from state.event_hash import advance_chain
@@ -49,6 +49,7 @@ class PartitionBatch:
     erasures: list[UserDelete] = field(default_factory=list)  # to be forwarded to the other partitions
     rejected: list[tuple[ConsumerRecord[bytes, bytes], Rejected]] = field(default_factory=list)
     notes: DecodingNotes = field(default_factory=DecodingNotes)
+    impressions: int = 0  # events that were left out: items that were shown, which is no choice of the user's
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,9 @@ def decode_partition(
             several = len(events) > 1
             for index, event in enumerate(events):
                 if isinstance(event, UserEvent):
+                    if event.event_type == IMPRESSION:
+                        part.impressions += 1
+                        continue
                     part.events.append(event)
                     part.records.append(record)
                     part.record_index.append(index if several else -1)

@@ -32,6 +32,7 @@ class StepMetrics:
         self._predictions = counter("interest_predictions", "Predictions of committed steps.")
         self._rebuilt = counter("interest_rebuilt_rows", "User states that were computed anew from their events.")
         self._without_event = counter("interest_records_without_event", "Records that hold no event of interest.")
+        self._impressions = counter("interest_impressions", "Items that were shown: events that change no row.")
         self._replaced_times = counter("interest_replaced_times", "Events whose time was replaced by the record's.")
         rejected = prometheus_client.Counter(
             "interest_rejected_records", "Records that went to the dead letters.", ["reason"], registry=registry
@@ -77,7 +78,9 @@ class StepMetrics:
         replaced_times = sum(part.notes.replaced_times.total() for part in batch.parts)
         events, predictions, rebuilt = len(batch.events), len(result.predictions), result.rebuilt_rows
         self._counts.update(steps=1, events=events, predictions=predictions, rejected=len(rejected))
+        impressions = sum(part.impressions for part in batch.parts)
         for metric, name, count in (
+            (self._impressions, "impressions", impressions),
             (self._rebuilt, "rebuilt", rebuilt),
             (self._without_event, "without event", without_event),
             (self._replaced_times, "times replaced", replaced_times),

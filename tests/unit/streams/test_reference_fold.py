@@ -55,6 +55,11 @@ def test_a_deleted_user_begins_anew() -> None:
     assert fold.events == 3
 
 
+def test_what_users_were_shown_is_in_no_row() -> None:
+    shown = {"user_id": "a", "event_type": "impression", "item_id": "i", "timestamp": 1_731_900_000_000}
+    assert fold_records([record(0, shown)]).users == {}
+
+
 def test_an_event_without_an_id_gets_one_from_its_offset() -> None:
     fields = {"user_id": "a", "event_type": "click", "item_id": "i", "timestamp": 1_731_900_000_000}
     fold = fold_records([record(7, fields, partition=3)])

@@ -1,7 +1,7 @@
 import numpy as np
 
 from models.data.event_types import type_index
-from streams.files.event_columns import event_columns
+from streams.files.event_columns import event_columns, sorted_event_columns
 from streams.files.logged_event import LoggedEvent
 
 LOGGED = [
@@ -28,3 +28,9 @@ def test_users_and_items_are_indexed_by_first_appearance() -> None:
 def test_known_users_and_items_keep_their_index() -> None:
     items = {"": 0, "q": 1, "y": 2}
     assert event_columns(LOGGED, {}, items).item.tolist() == [3, 0, 2, 3]
+
+
+def test_impressions_are_no_events_to_train_on() -> None:
+    shown = LoggedEvent("d", "z", 500, "impression", "0")
+    log, users, items = sorted_event_columns([shown, *LOGGED], [])
+    assert (len(log), users, items) == (4, 3, ["", "x", "y"])

@@ -104,6 +104,16 @@ def test_a_deletion_resets_the_row_and_drops_the_batchs_earlier_events(state: Pa
     assert micro_batch.rows["count"].tolist() == [0]
 
 
+def test_impressions_belong_to_no_row(state: PartitionState) -> None:
+    impression = {"event_type": "impression", "item_id": "i9", "timestamp": 1_731_900_000_000}
+    shown = [record(offset, impression | {"user_id": user}) for offset, user in ((1, "a"), (2, "b"))]
+    part = decode_partition(state, [batch(click(0, "a", "i1"), *shown)], MOST)
+    assert (part.impressions, part.next_offset, item_ids([part])) == (2, 3, ["i1"])
+    micro_batch = built([part])
+    assert micro_batch.users == [b"a"]
+    assert [event.event_id for event in micro_batch.events] == ["e0"]
+
+
 def test_rejected_records_do_not_affect_their_neighbours(state: PartitionState) -> None:
     fetched = batch(click(0, "a"), record(1, b"{", b"a"), record(2, None, b"a"), click(3, "a"))
     part = decode_partition(state, [fetched], MOST)

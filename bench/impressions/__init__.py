@@ -1,0 +1,1 @@
+"""What impressions in a log do to predictions."""
