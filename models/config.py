@@ -84,6 +84,13 @@ class ModelConfig:
             "the quality records (interest-quality) and to train the experts' gate"
         },
     )
+    horizons: bool = field(
+        default=False,
+        metadata={
+            "help": "look further than the next event: probability of return, and interest, within 1, 7 and 30 days; "
+            "the same in workers and trainer"
+        },
+    )
     seed: int = field(default=0, metadata={"help": "seed of the initial weights; must be the same in every worker"})
     device: str = field(default="auto", metadata={"help": "'auto' (cuda where available), 'cpu', 'cuda' or 'cuda:N'"})
     threads: int = field(
@@ -168,9 +175,23 @@ class LearnerConfig:
         metadata={"help": "items up to which the loss covers all of them; beyond, a sample (sampled softmax)"},
     )
     sampled_items: int = field(default=4096, metadata={"help": "items in that sample"})
+    panel_users: int = field(
+        default=4096, metadata={"help": "users, a random sample of all, from whom model.horizons is learnt"}
+    )
+    panel_queries: int = field(
+        default=128,
+        metadata={"help": "of them, users about whom a prediction is made every 6 hours, to be learnt from in time"},
+    )
 
     def __post_init__(self) -> None:
-        for name in ("events_per_step", "reservoir_windows", "queue_events", "sampled_items"):
+        for name in (
+            "events_per_step",
+            "reservoir_windows",
+            "queue_events",
+            "sampled_items",
+            "panel_users",
+            "panel_queries",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"learning.{name} must be at least 1")
         for name in ("replay_windows", "min_window_s", "max_repeats"):

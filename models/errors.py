@@ -8,6 +8,7 @@ ModelError
 ├── DeviceMemoryError      the device has too little memory for the computation
 ├── TextEncoderError       a pretrained text encoder that cannot be loaded
 ├── CheckpointError        saved weights that cannot be used
+├── HorizonsError          an outlook is asked of a model without `model.horizons`
 ├── LearningError          online learning that cannot go on
 ├── TrainingError          a log or settings that cannot be trained on
 └── PolicyError            a policy's state that cannot be used
@@ -66,6 +67,13 @@ class TextEncoderError(ModelError):
 
 class CheckpointError(ModelError):
     """Saved weights that cannot be used: damaged, or made for another configuration or another item register."""
+
+
+class HorizonsError(ModelError):
+    """An outlook is asked of a model that has none."""
+
+    def __init__(self) -> None:
+        super().__init__("model.horizons is off: set it to true, in workers and trainer")
 
 
 class LearningError(ModelError):

@@ -22,13 +22,15 @@ from models.data.new_events import NewEvents
 from models.data.seen_items import mark_seen, seen_after_each
 from models.data.timeline import Timeline
 from models.device import compute_device, explain_out_of_memory, require_dtype
-from models.errors import UnknownItemError, WeightsError
+from models.errors import HorizonsError, UnknownItemError, WeightsError
 from models.experts import mixture
 from models.experts.candidates import Candidates, CandidateSizes
 from models.experts.gate import GateExamples
 from models.experts.mixture import MixtureBlock, PredictionContexts
+from models.inference.horizon_model import HorizonModel
+from models.inference.outlook import Outlook, outlook_of
 from models.inference.predictions import ModelVersion, Predictions
-from models.inference.sample_scores import draw_from_rows, score_events
+from models.inference.sample_scores import draw_from_rows, score_events, score_targets
 from models.inference.saved_counts import restore_counts, save_counts
 from models.inference.served_model import ServedModel
 from models.inference.stream_counts import Arrays, StreamCounts
@@ -36,10 +38,10 @@ from models.inference.topk import TopSizes, top_predictions
 from models.items.reviews import Reviews
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.prequential_sample import PrequentialSample, draw_events
-from models.metrics.ranking import TargetScores, target_rank
+from models.metrics.ranking import TargetScores
 from models.network.recurrence import lstm_step, rebuild_states, recompute_states, repair_nonfinite_states
 from models.network.weights import Weights
-from models.transfers import to_device, to_host
+from models.transfers import to_device
 
 _MEMORY_ADVICE = (
     "lower worker.step_max_events (events of a micro-batch) or items.capacity (items, all of which are scored), or set "
@@ -93,6 +95,8 @@ class Engine:
         self._model = ServedModel.of(config, self.device, items)
         self._candidates = Candidates(items, self.device, sizes)
         self.counts = StreamCounts(config, limits, items.register.count)
+        self.horizons = HorizonModel(config, self.device) if config.horizons else None
+        """None where `model.horizons` is off"""
 
     @property
     def version(self) -> ModelVersion:
@@ -107,12 +111,12 @@ class Engine:
         self._model = ServedModel.of(self.config, self.device, self._items, weights)
 
     def experts(self) -> dict[str, NDArray[Any]]:
-        """Copy of all counts, gate, mean reviews and times of items, for a checkpoint."""
-        return save_counts(self.counts, self._items)
+        """Copy of all counts, gate, mean reviews, times of items and heads, for a checkpoint."""
+        return save_counts(self.counts, self._items, self.horizons)
 
     def restore(self, experts: Arrays, registered: int | None = None) -> None:
         """Go on from `experts()`, if any, as of so many registrations (None: all). WeightsError if it does not fit."""
-        restore_counts(self.counts, self._items, experts, registered)
+        restore_counts(self.counts, self._items, experts, registered, self.horizons)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
@@ -191,6 +195,26 @@ class Engine:
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
+    def outlook(
+        self, rows: NDArray[np.void], silent_s: NDArray[np.float64], lineage: NDArray[np.uint32] | None = None
+    ) -> Outlook:
+        """What the users of these rows [U], silent for so many seconds [U], will do within each of HORIZON_DAYS.
+
+        Rows are not changed, and need have no events. `lineage` as in `step`. HorizonsError where `model.horizons` is
+        off.
+        """
+        if self.horizons is None:
+            raise HorizonsError
+        self._refresh(rows)
+        model, candidates = self._model, self._candidates
+        rows, _ = rebuild_states(model.network, model.item_table, rows, lineage)
+        rows, _ = repair_nonfinite_states(model.network, model.item_table, rows)
+        contexts = model.contexts_now(rows, candidates, candidates.known)
+        blocks = self._blocks(contexts, candidates.known)
+        return outlook_of(self.horizons, rows, silent_s, blocks, candidates, self._top)
+
+    @explain_out_of_memory(_MEMORY_ADVICE)
+    @torch.inference_mode()
     def score(self, batch: EventBatch, rows: NDArray[np.void], known: int | None = None) -> TargetScores:
         """Score each event's item by the distribution predicted right before the event; nothing is learnt.
 
@@ -209,17 +233,7 @@ class Engine:
             seen[first] = rows["seen"][batch.user[first]]
         h = lstm_step(model.network, model.item_table, timeline).h
         contexts = model.contexts_before(timeline, h, np.arange(len(batch)), seen, self._candidates, known)
-        scores = TargetScores(*(np.full(len(batch), np.nan) for _ in range(4)))
-        (target,) = to_device([np.where(batch.item <= known, batch.item, 0)], self.device)
-        for block in self._blocks(contexts, known):
-            item = target[block.rows]
-            top1_p, top1 = block.p.max(1)
-            hit = (top1 == item) & (top1 > 0)
-            scores.rank[block.rows], scores.log_p[block.rows] = target_rank(block.p, block.is_candidate, item)
-            scores.top1_p[block.rows], scores.top1_hit[block.rows] = to_host([top1_p.double(), hit.double()])
-        for column in (scores.rank, scores.log_p, scores.top1_p, scores.top1_hit):
-            column[batch.item == 0] = np.nan
-        return scores
+        return score_targets(batch.item, known, self._blocks(contexts, known), self.device)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()

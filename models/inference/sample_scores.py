@@ -1,8 +1,10 @@
 """Scores of some events of a stream, each by what is predicted right before it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,12 +16,13 @@ from models.data.timeline import Timeline
 from models.experts import mixture
 from models.experts.candidates import Candidates
 from models.experts.gate import GateExamples
+from models.experts.mixture import MixtureBlock
 from models.inference.served_model import ServedModel
 from models.inference.stream_counts import StreamCounts
 from models.items.register import ItemRegister
 from models.metrics.prequential_sample import PrequentialSample, draw_events
-from models.metrics.ranking import target_rank
-from models.transfers import to_device
+from models.metrics.ranking import TargetScores, target_rank
+from models.transfers import to_device, to_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +92,20 @@ def score_events(
         if block.outputs is not None:
             examples.append(block.outputs.gate_examples(item, weight[block.rows]))
     return sample, examples
+
+
+def score_targets(
+    item: NDArray[np.int64], known: int, blocks: Iterable[MixtureBlock], device: torch.device
+) -> TargetScores:
+    """Scores of the items [n] that came, from the distributions predicted before each, over those up to `known`."""
+    scores = TargetScores(*(np.full(len(item), np.nan) for _ in range(4)))
+    (target,) = to_device([np.where(item <= known, item, 0)], device)
+    for block in blocks:
+        came = target[block.rows]
+        top1_p, top1 = block.p.max(1)
+        hit = (top1 == came) & (top1 > 0)
+        scores.rank[block.rows], scores.log_p[block.rows] = target_rank(block.p, block.is_candidate, came)
+        scores.top1_p[block.rows], scores.top1_hit[block.rows] = to_host([top1_p.double(), hit.double()])
+    for column in (scores.rank, scores.log_p, scores.top1_p, scores.top1_hit):
+        column[item == 0] = np.nan
+    return scores

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import ModelConfig
+from models.data.events import EventBatch
 from models.data.timeline import Timeline
 from models.errors import WeightsError
 from models.experts.candidates import Candidates
@@ -106,6 +107,13 @@ class ServedModel:
         output = self.network.step(h, inputs, windows, candidates.repeatable(windows.item, known))
         attention, copied = output.attention.nan_to_num(nan=0.0), output.copied.nan_to_num(nan=0.0)
         return PredictionContexts(replace(output, attention=attention, copied=copied), windows, event_number + 1, seen)
+
+    def contexts_now(self, rows: NDArray[np.void], candidates: Candidates, known: int) -> PredictionContexts:
+        """Contexts as of these rows [U], whose states must be finite; of users without events too."""
+        timeline = Timeline(EventBatch(*(np.zeros(0, np.int64) for _ in range(4))), rows)
+        user, seen = np.arange(len(rows)), rows["seen"] if "seen" in (rows.dtype.names or ()) else None
+        h = load_states(self.network, rows, "h", user)[:, -self.network.config.hidden_size :]
+        return self.contexts_after(timeline, h, user, timeline.events_before - 1, seen, candidates, known)
 
     def contexts_before(
         self,

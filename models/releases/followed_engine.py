@@ -69,6 +69,8 @@ class FollowedEngine:
         item = release.item
         embedding, bias = (torch.from_numpy(release.embeddings[name]) for name in ("weight", "bias"))
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
+        if self._engine.horizons is not None and release.horizons:
+            self._engine.horizons.restore(release.horizons)
         own = deque(own for own in self._own if own.position > covered.get(own.source, 0))
         events = [counted.events for counted in own]
         counts = self._engine.counts

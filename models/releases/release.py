@@ -6,7 +6,7 @@ has all events of which its pairs are still to be counted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from models.releases.pair_part import dump_pairs, present_pairs
 from models.releases.part_arrays import Arrays, dump, dump_blocks, join_blocks, load_part
 
 _SHARED, _GATE, _UNPAIRED, _ITEMS, _COUNTS, _PAIRS = "shared", "gate", "unpaired", "items/", "counts/", "pairs/"
-_REVIEWS = "reviews/"
+_REVIEWS, _HORIZONS = "reviews/", "horizons"
 
 LAST_SEEN = "last-seen"
 """In counts: when each item was seen last, in epoch ms"""
@@ -53,6 +53,8 @@ class Release:
     """[r] items, rising, whose mean reviews are here, for a trainer: in embeddings they are contained"""
     reviews: Arrays
     """`ItemContent.state` of them"""
+    horizons: Arrays = field(default_factory=dict)
+    """State of the heads that look further (inference/horizon_model.py); empty where none changed, or without them"""
 
     def parts(self) -> dict[str, bytes]:
         """The parts by name."""
@@ -60,6 +62,8 @@ class Release:
         if self.gate:
             parts[_GATE] = dump(self.gate)
             parts[_UNPAIRED] = dump_events(self.unpaired)
+        if self.horizons:
+            parts[_HORIZONS] = dump(self.horizons)
         parts |= dump_blocks(_ITEMS, self.item, self.embeddings)
         parts |= dump_blocks(_COUNTS, self.counted, self.counts)
         parts |= dump_blocks(_REVIEWS, self.reviewed, self.reviews)
@@ -120,4 +124,5 @@ class Release:
             pairs,
             unpaired,
             *join_blocks(arrays, _REVIEWS),
+            arrays.get(_HORIZONS, {}),
         )

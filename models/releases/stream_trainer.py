@@ -21,6 +21,7 @@ from models.items.reviews import review_items
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.rolling import RollingQuality
 from models.network.weights import Weights
+from models.releases.horizon_trainer import HorizonTrainer
 from models.releases.manifest import Manifest
 from models.releases.observed import Observed
 from models.releases.pair_part import REGISTERED, pack_pairs
@@ -55,6 +56,7 @@ class StreamTrainer:
         self._learner = OnlineLearner(config, learning, items)
         self._engine = Engine(config, items, limits=InfluenceLimits.of(learning))
         self._engine.update(self._learner.weights())
+        self._horizons = HorizonTrainer(config, learning, self._engine)
         self._pair_events = pair_events
         self._unpaired: list[NewEvents] = []
         self._registered = items.register.count  # registrations that unpaired events follow
@@ -76,6 +78,7 @@ class StreamTrainer:
         self._learner.restore(checkpoint)
         self._engine.restore(counts.experts, counts.registered)
         self._engine.update(self._learner.weights())
+        self._horizons.begin(checkpoint.learner)
 
     def restore(self, release: Release) -> None:
         """Go on from a complete release, which a trainer of the same settings made; before anything else.
@@ -110,6 +113,7 @@ class StreamTrainer:
             self._items.register.put_last_seen(release.counted, release.counts[LAST_SEEN])
         for events in release.unpaired:
             counts.count_pairs(events)
+        self._horizons.begin({}, release.horizons)
         self._unpaired, self._registered = list(release.unpaired), manifest.items
 
     def restore_learner(self, checkpoint: Weights) -> None:
@@ -126,6 +130,7 @@ class StreamTrainer:
             )
         self._learner.restore_learner(checkpoint)
         self._learner.take_changed()  # no row changed
+        self._horizons.restore(checkpoint.learner)
 
     def adopt(self, weights: Weights) -> None:
         """Go on with other weights, of a candidate or of an older checkpoint; counts and gate stay.
@@ -137,7 +142,9 @@ class StreamTrainer:
 
     def checkpoint(self) -> Weights:
         """Everything, as `models.checkpoint` saves it: `begin` and workers go on from it, and `restore_learner`."""
-        return replace(self._learner.state(), experts=self._engine.experts())
+        state = self._learner.state()
+        learner = {**state.learner, **self._horizons.state()}
+        return replace(state, learner=learner, experts=self._engine.experts())
 
     def observe(
         self, rows: NDArray[np.void], new_events: NDArray[np.int64], users: NDArray[np.uint32] | None = None
@@ -151,6 +158,7 @@ class StreamTrainer:
         item = np.unique(events.item)
         self._items.register.put_last_seen(item, np.full(len(item), int(time.time() * 1000)))
         self._learner.observe(rows, new_events, users)
+        self._horizons.observe(rows, new_events, users)
         self._unpaired.append(events)
         if sample is not None:
             self._quality.add(sample)
@@ -160,6 +168,7 @@ class StreamTrainer:
     def forget_users(self, users: NDArray[np.uint32]) -> None:
         """Learn no more from the events of these users that wait, or would be replayed."""
         self._learner.forget_users(users)
+        self._horizons.forget_users(users)
 
     def observe_reviews(self, encoded: bytes) -> int:
         """Add a step's texts about items, as `Reviews.encode` has them, to their content; how many they are.
@@ -172,7 +181,10 @@ class StreamTrainer:
 
     def train_step(self, partial: bool = False) -> TrainStepResult | None:
         """An optimizer step, as `OnlineLearner.train_step`, once enough events wait for it, or any where `partial`."""
-        return self._learner.train_step() if partial or self._learner.ready else None
+        if not partial and not self._learner.ready:
+            return None
+        self._horizons.train_step()
+        return self._learner.train_step()
 
     def release(self, full: bool) -> Release:
         """What changed since the last release, or everything; the trainer scores with it from now on.
@@ -203,12 +215,14 @@ class StreamTrainer:
             list(self._unpaired),
             reviews.pop("item", np.zeros(0, np.int64)),
             reviews,
+            self._horizons.take(full),
         )
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
         return release
 
     def use_learnt(self) -> None:
         """Score with the newest weights from now on, without a release: for a trainer that never makes one."""
+        self._horizons.take(full=False)
         self._engine.update(self._learner.weights())
         self._unpaired = []
 
@@ -220,6 +234,7 @@ class StreamTrainer:
         if len(gone):
             self._waiting.add(gone, at_once=True)  # the rows that were released are those of other items
             self._unpaired = [events.without(gone) for events in self._unpaired]
+            self._horizons.forget_items(gone)
 
     def _manifest(self) -> Manifest:
         quality, self._quality = self._quality, RollingQuality(_QUALITY_EVENTS)

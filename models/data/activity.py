@@ -1,0 +1,127 @@
+"""How active a user has been, counted from their stored row: recency, frequency, age, rhythm, spending.
+
+A row knows gaps between events to a power of two (user_state.GAP_BUCKETS): what is counted here is as exact as that.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.horizons import DAY_S
+
+DECAY_DAYS: Final = (1.0, 7.0, 30.0, 90.0)
+"""Times after which an event counts e times less in `decayed`"""
+
+STATE_FEATURES: Final = 10 + len(DECAY_DAYS)
+RECENCY_FEATURES: Final = 12 + len(DECAY_DAYS)
+
+_GAP_S: Final = np.concatenate([[0.0], 0.75 * 2.0 ** np.arange(1, 256) - 1]).clip(max=4e9)
+"""The middle of each bucket of gaps; 0 for a user's first event"""
+_DECAY_S: Final = np.array(DECAY_DAYS) * DAY_S
+_VALUE_SCALE: Final = 64.0
+_ZERO_VALUE: Final = 128.0
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What U rows tell of their users' activity, as of each user's last event."""
+
+    events: NDArray[np.float64]
+    """[U] how many so far"""
+    age_s: NDArray[np.float64]
+    """[U] from the first event to the last; from what the row holds, where that is not all"""
+    last_gap_s: NDArray[np.float64]
+    """[U] before the last event; 0 of a first one"""
+    mean_log_gap: NDArray[np.float64]
+    """[U] of the gaps that the row holds, log(1 + days); 0 without any"""
+    std_log_gap: NDArray[np.float64]
+    """[U] their standard deviation"""
+    decayed: NDArray[np.float64]
+    """[U, 4] events, each counted e times less after each of DECAY_DAYS"""
+    last_value: NDArray[np.float64]
+    """[U] value of the last event on a scale of octaves (event_features.value_buckets); 0 without one"""
+    mean_value: NDArray[np.float64]
+    """[U] of the events that the row holds and that have one; 0 without any"""
+
+    @staticmethod
+    def of(rows: NDArray[np.void]) -> "Activity":
+        """From stored rows [U]; users without events have zeros."""
+        ring = rows["ring_item"].shape[1]
+        steps = rows["steps"].astype(np.int64)
+        lag = np.arange(ring)
+        held = np.minimum(steps, ring)
+        width = int(held.max(initial=0))  # most users have few events
+        lag = lag[:width]
+        slot = (steps[:, None] - 1 - lag) % ring  # [U, W] newest first
+        row = np.arange(len(rows))[:, None]
+        valid = lag < held[:, None]
+        bucket = np.where(valid, rows["ring_gap"][row, slot], 0)
+        gap = _GAP_S[bucket]  # [U, W]
+        has_gap = bucket > 0
+        gaps = np.maximum(has_gap.sum(1), 1)
+        log_gap = np.log1p(gap / DAY_S) * has_gap
+        mean = log_gap.sum(1) / gaps
+        std = np.sqrt(np.maximum((log_gap**2).sum(1) / gaps - mean**2, 0))
+        older = np.zeros_like(gap)  # [U, W] by how much each event is older than the last
+        np.cumsum(gap[:, :-1], axis=1, out=older[:, 1:])
+        age = gap.sum(1)
+        # The row holds the gaps before its K last events: those before had as long ones, as far as it tells.
+        age = age * np.maximum(steps - 1, 1) / gaps
+        decayed = np.stack([(np.exp(-older / tau) * valid).sum(1) for tau in _DECAY_S], 1)
+        value = np.where(valid, rows["ring_value"][row, slot], 0)
+        has_value = value > 0
+        octaves = np.where(has_value, (value - _ZERO_VALUE) / _VALUE_SCALE, 0.0)
+        first = np.zeros(len(rows)) if not width else octaves[:, 0]
+        return Activity(
+            events=steps.astype(np.float64),
+            age_s=age,
+            last_gap_s=gap[:, 0] if width else np.zeros(len(rows)),
+            mean_log_gap=mean,
+            std_log_gap=std,
+            decayed=decayed,
+            last_value=first,
+            mean_value=octaves.sum(1) / np.maximum(has_value.sum(1), 1),
+        )
+
+    def state_features(self) -> NDArray[np.float32]:
+        """[U, STATE_FEATURES] as of the last event, of about the size of 1."""
+        log_age, log_gap = np.log1p(self.age_s / DAY_S), np.log1p(self.last_gap_s / DAY_S)
+        columns = [
+            np.log(np.maximum(self.events, 1)) / 2,
+            self.events == 1,
+            self.events == 2,
+            log_age / 3,
+            log_gap / 3,
+            self.mean_log_gap / 3,
+            self.std_log_gap,
+            np.log1p(self.events / (1 + self.age_s / DAY_S)),
+            self.last_value,
+            self.mean_value,
+        ]
+        return np.column_stack([*columns, np.log(np.maximum(self.decayed, 1e-3)) / 2]).astype(np.float32)
+
+    def recency_features(self, silent_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[U, RECENCY_FEATURES] after so many silent seconds [U]: recency, frequency, age, and what they make."""
+        silent = np.maximum(silent_s, 0) / DAY_S
+        age, events = self.age_s / DAY_S + silent, np.maximum(self.events, 1)
+        log_silent, log_events, log_age = np.log1p(silent), np.log(events), np.log1p(age)
+        # By how much the silence exceeds the user's own rhythm; without a gap, that of all is in the other terms.
+        overdue = np.where(self.events > 1, log_silent - self.mean_log_gap, 0)
+        columns = [
+            np.ones_like(age),
+            log_silent,
+            log_events,
+            log_age,
+            log_silent * log_events,
+            log_silent * log_age / 3,
+            log_silent**2 / 3,
+            log_events**2,
+            self.events == 1,
+            overdue,
+            self.std_log_gap,
+            self.mean_value,
+        ]
+        decayed = self.decayed * np.exp(-silent[:, None] / np.array(DECAY_DAYS))
+        return np.column_stack([*columns, np.log1p(decayed)])

@@ -1,0 +1,93 @@
+"""The outlook's parameters at work: from stored rows and silence to the probability of return within each horizon."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.config import ModelConfig
+from models.data.activity import Activity
+from models.data.horizons import HORIZON_S
+from models.errors import WeightsError
+from models.experts.return_mixture import ReturnMixture, logit
+from models.network.heads.horizon_heads import HorizonHeads, hazards, head_inputs
+from models.network.heads.return_time import bucket_shares
+from models.transfers import to_host
+
+_HEADS, _MIXTURE = "heads.", "return."
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnSignals:
+    """What U rows and their silence say of the users' return."""
+
+    inputs: NDArray[np.float32]
+    """[U, I] of the heads"""
+    recency: NDArray[np.float64]
+    """[U, F] features of the counts"""
+    network_logit: NDArray[np.float64]
+    """[U, H] of return within each horizon, by the hazard"""
+    count_logit: NDArray[np.float64]
+    """[U, H] likewise, by the counts"""
+
+
+class HorizonModel:
+    """Heads, and the mixture with counts; in one thread at a time."""
+
+    def __init__(self, config: ModelConfig, device: torch.device) -> None:
+        self.heads = HorizonHeads(config).to(device)
+        self.mixture = ReturnMixture()
+        self._hidden_size = config.hidden_size
+
+    @torch.inference_mode()
+    def signals(self, rows: NDArray[np.void], silent_s: NDArray[np.float64]) -> ReturnSignals:
+        """Of rows [U] whose users have been silent for so many seconds [U]."""
+        activity = Activity.of(rows)
+        inputs, recency = head_inputs(rows, activity, self._hidden_size), activity.recency_features(silent_s)
+        p = np.stack([self._hazard_p(inputs, silent_s, horizon) for horizon in HORIZON_S.tolist()], 1)
+        return ReturnSignals(inputs, recency, logit(p), self.mixture.count_logits(recency))
+
+    def return_p(self, signals: ReturnSignals) -> NDArray[np.float32]:
+        """[U, H] probability of an event within each horizon from now."""
+        return self.mixture.probabilities(signals.network_logit, signals.count_logit).astype(np.float32)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copy of all parameters, by name."""
+        heads = {
+            _HEADS + name: tensor.detach().cpu().numpy().copy() for name, tensor in self.heads.state_dict().items()
+        }
+        return heads | {_MIXTURE + name: array for name, array in self.mixture.state().items()}
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from `state`. WeightsError where it does not fit; then nothing changed."""
+        parameters = self.heads.state_dict()
+        heads = {name.removeprefix(_HEADS): array for name, array in state.items() if name.startswith(_HEADS)}
+        fits = heads.keys() == parameters.keys() and all(
+            array.shape == parameters[name].shape for name, array in heads.items()
+        )
+        mixture = {name.removeprefix(_MIXTURE): array for name, array in state.items() if name.startswith(_MIXTURE)}
+        try:
+            if not fits:
+                raise ValueError("other shapes of the heads")
+            self.mixture.restore(mixture)
+        except (ValueError, KeyError) as error:
+            raise WeightsError(
+                f"the heads of model.horizons were made with other settings of the model ({error}): set these back or "
+                "begin anew"
+            ) from error
+        with torch.no_grad():
+            for name, array in heads.items():
+                parameters[name].copy_(torch.from_numpy(np.array(array)))
+
+    def _hazard_p(
+        self, inputs: NDArray[np.float32], silent_s: NDArray[np.float64], within_s: float
+    ) -> NDArray[np.float64]:
+        hazard = hazards(self.heads, inputs)
+        shares = torch.from_numpy(bucket_shares(silent_s, silent_s + within_s)).to(hazard.device)
+        (p,) = to_host([-torch.expm1(-(hazard * shares).sum(1).double())])
+        return p

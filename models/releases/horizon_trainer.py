@@ -1,0 +1,67 @@
+"""The heads of `model.horizons` beside a trainer's network: learnt from the same rows, released with it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.config import LearnerConfig, ModelConfig
+from models.inference.engine import Engine
+from models.training.horizon_learner import HorizonLearner
+
+
+class HorizonTrainer:
+    """A learner, and the parameters that the engine uses; where `model.horizons` is off, nothing at all."""
+
+    def __init__(self, config: ModelConfig, learning: LearnerConfig, engine: Engine) -> None:
+        self._engine = engine
+        self._learner = HorizonLearner(config, learning) if config.horizons else None
+
+    def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64], users: NDArray[np.uint32] | None) -> None:
+        """As `HorizonLearner.observe`; rows whose users are not known teach nothing."""
+        if self._learner is not None and users is not None:
+            self._learner.observe(rows, new_events, users)
+
+    def train_step(self) -> None:
+        """Learn from labels that have come due."""
+        if self._learner is not None:
+            self._learner.train_step()
+
+    def begin(self, learner: Mapping[str, Tensor], released: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """Go on from the engine's parameters, or those released, and from what a checkpoint's tensors hold beside."""
+        if self._learner is None or self._engine.horizons is None:
+            return
+        if released:
+            self._engine.horizons.restore(released)
+        self._learner.begin(self._engine.horizons.state(), learner)
+
+    def restore(self, learner: Mapping[str, Tensor]) -> None:
+        """Go on from what a checkpoint's tensors hold beside the parameters."""
+        if self._learner is not None:
+            self._learner.restore(learner)
+
+    def state(self) -> dict[str, Tensor]:
+        """For a checkpoint; the engine has the newest parameters then."""
+        self.take(full=True)
+        return {} if self._learner is None else self._learner.state()
+
+    def take(self, full: bool) -> dict[str, NDArray[Any]]:
+        """The parameters where they changed since the last call, or `full`; the engine uses them from now on."""
+        if self._learner is None or self._engine.horizons is None or not (full or self._learner.changed):
+            return {}
+        self._learner.changed = False
+        parameters = self._learner.model.state()
+        self._engine.horizons.restore(parameters)
+        return parameters
+
+    def forget_users(self, users: NDArray[np.uint32]) -> None:
+        """Drop all that is held of these users."""
+        if self._learner is not None:
+            self._learner.forget_users(users)
+
+    def forget_items(self, gone: NDArray[np.int64]) -> None:
+        """Let events of these items be those of no item."""
+        if self._learner is not None:
+            self._learner.forget_items(gone)

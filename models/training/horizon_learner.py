@@ -1,0 +1,238 @@
+"""Training of the heads that look further than the next event, from committed rows alone.
+
+Every few hours of the stream's time, some users of a panel (data/user_panel.py) are asked about: the model predicts
+when they return, from their newest row and their silence. Once the stream's time has passed a horizon, its label is due
+(data/horizon_queries.py): the hazard learns from the interval that passed, with an event in it or without (censored),
+and counts and mixture are fitted to the newest labels. So no label reaches the model before its time.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.config import LearnerConfig, ModelConfig
+from models.data.activity import RECENCY_FEATURES
+from models.data.horizon_queries import NOT_RETURNED, Queries, WaitingQueries
+from models.data.horizons import DAY_S, HORIZON_DAYS, HORIZON_S
+from models.data.new_events import event_ages_ms
+from models.data.user_panel import UserPanel
+from models.data.user_row import user_row_fields
+from models.device import compute_device
+from models.experts.return_mixture import MIN_LABELS
+from models.inference.horizon_model import HorizonModel
+from models.network.heads.return_time import bucket_shares, event_share, return_loss
+
+ASK_INTERVAL_S: Final = DAY_S / 4
+"""Of the stream's time, from asking some users to asking others"""
+
+_MAX_JUMP_S: Final = DAY_S
+"""Events further ahead of what is usual than this do not move the clock: one wrong date must make no label due"""
+_LR: Final = 3e-3
+_BATCH: Final = 256
+_MAX_BATCHES: Final = 4
+"""Of due labels in one training step; the others wait"""
+_KEPT_LABELS: Final = 16_384
+"""Newest labels of each horizon that counts and mixture are fitted to, and the hazard learns from again"""
+_FIT_LABELS: Final = 512
+"""New labels of a horizon from one fit to the next"""
+_MIXING_HALF_LIFE: Final = 8_192.0
+"""In labels: newer ones weigh more in the mixture"""
+
+
+_PREFIX, _PANEL, _WAITING, _CLOCK = "horizons/", "panel.", "waiting.", "clock"
+
+
+class HorizonLearner:
+    """Trains its own copy of the parameters, in one thread at a time."""
+
+    def __init__(self, config: ModelConfig, learner: LearnerConfig) -> None:
+        self._device = compute_device(config)
+        self.model = HorizonModel(config, self._device)
+        """With the newest parameters"""
+        self.changed = False
+        """Whether they changed since this was set to False"""
+        self._panel = UserPanel(learner.panel_users, np.dtype(user_row_fields(config)))
+        self._questions = learner.panel_queries
+        inputs = self.model.heads.inputs
+        self._waiting = WaitingQueries(inputs, RECENCY_FEATURES)
+        none = Queries.none(inputs, RECENCY_FEATURES)
+        self._due = [none for _ in HORIZON_DAYS]
+        self._labels = [none for _ in HORIZON_DAYS]
+        self._unfitted = [0 for _ in HORIZON_DAYS]
+        self._optimizer = torch.optim.Adam(self.model.heads.parameters(), _LR)
+        self._random = np.random.default_rng(config.seed)
+        self._clock_ms = self._asked_ms = 0
+
+    @property
+    def clock_ms(self) -> int:
+        """The stream's time."""
+        return self._clock_ms
+
+    @property
+    def due_labels(self) -> int:
+        """Labels that have come due and are not learnt yet."""
+        return sum(map(len, self._due))
+
+    def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64], users: NDArray[np.uint32]) -> None:
+        """Take the newest rows [U] of these users with `new_events` [U]: time passes, labels come due."""
+        is_new = np.flatnonzero(new_events > 0)
+        if not len(is_new):
+            return
+        rows, new_events, users = rows[is_new], new_events[is_new], users[is_new]
+        # Of a user with two rows in one batch, the last is the newest; the first event is in the first.
+        self._waiting.note_returns(users, _first_event_ms(rows, new_events))
+        clock_ms = self._time_after(rows["last_time_ms"])
+        self._panel.put(users, rows)
+        self._clock_ms = clock_ms
+        if not self._asked_ms:
+            self._asked_ms = clock_ms
+        if clock_ms - self._asked_ms >= ASK_INTERVAL_S * 1000:
+            self._asked_ms = clock_ms
+            self._take_due()
+            self._ask()
+
+    def train_step(self) -> int:
+        """Learn from labels that have come due, at most 1024 of each horizon; from how many."""
+        taken = 0
+        for number in range(len(HORIZON_DAYS)):
+            due = self._due[number][: _BATCH * _MAX_BATCHES]
+            if not len(due):
+                continue
+            taken += len(due)
+            self._due[number] = self._due[number][len(due) :]
+            for low in range(0, len(due), _BATCH):
+                self._learn(number, due[low : low + _BATCH])
+            self._labels[number] = Queries.concatenate([self._labels[number], due])[-_KEPT_LABELS:]
+            self._unfitted[number] += len(due)
+            if self._unfitted[number] >= _FIT_LABELS and len(self._labels[number]) >= MIN_LABELS:
+                self._unfitted[number] = 0
+                self._fit(number)
+        self.changed |= taken > 0
+        return taken
+
+    def forget_users(self, users: NDArray[np.uint32]) -> None:
+        """Drop all that is held of these users. What was learnt from them stays learnt."""
+        self._panel.forget_users(users)
+        self._waiting.forget_users(users)
+        for parts in (self._due, self._labels):
+            parts[:] = [part[~np.isin(part.user, users)] for part in parts]
+
+    def forget_items(self, gone: NDArray[np.int64]) -> None:
+        """Let events of these items be those of no item."""
+        if len(gone):
+            self._panel.forget_items(gone)
+
+    def state(self) -> dict[str, Tensor]:
+        """What `restore` needs beside the parameters, as tensors of a checkpoint; labels that are due are not in it."""
+        panel = {f"{_PANEL}{name}": array for name, array in self._panel.state().items()}
+        waiting = {f"{_WAITING}{name}": array for name, array in self._waiting.state().items()}
+        arrays = panel | waiting | {_CLOCK: np.array([self._clock_ms, self._asked_ms])}
+        return {_PREFIX + name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def begin(self, parameters: Mapping[str, NDArray[Any]], learner: Mapping[str, Tensor]) -> None:
+        """Go on from parameters, with a new optimizer, and from `state()` among the tensors of a checkpoint."""
+        self.model.restore(parameters)
+        self._optimizer = torch.optim.Adam(self.model.heads.parameters(), _LR)
+        self.restore(learner)
+
+    def restore(self, learner: Mapping[str, Tensor]) -> None:
+        """Go on from `state()` among the tensors of a checkpoint; what is of other settings is left out."""
+        state = {k.removeprefix(_PREFIX): v.numpy() for k, v in learner.items() if k.startswith(_PREFIX)}
+        if _CLOCK not in state:
+            return
+        self._panel.restore(state[f"{_PANEL}rows"], state[f"{_PANEL}users"])
+        self._waiting.restore({k.removeprefix(_WAITING): v for k, v in state.items() if k.startswith(_WAITING)})
+        self._clock_ms, self._asked_ms = map(int, state[_CLOCK])
+
+    def _time_after(self, time_ms: NDArray[np.int64]) -> int:
+        """The stream's time after events: the newest one that is not far ahead of the others, nor of this machine."""
+        usual = max(self._clock_ms, int(np.median(time_ms)))
+        limit = min(usual + _MAX_JUMP_S * 1000, time.time() * 1000)
+        return max(self._clock_ms, int(time_ms[time_ms <= limit].max(initial=0)))
+
+    def _take_due(self) -> None:
+        for number, due in enumerate(self._waiting.take_due(self._clock_ms)):
+            self._due[number] = Queries.concatenate([self._due[number], due])[-_KEPT_LABELS:]
+
+    def _ask(self) -> None:
+        """Ask about some users of the panel, as of now."""
+        rows, users = self._panel.rows[: len(self._panel)], self._panel.users[: len(self._panel)]
+        asked = np.flatnonzero((rows["steps"] > 0) & (rows["last_time_ms"] <= self._clock_ms))
+        if len(asked) > self._questions:
+            asked = self._random.choice(asked, self._questions, replace=False)
+        if not len(asked):
+            return
+        silent_s = (self._clock_ms - rows["last_time_ms"][asked]) / 1000
+        signals = self.model.signals(rows[asked], silent_s)
+        self._waiting.add(
+            Queries(
+                users[asked],
+                np.full(len(asked), self._clock_ms),
+                silent_s,
+                signals.inputs.astype(np.float16),
+                signals.recency.astype(np.float32),
+                signals.network_logit.astype(np.float32),
+                signals.count_logit.astype(np.float32),
+                np.full(len(asked), NOT_RETURNED),
+            )
+        )
+
+    def _learn(self, horizon: int, due: Queries) -> None:
+        """One step of the hazard from the interval between the horizon before and this one, and from earlier ones."""
+        parts = [due]
+        if (held := len(self._labels[horizon])) > _BATCH:
+            parts.append(self._labels[horizon][self._random.integers(0, held, _BATCH)])
+        queries = Queries.concatenate(parts)
+        begin_s = 0.0 if horizon == 0 else float(HORIZON_S[horizon - 1])
+        # Who returned before has an answer already, from the shorter horizon.
+        open_ = (queries.return_s == NOT_RETURNED) | (queries.return_s > begin_s)
+        if not open_.any():
+            return
+        queries = queries[open_]
+        event_s = np.where(queries.return_s == NOT_RETURNED, np.nan, queries.silent_s + queries.return_s)
+        low_s, high_s = queries.silent_s + begin_s, queries.silent_s + HORIZON_S[horizon]
+        at = event_share(low_s, high_s, event_s)
+        # Without what lies in the event's own bucket: all that is said of that is that the event came in it.
+        before = bucket_shares(low_s, np.where(np.isnan(event_s), high_s, event_s)) * (at == 0)
+        tensors = [torch.from_numpy(array).to(self._device) for array in (before, at)]
+        hazard = self.model.heads.return_time(torch.from_numpy(queries.inputs.astype(np.float32)).to(self._device))
+        loss = return_loss(hazard, *tensors).mean()
+        self._optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        if bool(torch.isfinite(loss)):
+            self._optimizer.step()
+
+    def _fit(self, horizon: int) -> None:
+        labels, mixture = self._labels[horizon], self.model.mixture
+        returned = labels.return_s != NOT_RETURNED
+        age = np.arange(len(labels))[::-1]
+        weight = 0.5 ** (age / _MIXING_HALF_LIFE)
+        # The counts' logits are those predicted when asked: what was not fitted to the label itself.
+        is_predicted = labels.count_logit[:, horizon] != 0
+        if is_predicted.sum() >= MIN_LABELS:
+            known = np.flatnonzero(is_predicted)
+            mixture.fit_mixing(
+                horizon,
+                labels.network_logit[known, horizon].astype(np.float64),
+                labels.count_logit[known, horizon].astype(np.float64),
+                returned[known],
+                weight[known],
+            )
+        mixture.fit_counts(horizon, labels.recency.astype(np.float64), returned)
+
+
+def _first_event_ms(rows: NDArray[np.void], new_events: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[U] time of the first of each row's new events; gaps are known to a power of two."""
+    ring = rows["ring_gap"].shape[1]
+    steps = rows["steps"].astype(np.int64)
+    count = np.minimum(np.minimum(new_events, ring), steps)
+    width = int(count.max(initial=1))
+    slot = (steps[:, None] - 1 - np.arange(width)) % ring
+    ages = event_ages_ms(rows["ring_gap"][np.arange(len(rows))[:, None], slot])
+    first: NDArray[np.int64] = rows["last_time_ms"] - ages[np.arange(len(rows)), count - 1]
+    return first

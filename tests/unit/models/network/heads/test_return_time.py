@@ -1,0 +1,59 @@
+"""The hazard of return: shares of buckets, probabilities, and what its loss learns from censored gaps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from models.network.heads.return_time import EDGES_S, ReturnTimeHead, bucket_shares, event_share, return_loss
+
+
+def test_shares_of_consecutive_intervals_add_up() -> None:
+    cuts = np.array([0.0, 30.0, 61.0, 5_000.0, 9e5, 1e9, 3e9])
+    low, high = cuts[:-1], cuts[1:]
+    parts = bucket_shares(low, high).sum(0)
+    (whole,) = bucket_shares(cuts[:1], cuts[-1:])
+    np.testing.assert_allclose(parts, whole, rtol=1e-5)
+    assert (whole[:-1] == 1).all()
+    assert whole[-1] > 1  # the last bucket has no end
+
+
+def test_an_interval_within_a_bucket_has_its_share_by_time() -> None:
+    (shares,) = bucket_shares(np.array([15.0]), np.array([30.0]))
+    assert shares[0] == pytest.approx(0.25)
+    assert not shares[1:].any()
+    (none,) = bucket_shares(np.array([30.0]), np.array([30.0]))
+    assert not none.any()
+
+
+def test_an_event_at_the_edge_of_a_bucket_is_in_the_one_that_ends_there() -> None:
+    at = event_share(np.zeros(3), np.full(3, 1e7), np.array([60.0, 60.5, np.nan]))
+    assert (at[0].argmax(), at[1].argmax()) == (0, 1)
+    assert not at[2].any()
+    assert len(EDGES_S) == at.shape[1] + 1
+
+
+def test_the_hazard_learns_from_events_and_from_censored_gaps() -> None:
+    """Users who return at a constant rate, of whom most are seen for less time than they take."""
+    random = np.random.default_rng(0)
+    rate = 1 / 50_000
+    returns, seen = random.exponential(1 / rate, 1500), random.uniform(5_000, 60_000, 1500)
+    event = np.where(returns <= seen, returns, np.nan)
+    assert 0.3 < np.isnan(event).mean() < 0.9
+    low = np.zeros(len(event))
+    at = event_share(low, seen, event)
+    before = bucket_shares(low, np.where(np.isnan(event), seen, event)) * (at == 0)
+    head = ReturnTimeHead(1)
+    head.reset(torch.Generator().manual_seed(0))
+    optimizer = torch.optim.Adam(head.parameters(), 0.05)
+    inputs = torch.zeros(len(event), 1)
+    for _ in range(120):
+        optimizer.zero_grad()
+        torch.autograd.backward(return_loss(head(inputs), torch.from_numpy(before), torch.from_numpy(at)).mean())
+        optimizer.step()
+    hazard = head(inputs[:1]).detach().numpy()
+    for silent, within in ((0.0, 20_000.0), (10_000.0, 20_000.0), (20_000.0, 30_000.0)):
+        share = bucket_shares(np.array([silent]), np.array([silent + within]))
+        p = 1 - np.exp(-(hazard * share).sum())
+        assert p == pytest.approx(1 - np.exp(-rate * within), abs=0.04)

@@ -1,0 +1,129 @@
+"""Heads of `model.horizons` from the trainer to workers, through releases and checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import checkpoint
+from models.config import LearnerConfig, ModelConfig
+from models.data.events import EventBatch
+from models.data.horizons import DAY_S, HORIZON_DAYS
+from models.errors import HorizonsError, WeightsError
+from models.inference.engine import Engine
+from models.items.vocabulary import ItemVocabulary
+from models.releases.stream_trainer import StreamTrainer
+from tests.unit.models.releases.cluster import USERS, Cluster
+
+START_MS = 1_700_000_000_000
+LEARNING = LearnerConfig(events_per_step=8, min_window_s=0, panel_users=32)
+
+
+@pytest.fixture
+def cluster(config: ModelConfig, items: ItemVocabulary) -> Cluster:
+    """Whose trainer has seen ten days."""
+    cluster = Cluster(replace(config, horizons=True), items, learning=LEARNING)
+    for day in range(10):
+        user = np.arange(USERS)
+        time_ms = START_MS + day * DAY_S * 1000 + user * 1000
+        batch = EventBatch(user, (user + day) % 30 + 1, np.full(USERS, 2), time_ms)
+        cluster.step(0, batch)
+        step = cluster.steps[0][-1]
+        cluster.trainer.observe(step.rows, step.new_events, np.arange(1, USERS + 1, dtype=np.uint32))
+        cluster.trainer.train_step(partial=True)
+    cluster.read[0] = len(cluster.steps[0])
+    return cluster
+
+
+def test_workers_have_the_outlook_of_the_trainer(cluster: Cluster) -> None:
+    rows, silent_s = cluster.rows[0], np.linspace(0, 20 * DAY_S, USERS)
+    before = cluster.engines[0].outlook(rows, silent_s)
+    release = cluster.release()
+    assert release.horizons
+    outlooks = [engine.outlook(rows, silent_s) for engine in (*cluster.engines, cluster.trainer._engine)]
+    for outlook in outlooks:
+        np.testing.assert_array_equal(outlook.return_p, outlooks[0].return_p)
+    assert outlooks[0].return_p.shape == (USERS, len(HORIZON_DAYS))
+    assert (outlooks[0].return_p != before.return_p).any()
+    assert ((outlooks[0].return_p > 0) & (outlooks[0].return_p < 1)).all()
+    assert not cluster.release().horizons  # nothing has changed since
+
+
+def test_an_outlook_lists_items_and_categories_of_each_horizon(cluster: Cluster) -> None:
+    cluster.release()
+    outlook = cluster.engines[0].outlook(cluster.rows[0], np.zeros(USERS))
+    assert outlook.item.shape == outlook.item_p.shape == (USERS, len(HORIZON_DAYS), 10)
+    assert outlook.category.shape == (USERS, len(HORIZON_DAYS), 4) or outlook.category.shape[2] == 5
+    assert (outlook.item[:, :, 0] > 0).all()
+    assert (np.diff(outlook.item_p, axis=2) <= 0).all()
+    assert (outlook.item_p.sum(2) <= 1 + 1e-5).all()
+
+
+def test_users_without_events_and_none_at_all_have_an_outlook(cluster: Cluster) -> None:
+    engine = cluster.engines[1]
+    outlook = engine.outlook(cluster.rows[1], np.full(USERS, 1e9))
+    assert np.isfinite(outlook.return_p).all()
+    assert len(engine.outlook(cluster.rows[1][:0], np.zeros(0))) == 0
+
+
+def test_a_row_of_another_lineage_has_the_outlook_of_its_history(cluster: Cluster) -> None:
+    cluster.release()
+    rows, silent_s, engine = cluster.rows[0], np.zeros(USERS), cluster.engines[0]
+    broken = rows.copy()
+    broken["h"] = 0.7
+    lineage = np.full(USERS, 99, np.uint32)
+    rebuilt = engine.outlook(broken, silent_s, lineage).return_p
+    np.testing.assert_allclose(rebuilt, engine.outlook(rows, silent_s, lineage).return_p)
+    assert (broken["h"] == np.float16(0.7)).all()
+
+
+def test_without_the_setting_there_is_neither_outlook_nor_part(config: ModelConfig, items: ItemVocabulary) -> None:
+    cluster = Cluster(config, items, learning=LEARNING)
+    assert "horizons" not in cluster.release(full=True).parts()
+    assert not [name for name in cluster.trainer.checkpoint().experts if name.startswith("horizons")]
+    with pytest.raises(HorizonsError, match=r"model\.horizons is off"):
+        cluster.engines[0].outlook(cluster.rows[0], np.zeros(USERS))
+
+
+def test_a_checkpoint_has_heads_and_labels_that_wait(cluster: Cluster, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, cluster.trainer.checkpoint(), cluster.config, cluster.trainer._items)
+    weights = checkpoint.load(tmp_path, cluster.config, cluster.trainer._items)
+    assert weights is not None
+    trainer = StreamTrainer(cluster.config, LEARNING, cluster.trainer._items)
+    trainer.begin(weights)
+    silent_s = np.full(USERS, 3.0 * DAY_S)
+    expected = cluster.trainer._engine.outlook(cluster.rows[0], silent_s).return_p
+    np.testing.assert_array_equal(trainer._engine.outlook(cluster.rows[0], silent_s).return_p, expected)
+    learner, other = cluster.trainer._horizons._learner, trainer._horizons._learner
+    assert learner is not None
+    assert other is not None
+    assert len(other._waiting) == len(learner._waiting) > 0
+    restored = StreamTrainer(cluster.config, LEARNING, cluster.trainer._items)
+    restored.restore(cluster.trainer.release(full=True))
+    np.testing.assert_array_equal(restored._engine.outlook(cluster.rows[0], silent_s).return_p, expected)
+
+
+def test_a_model_without_heads_begins_with_new_ones(
+    config: ModelConfig, cluster: Cluster, items: ItemVocabulary, tmp_path: Path
+) -> None:
+    """Of a checkpoint from before the setting was turned on; and the other way round heads are left out."""
+    without = Cluster(config, items, learning=LEARNING)
+    checkpoint.save(tmp_path, without.trainer.checkpoint(), without.config, items)
+    weights = checkpoint.load(tmp_path, cluster.config, items)
+    assert weights is not None
+    trainer = StreamTrainer(cluster.config, LEARNING, items)
+    trainer.begin(weights)
+    assert trainer.release(full=True).horizons
+    without.trainer.begin(cluster.trainer.checkpoint())
+    without.engines[0].restore(cluster.trainer.checkpoint().experts)
+
+
+def test_heads_of_another_network_are_refused(cluster: Cluster, items: ItemVocabulary) -> None:
+    release = cluster.trainer.release(full=True)
+    engine = Engine(replace(cluster.config, hidden_size=16), items)
+    assert engine.horizons is not None
+    with pytest.raises(WeightsError, match=r"model\.horizons"):
+        engine.horizons.restore(release.horizons)
