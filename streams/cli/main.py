@@ -12,6 +12,7 @@ import typer
 
 from streams.cli.command_group import Commands, console, run
 from streams.cli.dead_letters import dlq_app
+from streams.cli.experiments import experiments_app
 from streams.cli.ingest import ingest
 from streams.cli.kafka import kafka_app
 from streams.cli.logs.commands import profile, replay, train
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(dlq_app, name="dlq", help="Records that could not be used: list, show, replay.")
 app.add_typer(models_app, name="models", help="The models that workers follow: list, show, publish, promote, rollback.")
+app.add_typer(experiments_app, name="experiments", help="Policies tried on users: create, list, stop, result.")
 app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from streams.errors import StreamError
+from streams.experiments.follower import ExperimentFollower
 from streams.kafka.offset_reader import OffsetReader
 from streams.registry.connection import connect_registry
 from streams.settings.settings import Settings
@@ -47,6 +48,8 @@ class Follower(threading.Thread):
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self.experiments = ExperimentFollower(settings)
+        """Its results are replaced as a whole, every two seconds"""
         self.waits_for = "it has not connected to Kafka yet"
         """Why the view is not as the topics are; empty where it is"""
         self.behind = 0
@@ -75,8 +78,20 @@ class Follower(threading.Thread):
 
     async def _run(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._follow()
+        experiments = asyncio.create_task(self.experiments.follow())
+        experiments.add_done_callback(self._end_with)
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follow()
+        finally:
+            experiments.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await experiments
+
+    def _end_with(self, experiments: asyncio.Task[None]) -> None:
+        """A bug there ends the thread."""
+        if self._task is not None and not experiments.cancelled():
+            self._task.cancel()
 
     async def _follow(self) -> None:
         pause_s, logged = 0.5, ""

@@ -1,0 +1,1 @@
+"""Experiments: from the topics of decisions and rewards to what they show, and what stops them."""

@@ -1,0 +1,71 @@
+"""Rewards of a partition in the order of their decisions, each once.
+
+A decision whose feedback ends the wait is closed early, one without feedback only at the horizon. Counted as they come,
+the first rewards would be clicks, and misses come later: so each waits until decisions of its time are closed by the
+horizon. How long that is, the rewards themselves say.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Final
+
+from streams.schema.rewards import Reward
+
+_KNOWN_IDS: Final = 50_000
+_FIRST_HORIZON_MS: Final = 3_600_000
+
+
+class Horizon:
+    """How long decisions wait for feedback: as the newest reward that was closed by it has it, an hour before that."""
+
+    def __init__(self) -> None:
+        self.ms = _FIRST_HORIZON_MS
+
+    def observe(self, reward: Reward) -> None:
+        """A reward has come."""
+        if reward.closed == "horizon":
+            self.ms = max(0, reward.closed_at - reward.time)
+
+
+class RewardOrder:
+    """Of one partition.
+
+    The topic holds the reward of a decision once; of one that it held twice, the second is dropped where not more than
+    50 000 others lie between.
+    """
+
+    def __init__(self) -> None:
+        self.closed_ms = 0
+        """Rewards of decisions until then have all been added"""
+        self._waiting: list[tuple[int, int, Reward]] = []
+        self._added = 0
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self.repeated = 0
+        """Rewards that were dropped"""
+
+    def add(self, reward: Reward) -> None:
+        """The next record of the partition."""
+        if reward.decision_id in self._known:
+            self.repeated += 1
+            return
+        self._known[reward.decision_id] = None
+        if len(self._known) > _KNOWN_IDS:
+            self._known.popitem(last=False)
+        self._added += 1
+        heapq.heappush(self._waiting, (reward.time, self._added, reward))
+        if reward.closed == "horizon":
+            self.close(reward.time)
+
+    def close(self, time_ms: int) -> None:
+        """All rewards of decisions until then have been added."""
+        self.closed_ms = max(self.closed_ms, time_ms)
+
+    def due(self, until_ms: float = math.inf) -> Iterator[Reward]:
+        """The rewards of decisions that are closed, and not newer, oldest first; each is handed out once."""
+        until_ms = min(until_ms, self.closed_ms)
+        while self._waiting and self._waiting[0][0] <= until_ms:
+            yield heapq.heappop(self._waiting)[2]

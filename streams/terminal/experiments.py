@@ -1,0 +1,98 @@
+"""Experiments as tables: what there is, and what each has shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from streams.experiments.result import ArmResult, ExperimentResult
+from streams.schema.experiments import Arm, Experiment, Parameter
+from streams.terminal.text import format_time, printable
+
+
+def print_experiments(console: Console, experiments: Iterable[Experiment]) -> None:
+    """One line for each."""
+    table = Table("experiment", "state", "arms", "metric", "traffic", "since", box=None, pad_edge=False)
+    for experiment in experiments:
+        table.add_row(
+            experiment.name,
+            "running" if experiment.stopped_at is None else "stopped",
+            printable("; ".join(_arm(arm) for arm in experiment.arms)),
+            experiment.metric,
+            f"{experiment.traffic:g}",
+            format_time(experiment.created_at),
+        )
+    if not table.row_count:
+        console.print("no experiment yet: interest-stream experiments create --help")
+        return
+    console.print(table)
+
+
+def print_result(console: Console, result: ExperimentResult) -> None:
+    """The arms, and what is concluded."""
+    console.print(
+        f"[bold]{result.name}[/] {result.state} since {format_time(result.stopped_at or result.created_at)}"
+        + (f" ({printable(result.stopped_because)})" if result.stopped_because else ""),
+        soft_wrap=True,
+    )
+    table = Table("arm", "users", "decisions", result.metric, "from control", "p", "", box=None, pad_edge=False)
+    for arm in result.arms:
+        table.add_row(
+            printable(_described(arm.name, arm.policy, arm.recipe, arm.parameters)),
+            f"{arm.users:,}",
+            f"{arm.decisions:,}",
+            _interval(arm.mean, arm.low, arm.high),
+            "control" if arm.difference is None else _interval(arm.difference, arm.difference_low, arm.difference_high),
+            "" if arm.p_value is None else f"{arm.p_value:.3g}",
+            printable(_state(arm, result)),
+        )
+    console.print(table)
+    for line in _conclusions(result):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def _conclusions(result: ExperimentResult) -> Iterable[str]:
+    if result.winner is not None:
+        since = format_time(result.decided_at or 0)
+        yield f"winner: {result.winner}, certain at level {1 - result.alpha:g} by decisions until {since}"
+    elif all(arm.low is None for arm in result.arms):
+        yield f"nothing is concluded of an arm with fewer than {result.min_users:,} users"
+    else:
+        yield "no winner yet"
+    ratio = result.sample_ratio
+    if not ratio.is_right:
+        counts = ", ".join(f"{arm.exposed:,} in {arm.name}" for arm in result.arms)
+        yield f"trust nothing: users do not come into the arms as their weights say (p {ratio.p_value:.2g}): {counts}"
+    for arm in result.arms:
+        for guardrail in arm.guardrails:
+            state = "crossed" if guardrail.is_crossed else "holds"
+            yield (
+                f"guardrail {guardrail.metric} of {arm.name} {state}: "
+                f"{_interval(guardrail.mean, guardrail.low, guardrail.high)} from control"
+            )
+    if result.variance_ratio < 1:
+        yield f"what was known of users before leaves {result.variance_ratio:.0%} of the variance (CUPED)"
+
+
+def _state(arm: ArmResult, result: ExperimentResult) -> str:
+    if arm.stopped_because:
+        return f"stopped: {arm.stopped_because}"
+    return "winner" if arm.name == result.winner else ""
+
+
+def _interval(mean: float | None, low: float | None, high: float | None) -> str:
+    if mean is None:
+        return "-"
+    return f"{mean:.4f}" if low is None or high is None else f"{mean:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _arm(arm: Arm) -> str:
+    return _described(arm.name, arm.policy, arm.recipe, arm.parameters)
+
+
+def _described(name: str, policy: str, recipe: str, parameters: dict[str, Parameter]) -> str:
+    named = {"policy": policy, "recipe": recipe}
+    parts = [f"{key}={value}" for key, value in {**named, **parameters}.items() if value != ""]
+    return f"{name} ({', '.join(parts)})" if parts else name

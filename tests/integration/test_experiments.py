@@ -1,0 +1,118 @@
+"""Experiments on a real broker: the commands, the HTTP API, and the watch of guardrails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+
+import msgspec
+
+from streams.experiments.guardrail_watch import GuardrailWatch
+from streams.kafka.topic_specs import every_topic_spec
+from streams.kafka.topics import ensure_topics
+from streams.schema.decisions import Decision, encode_decision
+from streams.schema.rewards import Reward
+from tests.integration.commands import fails, succeeds
+from tests.integration.deployment import Deploy, Deployment
+from tests.integration.web_site import WebSite, eventually
+from tests.integration.worker import DEADLINE_S
+from tests.unit.streams.experiments.rewards import reward
+
+USERS = 240
+CREATE = (
+    "experiments", "create", "explore", "--arm", "usual", "--arm", "warm:policy=softmax,temperature=0.5",
+    "--arm", "harmful:policy=thompson", "--guardrail", "reward:decrease:0.05", "--expected-users", "700",
+    "--min-users", "50", "--holdout", "0.05",
+)  # fmt: skip
+RATES = {"usual": 0.3, "warm": 0.6, "harmful": 0.02}
+
+
+def outcomes(start_ms: int) -> list[Reward]:
+    """Of users in turn, five decisions each; those that were clicked are closed by it, the others by the horizon."""
+    source = random.Random(0)
+    made = []
+    for number in range(5 * USERS):
+        for arm, rate in RATES.items():
+            value = float(source.random() < rate)
+            closed = "feedback" if value else "horizon"
+            at = start_ms + number
+            closed_at = at + (100 if value else 1000)
+            user = f"{arm}-{number % USERS}"
+            made.append(reward(user, value, time=at, closed=closed, closed_at=closed_at, experiment="explore", arm=arm))
+    return sorted(made, key=lambda each: each.closed_at)
+
+
+async def send(site: Deployment, rewards: list[Reward]) -> None:
+    topics, web = site.settings.topics, WebSite.of(site)
+    decisions = [
+        Decision(
+            decision_id=each.decision_id, user_id=each.user_id, time=each.time, slate=each.slate, propensities=(1.0,),
+            policy="greedy", policy_version=0, experiment=each.experiment, arm=each.arm,
+        )
+        for each in rewards
+    ]  # fmt: skip
+    await web.send(topics.interest_decisions, [(each.user_id.encode(), encode_decision(each)) for each in decisions])
+    await web.send(topics.interest_rewards, [(each.user_id.encode(), msgspec.json.encode(each)) for each in rewards])
+    await web.send(topics.interest_rewards, [(b"u", b"{}")])  # is passed over
+
+
+async def with_policy_topics(deploy: Deploy) -> Deployment:
+    site = await deploy()
+    await ensure_topics(site.settings, [spec.name for spec in every_topic_spec(site.settings)])
+    return site
+
+
+async def test_an_experiment_from_its_beginning_to_its_end(deploy: Deploy) -> None:
+    site = await with_policy_topics(deploy)
+    assert "no experiment yet" in await asyncio.to_thread(succeeds, site, "experiments", "list")
+    assert "explore runs: usual, warm, harmful" in await asyncio.to_thread(succeeds, site, *CREATE)
+    assert "already, which runs" in await asyncio.to_thread(fails, site, *CREATE)
+    rewards = outcomes(int(time.time() * 1000) - 60_000)
+    await send(site, rewards)
+    printed = json.loads(await asyncio.to_thread(succeeds, site, "experiments", "result", "explore", "--json"))
+    assert [(arm["name"], arm["users"], arm["exposed"], arm["decisions"]) for arm in printed["arms"]] == [
+        (arm, USERS, USERS, 5 * USERS) for arm in RATES
+    ]
+    means = {arm: sum(each.reward for each in rewards if each.arm == arm) / (5 * USERS) for arm in RATES}
+    assert {arm["name"]: round(arm["mean"], 9) for arm in printed["arms"]} == {
+        arm: round(mean, 9) for arm, mean in means.items()
+    }
+    assert (printed["winner"], printed["sample_ratio"]["is_right"]) == ("warm", True)
+    assert [guardrail["is_crossed"] for arm in printed["arms"] for guardrail in arm["guardrails"]] == [False, True]
+    shown = await asyncio.to_thread(succeeds, site, "experiments", "result", "explore")
+    assert "winner: warm" in shown
+    assert "guardrail reward of harmful crossed" in shown
+    async with WebSite.of(site).serve(is_ready=False) as client:
+        listed = await eventually(client, "/v1/experiments", lambda body: body["experiments"])
+        assert [(each["name"], each["winner"]) for each in listed["experiments"]] == [("explore", "warm")]
+        answered = (await client.get("/v1/experiments/explore")).json()
+        assert (answered["arms"], answered["history"]) == (printed["arms"], printed["history"])
+        assert (await client.get("/v1/experiments/other")).status_code == 404
+        watch = GuardrailWatch(site.settings)
+        watching = asyncio.create_task(watch.run())
+        try:
+            stopped = await eventually(
+                client, "/v1/experiments/explore", lambda body: body["arms"][2]["state"] == "stopped"
+            )
+        finally:
+            watching.cancel()
+        assert "guardrail reward" in stopped["arms"][2]["stopped_because"]
+        assert [arm["state"] for arm in stopped["arms"]] == ["running", "running", "stopped"]
+        assert stopped["winner"] == "warm"
+    await asyncio.to_thread(succeeds, site, "experiments", "stop", "explore", "--because", "warm is rolled out")
+    assert "the control" in await asyncio.to_thread(fails, site, "experiments", "stop", "explore", "--arm", "usual")
+    (record,) = json.loads(await asyncio.to_thread(succeeds, site, "experiments", "list", "--json"))
+    assert record["stopped_because"] == "warm is rolled out"
+    assert [arm["stopped_at"] is not None for arm in record["arms"]] == [False, False, True]
+    assert "there are: explore" in await asyncio.to_thread(fails, site, "experiments", "stop", "other")
+
+
+async def test_topics_that_come_later_are_waited_for(deploy: Deploy) -> None:
+    site = await deploy()  # without those of policies
+    async with WebSite.of(site).serve(is_ready=False) as client, asyncio.timeout(DEADLINE_S):
+        assert (await client.get("/v1/experiments")).json() == {"experiments": []}
+        await ensure_topics(site.settings, [spec.name for spec in every_topic_spec(site.settings)])
+        await asyncio.to_thread(succeeds, site, *CREATE)
+        await eventually(client, "/v1/experiments", lambda body: body["experiments"])
