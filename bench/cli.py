@@ -8,7 +8,10 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-COMMANDS: Final = ("throughput", "quality", "scale-out", "attack", "impressions", "cost", "decoding", "web", "gpu")
+COMMANDS: Final = (
+    *("throughput", "quality", "scale-out", "attack", "impressions"),
+    *("cold-items", "cost", "decoding", "web", "gpu"),
+)
 """Each is the function of its name in the `command` module of its room, with _ for -"""
 
 
@@ -35,8 +38,8 @@ app = typer.Typer(
 @app.callback()
 def bench() -> None:
     """Benchmarks: worker throughput beside other programs, prediction quality beside counters, by the number of
-    workers, under attack and with impressions, the cost of each part of a micro-batch, that of decoding an event by its
-    format, the HTTP server under load, and a CUDA device against the CPU.
+    workers, under attack, with impressions and of new items, the cost of each part of a micro-batch, that of decoding
+    an event by its format, the HTTP server under load, and a CUDA device against the CPU.
     """  # noqa: D205
 
 

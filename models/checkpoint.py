@@ -229,7 +229,11 @@ def _manifest_hash(manifest: dict[str, Any]) -> str:
 
 
 def _shape(config: ModelConfig) -> dict[str, Any]:
-    return {
+    # Earlier versions had no numbers.
+    numbers: dict[str, Any] = {"numbers": list(config.number_names)} if config.number_names else {}
+    if config.profile_width:
+        numbers["profile"] = [config.user_features, *config.user_number_names]
+    return numbers | {
         "embedding_dim": config.embedding_dim,
         "hidden_size": config.hidden_size,
         "history_length": config.history_length,

@@ -48,7 +48,29 @@ class ModelConfig:
         },
     )
     features: int = field(
-        default=0, metadata={"help": "numeric features per item in the catalog (`features`) that the network reads"}
+        default=0,
+        metadata={
+            "help": "length of the feature vector of an item in the catalog (`features`, of its picture say) that the "
+            "network reads"
+        },
+    )
+    numbers: str = field(
+        default="",
+        metadata={
+            "help": "names of numbers of an item in the catalog (`numbers`) that the network reads, with commas "
+            "between: 'price, stock, rating'"
+        },
+    )
+    user_features: int = field(
+        default=0,
+        metadata={"help": "length of a user's feature vector (`features` of user.upsert) that the network reads"},
+    )
+    user_numbers: str = field(
+        default="",
+        metadata={
+            "help": "names of a user's numbers (`numbers` of user.upsert) that the network reads, with commas between: "
+            "'age, tenure_days'"
+        },
     )
     text: str = field(
         default="hashed",
@@ -102,6 +124,21 @@ class ModelConfig:
         metadata={"help": "number type of the computation; bfloat16 needs a CPU with AVX-512 or AMX, or CUDA"},
     )
 
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """The names in `numbers`."""
+        return _names(self.numbers)
+
+    @property
+    def user_number_names(self) -> tuple[str, ...]:
+        """The names in `user_numbers`."""
+        return _names(self.user_numbers)
+
+    @property
+    def profile_width(self) -> int:
+        """Numbers that are stored of each user: the vector, then the named ones."""
+        return self.user_features + len(self.user_number_names)
+
     def __post_init__(self) -> None:
         for name in ("embedding_dim", "hidden_size", "num_layers", "history_length", "seen_bits", "threads"):
             if getattr(self, name) < 1:
@@ -110,12 +147,15 @@ class ModelConfig:
             raise ValueError(
                 f"model.text must be 'hashed', 'none', 'static:NAME' or 'sentence:NAME', not {self.text!r}"
             )
-        if self.features < 0:
-            raise ValueError("model.features must not be negative")
+        for name in ("features", "user_features"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"model.{name} must not be negative")
         if self.fusion != "linear" and self.embedding_dim != self.hidden_size:
             raise ValueError(f"model.fusion = {self.fusion} needs model.embedding_dim = model.hidden_size")
-        if not self.item_embeddings and self.text == "none" and not self.features:
-            raise ValueError("model.item_embeddings = false needs model.text or model.features to distinguish items")
+        if not self.item_embeddings and self.text == "none" and not self.features and not self.number_names:
+            raise ValueError(
+                "model.item_embeddings = false needs model.text, model.features or model.numbers to distinguish items"
+            )
         if not 0 <= self.seed < 2**31:
             raise ValueError("model.seed must be from 0 to 2147483647")
         if self.max_successors < 16 or self.max_successors % 16:
@@ -124,6 +164,10 @@ class ModelConfig:
             raise ValueError("model.sampled_events must not be negative")
         if self.seen_bits % 8:
             raise ValueError("model.seen_bits must be a multiple of 8")
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for part in listed.split(",") if (name := part.strip())))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from bench.cost.measurement import measure
 from bench.cost.workload import Workload
 from bench.errors import BenchError
 from models.config import LearnerConfig
+from streams.errors import SettingsError
 
 _screen = Console()
 
@@ -31,11 +32,15 @@ def cost(
     rounds: Annotated[int, typer.Option(min=1, help="Measured rounds; the report has their median.")] = 7,
     device: Annotated[str, typer.Option(help="'cpu', 'cuda' or 'cuda:N'.")] = Workload.device,
     seed: Annotated[int, typer.Option(min=0, help="Seed of users, items and weights.")] = Workload.seed,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="model.KEY=VALUE", help="One setting of the model; may be repeated."),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
 ) -> None:
     """CPU time of each part of a micro-batch per event, and memory per user and item.
 
-    The worker's engine runs in this process with default settings on one thread; a
+    The worker's engine runs in this process with default settings, but for --set, on one thread; a
     clock around its functions gives the parts, which sum to a micro-batch. The line
     below the sum is a micro-batch that was not taken apart: the difference is the
     clock's overhead. Users have full histories; half of the events are the successor
@@ -48,7 +53,7 @@ def cost(
     try:
         sizes = sorted(set(batch or [1, 32, 1000]))
         allow_repeats = {"allow": (True,), "filter": (False,), "both": (True, False)}[repeats]
-        workload = _workload(items, users, device, seed, sizes)
+        workload = _workload(items, users, device, seed, sizes, tuple(set_ or ()))
         with _progress() as progress:
             task = progress.add_task("rounds", total=None)
             report = measure(
@@ -58,7 +63,7 @@ def cost(
                 rounds,
                 lambda done, total: progress.update(task, completed=done, total=total),
             )
-    except BenchError as error:
+    except (BenchError, SettingsError) as error:
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
         raise typer.Exit(1) from None
     for table in report.tables():
@@ -67,7 +72,7 @@ def cost(
         report.save(json)
 
 
-def _workload(items: int, users: int, device: str, seed: int, sizes: list[int]) -> Workload:
+def _workload(items: int, users: int, device: str, seed: int, sizes: list[int], overrides: tuple[str, ...]) -> Workload:
     least_users = max(*sizes, LearnerConfig().events_per_step)
     if users < least_users:
         raise BenchError(
@@ -77,7 +82,7 @@ def _workload(items: int, users: int, device: str, seed: int, sizes: list[int]) 
         raise BenchError(f"--device is cpu, cuda or cuda:N, not {device}")
     if device != "cpu" and not torch.cuda.is_available():
         raise BenchError("there is no CUDA device: give --device cpu")
-    return Workload(items, users, device, seed)
+    return Workload(items, users, device, seed, overrides)
 
 
 def _progress() -> Progress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from itertools import count
 from statistics import median
 from typing import Final
@@ -101,7 +100,7 @@ def measure(
         memory = memory_use(model, workload.items)
         takeover = _takeover_cost(model, rounds, clock, round_done)
         models.append(ModelCost(repeats, steps, train_events, training, NEWCOMERS, takeover, memory))
-    return CostReport(machine, asdict(workload) | {"rounds": rounds}, clock_name, models)
+    return CostReport(machine, workload.figures() | {"rounds": rounds}, clock_name, models)
 
 
 def _step_cost(model: ModelUnderTest, size: int, rounds: int, clock: Clock, round_done: Callable[[], None]) -> StepCost:

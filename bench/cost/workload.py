@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ from models.network.interest_network import InterestNetwork
 from models.network.item_embeddings import ItemEmbeddings
 from models.training.online import OnlineLearner
 from state.rows import RowLayout
+from streams.settings.recipes import DEFAULT
+from streams.settings.settings import recipe_settings
 
 _CATEGORIES = 20
 _START_MS = 1_731_900_000_000
@@ -42,10 +44,23 @@ class Workload:
     users: int = 2_000
     device: str = "cpu"
     seed: int = 0
+    overrides: tuple[str, ...] = ()
+    """Settings of the model other than the default, as --set has them"""
+
+    def figures(self) -> dict[str, str | int]:
+        """Its sizes, as the report has them."""
+        sizes: dict[str, str | int] = {
+            "items": self.items,
+            "users": self.users,
+            "device": self.device,
+            "seed": self.seed,
+        }
+        return sizes | ({"set": ", ".join(self.overrides)} if self.overrides else {})
 
     def config(self, allow_repeats: bool) -> ModelConfig:
-        """Default settings of the model, on one thread."""
-        return ModelConfig(allow_repeats=allow_repeats, device=self.device, threads=1, seed=self.seed)
+        """Settings of the model, on one thread."""
+        model = recipe_settings(DEFAULT, self.overrides).model
+        return replace(model, allow_repeats=allow_repeats, device=self.device, threads=1, seed=self.seed)
 
 
 class ModelUnderTest:
@@ -60,7 +75,9 @@ class ModelUnderTest:
         self.items = ItemVocabulary(workload.items, self.content)
         for number in range(workload.items):
             categories = [f"category-{(number + step) % _CATEGORIES}" for step in range(3)]
-            self.items.describe(f"item-{number}", f"Item {number}", categories)
+            features = self._random.standard_normal(config.features).tolist()
+            numbers = dict(zip(config.number_names, self._random.lognormal(size=len(config.number_names)), strict=True))
+            self.items.describe(f"item-{number}", f"Item {number}", categories, features=features, numbers=numbers)
             self.items.add(f"item-{number}")
         self.engine = Engine(config, self.items)
         self.learning = LearnerConfig()
@@ -109,6 +126,8 @@ class ModelUnderTest:
         timeline.advance(after)
         experts.observe(NewEvents.of(after, timeline.count))
         self.engine.restore(experts.state())
+        if config.profile_width:
+            after["profile"], after["profile_known"] = self._random.standard_normal(after["profile"].shape), 1
         if not config.allow_repeats:
             mark_seen(after["seen"], batch.user, batch.item)
         self.rows = self.engine.recompute_states(after)

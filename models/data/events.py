@@ -34,9 +34,11 @@ class EventBatch:
     """[n] rating, price, quantity; NaN where an event has none, None where all have none"""
     text: Sequence[str] | None = field(default=None, kw_only=True)
     """[n] text that the user wrote; empty where none, None where no event has one"""
+    profile: NDArray[np.float32] | None = field(default=None, kw_only=True)
+    """[n, F] what was known of the user at the event (user_profile.py); None: what the rows have"""
 
     def __post_init__(self) -> None:
-        columns = (self.item, self.type, self.time_ms, self.value, self.text)
+        columns = (self.item, self.type, self.time_ms, self.value, self.text, self.profile)
         if any(column is not None and len(column) != len(self.user) for column in columns):
             raise ValueError("all columns must have one length")
         if len(self.user) and (self.user[0] < 0 or bool((self.user[1:] < self.user[:-1]).any())):

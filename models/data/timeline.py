@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.data.event_features import EventFeatures, value_buckets
 from models.data.events import EventBatch
+from models.data.user_profile import stored_profiles
 from models.data.user_state import GAP_BUCKETS, Windows, ring_features
 from models.text.sign_codes import BYTES
 
@@ -48,6 +49,20 @@ class Timeline:
         if self._ring_and_batch is None:
             self._ring_and_batch = EventFeatures.concatenate([ring_features(self.rows).flat(), self.features])
         return Windows(self._ring_and_batch[flat_index], number >= 0)
+
+    def profiles(self, event: NDArray[np.int64] | None = None) -> NDArray[np.float32] | None:
+        """[P, F] what was known of the users at these events of the batch, or at all; None where nothing is."""
+        if "profile" not in (self.rows.dtype.names or ()):
+            return None
+        batch = self.batch
+        event = np.arange(len(batch)) if event is None else event
+        if batch.profile is not None:
+            profile = batch.profile[event]
+        elif self.rows["profile_known"].any():
+            profile = stored_profiles(self.rows)[batch.user[event]]
+        else:
+            return None
+        return profile if np.isfinite(profile).any() else None
 
     def advance(self, after: NDArray[np.void]) -> None:
         """Write history, number of events and last time after the batch into `after`, a copy of the rows."""

@@ -19,6 +19,11 @@ def user_row_fields(config: ModelConfig) -> list[Field]:
     ]
     if config.text != "none":
         fields.append(("ring_text", "u1", (config.history_length, TEXT_CODE_BYTES)))
+    if config.profile_width:
+        fields += [
+            ("profile", "<f4", (config.profile_width,)),  # as user.upsert had it, named numbers as logarithms
+            ("profile_known", "u1", (config.profile_width,)),  # 0 where the number is missing
+        ]
     if not config.allow_repeats:
         fields.append(("seen", "u1", (config.seen_bits // 8,)))
     return fields

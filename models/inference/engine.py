@@ -156,7 +156,8 @@ class Engine:
                 seen = after["seen"][batch.user[event]]
         h = states.h[to_device([event], self.device)[0]]  # [P, H]
         user, number, known = batch.user[event], timeline.event_number[event], self._candidates.known
-        contexts = model.contexts_after(timeline, h, user, number, seen, self._candidates, known)
+        profile = timeline.profiles(event)
+        contexts = model.contexts_after(timeline, h, user, number, seen, self._candidates, known, profile)
         predictions = self._predict(event, contexts)
         nonfinite_rows = np.union1d(repaired, states.nonfinite_rows)
         return StepResult(after, predictions, nonfinite_rows, timeline.count, rebuilt, sample, gate_examples, reviews)

@@ -100,11 +100,16 @@ class ServedModel:
         seen: NDArray[np.uint8] | None,
         candidates: Candidates,
         known: int,
+        profile: NDArray[np.float32] | None = None,
     ) -> PredictionContexts:
-        """Contexts right after these events of these users [P], from the states h [P, H] there."""
+        """Contexts right after these events of these users [P], from the states h [P, H] there.
+
+        `profile` [P, F]: what is known of the users; None where nothing is.
+        """
         windows = timeline.windows(user, event_number)
         inputs = self.network.embed(self.item_table, FeatureTensors.of(windows.features, h.device))  # [P, K, D]
-        output = self.network.step(h, inputs, windows, candidates.repeatable(windows.item, known))
+        added = self.network.profile_inputs(profile)  # [P, D]
+        output = self.network.step(h, inputs, windows, candidates.repeatable(windows.item, known), added)
         attention, copied = output.attention.nan_to_num(nan=0.0), output.copied.nan_to_num(nan=0.0)
         return PredictionContexts(replace(output, attention=attention, copied=copied), windows, event_number + 1, seen)
 
@@ -136,5 +141,6 @@ class ServedModel:
         stored_h = load_states(self.network, timeline.rows, "h", user[first])[:, -h.shape[1] :]  # of the last layer
         h_before[first_index] = stored_h
         number = timeline.event_number[event] - 1
-        contexts = self.contexts_after(timeline, h_before, user, number, seen, candidates, known)
+        profile = timeline.profiles(event)
+        contexts = self.contexts_after(timeline, h_before, user, number, seen, candidates, known, profile)
         return contexts if events_before is None else replace(contexts, event_counts=events_before)

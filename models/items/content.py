@@ -1,12 +1,13 @@
 """Content vectors of items: their text in the catalog, their reviews and their features, one row per item.
 
     content = [unit(d + r - m); f]      d: title, categories and text of the catalog      r: mean of its reviews
-                                        m: mean of d + r over all items                    f: features
+                                        m: mean of d + r over all items                    f: numbers
 
-d and r are text vectors (models/text), f the numbers in the catalog. Subtracting m removes the part that all texts have
-in common, which is most of each vector and does not distinguish items. m is computed again whenever the number of texts
-has doubled, so that an item's row rarely changes because of others. Rows of items without content are zero, and take no
-memory as long as no item beyond them is described.
+d and r are text vectors (models/text), f the numbers in the catalog (numeric_features.py). Subtracting m removes the
+part that all texts have in common, which is most of each vector and does not distinguish items. m, and the scale of the
+numbers, are computed again whenever the number of texts, or of described items, has doubled, so that an item's row
+rarely changes because of others. Rows of items without content are zero, and take no memory as long as no item beyond
+them is described.
 """
 
 import threading
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.data.growable_array import grown
 from models.errors import WeightsError
+from models.items.numeric_features import DescribedContent, NumericFeatures
 from models.text.encoder import TextEncoder
 from models.text.encoder_factory import text_encoder
 
@@ -41,7 +43,7 @@ _BLOCK_ROWS = 8192
 def content_width(config: ModelConfig) -> int:
     """Numbers in an item's content."""
     text = text_encoder(config)
-    return (0 if text is None else text.width) + config.features
+    return (0 if text is None else text.width) + config.features + len(config.number_names)
 
 
 class ItemContent:
@@ -50,11 +52,11 @@ class ItemContent:
     def __init__(self, config: ModelConfig) -> None:
         self.encoder: TextEncoder | None = text_encoder(config)
         self._text_width = 0 if self.encoder is None else self.encoder.width
-        self._features = config.features
+        self._numbers = NumericFeatures(config.features, config.number_names)
         self._lock = threading.RLock()
         self._version = 0
         self._changed = np.zeros(1, dtype=np.int64)  # version of each row's last change
-        self._described = np.zeros((1, self._text_width + self._features), dtype=np.float16)
+        self._described = np.zeros((1, self._text_width), dtype=np.float16)
         self._reviews = np.zeros((1, self._text_width), dtype=np.float16)
         self._reviewed = np.zeros(1, dtype=np.int32)
         self._newly_reviewed, self._had_reviews = np.zeros((2, 1), dtype=np.bool_)
@@ -62,6 +64,8 @@ class ItemContent:
         self._mean = np.zeros(self._text_width, dtype=np.float32)
         self._texts = 0
         self._mean_texts = 0  # when `_mean` was computed
+        self._with_numbers = 0  # descriptions so far
+        self._scale_numbers = 0  # of these, when their scale was computed
 
     def refresh(self) -> int:
         """Encode the texts described since the last call, and compute the mean again where it is due.
@@ -72,35 +76,45 @@ class ItemContent:
             self._encode_pending()
             if self._text_width and self._texts >= max(2 * self._mean_texts, _MIN_TEXTS):
                 self._update_mean()
+            if self._with_numbers >= max(2 * self._scale_numbers, 1):
+                self._scale_numbers = self._with_numbers
+                self._numbers.update_scale()
+                self._touch(np.flatnonzero(self._changed))
             return self._version
 
-    def describe(self, item: int, text: str, features: Sequence[float]) -> None:
-        """Replace text and features of the item, which `rows` shows after the next `refresh`; both may be empty."""
-        with self._lock:
-            if text or features or item in self._pending or item < len(self._changed):
-                self._pending[item] = text, features
+    def numbers(self, features: Sequence[float], numbers: Mapping[str, float]) -> tuple[float, ...]:
+        """What `describe` takes, of an item's feature vector and its named numbers; those that are not read are out."""
+        return self._numbers.vector(features, numbers)
 
-    def take(self, item: int) -> NDArray[np.float16]:
+    def describe(self, item: int, text: str, numbers: Sequence[float]) -> None:
+        """Replace text and `numbers` of the item, which `rows` shows after the next `refresh`; both may be empty."""
+        with self._lock:
+            if text or numbers or item in self._pending or item < len(self._changed):
+                self._pending[item] = text, numbers
+
+    def take(self, item: int) -> DescribedContent:
         """Remove the item's content, but return what `put` needs for its description."""
         with self._lock:
             if item in self._pending:
                 self._encode_pending()
             if item >= len(self._changed):
-                return np.zeros(self._described.shape[1], np.float16)
-            description: NDArray[np.float16] = self._described[item].copy()
+                return DescribedContent(np.zeros(self._text_width, np.float16), self._numbers.get(item))
+            description = DescribedContent(self._described[item].copy(), self._numbers.get(item))
             if self._changed[item]:
                 self._newly_reviewed[item] = self._had_reviews[item] = (
                     self._reviewed[item] > 0 or self._had_reviews[item]
                 )
                 self._described[item], self._reviews[item], self._reviewed[item] = 0, 0, 0
+                self._numbers.clear(item)
                 self._touch(np.array([item]))
             return description
 
-    def put(self, item: int, description: NDArray[np.float16]) -> None:
+    def put(self, item: int, description: DescribedContent) -> None:
         """Describe the item as what `take` returned."""
         with self._lock:
             self._grow(item + 1)
-            self._described[item] = description
+            self._described[item] = description.text
+            self._put_numbers(np.array([item]), description.numbers[None])
             self._texts += 1
             self._touch(np.array([item]))
 
@@ -138,14 +152,14 @@ class ItemContent:
         """[n, content_width] of these items as of the last `refresh`; zero for those without content."""
         with self._lock:
             known = np.where(item < len(self._changed), item, 0)
-            content = self._uncentred(known)
+            text = self._uncentred(known)  # [n, W]
+            numbers = self._numbers.rows(known)  # [n, F]
             mean = self._mean
-        text = content[:, : self._text_width]  # [n, W] a view
         without_text = ~text.any(1)
         text -= mean
         text /= np.sqrt((text * text).sum(1, keepdims=True)).clip(min=_MIN_NORM)
         text[without_text] = 0
-        return content
+        return np.concatenate([text, numbers], 1) if numbers.shape[1] else text
 
     def state(self, item: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
         """Copy of the mean reviews, of these items or all, for `restore`; the rest comes from the catalog again.
@@ -175,16 +189,20 @@ class ItemContent:
             self._touch(state["item"])
 
     def _uncentred(self, item: NDArray[np.int64]) -> NDArray[np.float32]:
-        """[n, content_width] [d + r; f] of known items."""
+        """[n, W] d + r of known items."""
         content = self._described[item].astype(np.float32)
-        content[:, : self._text_width] += self._reviews[item]
+        content += self._reviews[item]
         return content
+
+    def _put_numbers(self, item: NDArray[np.int64], numbers: NDArray[np.float32]) -> None:
+        self._numbers.put(item, numbers)
+        self._with_numbers += int(np.isfinite(numbers).any(1).sum())
 
     def _update_mean(self) -> None:
         known = np.flatnonzero(self._changed)
         total, count = np.zeros(self._text_width), 0
         for low in range(0, len(known), _BLOCK_ROWS):
-            text = self._uncentred(known[low : low + _BLOCK_ROWS])[:, : self._text_width]
+            text = self._uncentred(known[low : low + _BLOCK_ROWS])
             total += text.sum(0)
             count += int(text.any(1).sum())
         self._mean = (total / max(count, 1)).astype(np.float32)
@@ -195,12 +213,13 @@ class ItemContent:
         if not self._pending:
             return
         item = np.array(list(self._pending))
-        described = np.zeros((len(item), self._described.shape[1]), dtype=np.float32)
+        described = np.zeros((len(item), self._text_width), dtype=np.float32)
         if self.encoder is not None:
-            described[:, : self._text_width] = self.encoder.encode([text for text, _ in self._pending.values()])
-        for row, (_, features) in zip(described, self._pending.values(), strict=True):
-            numbers = np.asarray(features[: self._features], dtype=np.float32)
-            row[self._text_width : self._text_width + len(numbers)] = numbers
+            described[:] = self.encoder.encode([text for text, _ in self._pending.values()])
+        numbers = np.full((len(item), self._numbers.width), np.nan, np.float32)
+        for row, (_, given) in zip(numbers, self._pending.values(), strict=True):
+            row[: len(given)] = given[: len(row)]
+        self._put_numbers(item, numbers)
         self._texts += len(item)
         self._pending.clear()
         self._grow(int(item.max()) + 1)

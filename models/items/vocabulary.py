@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.data.growable_array import FIRST_ROWS, grown
 from models.errors import ItemCapacityError
+from models.items.numeric_features import DescribedContent
 from models.items.ragged_rows import RaggedRows
 from models.items.register import ItemRegister
 from models.items.slots import Registration
@@ -26,8 +27,11 @@ class ItemContentLike(Protocol):
     def encoder(self) -> TextEncoder | None:
         """The encoder of titles and reviews, None where no text is read."""
 
-    def describe(self, item: int, text: str, features: Sequence[float]) -> None:
-        """Replace text and features of the item, which `rows` shows after the next `refresh`."""
+    def numbers(self, features: Sequence[float], numbers: Mapping[str, float]) -> tuple[float, ...]:
+        """What `describe` takes, of an item's feature vector and its named numbers."""
+
+    def describe(self, item: int, text: str, numbers: Sequence[float]) -> None:
+        """Replace text and `numbers` of the item, which `rows` shows after the next `refresh`."""
 
     def review(self, item: NDArray[np.int64], vector: NDArray[np.float32]) -> None:
         """Add reviews [n] of items as text vectors [n, W]."""
@@ -35,10 +39,10 @@ class ItemContentLike(Protocol):
     def take_reviewed(self) -> NDArray[np.int64]:
         """Items that were reviewed since the last call, or lost their reviews."""
 
-    def take(self, item: int) -> NDArray[np.float16]:
+    def take(self, item: int) -> DescribedContent:
         """Remove the item's content, but return what `put` needs for its description."""
 
-    def put(self, item: int, description: NDArray[np.float16]) -> None:
+    def put(self, item: int, description: DescribedContent) -> None:
         """Describe the item as what `take` returned."""
 
     def refresh(self) -> int:
@@ -58,16 +62,16 @@ class ItemContentLike(Protocol):
 
 
 class _Description(NamedTuple):
-    """An item's catalog entry; of items that have a slot, without text, features and content."""
+    """An item's catalog entry; of items that have a slot, without text, numbers and content."""
 
     title: str = ""
     categories: tuple[int, ...] = ()
     text: str = ""
-    features: Sequence[float] = ()
+    numbers: Sequence[float] = ()
     active: bool = True
     protected: bool = False
-    content: NDArray[np.float16] | None = None
-    """Of an item that was evicted: instead of text and features"""
+    content: DescribedContent | None = None
+    """Of an item that was evicted: instead of text and numbers"""
 
 
 _FORGOTTEN = _Description(active=False)
@@ -80,7 +84,7 @@ class ItemVocabulary:
     """
 
     def __init__(self, capacity: int, content: ItemContentLike | None = None) -> None:
-        """`content` gets text and features of the items; None where they are not needed."""
+        """`content` gets text and numbers of the items; None where they are not needed."""
         self.capacity = capacity
         self.content = content
         self.register = ItemRegister()
@@ -160,16 +164,18 @@ class ItemVocabulary:
         text: str = "",
         features: Sequence[float] = (),
         protected: bool = False,
+        numbers: Mapping[str, float] | None = None,
     ) -> None:
         """Replace the item's catalog entry; the item need not be added yet. A forgotten one becomes active again.
 
-        `protected`: once it has a slot, it is never evicted.
+        `protected`: once it has a slot, it is never evicted. `numbers`: by name, such as its price.
         """
         with self._lock:
             indices = tuple(self._category(name) for name in dict.fromkeys(categories))
             content: tuple[str, Sequence[float]] = ("", ())
             if self.content is not None:
-                content = "\n".join(filter(None, (title, ", ".join(categories), text))), features
+                described = "\n".join(filter(None, (title, ", ".join(categories), text)))
+                content = described, self.content.numbers(features, numbers or {})
             self._replace(item_id, _Description(title, indices, *content, protected=protected))
 
     def forget(self, item_id: str) -> None:
@@ -227,13 +233,13 @@ class ItemVocabulary:
             del self._waiting[next(iter(self._waiting))]
 
     def _apply(self, slot: int, description: _Description) -> None:
-        self._descriptions[slot] = description._replace(text="", features=(), content=None)
+        self._descriptions[slot] = description._replace(text="", numbers=(), content=None)
         self._item_categories.replace(slot, description.categories)
         self._inactive[slot], self._protected[slot] = not description.active, description.protected
         if self.content is not None and description.content is not None:
             self.content.put(slot, description.content)
         elif self.content is not None:
-            self.content.describe(slot, description.text, description.features)
+            self.content.describe(slot, description.text, description.numbers)
         self.version += 1
 
     def _clear(self, slot: int, evicted: str) -> None:

@@ -1,12 +1,12 @@
 """The interest network: LSTM over a user's events, attention over the last K of them, scores against every item.
 
-    x_t = E'[item] + T[event type] + G[gap] + V[value] + W_y text          (h_t, c_t) = LSTM(x_t, h_{t-1}, c_{t-1})
+    x_t = E'[item] + T[event type] + G[gap] + V[value] + W_y text + p      (h_t, c_t) = LSTM(x_t, h_{t-1}, c_{t-1})
     E' = E + W_t content                                                   u = W_u [h_t; v; x_t], scores = E' u + b
 
-v is the output of the attention (attention.py), content the vector of an item's catalog text, reviews and features
-(items/content.py). Parts that the configuration switches: layers of the LSTM, attention, the fusion of u (fusion.py),
-long-term interest, which is added to u (long_term.py), E. Where repeats are allowed, the copy path (copying.py) adds to
-the softmax over all items one over the user's last K.
+v is the output of the attention (attention.py), content the vector of an item's catalog text, reviews and numbers
+(items/content.py), p what is known of the user (user_profile.py). Parts that the configuration switches: layers of the
+LSTM, attention, the fusion of u (fusion.py), long-term interest, which is added to u (long_term.py), p, E. Where
+repeats are allowed, the copy path (copying.py) adds to the softmax over all items one over the user's last K.
 """
 
 import numpy as np
@@ -34,6 +34,7 @@ from models.network.initialisation import (
 )
 from models.network.long_term import LongTerm
 from models.network.outputs import NetworkOutput, SequenceOutput
+from models.network.user_profile import UserProfile
 from models.network.weights import INITIAL_LINEAGE, Weights
 from models.text.sign_codes import BITS, unpack_signs
 from models.transfers import to_device
@@ -58,6 +59,7 @@ class InterestNetwork(nn.Module):
         self.text = nn.Linear(BITS, embedding_dim, bias=False) if config.text != "none" else None
         content = content_width(config)
         self.content = nn.Linear(content, embedding_dim, bias=False) if content else None
+        self.profile = UserProfile(config.profile_width, embedding_dim) if config.profile_width else None
         self.lstm = nn.LSTM(embedding_dim, config.hidden_size, config.num_layers, batch_first=True)
         self.attention = Attention(config) if config.attention else None
         self.fusion = fusion_of(config)
@@ -106,14 +108,28 @@ class InterestNetwork(nn.Module):
             x = x.flatten(0, -2).index_add(0, features.text_index, text.to(x.dtype)).view(x.shape)
         return x
 
-    def step(self, h: Tensor, window: Tensor, windows: Windows, repeatable: Tensor) -> NetworkOutput:
+    def profile_inputs(self, profile: NDArray[np.float32] | None) -> Tensor | None:
+        """[P, D] what these profiles [P, F] add to the inputs of their users; None where nothing is known."""
+        if self.profile is None or profile is None or not np.isfinite(profile).any():
+            return None
+        (on_device,) = to_device([profile], self.gap.device)
+        added: Tensor = self.profile(on_device)
+        return added
+
+    def step(
+        self, h: Tensor, window: Tensor, windows: Windows, repeatable: Tensor, profile: Tensor | None = None
+    ) -> NetworkOutput:
         """Interest after one event per row: states h [P, H], inputs `window` [P, K, D] of the windows.
 
-        `repeatable` [P, K] says which events may be repeated.
+        `repeatable` [P, K] says which events may be repeated, `profile` [P, D] is that of `profile_inputs`.
         """
         (valid,) = to_device([windows.valid], h.device)  # [P, K]
         has_events = valid[:, :1]
+        if profile is not None:
+            window = window + profile.unsqueeze(1)
         newest = window[:, 0] * has_events  # [P, D]
+        if profile is not None:
+            newest = torch.where(has_events, newest, profile)
         weight, v = window.new_zeros(1, 1).expand(window.shape[:2]), newest[:, :0]  # [P, K], [P, 0]
         if self.attention is not None:
             weight, v = self.attention.step(h, window, valid)
@@ -133,12 +149,21 @@ class InterestNetwork(nn.Module):
             copied = self.copying.step(h, window, valid & repeatable, fused)
         return NetworkOutput(interest, weight * has_events, copied, long_term)
 
-    def forward(self, table: Tensor, features: FeatureTensors, dropout: Dropout | None = None) -> SequenceOutput:
+    def forward(
+        self,
+        table: Tensor,
+        features: FeatureTensors,
+        dropout: Dropout | None = None,
+        profile: Tensor | None = None,
+    ) -> SequenceOutput:
         """Interest before the first and after each event of sequences [B, T], oldest first, from a state of zero.
 
-        Events beyond the last K are seen by the LSTM alone, as in a worker.
+        Events beyond the last K are seen by the LSTM alone, as in a worker. `profile` [B, D] is that of
+        `profile_inputs`.
         """
         x = self.embed(table, features)  # [B, T, D]
+        if profile is not None:
+            x = x + profile.unsqueeze(1)
         if dropout is not None:
             x = dropout.drop_input(x)
         h, _ = self.lstm(x)  # [B, T, H]
@@ -152,7 +177,11 @@ class InterestNetwork(nn.Module):
             text = x.new_zeros(x.shape[0] * x.shape[1], BITS)
             text = text.index_copy(0, features.text_index, features.text.to(x.dtype)).view(*x.shape[:2], BITS)
         after = self.fusion(fused, text)  # [B, T, D]
-        initial = self.fusion(fused.new_zeros(1, 1, fused.shape[2]), None)  # [1, 1, D]
+        before = fused.new_zeros(1, 1, fused.shape[2])
+        if profile is not None:
+            before = before.expand(len(x), 1, -1)[..., : -x.shape[2]]
+            before = torch.cat([before, profile.unsqueeze(1).to(before.dtype)], 2)  # [B, 1, F]
+        initial = self.fusion(before, None)  # [1 or B, 1, D]
         if self.long_term is not None:
             after = after + self.long_term(x, dropout)
             initial = initial + self.long_term.initial(x)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from models.data.timeline import Timeline
+from models.data.user_profile import stored_profiles
 from models.data.user_state import ordered_history
 from models.network.feature_tensors import FeatureTensors
 from models.network.interest_network import InterestNetwork
@@ -51,6 +52,8 @@ def recompute_states(network: InterestNetwork, table: Tensor, rows: NDArray[np.v
         user = with_events[low : low + _RECOMPUTED_ROWS]
         features, length = ordered_history(rows, user)
         x = network.embed(table, FeatureTensors.of(features, network.gap.device))  # [B, K, D]
+        if (profile := network.profile_inputs(stored_profiles(rows[user]))) is not None:
+            x = x + profile.unsqueeze(1)
         sequence = pack_padded_sequence(x, torch.from_numpy(length), batch_first=True, enforce_sorted=False)
         _, state = network.lstm(sequence)
         h, c = (layers.transpose(0, 1).flatten(1) for layers in state)  # [B, L H]
@@ -110,6 +113,8 @@ def lstm_step(network: InterestNetwork, table: Tensor, timeline: Timeline) -> Ls
         timeline.features[source], arrays, device
     )
     x = network.embed(table, features)  # [n, D]
+    if (profile := network.profile_inputs(timeline.profiles())) is not None:
+        x = x + profile[torch.from_numpy(source).to(device)]
     h0, c0 = (state.to(network.gap.dtype) for state in states)  # [A, L H]
     layers, hidden_size = network.config.num_layers, network.config.hidden_size
 

@@ -192,7 +192,7 @@ def _loss(
             content_row = np.arange(len(candidates.log_count)) if candidates.rows is None else candidates.rows
             table = item_rows + network.content(tensor(content.rows(content_row)))
         features = FeatureTensors.of(replace(windows.features, item=item), device)
-        output: SequenceOutput = network(table, features, dropout)
+        output: SequenceOutput = network(table, features, dropout, network.profile_inputs(windows.profile))
         target_index = tensor(window), tensor(column)
         dot = (output.interest[target_index] @ table.T).float()  # [P, R]
     target = item[window, column]  # [P]
@@ -216,7 +216,8 @@ def _loss(
     if network.config.item_embeddings:
         leaves.append(_Leaf("item", item_rows, rows))
     leaves.append(_Leaf("item_bias", bias, rows))
-    leaves += [_Leaf(name, p, None) for name, p in network.named_parameters() if name not in ITEM_TABLES]
+    shared = ((name, p) for name, p in network.named_parameters() if name not in ITEM_TABLES and p.requires_grad)
+    leaves += [_Leaf(name, p, None) for name, p in shared]
     mean, log_loss = ((extra_loss - log_p) * weight).sum() / total, -(log_p * weight).sum() / total
     return _Loss(mean, log_loss, float(total), leaves)
 

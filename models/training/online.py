@@ -47,7 +47,11 @@ class OnlineLearner:
         require_dtype(config)
         self._network = InterestNetwork(config).to(compute_device(config))
         self._replay_buffer = ReplayBuffer(
-            learner, config.history_length, np.random.default_rng(config.seed), BYTES if config.text != "none" else 0
+            learner,
+            config.history_length,
+            np.random.default_rng(config.seed),
+            BYTES if config.text != "none" else 0,
+            config.profile_width,
         )
         self._optimizer = NetworkOptimizer(self._network, learner.optimizer, learner.max_grad_norm)
         self._dropout = self._dropout_of(0)
@@ -242,6 +246,8 @@ class OnlineLearner:
         else:
             item, probability = self._replay_buffer.sample_items(self._config.sampled_items, known_items)
             candidates = SampledCandidates.sampled(item, probability, windows.item.ravel(), active)
+        if self._network.profile is not None:
+            self._network.profile.observe(torch.from_numpy(windows.profile).to(self._network.item.device))
         result = gradients(
             self._network,
             windows,

@@ -12,6 +12,7 @@ from models.config import LearnerConfig
 from models.data.event_features import EventFeatures
 from models.data.growable_array import FIRST_ROWS, grown
 from models.data.influence import NO_LIMITS, InfluenceLimits, event_influence, judged_by
+from models.data.user_profile import stored_profiles
 from models.data.user_state import ordered_history
 
 _FEATURE_TYPES: Final = {"item": np.int32, "type": np.uint8, "gap": np.uint8, "value": np.uint8, "text": np.uint8}
@@ -31,6 +32,8 @@ class TrainingWindows:
     """[B] whether the window begins with the user's first event"""
     user: NDArray[np.uint32]
     """[B] number of the user, by which `without_users` knows the window; 0: none"""
+    profile: NDArray[np.float32]
+    """[B, F] what is known of the user (models/data/user_profile.py), NaN where missing"""
 
     def __len__(self) -> int:
         return len(self.length)
@@ -75,13 +78,13 @@ class TrainingWindows:
     @staticmethod
     def concatenate(parts: Sequence["TrainingWindows"]) -> "TrainingWindows":
         """All windows of all parts, as wide as the longest of them."""
-        length, new_events, from_first_event, user = (
+        length, new_events, from_first_event, user, profile = (
             np.concatenate([getattr(part, name) for part in parts])
-            for name in ("length", "new_events", "from_first_event", "user")
+            for name in ("length", "new_events", "from_first_event", "user", "profile")
         )
         width = int(length.max(initial=1))
         features = EventFeatures.concatenate([part.features[:, :width] for part in parts])
-        return TrainingWindows(features, length, new_events, from_first_event, user)
+        return TrainingWindows(features, length, new_events, from_first_event, user, profile)
 
 
 def last_windows(
@@ -94,7 +97,8 @@ def last_windows(
     row = np.flatnonzero(new_events)
     features, length = ordered_history(rows, row)
     user = np.zeros(len(row), np.uint32) if users is None else users[row]
-    return TrainingWindows(features, length, np.minimum(new_events[row], length), rows["steps"][row] == length, user)
+    from_first_event, profile = rows["steps"][row] == length, stored_profiles(rows[row])
+    return TrainingWindows(features, length, np.minimum(new_events[row], length), from_first_event, user, profile)
 
 
 class WindowQueue:
@@ -157,7 +161,12 @@ class ReplayBuffer:
     """
 
     def __init__(
-        self, config: LearnerConfig, history_length: int, generator: np.random.Generator, text_bytes: int = 0
+        self,
+        config: LearnerConfig,
+        history_length: int,
+        generator: np.random.Generator,
+        text_bytes: int = 0,
+        profile_width: int = 0,
     ) -> None:
         capacity = config.reservoir_windows
         self._generator = generator
@@ -167,6 +176,7 @@ class ReplayBuffer:
             new_events=np.zeros(capacity, dtype=np.int64),
             from_first_event=np.zeros(capacity, dtype=np.bool_),
             user=np.zeros(capacity, dtype=np.uint32),
+            profile=np.zeros((capacity, profile_width), np.float32),
         )
         self._size = 0
         self._item_counts = np.zeros(FIRST_ROWS, dtype=np.int64)
@@ -192,6 +202,7 @@ class ReplayBuffer:
         self._windows.from_first_event[rows] = windows.from_first_event[chosen]
         self._windows.new_events[rows] = windows.length[chosen]
         self._windows.user[rows] = windows.user[chosen]
+        self._windows.profile[rows] = windows.profile[chosen]
         self._size += appended
 
     def forget(self, gone: NDArray[np.int64]) -> None:
@@ -214,6 +225,7 @@ class ReplayBuffer:
             features
             | {name: getattr(held, name).astype(np.int32) for name in ("length", "new_events")}
             | {"from_first_event": held.from_first_event.astype(np.uint8), "user": held.user.view(np.int32)}
+            | self._profile_state(held)
         )
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -229,13 +241,24 @@ class ReplayBuffer:
         from_first_event = state["from_first_event"][:size].astype(np.bool_)
         # Earlier versions saved no users.
         user = state["user"][:size].view(np.uint32) if "user" in state else np.zeros(size, np.uint32)
-        self._hold(TrainingWindows(features, length, new_events, from_first_event, user))
+        profile = np.full((size, self._windows.profile.shape[1]), np.nan, np.float32)
+        if "profile" in state:
+            profile[state["profile_known"][:size] > 0] = state["profile"][:size][state["profile_known"][:size] > 0]
+        self._hold(TrainingWindows(features, length, new_events, from_first_event, user, profile))
+
+    @staticmethod
+    def _profile_state(held: TrainingWindows) -> dict[str, NDArray[Any]]:
+        """Profiles without NaN, which no checkpoint may have."""
+        if not held.profile.shape[1]:
+            return {}
+        known = np.isfinite(held.profile)
+        return {"profile": np.where(known, held.profile, 0), "profile_known": known.astype(np.uint8)}
 
     def _hold(self, windows: TrainingWindows) -> None:
         """Hold these windows, which must fit, instead of those that are here."""
         self._size = len(windows)
         self._windows.features.put(slice(self._size), windows.features)
-        for name in ("length", "new_events", "from_first_event", "user"):
+        for name in ("length", "new_events", "from_first_event", "user", "profile"):
             getattr(self._windows, name)[: self._size] = getattr(windows, name)
         self._item_counts = np.zeros(FIRST_ROWS, np.int64)
         self._update_counts(windows.item, windows.item[:0])

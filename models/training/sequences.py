@@ -49,6 +49,7 @@ class UserSequences:
         reviews.apply_to_items(training_mask)
         timeline = Timeline(batch, new_user_states(config, users), reviews.codes)
         self.features = timeline.features
+        self._profile_width = config.profile_width  # of users in logs nothing is known
         self._start, self._count = timeline.start, timeline.count  # [U] each
         self._training_count: NDArray[np.int64] = np.bincount(batch.user, training_mask, users).astype(np.int64)
         if not np.array_equal(training_mask, timeline.position < self._training_count[batch.user]):
@@ -94,7 +95,9 @@ class UserSequences:
             length, new_events = length - removed, np.maximum(new_events - removed, 0)
             valid = column < length[:, None]
         features = self.features[np.where(valid, event, 0)].where(valid)
-        return TrainingWindows(features, length, new_events, slices.from_first_event, np.zeros(len(length), np.uint32))
+        user = np.zeros(len(length), np.uint32)
+        profile = np.full((len(length), self._profile_width), np.nan, np.float32)
+        return TrainingWindows(features, length, new_events, slices.from_first_event, user, profile)
 
 
 def _repeat_index(times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,7 +1,7 @@
 """Item files: MovieLens `.item`, `movies.dat` and `movies.csv`, other delimited text, JSON (lines or an array)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -31,10 +31,15 @@ class FileItem:
     item_id: str
     title: str
     categories: tuple[str, ...]
+    features: Sequence[float] = ()
+    """Feature vector; of items in JSON alone, as `numbers` are"""
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """The `item-catalog` record value."""
-        return orjson.dumps({"schema_version": 1, "title": self.title, "categories": self.categories})
+        record = {"schema_version": 1, "title": self.title, "categories": self.categories}
+        given = {"features": self.features, "numbers": self.numbers}
+        return orjson.dumps(record | {name: value for name, value in given.items() if value})
 
 
 def read_items(path: Path) -> list[FileItem]:
@@ -80,4 +85,13 @@ def _json_items(path: Path) -> Iterator[FileItem]:
         if not isinstance(categories, str | list | tuple):
             raise LogError(f"{path}:{number}: categories must be a string or a list, not {categories!r:.60}")
         names = split_categories(categories) if isinstance(categories, str) else tuple(map(str, categories))
-        yield FileItem(str(item_id), str(title or item_id), names)
+        features, numbers = fields.get("features") or [], fields.get("numbers") or {}
+        if not isinstance(features, list) or not _are_numbers(features):
+            raise LogError(f"{path}:{number}: features must be a list of numbers, not {features!r:.60}")
+        if not isinstance(numbers, dict) or not _are_numbers(list(numbers.values())):
+            raise LogError(f"{path}:{number}: numbers must be an object of numbers by name, not {numbers!r:.60}")
+        yield FileItem(str(item_id), str(title or item_id), names, tuple(features), numbers)
+
+
+def _are_numbers(values: Sequence[object]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

@@ -19,7 +19,7 @@ from streams.schema.dead_letters import MAX_BYTES, dead_letter
 from streams.schema.decoder import SchemaRules, decode
 from streams.schema.decoding_notes import DecodingNotes
 from streams.schema.event_encoder import canonical_headers, encode_event
-from streams.schema.events import Event, UserDelete, UserEvent
+from streams.schema.events import Event, key_of
 from streams.schema.record import position
 from streams.settings.settings import Settings
 
@@ -86,7 +86,7 @@ class EventConverter:
                 else:
                     events, rejected = decode(record, max_bytes, rules, counts.notes)
                     if len(events) == 1 and (event := events[0]) is not None:
-                        key, value = _key(event), encode_event(event)
+                        key, value = key_of(event), encode_event(event)
                         if len(value) <= max_bytes:  # the one event of most records
                             written[partition_of[key]].append(ProducerRecord(key, value, headers))
                             counts.events += 1
@@ -124,12 +124,8 @@ class EventConverter:
             if len(value) > self._max_bytes:
                 rejected = _with_event(rejected, index, len(events), len(value))
             else:
-                pairs.append((_key(event), value))
+                pairs.append((key_of(event), value))
         return pairs, rejected
-
-
-def _key(event: Event) -> bytes:
-    return (event.user_id if isinstance(event, UserEvent | UserDelete) else event.item_id).encode()
 
 
 def _with_event(rejected: Rejected | None, index: int, events: int, size: int) -> Rejected:

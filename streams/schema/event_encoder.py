@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from streams.schema.events import Event, UserDelete, UserEvent
+from streams.schema.events import Event, UserDelete, UserEvent, UserUpsert
 from streams.schema.parsing.times import SECONDS_BELOW
 from streams.settings.sections import EventSettings
 
@@ -24,7 +24,7 @@ def canonical_headers(settings: EventSettings) -> list[tuple[str, bytes]]:
 def encode_event(event: Event) -> bytes:
     """The canonical JSON of the event."""
     value = _ENCODE(event)
-    if isinstance(event, UserEvent | UserDelete) and event.time_ms < SECONDS_BELOW:
+    if isinstance(event, UserEvent | UserDelete | UserUpsert) and event.time_ms < SECONDS_BELOW:
         fields = _FIELDS(value)
         if _TIME in fields:
             # Milliseconds near the epoch, or before it, would be read as seconds.

@@ -20,6 +20,8 @@ MAX_LANG_LENGTH: Final = 64
 MAX_IMPRESSION: Final = 1000
 MAX_CATEGORIES: Final = 100
 MAX_FEATURES: Final = 4096
+MAX_NUMBERS: Final = 100
+MAX_NUMBER_NAME: Final = 64
 MAX_NUMBER: Final = 1e12
 
 Id = Annotated[
@@ -41,6 +43,7 @@ Timestamp = Annotated[
 ]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH)]
 Number = Annotated[float, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+NumberName = Annotated[str, Meta(min_length=1, max_length=MAX_NUMBER_NAME)]
 
 
 class UserEvent(Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True):
@@ -84,6 +87,24 @@ class UserDelete(Struct, gc=False, omit_defaults=True, forbid_unknown_fields=Tru
     schema_version: SchemaVersion = 1
 
 
+class UserUpsert(Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+    """What is known of a user beside their events; replaces what was known before."""
+
+    user_id: Id
+    event_type: Literal["user.upsert"]
+    features: Annotated[
+        tuple[Number, ...],
+        Meta(max_length=MAX_FEATURES, description="Feature vector; model.user_features says how much of it is read."),
+    ] = ()
+    numbers: Annotated[
+        dict[NumberName, Number],
+        Meta(max_length=MAX_NUMBERS, description="Numbers by name: age, tenure. model.user_numbers: which are read."),
+    ] = {}
+    time_ms: Timestamp = field(name="timestamp", default=0)
+    event_id: Id = ""
+    schema_version: SchemaVersion = 1
+
+
 class CatalogItem(Struct, gc=False, omit_defaults=True):
     """What is known of an item; replaces what was known before."""
 
@@ -91,6 +112,13 @@ class CatalogItem(Struct, gc=False, omit_defaults=True):
     text: Text = ""
     categories: Annotated[tuple[Id, ...], Meta(max_length=MAX_CATEGORIES)] = ()
     features: Annotated[tuple[Number, ...], Meta(max_length=MAX_FEATURES, description="Feature vector.")] = ()
+    numbers: Annotated[
+        dict[NumberName, Number],
+        Meta(
+            max_length=MAX_NUMBERS,
+            description="Numbers by name, which change: price, stock, rating. model.numbers says which are read.",
+        ),
+    ] = {}
     protected: Annotated[
         bool, Meta(description="Where all places of items (items.capacity) are taken, it never loses its own.")
     ] = False
@@ -112,4 +140,9 @@ class ItemDelete(Struct, gc=False):
     schema_version: SchemaVersion = 1
 
 
-Event: TypeAlias = UserEvent | UserDelete | ItemUpsert | ItemDelete
+Event: TypeAlias = UserEvent | UserDelete | UserUpsert | ItemUpsert | ItemDelete
+
+
+def key_of(event: Event) -> bytes:
+    """The key of the event's record in `user-events`: its user, or its item where it is of none."""
+    return (event.item_id if isinstance(event, ItemUpsert | ItemDelete) else event.user_id).encode()

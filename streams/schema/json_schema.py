@@ -15,6 +15,7 @@ from streams.schema.events import (
     ItemUpsert,
     UserDelete,
     UserEvent,
+    UserUpsert,
 )
 from streams.schema.experiments import Experiment
 from streams.schema.parsing.event_types import CONTROL_TYPES
@@ -31,7 +32,9 @@ Schema = dict[str, Any]
 def schemas() -> dict[str, Schema]:
     """One schema per kind of record, by file name without suffix."""
     return {
-        "user-event": _one_of("Value of a record of user-events", UserEvent, UserDelete, ItemUpsert, ItemDelete),
+        "user-event": _one_of(
+            "Value of a record of user-events", UserEvent, UserDelete, UserUpsert, ItemUpsert, ItemDelete
+        ),
         "catalog-item": _one_of("Value of a record of item-catalog; null deletes the item", CatalogItem),
         "interest-prediction": _one_of("Value of a record of interest-predictions", Prediction),
         "interest-quality": _one_of("Value of a record of interest-quality", WorkerQuality),

@@ -12,7 +12,7 @@ import msgspec
 from streams.errors import Rejected
 from streams.schema.decoder import SchemaRules, decode
 from streams.schema.event_encoder import encode_event
-from streams.schema.events import Event, UserDelete, UserEvent
+from streams.schema.events import UserDelete, key_of
 from streams.schema.parsing.wire_format import PlainRecord
 from streams.web.http.problems import Problem
 
@@ -56,7 +56,7 @@ def read_events(body: bytes, rules: SchemaRules, max_bytes: int, may_erase: bool
                 fault = Rejected("record_too_large", f"{len(value)} bytes in canonical form (kafka.max_record_bytes)")
                 posted.append(PostedEvent(index, fault=fault))
             else:
-                posted.append(PostedEvent(index, (_key(event), value)))
+                posted.append(PostedEvent(index, (key_of(event), value)))
         if rejected is not None:
             posted.append(PostedEvent(index, fault=rejected))
         elif len(posted) == before:
@@ -82,7 +82,3 @@ def _elements(body: bytes) -> list[bytes]:
     if not 0 < len(raws) <= MOST_EVENTS:
         raise Problem(400, f"a body holds 1 to {MOST_EVENTS} events")
     return [bytes(raw) for raw in raws]
-
-
-def _key(event: Event) -> bytes:
-    return (event.user_id if isinstance(event, UserEvent | UserDelete) else event.item_id).encode()

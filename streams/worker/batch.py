@@ -14,6 +14,7 @@ import numpy as np
 from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
+from models.config import ModelConfig
 from models.data.event_types import IMPRESSION, type_index
 from models.data.events import EventBatch
 from models.items.vocabulary import ItemVocabulary
@@ -24,8 +25,9 @@ from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.decoder import BUILT_IN_RULES, SchemaRules, decode
 from streams.schema.decoding_notes import DecodingNotes
-from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent
+from streams.schema.events import ItemDelete, ItemUpsert, UserDelete, UserEvent, UserUpsert
 from streams.schema.prediction_encoder import EventOrigins
+from streams.worker.given_profiles import GivenProfile, apply_profiles
 from streams.worker.partitions.partition_state import PartitionState
 
 FORWARDED_HEADER: Final = "interest.forwarded-from"
@@ -44,6 +46,7 @@ class PartitionBatch:
     users: dict[str, int] = field(default_factory=dict)  # [U] user id → index, deleted users included
     event_user: list[int] = field(default_factory=list)  # [n] user index of each event
     items: list[ItemUpsert | ItemDelete] = field(default_factory=list)
+    profiles: list[GivenProfile] = field(default_factory=list)
     deleted: dict[str, int] = field(default_factory=dict)  # user id → number of events before the last user.delete
     forwarded: set[str] = field(default_factory=set)  # of `deleted`: by a worker that read it in another partition
     erasures: list[UserDelete] = field(default_factory=list)  # to be forwarded to the other partitions
@@ -54,7 +57,10 @@ class PartitionBatch:
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """n events of U users, grouped by user and each user's in offset order, with the users' rows before them."""
+    """n events of U users, grouped by user and each user's in offset order, with the users' rows before them.
+
+    Users of whom there is a profile alone come last; the rows have the profiles after the batch.
+    """
 
     topic: str
     parts: list[PartitionBatch]
@@ -88,8 +94,8 @@ class MicroBatch:
 
     @property
     def last_event(self) -> NDArray[np.int64]:
-        """[U] The index of each user's last event."""
-        return np.flatnonzero(np.diff(self.event_batch.user, append=len(self.users)))
+        """[E] The index of each user's last event, of the users that have any: they come first."""
+        return np.flatnonzero(np.diff(self.event_batch.user, append=-1))
 
 
 def decode_partition(
@@ -119,8 +125,12 @@ def decode_partition(
                     part.records.append(record)
                     part.record_index.append(index if several else -1)
                     event_user.append(users.setdefault(event.user_id, len(users)))
+                elif isinstance(event, UserUpsert):
+                    index = users.setdefault(event.user_id, len(users))
+                    part.profiles.append(GivenProfile(index, len(part.events), record.offset, event))
                 elif isinstance(event, UserDelete):
-                    users.setdefault(event.user_id, len(users))
+                    deleted = users.setdefault(event.user_id, len(users))
+                    part.profiles = [given for given in part.profiles if given.user != deleted]
                     part.deleted[event.user_id] = len(part.events)
                     if any(name == FORWARDED_HEADER for name, _ in record.headers):
                         part.forwarded.add(event.user_id)
@@ -137,11 +147,18 @@ def item_ids(parts: Sequence[PartitionBatch]) -> list[str]:
     return list(dict.fromkeys(e.item_id for part in parts for e in part.events if e.item_id is not None))
 
 
-def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, layout: RowLayout) -> MicroBatch:
+def build_batch(
+    topic: str,
+    parts: list[PartitionBatch],
+    items: ItemVocabulary,
+    layout: RowLayout,
+    model: ModelConfig | None = None,
+) -> MicroBatch:
     """Joins the partitions' events into columns and loads their users' rows.
 
     Left out are events before a user.delete of the same batch, and events that the row has applied already (offset ≤
-    last_offset). Rows name items by their slots in the vocabulary.
+    last_offset). Rows name items by their slots in the vocabulary. Profiles of users are read as the model's settings
+    say; None: not at all.
     """
     users: list[bytes] = []
     values: list[bytes | None] = []
@@ -149,6 +166,7 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
     events: list[UserEvent] = []
     records: list[ConsumerRecord[bytes, bytes]] = []
     record_index: list[int] = []
+    profiles: list[GivenProfile] = []
     for part in parts:
         keys = [user.encode() for user in part.users]
         stored = part.state.store.get_many(keys)
@@ -160,6 +178,10 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
         columns[_USER] += len(users)
         columns[_INDEX] += len(events)
         partition_columns.append(columns)
+        if model is not None and model.profile_width:
+            profiles += [
+                given._replace(user=given.user + len(users), event=given.event + len(events)) for given in part.profiles
+            ]
         users += keys
         values += stored
         events += part.events
@@ -172,7 +194,14 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
     keep = (columns[_ITEM] != _LEFT_OUT) & (columns[_OFFSET] > rows["last_offset"][columns[_USER]])
     columns = columns[:, keep]  # [6, n]
     columns = columns[:, np.argsort(columns[_USER], kind="stable")]
+    profiles = [given for given in profiles if given.offset > rows["last_offset"][given.user]]
     user_index, event_user = np.unique(columns[_USER], return_inverse=True)
+    others = np.setdiff1d([given.user for given in profiles], user_index).astype(np.int64)
+    user_index = np.concatenate([user_index, others])
+    rows = rows[user_index]
+    profile = None
+    if model is not None and profiles:
+        profile = apply_profiles(profiles, rows, user_index, event_user, columns[_INDEX], model)
     event_index = columns[_INDEX].tolist()
     kept = [events[i] for i in event_index]
     part_index = np.repeat(np.arange(len(parts)), [len(part.users) for part in parts])
@@ -186,6 +215,7 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
             columns[_TIME],
             value=_values(kept),
             text=[event.text or "" for event in kept] if any(event.text for event in kept) else None,
+            profile=profile,
         ),
         records=[records[i] for i in event_index],
         record_index=[record_index[i] for i in event_index],
@@ -193,16 +223,16 @@ def build_batch(topic: str, parts: list[PartitionBatch], items: ItemVocabulary, 
         offset=columns[_OFFSET],
         users=[users[i] for i in user_index.tolist()],
         part_index=part_index[user_index],
-        rows=rows[user_index],
+        rows=rows,
     )
 
 
 def _leave_unknown(part: PartitionBatch, stored: Sequence[bytes | None]) -> None:
     """Drops forwarded deletions of users whom the partition does not have: a tombstone would only repeat their ids."""
-    with_events = set(part.event_user)
+    present = {*part.event_user, *(given.user for given in part.profiles)}
     for user in part.forwarded:
         index = part.users[user]
-        if stored[index] is None and index not in with_events:
+        if stored[index] is None and index not in present:
             del part.deleted[user]
 
 
@@ -240,14 +270,16 @@ def _columns(part: PartitionBatch, items: ItemVocabulary) -> NDArray[np.int64]:
 def count_events(batch: MicroBatch, rows: NDArray[np.void]) -> NDArray[np.void]:
     """[U] The rows, in place, with the batch counted: number of events, last offset, hash chain over the event ids."""
     last = batch.last_event
-    rows["new_steps"] = np.diff(last, prepend=-1)
-    rows["count"] += rows["new_steps"]
-    rows["last_offset"] = batch.offset[last]
+    rows["new_steps"] = 0
+    counted = rows[: len(last)]  # users of whom there is a profile alone come behind
+    counted["new_steps"] = np.diff(last, prepend=-1)
+    counted["count"] += counted["new_steps"]
+    counted["last_offset"] = batch.offset[last]
     ids = [event.event_id.encode() for event in batch.events]
     bounds = [0, *(last + 1).tolist()]
     chains = [
         advance_chain(chain.tobytes(), ids[begin:end])
-        for chain, (begin, end) in zip(rows["chain"], pairwise(bounds), strict=True)
+        for chain, (begin, end) in zip(counted["chain"], pairwise(bounds), strict=True)
     ]
-    rows["chain"] = np.frombuffer(b"".join(chains), np.uint8).reshape(-1, 16)
+    counted["chain"] = np.frombuffer(b"".join(chains), np.uint8).reshape(-1, 16)
     return rows

@@ -111,13 +111,14 @@ class Pipeline:
             await self._items.update(item_ids(parts))
         with self._timed("load"):
             topic, items = self._settings.topics.user_events, self._items.vocabulary
-            batch = await in_thread(build_batch, topic, parts, items, self._layout)
+            batch = await in_thread(build_batch, topic, parts, items, self._layout, self._settings.model)
         self._unknown_types.log_once(batch)
         for part in parts:
             self._first_notes.report_new(part.notes)
-        is_new, last_event = batch.rows["count"] == 0, batch.last_event  # [U]
+        last_event = batch.last_event  # [E]
+        is_new = batch.rows["count"][: len(last_event)] == 0
         for index, part in enumerate(batch.parts):
-            new_events = last_event[is_new & (batch.part_index == index)].tolist()
+            new_events = last_event[is_new & (batch.part_index[: len(last_event)] == index)].tolist()
             # Not the user ids: a producer may have hashed them as numbers or in quotes.
             self._mixed_partitioners.look(
                 part.state.partition, [batch.records[event].key or b"" for event in new_events]

@@ -84,7 +84,7 @@ class TrainingLog:
         """A new vocabulary of all items, without reviews."""
         items = ItemVocabulary(settings.items.capacity, ItemContent(settings.model))
         for item in self.catalog:
-            items.describe(item.item_id, item.title, item.categories)
+            items.describe(item.item_id, item.title, item.categories, features=item.features, numbers=item.numbers)
         for item_id in self.items[1:]:
             items.add(item_id)
         return items

@@ -10,7 +10,7 @@ from models.data.event_types import EVENT_TYPES
 from streams.schema.parsing.erasure_names import may_ask_for_erasure
 from streams.settings.sections import ERASURE_TYPE, IGNORED_TYPE
 
-CONTROL_TYPES: Final = frozenset({ERASURE_TYPE, "item.upsert", "item.delete"})
+CONTROL_TYPES: Final = frozenset({ERASURE_TYPE, "user.upsert", "item.upsert", "item.delete"})
 UNKNOWN_ERASURE: Final = "user.delete?"
 """Type of names that are not known, but may ask to erase a user: their events are refused"""
 
@@ -94,6 +94,7 @@ _BUILT_IN: Final = {
             *("userforgotten", "deleteuser", "eraseuser", "forgetuser", "deleteme", "eraseme", "forgetme"),
             *("gdprdelete", "gdprdeletion", "gdprerase", "gdprerasure", "gdprforget", "gdprforgetme"),
         ),
+        "user.upsert": ("userupsert",),
         "item.upsert": ("itemupsert",),
         "item.delete": ("itemdelete",),
     }.items()

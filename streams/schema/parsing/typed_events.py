@@ -6,6 +6,7 @@ must not cost the event. Ids may be whole numbers.
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +22,8 @@ from streams.schema.events import (
     MAX_IMPRESSION,
     MAX_LANG_LENGTH,
     MAX_NUMBER,
+    MAX_NUMBER_NAME,
+    MAX_NUMBERS,
     MAX_TEXT_LENGTH,
     MAX_TITLE_LENGTH,
     MAX_TYPE_LENGTH,
@@ -29,6 +32,7 @@ from streams.schema.events import (
     ItemUpsert,
     UserDelete,
     UserEvent,
+    UserUpsert,
 )
 from streams.schema.parsing.event_types import UNKNOWN_ERASURE, EventTypeNames, unknown_erasure
 from streams.schema.parsing.field_map import MissingField
@@ -72,7 +76,11 @@ def typed_event(
     event_id = _optional_id(fields.get("event_id")) or event_position
     if event_type == ERASURE_TYPE:
         _check_user(user_id, record, check_key)
-        return UserDelete(user_id, ERASURE_TYPE, _erasure_time_ms(fields, record), event_id)
+        return UserDelete(user_id, ERASURE_TYPE, _control_time_ms(fields, record), event_id)
+    if event_type == "user.upsert":
+        _check_user(user_id, record, check_key)
+        features, numbers = _numbers(fields.get("features")), _named_numbers(fields.get("numbers"))
+        return UserUpsert(user_id, "user.upsert", features, numbers, _control_time_ms(fields, record), event_id)
     item_id = fields.get("item_id")
     if item_id is not None and (item_id != "" or event_type in ITEM_EVENTS):
         item_id = _identifier(fields, "item_id")
@@ -125,6 +133,7 @@ def item_upsert(fields: Mapping[str, Any]) -> ItemUpsert:
         text=_text(fields.get("text"), MAX_TEXT_LENGTH) or "",
         categories=_ids([categories] if isinstance(categories, str) else categories, MAX_CATEGORIES),
         features=_numbers(fields.get("features")),
+        numbers=_named_numbers(fields.get("numbers")),
         protected=fields.get("protected") is True,
     )
 
@@ -182,10 +191,10 @@ def _event_time_ms(fields: Mapping[str, Any], record: Record, notes: DecodingNot
     return record.timestamp  # not the clock's: a replay must give the same event
 
 
-def _erasure_time_ms(fields: Mapping[str, Any], record: Record) -> int:
+def _control_time_ms(fields: Mapping[str, Any], record: Record) -> int:
     try:
         return _event_time_ms(fields, record)
-    except Rejected:  # an erasure must not fail for want of a time
+    except Rejected:  # a control record must not fail for want of a time
         return record.timestamp
 
 
@@ -215,6 +224,14 @@ def _numbers(values: object) -> tuple[float, ...]:
         return ()
     numbers = [_number(value) for value in values]
     return () if None in numbers else tuple(number for number in numbers if number is not None)
+
+
+def _named_numbers(values: object) -> dict[str, float]:
+    """Those that are numbers, whichever others are not."""
+    if not isinstance(values, dict):
+        return {}
+    named = ((name, _number(value)) for name, value in values.items() if 0 < len(name) <= MAX_NUMBER_NAME)
+    return dict(islice(((name, number) for name, number in named if number is not None), MAX_NUMBERS))
 
 
 def _text(value: object, most: int) -> str | None:

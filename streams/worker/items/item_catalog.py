@@ -63,4 +63,6 @@ class ItemCatalog:
         if isinstance(item, ItemDelete):
             self._items.forget(item.item_id)
         else:
-            self._items.describe(item.item_id, item.title, item.categories, item.text, item.features, item.protected)
+            self._items.describe(
+                item.item_id, item.title, item.categories, item.text, item.features, item.protected, item.numbers
+            )

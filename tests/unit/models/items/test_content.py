@@ -103,20 +103,57 @@ def test_an_item_with_many_reviews_still_changes(content: ItemContent) -> None:
     assert row(content, 1) @ texts("broken")[0] > row(content, 1) @ texts("fine")[0]
 
 
-def test_features_follow_the_text_and_may_be_short_or_long(config: ModelConfig) -> None:
-    content = ItemContent(replace(config, features=3))
-    content.describe(1, "", (1.5, -2))
-    content.describe(2, "guitar", (1, 2, 3, 4))
-    assert row(content, 1)[512:].tolist() == [1.5, -2, 0]
-    assert row(content, 2)[512:].tolist() == [1, 2, 3]
-    assert not row(content, 1)[:512].any()
-    assert row(content, 2)[:512].any()
+def test_numbers_follow_the_text_standardised_over_the_items(config: ModelConfig) -> None:
+    content = ItemContent(replace(config, features=2, numbers="price, stock"))
+    for item, price in enumerate((1.0, 10.0, 1e9), 1):
+        content.describe(item, "guitar", content.numbers((100 * item, -item), {"price": price, "colour": 3.0}))
+    numbers = rows(content, range(1, 4))[:, 512:]
+    deviation = np.array([-1.2247, 0, 1.2247])
+    np.testing.assert_allclose(numbers[:, 0], deviation / np.sqrt(2), atol=1e-3)
+    np.testing.assert_allclose(numbers[:, 1], -deviation / np.sqrt(2), atol=1e-3)
+    logs = np.log1p([1.0, 10.0, 1e9])
+    np.testing.assert_allclose(numbers[:, 2], (logs - logs.mean()) / logs.std() / np.sqrt(2), atol=1e-3)
+    assert not numbers[:, 3].any(), "no item has it"
+    assert rows(content, range(1, 4))[:, :512].any(1).all()
 
 
-def test_features_need_no_text(config: ModelConfig) -> None:
-    content = ItemContent(replace(config, text="none", features=2))
-    content.describe(1, "guitar", (1, 2))
-    assert row(content, 1).tolist() == [1, 2]
+def test_missing_numbers_are_the_mean_and_mistaken_ones_are_bounded(config: ModelConfig) -> None:
+    content = ItemContent(replace(config, text="none", features=1, numbers="price"))
+    random = np.random.default_rng(0)
+    for item in range(1, 101):
+        content.describe(item, "", content.numbers((float(random.normal()),), {}))
+    content.describe(101, "", content.numbers((1e12,), {"price": 5.0}))
+    content.describe(102, "", content.numbers((), {"price": 6.0}))
+    assert content.numbers((), {}) == ()
+    assert row(content, 102)[0] == 0
+    assert row(content, 50)[1] == 0
+    assert row(content, 101)[0] == 4, "clipped"
+    content.describe(102, "", ())
+    assert not row(content, 102).any()
+
+
+def test_the_scale_of_numbers_follows_the_stream_and_rarely_changes_rows(config: ModelConfig) -> None:
+    content = ItemContent(replace(config, text="none", numbers="price"))
+    versions = []
+    for item in range(1, 65):
+        content.describe(item, "", content.numbers((), {"price": 1000.0 + item}))
+        before = content.changed_since(0)[0]
+        content.refresh()
+        versions.append(content.changed_since(before)[1].size > 1)
+    assert [number for number, changed in enumerate(versions, 1) if changed] == [2, 4, 8, 16, 32, 64]
+    assert np.abs(rows(content, range(1, 65)).std() - 1) < 1e-3
+
+
+def test_an_evicted_item_keeps_its_numbers(config: ModelConfig) -> None:
+    content = ItemContent(replace(config, text="none", features=1, numbers="price"))
+    for item in range(1, 5):
+        content.describe(item, "", content.numbers((item,), {"price": 10.0 * item}))
+    before = row(content, 3)
+    description = content.take(3)
+    assert not row(content, 3).any()
+    content.put(9, description)
+    np.testing.assert_allclose(row(content, 9), before, rtol=0.3)
+    np.testing.assert_allclose(description.numbers, [3, 30], rtol=1e-5)
 
 
 def test_changed_items_are_reported_once_per_version(content: ItemContent) -> None:
@@ -194,10 +231,9 @@ def test_the_mean_is_updated_when_texts_have_doubled(content: ItemContent) -> No
     assert not np.array_equal(row(content, 9), before)
 
 
-def test_features_are_not_centred(config: ModelConfig) -> None:
-    content = ItemContent(replace(config, features=1))
+def test_numbers_do_not_change_what_text_is(config: ModelConfig) -> None:
+    content, alone = ItemContent(replace(config, features=1)), ItemContent(config)
     for item in range(1, 41):
-        content.describe(item, f"guitar {item}" if item % 2 else "", (5.0,))
-    vectors = rows(content, range(1, 41))
-    assert (vectors[:, 512] == 5).all()
-    assert vectors[:, :512].any(1).tolist() == [bool(item % 2) for item in range(1, 41)]
+        content.describe(item, f"guitar {item}", (float(item),))
+        alone.describe(item, f"guitar {item}", ())
+    np.testing.assert_array_equal(rows(content, range(1, 41))[:, :512], rows(alone, range(1, 41)))

@@ -30,9 +30,8 @@ def windows(seed: int = 0, repeats: bool = False) -> TrainingWindows:
     item[np.arange(5) >= length[:, None]] = 0
     kind = random.integers(0, 11, (3, 5))
     gap = random.integers(0, 32, (3, 5))
-    return TrainingWindows(
-        features_of(item, kind, gap), length, length, np.array([False, True, True]), np.zeros(3, np.uint32)
-    )
+    user, profile = np.zeros(3, np.uint32), np.zeros((3, 0), np.float32)
+    return TrainingWindows(features_of(item, kind, gap), length, length, np.array([False, True, True]), user, profile)
 
 
 def active(*inactive: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,9 +21,8 @@ def windows_of(*lists: list[int], new_events: int = 1, width: int = 5) -> Traini
     item = np.array([items + [0] * (width - len(items)) for items in lists])
     length = np.array([len(items) for items in lists])
     user = np.arange(1, len(lists) + 1, dtype=np.uint32)
-    return TrainingWindows(
-        features_of(item), length, np.minimum(new_events, length), np.ones(len(lists), dtype=np.bool_), user
-    )
+    profile, from_first_event = np.zeros((len(lists), 0), np.float32), np.ones(len(lists), dtype=np.bool_)
+    return TrainingWindows(features_of(item), length, np.minimum(new_events, length), from_first_event, user, profile)
 
 
 def test_last_windows_are_the_histories_after_the_batch(config: ModelConfig) -> None:
@@ -40,9 +41,7 @@ def test_last_windows_are_the_histories_after_the_batch(config: ModelConfig) -> 
 def test_targets_are_new_events_with_an_item_and_a_past() -> None:
     windows = windows_of([1, 2, 0, 4], [5, 6], [7], new_events=3)
     assert list(zip(*windows.targets(), strict=True)) == [(0, 1), (0, 3), (1, 0), (1, 1), (2, 0)]
-    cut = TrainingWindows(
-        windows.features, windows.length, windows.new_events, np.zeros(3, dtype=np.bool_), windows.user
-    )
+    cut = replace(windows, from_first_event=np.zeros(3, dtype=np.bool_))
     assert list(zip(*cut.targets(), strict=True)) == [(0, 1), (0, 3), (1, 1)]
 
 

@@ -38,6 +38,13 @@ def test_every_format_describes_the_same_item(tmp_path: Path, name: str, text: s
     ]
 
 
+def test_items_in_json_have_features_and_numbers(tmp_path: Path) -> None:
+    text = '{"item_id": "i1", "title": "A", "features": [0.5, -1], "numbers": {"price": 9.9, "stock": 3}}\n'
+    (item,) = read_items(write(tmp_path, "a.jsonl", text))
+    read = decode_item(consumer_record(item.encode(), b"i1", topic="item-catalog"))
+    assert read == ItemUpsert("A", features=(0.5, -1), numbers={"price": 9.9, "stock": 3}, item_id="i1")
+
+
 def test_a_catalog_record_is_what_the_worker_reads() -> None:
     item = FileItem("i1", "Orbit", ("Sci-Fi", "Drama"))
     value = item.encode()
@@ -65,6 +72,8 @@ def test_the_movielens_mark_for_no_genre_is_no_category() -> None:
         ("a.csv", "id,genres\n", "no column looks like the title"),
         ("a.jsonl", "1\n", "a.jsonl:1: not a JSON object"),
         ("a.jsonl", '{"title": "A"}\n', "a.jsonl:1: the object has no item_id"),
+        ("a.jsonl", '{"item_id": "A", "features": [1, "x"]}\n', "a.jsonl:1: features must be a list of numbers"),
+        ("a.jsonl", '{"item_id": "A", "numbers": [1]}\n', "a.jsonl:1: numbers must be an object of numbers by name"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
