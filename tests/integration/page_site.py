@@ -1,4 +1,4 @@
-"""What the tests of the live page show: users whose interests move, items, quality, dead letters; markup in names."""
+"""What the tests of the live page show: users whose interests move, items, quality, experiments, dead letters."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import orjson
 
 from streams.errors import Rejected, RejectionCode
 from streams.kafka.publisher import Publisher
+from streams.kafka.topic_specs import policy_topic_specs
+from streams.kafka.topics import ensure_topics
 from streams.schema.dead_letters import dead_letter
+from streams.schema.experiments import Arm, Experiment, Guardrail, encode_experiment
 from streams.schema.predictions import Prediction
 from streams.schema.quality import Means, WorkerQuality
 from tests.inputs import event
 from tests.integration.web_site import WebSite
 from tests.records import consumer_record
+from tests.unit.streams.experiments.rewards import reward
 from tests.unit.streams.web.predictions import prediction
 
 MARKUP = "<img src=x onerror=document.title='run'><script>document.title='run'</script>"
@@ -55,9 +59,36 @@ def _quality(now_ms: int) -> Iterator[tuple[bytes, bytes]]:
         yield quality.worker.encode(), msgspec.json.encode(quality)
 
 
+def _rewards(now_ms: int) -> Iterator[tuple[bytes, bytes]]:
+    """Of 300 users, of whom those of the second arm are rewarded half as often again."""
+    for number in range(1500):
+        user, arm = f"u{number % 300}", ("usual", "warm")[number % 2]
+        value = float(number % 10 < (6 if number % 2 else 3))
+        time_ms = now_ms - 3_600_000 + number * 1000
+        record = reward(user, value, time=time_ms, experiment="warmth", arm=arm)
+        yield user.encode(), msgspec.json.encode(record)
+
+
+async def _experiment(site: WebSite, now_ms: int) -> None:
+    """An experiment whose arms differ, and one of another time."""
+    await ensure_topics(site.settings, [spec.name for spec in policy_topic_specs(site.settings)])
+    topics = site.settings.topics
+    arms = Arm(name="usual"), Arm(name="warm", policy="softmax", parameters={"temperature": 1.0})
+    guardrails = (Guardrail(metric="no_feedback", harm="increase", allowed=0.05),)
+    for name, stop in {"warmth": None, "before": now_ms - 86_400_000}.items():
+        experiment = Experiment(
+            name=name, created_at=now_ms - (7_200_000 if stop is None else 9 * 86_400_000), arms=arms, control="usual",
+            salt=name, expected_users=300, guardrails=guardrails, stopped_at=stop,
+            stopped_because=MARKUP if stop else "",
+        )  # fmt: skip
+        await site.send(topics.interest_experiments, [(name.encode(), encode_experiment(experiment))])
+    await site.send(topics.interest_rewards, list(_rewards(now_ms)))
+
+
 async def fill(site: WebSite) -> None:
     """Write all of it, as producers and workers would."""
     topics, now_ms = site.settings.topics, int(time.time() * 1000)
+    await _experiment(site, now_ms)
     catalog = [
         (f"i{number}".encode(), orjson.dumps({"title": f"The {name} Night", "categories": [name]}))
         for number, name in enumerate(CATEGORIES)

@@ -41,11 +41,14 @@ VIEWS = {  # what is to be seen in each once its figures have come
     "#/users/u1": ["Where interest moved", "The Crime Night", "Popularity"],
     "#/items/i2": ["Share of interest over time", "The Drama Night"],
     "#/model": ["Calibration", "00000001.29", "Log-loss by version"],
+    "#/experiments": ["Reward per decision", "softmax, temperature=1", "certain at level 0.95"],
+    "#/experiments/before": ["Guardrails", "not yet", "stopped"],
     "#/data": ["3 records could not be used", "missing_field", "Snowplow"],
 }
 CHINESE_VIEWS = {
     "#/overview": "interest-worker-1", "#/audience": "The Drama Night", "#/users": "u10",
-    "#/users/u1": "兴趣转移的时刻", "#/items/i2": "兴趣占比的变化", "#/model": "00000001.29", "#/data": "not_json",
+    "#/users/u1": "兴趣转移的时刻", "#/items/i2": "兴趣占比的变化", "#/model": "00000001.29",
+    "#/experiments": "置信水平 0.95", "#/data": "not_json",
 }  # fmt: skip
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 TOKEN = uuid.uuid4().hex
@@ -166,6 +169,23 @@ async def test_the_page_is_used_by_keys_alone(browser: Browser, url: str) -> Non
         assert tab.complaints == []
 
 
+async def test_arms_are_compared_over_time_and_the_winner_is_named(browser: Browser, url: str) -> None:
+    async with window(browser, url) as tab:
+        await tab.show("#/experiments", "1,500", "certain at level 0.95")
+        arms = tab.page.get_by_role("region", name="Arms", exact=True).get_by_role("row")
+        assert re.search(r"usual\s+as usual\s+150\s+750\s+0\.4.*control", await arms.nth(1).inner_text())
+        assert re.search(r"warm\s.*\s0\.6\d* \[0\.\d+, 0\.\d+\].*0\.009\s+Winner", await arms.nth(2).inner_text())
+        assert await tab.page.locator("path.band").count() == 2
+        chart = tab.page.get_by_role("slider", name="Reward per decision")
+        assert re.search(r"warm 0\.\d+ \[0\.\d+, 0\.\d+\]", await chart.get_attribute("aria-valuetext") or "")
+        await tab.page.locator("summary", has_text="Show as table").click()
+        table = tab.page.get_by_role("table", name="Reward per decision")
+        assert await table.get_by_role("row").count() > 20
+        await tab.page.get_by_role("link", name="before").click()
+        await tab.sees("no arm is certainly better")
+        assert tab.complaints == []
+
+
 async def test_a_new_prediction_is_shown_without_asking_again(browser: Browser, url: str, site: WebSite) -> None:
     async with window(browser, url) as tab:
         await tab.show("#/users/u2", f"{POINTS} events")
@@ -253,7 +273,7 @@ async def test_a_report_shows_what_the_server_showed(browser: Browser, url: str,
     file.write_text(report_page(answers, url, int(time.time() * 1000)), encoding="utf-8")
     async with window(browser, file.as_uri()) as tab:
         await tab.page.goto(file.as_uri())
-        of_users = ("#/users", "#/users/u1", "#/items/i2")
+        of_users = ("#/users", "#/users/u1", "#/items/i2", "#/experiments/before")
         for text in (text for view, texts in VIEWS.items() if view not in of_users for text in texts):
             await tab.sees(text)
         for span in ("15 min", "24 hours", "7 days", "Items"):

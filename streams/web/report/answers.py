@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from models.progress import ProgressCallback
 from streams.errors import StreamError
@@ -29,6 +29,7 @@ def asked() -> Iterator[str]:
     for window_s in (3_600, 86_400):
         yield _path("quality", {"window_s": window_s})
     yield "models"
+    yield "experiments"
     yield _path("dead-letters", {"limit": 1})
     yield _path("dead-letters", {"limit": 25})
     yield "schemas"
@@ -45,6 +46,9 @@ def ask_server(url: str, token: str, on_progress: ProgressCallback) -> dict[str,
     answers = {}
     for number, path in enumerate(paths):
         on_progress(number, len(paths))
+        answers[path] = _get(url.rstrip("/"), path, token)
+    for experiment in answers["experiments"]["experiments"][:1]:  # the one that the page shows
+        path = f"experiments/{quote(experiment['name'], safe='')}"
         answers[path] = _get(url.rstrip("/"), path, token)
     on_progress(len(paths), len(paths))
     return answers

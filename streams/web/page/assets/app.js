@@ -6,6 +6,7 @@ import { h } from "./dom.js";
 import { locale, setLocale, t, translate } from "./i18n.js";
 import { audience } from "./views/audience.js";
 import { data } from "./views/data.js";
+import { experiments } from "./views/experiments.js";
 import { item } from "./views/item.js";
 import { model } from "./views/model.js";
 import { overview } from "./views/overview.js";
@@ -20,6 +21,8 @@ const ROUTES = [
   [/^\/users$/, "users", users],
   [/^\/users\/([^/]+)$/, "users", user],
   [/^\/model$/, "model", model],
+  [/^\/experiments$/, "experiments", () => experiments()],
+  [/^\/experiments\/([^/]+)$/, "experiments", experiments],
   [/^\/data$/, "data", data],
 ];
 
