@@ -6,8 +6,8 @@ gate of the experts. So predictions depend on how the stream is cut into batches
 fields of the rows do not, and they do not depend on the experts.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,11 +28,12 @@ from models.experts.candidates import Candidates, CandidateSizes
 from models.experts.gate import GateExamples
 from models.experts.mixture import MixtureBlock, PredictionContexts
 from models.inference.horizon_model import HorizonModel
-from models.inference.outlook import Outlook, outlook_of
-from models.inference.predictions import ModelVersion, Predictions
+from models.inference.outlook import BlockOutlook, outlook_of
+from models.inference.predictions import ModelVersion, Outlook, Predictions
 from models.inference.sample_scores import draw_from_rows, score_events, score_targets
 from models.inference.saved_counts import restore_counts, save_counts
 from models.inference.served_model import ServedModel
+from models.inference.step_result import StepResult
 from models.inference.stream_counts import Arrays, StreamCounts
 from models.inference.topk import TopSizes, top_predictions
 from models.items.reviews import Reviews
@@ -47,28 +48,6 @@ _MEMORY_ADVICE = (
     "lower worker.step_max_events (events of a micro-batch) or items.capacity (items, all of which are scored), or set "
     "model.dtype = 'bfloat16'"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """Rows and predictions after one micro-batch."""
-
-    rows: NDArray[np.void]
-    """[U] the rows after the batch; fields that the model does not know are as they were"""
-    predictions: Predictions
-    nonfinite_rows: NDArray[np.int64]
-    """Rows whose recurrent state was not finite. Where it became so in this step, the old `h`, `c` are kept; where it
-    was so before, they were recomputed from the stored history first. All other fields advanced as usual"""
-    new_events: NDArray[np.int64]
-    """[U] events of the batch"""
-    rebuilt_rows: int = 0
-    """How many rows had `h`, `c` of weights of another lineage: they were recomputed from the stored history first"""
-    sample: PrequentialSample | None = None
-    """Some of the events, scored before the batch is counted; None where no event has an item"""
-    gate_examples: Sequence[GateExamples] = ()
-    """The same events as the gate of the experts learns from them"""
-    reviews: Reviews | None = None
-    """Texts of the events"""
 
 
 class Engine:
@@ -158,7 +137,8 @@ class Engine:
         user, number, known = batch.user[event], timeline.event_number[event], self._candidates.known
         profile = timeline.profiles(event)
         contexts = model.contexts_after(timeline, h, user, number, seen, self._candidates, known, profile)
-        predictions = self._predict(event, contexts)
+        outlook = self._outlook(after, timeline, event)
+        predictions = self._predict(event, contexts, outlook)
         nonfinite_rows = np.union1d(repaired, states.nonfinite_rows)
         return StepResult(after, predictions, nonfinite_rows, timeline.count, rebuilt, sample, gate_examples, reviews)
 
@@ -293,11 +273,26 @@ class Engine:
         number = timeline.event_number[event]
         return score_events(self._model, self._candidates, self.counts, timeline, h, event, number)
 
-    def _predict(self, event: NDArray[np.int64], contexts: PredictionContexts) -> Predictions:
+    def _outlook(self, after: NDArray[np.void], timeline: Timeline, event: NDArray[np.int64]) -> BlockOutlook | None:
+        """Of the users right after their last events of the batch, each of which is among the predicted ones [P]."""
+        if self.horizons is None:
+            return None
+        last = timeline.last_events()
+        rows, context = after[timeline.batch.user[last]], np.searchsorted(event, last)
+        return BlockOutlook(self.horizons, rows, np.zeros(len(last)), self._candidates, self._top, context)
+
+    def _predict(
+        self, event: NDArray[np.int64], contexts: PredictionContexts, outlook: BlockOutlook | None
+    ) -> Predictions:
         blocks = self._blocks(contexts, self._candidates.known)
+        if outlook is not None:
+            blocks = outlook.reading(blocks)
         experts = self.counts.experts
         counts = None if experts is None else experts.counts
-        return top_predictions(event, contexts, blocks, self._candidates, counts, self._top, self._model.version)
+        made = top_predictions(event, contexts, blocks, self._candidates, counts, self._top, self._model.version)
+        if outlook is None:
+            return made
+        return replace(made, outlook=outlook.outlook, outlook_row=outlook.row_of(len(event)))
 
     def _blocks(self, contexts: PredictionContexts, known: int) -> Iterator[MixtureBlock]:
         network, table = self._model.network, self._model.item_table

@@ -7,39 +7,71 @@ It needs `model.horizons = true`, in the trainer as well: the heads are trained 
 are read, not changed; users may be asked about at any time, which is what finds those who fall silent.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.horizons import HORIZON_DAYS
 from models.experts.candidates import Candidates, largest
 from models.experts.mixture import MixtureBlock
 from models.inference.horizon_model import HorizonModel
+from models.inference.predictions import Outlook
 from models.inference.topk import TopSizes
-from models.transfers import to_host
+from models.transfers import to_device, to_host
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """Of U users, for H horizons."""
+class BlockOutlook:
+    """An outlook that is made of blocks of distributions while they are read for something else."""
 
-    return_p: NDArray[np.float32]
-    """[U, H] probability of at least one event within the horizon; does not fall from one horizon to the next"""
-    item: NDArray[np.int64]
-    """[U, H, k] items of the events to come, by falling probability; 0 where there are fewer"""
-    item_p: NDArray[np.float32]
-    """[U, H, k] share that the item will have in these events, given that there are any"""
-    category: NDArray[np.int64]
-    """[U, H, m] likewise of categories (indices as in `Predictions.category`); -1 where there are fewer"""
-    category_p: NDArray[np.float32]
-    """[U, H, m]"""
-    days: tuple[int, ...] = HORIZON_DAYS
-    """The horizons"""
+    def __init__(
+        self,
+        horizons: HorizonModel,
+        rows: NDArray[np.void],
+        silent_s: NDArray[np.float64],
+        candidates: Candidates,
+        sizes: TopSizes,
+        context: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Of rows [U]; `context` [U] is where each one's distribution is among those of the blocks (None: in order)."""
+        self._candidates, self._sizes = candidates, sizes
+        return_p = horizons.return_p(horizons.signals(rows, silent_s))
+        shape = return_p.shape
+        context = np.arange(len(rows)) if context is None else context
+        self._row = np.full(int(context.max(initial=-1)) + 1, -1)
+        self._row[context] = np.arange(len(rows))
+        self.outlook = Outlook(
+            return_p,
+            np.zeros((*shape, sizes.items), np.int64),
+            np.zeros((*shape, sizes.items), np.float32),
+            np.zeros((*shape, sizes.categories), np.int64),
+            np.zeros((*shape, sizes.categories), np.float32),
+        )
+        """Complete once all blocks are read"""
 
-    def __len__(self) -> int:
-        return len(self.return_p)
+    def reading(self, blocks: Iterable[MixtureBlock]) -> Iterator[MixtureBlock]:
+        """The blocks, each once it is in the outlook."""
+        for block in blocks:
+            self._add(block)
+            yield block
+
+    def row_of(self, contexts: int) -> NDArray[np.int64]:
+        """[P] row of the outlook of each of so many contexts; -1 where there is none."""
+        row = np.full(contexts, -1)
+        row[: len(self._row)] = self._row[:contexts]
+        return row
+
+    def _add(self, block: MixtureBlock) -> None:
+        row = self._row[block.rows]
+        (wanted,) = np.nonzero(row >= 0)
+        if not len(wanted):
+            return
+        row, outlook, count = row[wanted], self.outlook, min(self._sizes.items, self._candidates.known)
+        p = block.p if len(wanted) == len(block.p) else block.p[to_device([wanted], block.p.device)[0]]
+        top_p, top = largest(p, count)  # [p, k]
+        tensors = [top * (top_p > 0), top_p, *self._candidates.categories(p, self._sizes.categories)]
+        top_item, top_item_p, top_category, top_category_p = (array[:, None] for array in to_host(tensors))
+        outlook.item[row, :, :count], outlook.item_p[row, :, :count] = top_item, top_item_p
+        outlook.category[row], outlook.category_p[row] = top_category, top_category_p
 
 
 def outlook_of(
@@ -51,14 +83,7 @@ def outlook_of(
     sizes: TopSizes,
 ) -> Outlook:
     """The outlook of rows [U], from the distributions of each one's next event in blocks."""
-    return_p = horizons.return_p(horizons.signals(rows, silent_s))
-    shape, count = return_p.shape, min(sizes.items, candidates.known)
-    item, item_p = np.zeros((*shape, sizes.items), np.int64), np.zeros((*shape, sizes.items), np.float32)
-    category, category_p = (np.zeros((*shape, sizes.categories), kind) for kind in (np.int64, np.float32))
-    for block in blocks:
-        top_p, top = largest(block.p, count)  # [p, k]
-        tensors = [top * (top_p > 0), top_p, *candidates.categories(block.p, sizes.categories)]
-        top_item, top_item_p, top_category, top_category_p = (array[:, None] for array in to_host(tensors))
-        item[block.rows, :, :count], item_p[block.rows, :, :count] = top_item, top_item_p
-        category[block.rows], category_p[block.rows] = top_category, top_category_p
-    return Outlook(return_p, item, item_p, category, category_p)
+    outlook = BlockOutlook(horizons, rows, silent_s, candidates, sizes)
+    for _ in outlook.reading(blocks):
+        pass
+    return outlook.outlook

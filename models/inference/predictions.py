@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.horizons import HORIZON_DAYS
+
 CARRIERS: Final = ("attention", "copying", "following", "popularity")
 """What a prediction can come from: the network's state and attention over the user's events; repeats of the user's
 items, by the network's copying and by the expert `repeat`; what followed such items before, for any user; popularity"""
@@ -29,6 +31,27 @@ class InterestParts:
     """[P, D] of the recurrent state, attention and last event"""
     long_term: NDArray[np.float32]
     """[P, D] of the last events as a set (network/long_term.py)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Of U users, for H horizons."""
+
+    return_p: NDArray[np.float32]
+    """[U, H] probability of at least one event within the horizon; does not fall from one horizon to the next"""
+    item: NDArray[np.int64]
+    """[U, H, k] items of the events to come, by falling probability; 0 where there are fewer"""
+    item_p: NDArray[np.float32]
+    """[U, H, k] share that the item will have in these events, given that there are any"""
+    category: NDArray[np.int64]
+    """[U, H, m] likewise of categories (indices as in `Predictions.category`); -1 where there are fewer"""
+    category_p: NDArray[np.float32]
+    """[U, H, m]"""
+    days: tuple[int, ...] = HORIZON_DAYS
+    """The horizons"""
+
+    def __len__(self) -> int:
+        return len(self.return_p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,10 @@ class Predictions:
     model_version: ModelVersion
     parts: InterestParts | None = None
     """None in a network without long-term interest"""
+    outlook: Outlook | None = None
+    """Of the users, right after their last events; None where `model.horizons` is off"""
+    outlook_row: NDArray[np.int64] | None = None
+    """[P] row in it; -1 of predictions that are not after their user's last event"""
 
     def __len__(self) -> int:
         return len(self.event)

@@ -12,6 +12,7 @@ from torch import Tensor
 from models.config import ModelConfig
 from models.data.events import EventBatch
 from models.data.timeline import Timeline
+from models.data.user_profile import stored_profiles
 from models.errors import WeightsError
 from models.experts.candidates import Candidates
 from models.experts.mixture import PredictionContexts
@@ -118,7 +119,8 @@ class ServedModel:
         timeline = Timeline(EventBatch(*(np.zeros(0, np.int64) for _ in range(4))), rows)
         user, seen = np.arange(len(rows)), rows["seen"] if "seen" in (rows.dtype.names or ()) else None
         h = load_states(self.network, rows, "h", user)[:, -self.network.config.hidden_size :]
-        return self.contexts_after(timeline, h, user, timeline.events_before - 1, seen, candidates, known)
+        number, profile = timeline.events_before - 1, stored_profiles(rows)
+        return self.contexts_after(timeline, h, user, number, seen, candidates, known, profile)
 
     def contexts_before(
         self,

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.data.new_events import NewEvents
-from models.inference.engine import Engine, StepResult
+from models.inference.engine import Engine
+from models.inference.step_result import StepResult
 from models.releases.release import LAST_SEEN, Release
 
 MAX_OWN_EVENTS: Final = 50_000

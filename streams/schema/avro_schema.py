@@ -57,6 +57,8 @@ def _type(info: inspect.Type) -> Any:
             return "double"
         case inspect.ListType():
             return {"type": "array", "items": _type(info.item_type)}
+        case inspect.DictType():
+            return {"type": "map", "values": _type(info.value_type)}
         case inspect.StructType():
             return _record(info)
     raise TypeError(f"predictions have no field of type {info}")

@@ -65,7 +65,7 @@ def encode(
         copied,
         followed,
         popular,
-    ), vectors in zip(
+    ), vectors, outlook in zip(
         predictions.event.tolist(),
         *item_columns,
         other_p.tolist(),
@@ -74,6 +74,7 @@ def encode(
         because_other,
         carried_by,
         _vectors(predictions.parts, len(predictions)),
+        _outlooks(predictions, items),
         strict=True,
     ):
         event, partition, offset = origins.event[index], origins.partition[index], origins.offset[index]
@@ -106,6 +107,7 @@ def encode(
                         "popularity": popular,
                     },
                     **vectors,
+                    **outlook,
                 }
             )
         )
@@ -136,6 +138,41 @@ def _vectors(parts: InterestParts | None, rows: int) -> Iterable[dict[str, list[
         return repeat({}, rows)
     short, long = rounded(parts.short_term).tolist(), rounded(parts.long_term).tolist()
     return ({"short_term": now, "long_term": lasting} for now, lasting in zip(short, long, strict=True))
+
+
+def _outlooks(predictions: Predictions, items: ItemVocabulary) -> Iterable[dict[str, Any]]:
+    """Horizons and probability of return by row; nothing where the model looks no further than the next event."""
+    outlook, row = predictions.outlook, predictions.outlook_row
+    if outlook is None or row is None:
+        return repeat({}, len(predictions))
+    days = [str(number) for number in outlook.days]
+    return_p = [dict(zip(days, p, strict=True)) for p in truncated(outlook.return_p).tolist()]
+    columns = []  # of each horizon: categories, category_p, items, item_p, by row
+    for horizon in range(len(outlook.days)):
+        category_p, item_p = truncated(outlook.category_p[:, horizon]), truncated(outlook.item_p[:, horizon])
+        columns.append(
+            (
+                *_columns(outlook.category[:, horizon], 0, items.categories.__getitem__, category_p),
+                *_columns(outlook.item[:, horizon], 1, items.id, item_p),
+            )
+        )
+    made: list[dict[str, Any]] = [
+        {
+            "horizons": [
+                {
+                    "days": number,
+                    "categories": categories[index],
+                    "category_p": category_p[index],
+                    "items": names[index],
+                    "item_p": item_p[index],
+                }
+                for number, (categories, category_p, names, item_p) in zip(outlook.days, columns, strict=True)
+            ],
+            "return_p": p,
+        }
+        for index, p in enumerate(return_p)
+    ]
+    return (made[index] if index >= 0 else {} for index in row.tolist())
 
 
 def _shares(

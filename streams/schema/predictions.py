@@ -29,6 +29,16 @@ class Carriers(Struct, gc=False):
     popularity: Annotated[Probability, Meta(description="What is popular, whoever the user.")]
 
 
+class Horizon(Struct, gc=False):
+    """Interest over the next days, if there is any event in them."""
+
+    days: Annotated[int, Meta(ge=1, description="How many, from the prediction on.")]
+    categories: Annotated[list[str], Meta(description="Categories of the events to come, by falling share.")]
+    category_p: Annotated[list[Probability], Meta(description="Their shares in these events.")]
+    items: Annotated[list[str], Meta(description="Items of the events to come, likewise.")]
+    item_p: Annotated[list[Probability], Meta(description="Their shares.")]
+
+
 class Prediction(Struct, gc=False):
     """A user's interest distribution after one of their events."""
 
@@ -65,6 +75,13 @@ class Prediction(Struct, gc=False):
     ] = UNSET
     long_term: Annotated[
         list[float] | UnsetType, Meta(description="Lasting interest, likewise; items are scored by the sum of both.")
+    ] = UNSET
+    horizons: Annotated[
+        list[Horizon] | UnsetType, Meta(description="Interest over a day, a week, a month; where model.horizons is on.")
+    ] = UNSET
+    return_p: Annotated[
+        dict[str, Probability] | UnsetType,
+        Meta(description="Probability of any event within so many days, by the number of days; likewise."),
     ] = UNSET
     schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
 

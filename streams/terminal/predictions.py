@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
+from msgspec import UNSET
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -53,6 +54,7 @@ def render_prediction(prediction: Prediction, title: Callable[[str], str]) -> Re
     body = Table.grid(padding=(0, 3), expand=False)
     body.add_row(Text(" "), categories, items)
     parts: list[RenderableType] = [head, body]
+    parts.extend(Text(f"    {printable(line)}", style="dim") for line in _outlook_lines(prediction))
     if prediction.items:
         parts.extend(
             Text(f"    {printable(line)}", style="dim", overflow="ellipsis", no_wrap=True)
@@ -60,6 +62,17 @@ def render_prediction(prediction: Prediction, title: Callable[[str], str]) -> Re
         )
     parts.append(Text(""))
     return Group(*parts)
+
+
+def _outlook_lines(prediction: Prediction) -> Iterator[str]:
+    """Whether the user comes back, and what they want over the longest horizon; nothing where it is not known."""
+    if prediction.return_p is not UNSET:
+        yield "returns " + ", ".join(f"within {days} d {percent(p)}" for days, p in prediction.return_p.items())
+    if prediction.horizons is not UNSET and prediction.horizons:
+        longest = max(prediction.horizons, key=lambda horizon: horizon.days)
+        shares = zip(longest.categories[:SHOWN_ITEMS], longest.category_p, strict=False)
+        if named := ", ".join(f"{name} {percent(p)}" for name, p in shares):
+            yield f"over {longest.days} d {named}"
 
 
 def _explanation_lines(prediction: Prediction, title: Callable[[str], str]) -> Iterator[str]:

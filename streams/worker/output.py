@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 from aiokafka.structs import TopicPartition
 
-from models.inference.engine import StepResult
+from models.inference.step_result import StepResult
 from models.items.reviews import Reviews
 from streams import __version__
 from streams.kafka.transaction import ProducerRecord

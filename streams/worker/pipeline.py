@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from models.data.events import EventBatch
 from models.data.user_row import user_row_fields
-from models.inference.engine import StepResult
+from models.inference.step_result import StepResult
 from state.rows import RowLayout
 from streams.kafka.faust_transport import RecordBatch
 from streams.kafka.transaction import ProducerRecord, TransactionWriter

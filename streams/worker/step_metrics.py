@@ -9,7 +9,7 @@ from typing import Final, get_args
 import prometheus_client
 from prometheus_client import CollectorRegistry, Histogram
 
-from models.inference.engine import StepResult
+from models.inference.step_result import StepResult
 from streams.errors import RejectionCode
 from streams.worker.batch import MicroBatch
 

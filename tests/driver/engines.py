@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.events import EventBatch
-from models.inference.engine import StepResult
 from models.inference.predictions import CARRIERS, ModelVersion, Predictions
+from models.inference.step_result import StepResult
 from models.network.weights import INITIAL_LINEAGE
 
 

@@ -19,8 +19,8 @@ from bench.throughput.backlog import ITEMS
 from bench.throughput.peers.job import Job
 from bench.throughput.peers.meter import Meter, exit_now
 from models.data.events import EventBatch
-from models.inference.engine import StepResult
 from models.inference.predictions import CARRIERS, ModelVersion, Predictions
+from models.inference.step_result import StepResult
 from models.network.weights import INITIAL_LINEAGE
 from streams.kafka.topics import ensure_topics
 from streams.settings.sections import KafkaSettings, PredictionSettings, TopicSettings, WorkerSettings

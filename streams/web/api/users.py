@@ -66,6 +66,14 @@ class CarriedBy(BaseModel):
     popularity: float
 
 
+class HorizonInterest(BaseModel):
+    """Interest over the next days, if there is any event in them."""
+
+    days: int
+    categories: list[CategoryProbability]
+    items: list[ItemProbability]
+
+
 class Interests(BaseModel):
     """What a user wants now."""
 
@@ -83,11 +91,25 @@ class Interests(BaseModel):
     because: list[Reason]
     because_other: float
     carried_by: CarriedBy
+    horizons: list[HorizonInterest]
+    """Over a day, a week and a month; empty where model.horizons is off"""
+    return_p: dict[str, float]
+    """Probability of any event within so many days; likewise"""
 
 
 def interests_of(user_id: str, row: UserRow, catalog: Catalog, limit: int) -> Interests:
     """A user's row with titles."""
-    described = catalog.describe([*row.items[:limit], *row.because])
+    over_horizons = [item for horizon in row.horizons for item in horizon.items[:limit]]
+    described = catalog.describe([*row.items[:limit], *row.because, *over_horizons])
+
+    def probable(names: list[str], p: list[float]) -> list[ItemProbability]:
+        return [
+            ItemProbability(
+                item_id=item, title=described[item].title or None, categories=list(described[item].categories), p=share
+            )
+            for item, share in zip(names[:limit], p, strict=False)
+        ]
+
     return Interests(
         user_id=user_id,
         prediction_id=row.prediction_id,
@@ -97,12 +119,7 @@ def interests_of(user_id: str, row: UserRow, catalog: Catalog, limit: int) -> In
         age_s=max(0.0, round(time.time() - row.emitted_at / 1000, 3)),
         model_version=row.model_version,
         state_version=row.state_version,
-        items=[
-            ItemProbability(
-                item_id=item, title=described[item].title or None, categories=list(described[item].categories), p=p
-            )
-            for item, p in zip(row.items[:limit], row.item_p, strict=False)
-        ],
+        items=probable(row.items, row.item_p),
         other_p=max(0.0, min(1.0, row.other_p + sum(row.item_p[limit:]))),
         categories=[
             CategoryProbability(category=category, p=p)
@@ -119,6 +136,18 @@ def interests_of(user_id: str, row: UserRow, catalog: Catalog, limit: int) -> In
             following=row.carried_by[2],
             popularity=row.carried_by[3],
         ),
+        horizons=[
+            HorizonInterest(
+                days=horizon.days,
+                categories=[
+                    CategoryProbability(category=category, p=p)
+                    for category, p in zip(horizon.categories, horizon.category_p, strict=True)
+                ],
+                items=probable(horizon.items, horizon.item_p),
+            )
+            for horizon in row.horizons
+        ],
+        return_p=row.return_p,
     )
 
 

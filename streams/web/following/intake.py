@@ -155,6 +155,8 @@ def _check_prediction(prediction: Prediction) -> None:
         (prediction.items, prediction.item_p),
         (prediction.categories, prediction.category_p),
         (prediction.because, prediction.because_weight),
+        *((horizon.categories, horizon.category_p) for horizon in prediction.horizons or ()),
+        *((horizon.items, horizon.item_p) for horizon in prediction.horizons or ()),
     ):
         if len(names) != len(p):
             raise StreamError(f"a prediction has {len(names)} names and {len(p)} numbers")

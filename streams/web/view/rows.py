@@ -10,7 +10,17 @@ from typing import Final
 
 import msgspec
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+
+
+class HorizonRow(msgspec.Struct, array_like=True, gc=False):
+    """Interest over so many days."""
+
+    days: int
+    categories: list[str]
+    category_p: list[float]
+    items: list[str]
+    item_p: list[float]
 
 
 class UserRow(msgspec.Struct, array_like=True, gc=False):
@@ -35,6 +45,8 @@ class UserRow(msgspec.Struct, array_like=True, gc=False):
     carried_by: tuple[float, float, float, float]  # attention, copying, following, popularity
     position: str  # of its record, partition:offset
     points: int  # predictions of the user so far, which number the places of the newest in a ring
+    horizons: list[HorizonRow] = []
+    return_p: dict[str, float] = {}  # by days
 
 
 class HistoryPoint(msgspec.Struct, array_like=True, gc=False):

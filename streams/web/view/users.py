@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import msgspec
+
 from state.ordered_store import OrderedStore
 from streams.schema.predictions import Prediction
 from streams.web.view.audience import Audience
 from streams.web.view.batch import ViewBatch
 from streams.web.view.keys import EVENTS, POINT, USER, id_key, id_of, slot_key, slots_of
-from streams.web.view.rows import HISTORY_POINT, USER_ROW, HistoryPoint, Meta, UserRow, encode
+from streams.web.view.rows import HISTORY_POINT, USER_ROW, HistoryPoint, HorizonRow, Meta, UserRow, encode
 
 MOST_POINTS: Final = 10_000
 _CLOCK_SKEW_MS: Final = 60_000  # of a worker's clock before ours; more would outweigh everybody else
@@ -92,6 +94,8 @@ def _row(prediction: Prediction, position: str, points: int) -> UserRow:
         (carried.attention, carried.copying, carried.following, carried.popularity),
         position,
         points,
+        [HorizonRow(*msgspec.structs.astuple(horizon)) for horizon in prediction.horizons or ()],
+        prediction.return_p or {},
     )
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from models.data.influence import InfluenceLimits
 from models.errors import UnknownItemError, WeightsError
-from models.inference.engine import Engine, StepResult
+from models.inference.engine import Engine
+from models.inference.step_result import StepResult
 from models.releases.followed_engine import FollowedEngine
 from models.releases.manifest import Manifest
 from models.releases.release import Release as ModelParts

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.events import EventBatch
-from models.inference.engine import Engine, StepResult
+from models.inference.engine import Engine
+from models.inference.step_result import StepResult
 
 
 def committed_step(

@@ -17,7 +17,8 @@ from models.data.event_types import EVENT_TYPES
 from models.data.events import EventBatch
 from models.data.user_state import new_user_states
 from models.experts import candidates, cooccurrence, count_experts, outputs
-from models.inference.engine import Engine, StepResult
+from models.inference.engine import Engine
+from models.inference.step_result import StepResult
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.network import recurrence

@@ -12,7 +12,8 @@ from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
 from models.data.influence import InfluenceLimits
 from models.data.user_state import new_user_states
-from models.inference.engine import Engine, StepResult
+from models.inference.engine import Engine
+from models.inference.step_result import StepResult
 from models.inference.stream_counts import EXPERT_POPULARITY, POPULARITY
 from models.items.vocabulary import ItemVocabulary
 from models.releases.followed_engine import FollowedEngine

@@ -12,6 +12,7 @@ from models import checkpoint
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
 from models.data.horizons import DAY_S, HORIZON_DAYS
+from models.data.user_state import new_user_states
 from models.errors import HorizonsError, WeightsError
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
@@ -127,3 +128,29 @@ def test_heads_of_another_network_are_refused(cluster: Cluster, items: ItemVocab
     assert engine.horizons is not None
     with pytest.raises(WeightsError, match=r"model\.horizons"):
         engine.horizons.restore(release.horizons)
+
+
+def test_a_step_has_the_outlook_of_its_users_after_their_last_events(cluster: Cluster) -> None:
+    cluster.release()
+    engine, rows = cluster.engines[0], cluster.rows[0][:3]
+    time_ms = START_MS + 11 * DAY_S * 1000 + np.arange(4)
+    batch = EventBatch(np.array([0, 0, 2, 2]), np.array([4, 5, 6, 7]), np.full(4, 2), time_ms)
+    for per, row in (("user", [0, 1]), ("event", [-1, 0, -1, 1])):
+        step = engine.step(batch, rows, per=per)  # type: ignore[arg-type]
+        expected = engine.outlook(step.rows[[0, 2]], np.zeros(2))
+        outlook = step.predictions.outlook
+        assert outlook is not None
+        assert step.predictions.outlook_row is not None
+        assert step.predictions.outlook_row.tolist() == row
+        np.testing.assert_allclose(outlook.return_p, expected.return_p, atol=1e-6)
+        np.testing.assert_allclose(outlook.item_p, expected.item_p, atol=1e-3)
+        np.testing.assert_allclose(outlook.category_p, expected.category_p, atol=1e-3)
+        assert (outlook.item[:, :, 0] == expected.item[:, :, 0]).all()
+
+
+def test_without_horizons_a_step_has_no_outlook(config: ModelConfig, items: ItemVocabulary) -> None:
+    engine = Engine(config, items)
+    assert engine.horizons is None
+    step = engine.step(EventBatch(*(np.array([number]) for number in (0, 3, 2, START_MS))), new_user_states(config, 1))
+    assert step.predictions.outlook is None
+    assert step.predictions.outlook_row is None

@@ -39,6 +39,13 @@ PREDICTION: dict[str, Any] = {
     "because_other": 0.45,
     "carried_by": {"attention": 0.45, "copying": 0.1, "following": 0.3, "popularity": 0.15},
 }
+OUTLOOK = {
+    "horizons": [
+        {"days": 1, "categories": ["a"], "category_p": [0.5], "items": ["i2"], "item_p": [0.25]},
+        {"days": 30, "categories": [], "category_p": [], "items": [], "item_p": []},
+    ],
+    "return_p": {"1": 0.25, "30": 0.75},
+}
 VECTORS = {"short_term": [0.5, -1.25], "long_term": [2.0, 0.0]}
 
 
@@ -46,7 +53,7 @@ async def dump_to(server: RegistryServer, register: bool = True) -> Any:
     return await avro_dump(RegistryClient(RegistrySettings(url=server.url)), "predictions", register)
 
 
-@pytest.mark.parametrize("prediction", [PREDICTION, PREDICTION | VECTORS])
+@pytest.mark.parametrize("prediction", [PREDICTION, PREDICTION | VECTORS, PREDICTION | OUTLOOK])
 async def test_a_prediction_comes_back_as_it_was(server: RegistryServer, prediction: dict[str, Any]) -> None:
     value = (await dump_to(server))(prediction)
     assert server.subjects == {"predictions-value": [1]}
@@ -56,7 +63,7 @@ async def test_a_prediction_comes_back_as_it_was(server: RegistryServer, predict
     assert json.loads(await reader.json(value)) == prediction
     schema = fastavro.parse_schema(json.loads(server.schemas[1]["schema"]))
     foreign = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
-    assert foreign == {"short_term": None, "long_term": None} | prediction
+    assert foreign == dict.fromkeys((*VECTORS, *OUTLOOK)) | prediction
 
 
 async def test_the_schema_is_registered_once(server: RegistryServer) -> None:

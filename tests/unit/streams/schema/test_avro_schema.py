@@ -32,7 +32,13 @@ def _compare(record: dict[str, Any], definitions: dict[str, Any], name: str) -> 
             assert JSON_TYPES[kind] == of_json["type"]
         elif kind["type"] == "array":
             assert of_json["type"] == "array"
-            assert JSON_TYPES[kind["items"]] == of_json["items"]["type"]
+            if isinstance(kind["items"], str):
+                assert JSON_TYPES[kind["items"]] == of_json["items"]["type"]
+            else:
+                assert of_json["items"] == {"$ref": f"#/$defs/{kind['items']['name']}"}
+                _compare(kind["items"], definitions, kind["items"]["name"])
+        elif kind["type"] == "map":
+            assert JSON_TYPES[kind["values"]] == of_json["additionalProperties"]["type"]
         else:
             reference = json.dumps(of_json)
             assert f'"#/$defs/{kind["name"]}"' in reference

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from msgspec import UNSET
 
-from models.inference.predictions import CARRIERS, InterestParts, ModelVersion, Predictions
+from models.inference.predictions import CARRIERS, InterestParts, ModelVersion, Outlook, Predictions
 from models.items.vocabulary import ItemVocabulary
 from streams.schema.events import UserEvent
 from streams.schema.prediction_encoder import EventOrigins, encode, rounded, truncated
-from streams.schema.predictions import Carriers, Prediction, Source, decode
+from streams.schema.predictions import Carriers, Horizon, Prediction, Source, decode
 
 P = np.float32
 
@@ -113,6 +113,26 @@ def test_numbers_of_vectors_keep_four_digits(numbers: np.ndarray[tuple[int], np.
     result = rounded(numbers)
     np.testing.assert_allclose(result, numbers, rtol=5.001e-4, atol=1e-15)
     np.testing.assert_array_equal(rounded(result.astype(P)), result)
+
+
+def test_an_outlook_is_told_after_a_users_last_event(items: ItemVocabulary, origins: EventOrigins) -> None:
+    made = predictions([0, 1], [[2, 5], [2, 5]], [[0.5, 0.125]] * 2)
+    outlook = Outlook(
+        np.array([[0.25, 0.5, 0.75]], P),
+        np.array([[[2, 5], [2, 0], [0, 0]]]),
+        np.array([[[0.5, 0.25], [0.5, 0], [0, 0]]], P),
+        np.array([[[1, 0], [0, -1], [-1, -1]]]),
+        np.array([[[0.5, 0.25], [0.5, 0], [0, 0]]], P),
+    )
+    without, told = encode(replace(made, outlook=outlook, outlook_row=np.array([-1, 0])), origins, items, 0)
+    assert decode(without).horizons is decode(without).return_p is UNSET
+    prediction = decode(told)
+    assert prediction.return_p == {"1": 0.25, "7": 0.5, "30": 0.75}
+    assert prediction.horizons == [
+        Horizon(1, ["Sci-Fi", "Drama"], [0.5, 0.25], ["i2", "i5"], [0.5, 0.25]),
+        Horizon(7, ["Drama"], [0.5], ["i2"], [0.5]),
+        Horizon(30, [], [], [], []),
+    ]
 
 
 def test_padding_is_left_out_row_by_row(items: ItemVocabulary, origins: EventOrigins) -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from streams.schema.predictions import Carriers, Prediction, Source
+from streams.schema.predictions import Carriers, Horizon, Prediction, Source
 from streams.terminal.predictions import bar, percent, render_prediction
 
 TITLES = {"i1": "The Silent Orbit", "i2": "A [bold]Heist[/]", "i3": "Last Colony"}
@@ -43,3 +43,10 @@ def test_a_prediction_shows_user_items_interests_and_explanation() -> None:
     assert lines[3].split() == ["3.0%", "i9"]
     assert lines[4].strip() == "because of Last Colony (40%), i9 (20%), other events 25%, popularity 15%"
     assert lines[5].strip() == "carried by attention 60%, following 25%, popularity 15%"
+    prediction.return_p = {"1": 0.25, "30": 0.8}
+    prediction.horizons = [Horizon(30, ["Drama", "Sci-Fi"], [0.5, 0.25], ["i1"], [0.5]), Horizon(1, [], [], [], [])]
+    with console.capture() as captured:
+        console.print(render_prediction(prediction, lambda item: TITLES.get(item, item)))
+    lines = captured.get().splitlines()
+    assert lines[4].strip() == "returns within 1 d 25%, within 30 d 80%"
+    assert lines[5].strip() == "over 30 d Drama 50%, Sci-Fi 25%"

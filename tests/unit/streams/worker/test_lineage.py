@@ -15,8 +15,9 @@ from models import checkpoint
 from models.data.event_types import type_index
 from models.data.events import EventBatch
 from models.data.user_row import user_row_fields
-from models.inference.engine import Engine, StepResult
+from models.inference.engine import Engine
 from models.inference.predictions import ModelVersion
+from models.inference.step_result import StepResult
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.network.weights import INITIAL_LINEAGE, Weights

@@ -26,6 +26,7 @@ export function user(id) {
   const now = card(t("user.now"));
   const next = card(t("user.next"));
   const why = card(t("user.why"));
+  const outlook = card(t("user.outlook"));
   const recent = card(t("user.events"));
   let truth = null;
   let latest = null;
@@ -47,6 +48,8 @@ export function user(id) {
     const true_name = truth?.at(interests.event_time) ?? null;
     redraw(now.body, [interests.categories, true_name], () => showNow(interests.categories, true_name));
     redraw(next.body, [interests.items, interests.other_p], () => showNext(interests));
+    outlook.element.hidden = interests.horizons.length === 0;
+    redraw(outlook.body, [interests.horizons, interests.return_p], () => showOutlook(interests));
     redraw(why.body, [interests.items[0], interests.because, interests.because_other, interests.carried_by], () => showWhy(interests));
   }
 
@@ -74,7 +77,7 @@ export function user(id) {
     title: id,
     element: [
       heading(h("span", { class: "id" }, id), { note, aside: [search] }),
-      h("div", { class: "grid" }, history.element, now.element, next.element, why.element, recent.element),
+      h("div", { class: "grid" }, history.element, now.element, next.element, outlook.element, why.element, recent.element),
     ],
     start(signal) {
       search.replaceChildren(userSearch(signal));
@@ -114,6 +117,17 @@ function showNext({ items, other_p }) {
       href: `#/items/${encodeURIComponent(item.item_id)}`,
     })), { ordered: true }),
     h("p", { class: "explained" }, t("user.other", { p: percent(other_p) })),
+  ];
+}
+
+function showOutlook({ horizons, return_p }) {
+  return [
+    h("h3", {}, t("outlook.return")),
+    barList(Object.entries(return_p).map(([days, p]) => ({ name: t("outlook.within", { days }), value: p, text: percent(p) })), { maximum: 1 }),
+    horizons.slice(-1).flatMap(({ days, categories }) => [
+      h("h3", {}, t("outlook.interest", { days: String(days) })),
+      barList(categories.map(({ category, p }) => ({ name: category, value: p, text: percent(p), kind: colorClass(category) }))),
+    ]),
   ];
 }
 

@@ -9,7 +9,8 @@ from bench.gpu.part import Deadline, Figures, GpuRun, PartFailed
 from bench.gpu.parts import equality
 from bench.gpu.parts.equality import TOLERANCES
 from bench.gpu.sizes import SMALL
-from models.inference.engine import Engine, StepResult
+from models.inference.engine import Engine
+from models.inference.step_result import StepResult
 
 RUN = GpuRun(torch.device("cpu"), replace(SMALL, compared_items=40, compared_events=12), Path("nowhere"))
 
