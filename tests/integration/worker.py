@@ -28,14 +28,7 @@ Fault = Callable[[], None]
 """Run in the worker before anything else, to patch what the test breaks."""
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
-_PRELOADED = (
-    "streams.worker.app",
-    "streams.trainer.app",
-    "streams.trainer.changelog_model",
-    "tests.integration.engines",
-    "tests.integration.faults",
-)
-_FORKSERVER.set_forkserver_preload(list(_PRELOADED))
+_FORKSERVER.set_forkserver_preload(["tests.integration.preloaded"])
 
 
 async def poll(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:

@@ -16,9 +16,9 @@ class SuccessorCounts:
     def __init__(self, window: int) -> None:
         self._window = window
         # Only pairs that occur are kept: all pairs of 60 000 items would not fit into memory.
+        self._place: dict[int, dict[int, int]] = {}  # of the later item in the arrays of the earlier
         self._items: dict[int, NDArray[np.int64]] = {}
         self._counts: dict[int, NDArray[np.float64]] = {}
-        self._used: dict[int, int] = {}
         self._total: dict[int, float] = {}
 
     def observe(self, history: Sequence[int], item: int) -> None:
@@ -28,26 +28,25 @@ class SuccessorCounts:
 
     def add_row(self, out: NDArray[np.float64], item: int, scale: float, power: float) -> None:
         """Add to `out` the item's successor counts times `scale / total ** power`, `total` being their sum."""
-        used = self._used.get(item, 0)
-        if used:
+        place = self._place.get(item)
+        if place:
             # An item is in a row once, so indexed addition is correct.
+            used = len(place)
             out[self._items[item][:used]] += self._counts[item][:used] * (scale / self._total[item] ** power)
 
     def _add(self, row: int, item: int, count: float) -> None:
-        used = self._used.get(row, 0)
-        if not used:
+        places = self._place.get(row)
+        if places is None:
+            places = self._place[row] = {}
             self._items[row] = np.zeros(_FIRST_CELLS, dtype=np.int64)
             self._counts[row] = np.zeros(_FIRST_CELLS)
             self._total[row] = 0.0
-        items, counts = self._items[row], self._counts[row]
-        position = int(items[:used].searchsorted(item))
-        if position == used or items[position] != item:
-            if used == len(items):
-                self._items[row] = items = np.concatenate([items, np.zeros_like(items)])
-                self._counts[row] = counts = np.concatenate([counts, np.zeros_like(counts)])
-            items[position + 1 : used + 1] = items[position:used]
-            counts[position + 1 : used + 1] = counts[position:used]
-            items[position], counts[position] = item, 0.0
-            self._used[row] = used + 1
-        counts[position] += count
+        place = places.get(item)
+        if place is None:
+            place = places[item] = len(places)
+            if place == len(self._items[row]):
+                self._items[row] = np.concatenate([self._items[row], np.zeros_like(self._items[row])])
+                self._counts[row] = np.concatenate([self._counts[row], np.zeros_like(self._counts[row])])
+            self._items[row][place] = item
+        self._counts[row][place] += count
         self._total[row] += count

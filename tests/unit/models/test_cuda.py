@@ -36,7 +36,7 @@ for number in range(50):
     items.add(f"i{number}")
 engine, learner = Engine(config, items), OnlineLearner(config, LearnerConfig(), items)
 rows, random = new_user_states(config, 64), np.random.default_rng(int(sys.argv[2]))
-for number in range(20):
+for number in range(6):
     batch = EventBatch(np.arange(64), random.integers(1, 51, 64), np.zeros(64, np.int64), np.full(64, 60_000 * number))
     rows = engine.step(batch, rows).rows
     learner.observe(rows, np.bincount(batch.user, minlength=len(rows)))
@@ -56,7 +56,7 @@ def test_several_workers_compute_on_one_device(device: str) -> None:
         for seed in range(2)
     ]
     outputs = [worker.communicate(timeout=240)[0].strip() for worker in workers]
-    assert outputs == [f"{64 * 20} True"] * 2
+    assert outputs == [f"{64 * 6} True"] * 2
 
 
 def test_weights_travel_between_cpu_and_device(

@@ -24,7 +24,8 @@ def main(trainings: list[str]) -> None:
             dist.init_process_group = partial(join, init_method=place, rank=rank, world_size=size)
             if is_first_process():
                 print(SEPARATOR, flush=True)
-        app(["train", *json.loads(words)], standalone_mode=False)
+        last = number == len(trainings) - 1  # ends as the command does
+        app(["train", *json.loads(words)], standalone_mode=last)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -38,6 +39,7 @@ TIMEOUT_S = 300
 
 SOFTMAXES = {"full": [], "sampled": ["training.full_softmax_items=1", "training.sampled_items=64"]}
 EPOCHS = 3
+FIRST_EPOCH = "epoch   1"
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +71,8 @@ def two_processes(folder: Path, module: str, words: list[str]) -> Iterator[subpr
             process.communicate()
 
 
-def train_without_end(log_file: Path, out: Path) -> AbstractContextManager[subprocess.Popen[str]]:
-    settings = ["training.epochs=100000", "training.lr_reductions=100000"]
-    return two_processes(out.parent, "streams.cli", ["train", *words_of(log_file, out, settings)])
+def endless(log_file: Path, out: Path) -> list[str]:
+    return words_of(log_file, out, ["training.epochs=100000", "training.lr_reductions=100000"])
 
 
 def losses(output: str) -> list[tuple[float, float]]:
@@ -80,32 +81,50 @@ def losses(output: str) -> list[tuple[float, float]]:
     return [(float(loss), float(held_out)) for loss, held_out in re.findall(pattern, output)]
 
 
+@dataclass(frozen=True)
+class Trainings:
+    """Two processes that have trained with each softmax, and now train without end."""
+
+    outputs: dict[str, str]
+    """What they printed, by the softmax, after which the checkpoint's folder is called"""
+    process: subprocess.Popen[str]
+    """In the last training"""
+
+
 @pytest.fixture(scope="module")
-def outputs_of_two(log_file: Path) -> dict[str, str]:
-    """What two processes print that train with each softmax, by its name, into a folder of this name."""
+def trainings(log_file: Path) -> Iterator[Trainings]:
+    """In one start of the processes, which takes longer than the trainings."""
     folder = log_file.parent
-    trainings = [
-        json.dumps(words_of(log_file, folder / name, [*softmax, f"training.epochs={EPOCHS}"]))
+    commands = [
+        words_of(log_file, folder / name, [*softmax, f"training.epochs={EPOCHS}"])
         for name, softmax in SOFTMAXES.items()
     ]
-    with two_processes(folder, several_trainings.__name__, trainings) as process:
-        output, _ = process.communicate(timeout=TIMEOUT_S)
-        assert process.returncode == 0, output
-    return dict(zip(SOFTMAXES, output.split(several_trainings.SEPARATOR), strict=True))
+    commands.append(endless(log_file, folder / "endless"))
+    with two_processes(folder, several_trainings.__name__, [*map(json.dumps, commands)]) as process:
+        outputs = [printed_before(process, several_trainings.SEPARATOR) for _ in SOFTMAXES]
+        yield Trainings(dict(zip(SOFTMAXES, outputs, strict=True)), process)
+
+
+def printed_before(process: subprocess.Popen[str], text: str) -> str:
+    """What it prints before a line with the text."""
+    assert process.stdout is not None
+    printed = ""
+    while text not in (line := process.stdout.readline()):
+        assert line, printed
+        printed += line
+    return printed
 
 
 @pytest.mark.parametrize("softmax", SOFTMAXES)
-def test_two_processes_train_as_one_does(
-    log_file: Path, tmp_path: Path, outputs_of_two: dict[str, str], softmax: str
-) -> None:
+def test_two_processes_train_as_one_does(log_file: Path, tmp_path: Path, trainings: Trainings, softmax: str) -> None:
     settings = load_settings(overrides=[*SETTINGS, *SOFTMAXES[softmax], f"training.epochs={EPOCHS}"])
     console = Console(record=True, width=160)
     log, _ = read_log([log_file], None, None, skip_bad=False)
     train(settings, console, log, tmp_path / "one")
-    assert "2 processes" in outputs_of_two[softmax]
+    assert "2 processes" in trainings.outputs[softmax]
     losses_of_one = losses(console.export_text())
     assert len(losses_of_one) == EPOCHS
-    for one, two in zip(losses_of_one, losses(outputs_of_two[softmax]), strict=True):
+    for one, two in zip(losses_of_one, losses(trainings.outputs[softmax]), strict=True):
         assert two == pytest.approx(one, abs=1e-3)
     items = log.vocabulary(settings)
     folders = tmp_path / "one", log_file.parent / softmax
@@ -117,19 +136,9 @@ def test_two_processes_train_as_one_does(
         torch.testing.assert_close(weights[1].tensors[name], tensor, rtol=0.02, atol=0.002)
 
 
-def wait_for_an_epoch(process: subprocess.Popen[str]) -> None:
-    """Returns once the first epoch is printed."""
-    assert process.stdout is not None
-    printed = ""
-    while "epoch   1" not in printed:
-        line = process.stdout.readline()
-        assert line, printed
-        printed += line
-
-
 def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path, tmp_path: Path) -> None:
-    with train_without_end(log_file, tmp_path / "out") as process:
-        wait_for_an_epoch(process)
+    with two_processes(tmp_path, "streams.cli", ["train", *endless(log_file, tmp_path / "out")]) as process:
+        printed_before(process, FIRST_EPOCH)
         (second,) = (child for child in psutil.Process(process.pid).children() if child.environ().get("RANK") == "1")
         second.send_signal(signal.SIGKILL)
         rest, _ = process.communicate(timeout=TIMEOUT_S)
@@ -139,10 +148,10 @@ def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path, 
     assert (tmp_path / "out" / "training.safetensors").exists()
 
 
-def test_ctrl_c_ends_all_and_says_what_is_saved(log_file: Path, tmp_path: Path) -> None:
-    with train_without_end(log_file, tmp_path / "out") as process:
-        wait_for_an_epoch(process)
-        process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=TIMEOUT_S)
-        assert process.returncode
-        assert re.search(r"stopped; epoch \d+ is saved .* --resume", rest)
+def test_ctrl_c_ends_all_and_says_what_is_saved(trainings: Trainings) -> None:
+    process = trainings.process
+    printed_before(process, FIRST_EPOCH)
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode
+    assert re.search(r"stopped; epoch \d+ is saved .* --resume", rest)
