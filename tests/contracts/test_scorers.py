@@ -14,7 +14,7 @@ from models.data.event_log import EventLog
 from models.data.event_types import type_index
 from streams.settings.recipes import RECIPES
 
-USERS, ITEMS, EVENTS, BATCH = 12, 20, 300, 16
+USERS, ITEMS, EVENTS, BATCH = 12, 20, 160, 16
 WORDS = ["loud", "clear", "warm", "cheap"]
 
 
@@ -132,7 +132,7 @@ def test_scoring_has_no_effect(kind: str, log: Dataset, scores: EventScores) -> 
 
 def test_the_future_is_never_seen(kind: str, log: Dataset, scores: EventScores) -> None:
     # The change is the last event of a batch: those before it in the same batch must not change either.
-    index = 12 * BATCH - 1
+    index = 8 * BATCH - 1
     last_item = int(log.events.item[: index + 1].max())
     for item in (1, last_item):
         other = run(make_scorer(kind, log), with_item(log.events, index, item)[: index + 1])
@@ -140,7 +140,7 @@ def test_the_future_is_never_seen(kind: str, log: Dataset, scores: EventScores) 
 
 
 def test_the_prediction_does_not_depend_on_the_item(kind: str, log: Dataset) -> None:
-    index = 200
+    index = 120
     last_item = int(log.events.item[:index].max())
     scorer = make_scorer(kind, log)
     before = index // scorer.batch_events * scorer.batch_events
@@ -150,7 +150,7 @@ def test_the_prediction_does_not_depend_on_the_item(kind: str, log: Dataset) -> 
 
 
 def test_learning_changes_what_comes_after(kind: str, log: Dataset, scores: EventScores) -> None:
-    unlearned, half = make_scorer(kind, log), 9 * BATCH
+    unlearned, half = make_scorer(kind, log), 5 * BATCH
     for batch in batches(unlearned, log.events[:half]):
         unlearned.step(batch, learn=False)
     frozen = run(unlearned, log.events[half:])

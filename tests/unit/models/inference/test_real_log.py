@@ -22,7 +22,7 @@ from tests.unit.models.committed_steps import committed_step
 from tests.unit.models.conftest import Log
 
 _BATCH = 128
-_LEARNT, _FROZEN = 172 * _BATCH, 78 * _BATCH
+_LEARNT, _FROZEN = 140 * _BATCH, 70 * _BATCH
 _RETRAINED = 0xC0FFEE
 
 pytestmark = pytest.mark.real_log
