@@ -26,6 +26,7 @@ MARKUP = "<img src=x onerror=document.title='run'><script>document.title='run'</
 CATEGORIES = ("Comedy", "Crime", "Drama", "Horror", "Music", "Romance", "Sci-Fi", "Sport", "Western", MARKUP)
 USERS = ("u0", "u1", "u10", "u2", "u3", MARKUP)
 POINTS = 24  # predictions of a user
+REWARDS = 1500  # of an experiment
 CODES: tuple[RejectionCode, ...] = ("not_json", "not_json", "missing_field")
 MOVES_AT = 14  # number of the one after which every user wants something else
 
@@ -61,7 +62,7 @@ def _quality(now_ms: int) -> Iterator[tuple[bytes, bytes]]:
 
 def _rewards(now_ms: int) -> Iterator[tuple[bytes, bytes]]:
     """Of 300 users, of whom those of the second arm are rewarded half as often again."""
-    for number in range(1500):
+    for number in range(REWARDS):
         user, arm = f"u{number % 300}", ("usual", "warm")[number % 2]
         value = float(number % 10 < (6 if number % 2 else 3))
         time_ms = now_ms - 3_600_000 + number * 1000

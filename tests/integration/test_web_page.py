@@ -22,8 +22,8 @@ from streams.local_kafka.cluster import LocalKafka
 from streams.web.report.answers import ask_server
 from streams.web.report.page import report_page
 from tests.integration.browser import PHONE, Window, window
-from tests.integration.page_site import CATEGORIES, MARKUP, POINTS, fill, predicted
-from tests.integration.web_site import WebSite, ready
+from tests.integration.page_site import CATEGORIES, MARKUP, POINTS, REWARDS, fill, predicted
+from tests.integration.web_site import WebSite, eventually, ready
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -78,6 +78,11 @@ async def url(site: WebSite) -> str:
     address = await site.processes[0].url()
     async with httpx.AsyncClient(base_url=address) as client:
         await ready(client)
+        await eventually(
+            client,
+            "/v1/experiments/warmth",
+            lambda body: sum(arm["decisions"] for arm in body.get("arms", ())) == REWARDS,
+        )
     return address
 
 
