@@ -20,6 +20,7 @@ from streams.cli.logs.options import Columns, Items, Limit, format_options
 from streams.cli.models import models_app
 from streams.cli.operations import reset
 from streams.cli.option_group import with_options
+from streams.cli.policy import policy
 from streams.cli.report import report
 from streams.cli.settings import config, recipes
 from streams.cli.standard_streams import prepare_output, utf8_argument
@@ -148,6 +149,7 @@ def topics(ctx: typer.Context) -> None:
     )
 
 
+app.command()(policy)
 app.command()(replay)
 app.command()(ingest)
 app.command()(train)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 from aiokafka.structs import TopicPartition
 
 from streams.errors import SourceTopicError
-from streams.ingest.source_topics import SourceTopics
 from streams.kafka.group_consumer import GroupConsumer
 from streams.kafka.group_offsets import CommittedOffset, GroupOffsets
 from streams.kafka.transaction import end_transaction
@@ -48,6 +47,16 @@ class OffsetNote(msgspec.Struct, frozen=True, omit_defaults=True):
             return cls()
 
 
+class TopicIds(Protocol):
+    """Knows the ids of the topics that are read."""
+
+    def topic_id(self, topic: str) -> str:
+        """The id that it had when it was last asked for."""
+
+    async def refresh(self) -> dict[str, str]:
+        """The ids of all now."""
+
+
 class SourcePositions:
     """Finds the next offset of partitions. Offsets that another tool has set while nobody ingests are used."""
 
@@ -57,7 +66,7 @@ class SourcePositions:
         offsets: GroupOffsets,
         consumer: GroupConsumer,
         client_id: str,
-        topics: SourceTopics,
+        topics: TopicIds,
         start_at: StartAt,
         notify: Callable[[str], None],
     ) -> None:

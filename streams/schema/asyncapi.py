@@ -142,7 +142,10 @@ _TOPICS: Final = (
     _Topic(
         FEEDBACK_SUFFIX,
         "waitingDecision",
-        {"type": "string", "description": "user_id, a zero byte, and decision_id."},
+        {
+            "type": "string",
+            "description": "Length of user_id (2 bytes, big-endian), user_id, decision_id.",
+        },
         "send",
         "Decisions that wait for feedback. For policies alone.",
         _BINARY,

@@ -39,6 +39,11 @@ Propensities = Annotated[
         description="Of each place: the probability with which the policy chose this item for it, given those before.",
     ),
 ]
+Interest = Annotated[
+    tuple[float, ...],
+    Meta(max_length=MAX_SLATE, description="Of each place: the probability of the prediction."),
+]
+Context = Annotated[tuple[float, ...], Meta(description="Features of the user alone.")]
 Features = Annotated[
     tuple[tuple[float, ...], ...],
     Meta(max_length=MAX_SLATE, description="Of each place: the features of user and item that the policy decided by."),
@@ -82,7 +87,9 @@ class Decision(Struct, gc=False, kw_only=True):
     experiment: ExperimentName = ""
     arm: ArmName = ""
     candidates: Annotated[int, Meta(ge=0, description="Items among which the policy chose.")] = 0
+    interest: Interest = ()
     features: Features = ()
+    context: Context = ()
     request_id: Annotated[TextId, Meta(description="As requested.")] | None = None
     schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
 

@@ -8,9 +8,11 @@ from msgspec import Meta, Struct
 from streams.schema.decisions import (
     MAX_SLATE,
     ArmName,
+    Context,
     DecisionId,
     ExperimentName,
     Features,
+    Interest,
     PolicyName,
     PolicyVersion,
     Propensities,
@@ -47,7 +49,9 @@ class Reward(Struct, gc=False, kw_only=True):
         dict[str, Annotated[int, Meta(ge=1)]],
         Meta(description="How many events of each type named the decision and an item of its slate."),
     ] = {}
+    interest: Interest = ()
     features: Features = ()
+    context: Context = ()
     schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
 
 

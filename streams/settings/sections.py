@@ -62,7 +62,7 @@ def _servers(servers: str) -> str:
     return servers
 
 
-def _inline_table(value: object) -> object:
+def inline_table(value: object) -> object:
     """The table that the text of an environment variable or of --set holds."""
     if not isinstance(value, str):
         return value
@@ -239,10 +239,10 @@ class TopicSettings:
 class EventSettings:
     """How records in a schema of one's own are read."""
 
-    map: Annotated[dict[str, str], AfterValidator(_known_roles), BeforeValidator(_inline_table)] = field(
+    map: Annotated[dict[str, str], AfterValidator(_known_roles), BeforeValidator(inline_table)] = field(
         default_factory=dict, metadata={"help": "role → path in the record: user, item, type, time, value, text, …"}
     )
-    types: Annotated[dict[str, str], AfterValidator(_known_types), BeforeValidator(_inline_table)] = field(
+    types: Annotated[dict[str, str], AfterValidator(_known_types), BeforeValidator(inline_table)] = field(
         default_factory=dict, metadata={"help": "name of an event type → ours; ignore leaves its events out"}
     )
 

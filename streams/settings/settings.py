@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from streams.errors import SettingsError
 from streams.settings.monitoring_section import LoggingSettings, MonitoringSettings
+from streams.settings.policy_section import FeedbackSettings, PolicySettings
 from streams.settings.recipes import RECIPES, recipe_file
 from streams.settings.registry_section import RegistrySettings
 from streams.settings.sections import (
@@ -67,6 +68,8 @@ class Settings:
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # section.key → source
 
     def __post_init__(self) -> None:

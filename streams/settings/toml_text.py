@@ -19,6 +19,8 @@ def toml_value(value: object) -> str:
     """The value's TOML."""
     if isinstance(value, InlineTable):
         return value
+    if isinstance(value, dict):
+        return str(shown_value(value))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

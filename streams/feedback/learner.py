@@ -1,0 +1,81 @@
+"""What the one process that learns has in memory: each policy's next state, and the rewards that are in it.
+
+States and the offsets of their rewards are committed in one transaction: each reward is learnt once, whoever learns.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from aiokafka import ConsumerRecord
+from aiokafka.structs import TopicPartition
+
+from models.policy.policy import Policy
+from streams.kafka.group_consumer import Fetched
+from streams.kafka.transaction import ProducerRecord
+from streams.policy.known_policies import new_policy, restored_policy
+from streams.policy.outcomes import is_usable, outcomes_of
+from streams.schema.rewards import Reward, decode_reward
+from streams.settings.policy_section import PolicySettings
+
+log = logging.getLogger(__name__)
+
+
+class Learner:
+    """Made anew from the published states at each assignment and after each failure."""
+
+    def __init__(self, settings: PolicySettings, states: Mapping[str, bytes]) -> None:
+        self._settings = settings
+        self._policies: dict[str, Policy] = {
+            name: restored_policy(name, settings, states[name]) if name in states else new_policy(name, settings)
+            for name in settings.names
+        }
+        self._next: dict[TopicPartition, int] = {}
+        self._has_news = any(name not in states for name in settings.names)
+        self._published_s = float("-inf")
+        self.learnt = 0
+        """Rewards since it was made"""
+        self.unusable = 0
+        """Rewards of them that policies of these features cannot learn from"""
+
+    def learn(self, fetched: Fetched) -> None:
+        """Learns the records of `interest-rewards`. Pure computing, fit for a thread."""
+        records = [record for part in fetched.values() for record in part]
+        records.sort(key=lambda record: record.timestamp)
+        rewards = self._usable(records)
+        if rewards:
+            outcomes = outcomes_of(rewards, self._settings.item_buckets)
+            for policy in self._policies.values():
+                policy.learn(outcomes)
+        self._next.update({tp: part[-1].offset + 1 for tp, part in fetched.items() if part})
+        self._has_news |= bool(records)
+
+    def publication(self) -> tuple[list[ProducerRecord], dict[TopicPartition, int]] | None:
+        """States, and the offsets after the rewards in them, where it is time and there is something new."""
+        if not self._has_news or time.monotonic() - self._published_s < self._settings.publish_interval_s:
+            return None
+        states = [ProducerRecord(name.encode(), policy.state()) for name, policy in self._policies.items()]
+        return states, dict(self._next)
+
+    def published(self) -> None:
+        """The publication is committed."""
+        self._published_s, self._has_news = time.monotonic(), False
+
+    def _usable(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[Reward]:
+        rewards = []
+        for record in records:
+            try:
+                reward = decode_reward(record.value or b"")
+            except msgspec.MsgspecError as error:
+                log.warning("%s:%d:%d is no reward: %s", record.topic, record.partition, record.offset, error)
+                self.unusable += 1
+                continue
+            if is_usable(reward):
+                rewards.append(reward)
+            else:
+                self.unusable += 1
+        self.learnt += len(rewards)
+        return rewards

@@ -1,0 +1,159 @@
+"""One step of one partition: what its records become, in memory. Pure computing, fit for a thread."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from aiokafka import ConsumerRecord
+
+from streams import __version__
+from streams.errors import Rejected
+from streams.feedback.feedback_store import FeedbackStore
+from streams.feedback.join import Join, JoinCounts
+from streams.kafka.transaction import ProducerRecord
+from streams.kafka.undecodable import UndecodableRecord
+from streams.policy.decider import UNKNOWN_USER, Assignment, Decider, Interests
+from streams.policy.known_policies import KnownPolicies
+from streams.schema.dead_letters import dead_letter
+from streams.schema.decisions import Decision, decode_decision, decode_request, encode_decision
+from streams.schema.decoder import SchemaRules, decode
+from streams.schema.predictions import decode as decode_prediction
+from streams.schema.record import position
+from streams.settings.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_DAY_MS: Final = 86_400_000
+_encode: Final = msgspec.json.Encoder().encode
+
+Records = Sequence[ConsumerRecord[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class PartitionRecords:
+    """What was fetched of one partition of each topic."""
+
+    events: Records = ()
+    decisions: Records = ()
+    requests: Records = ()
+    predictions: Mapping[bytes, bytes | None] = field(default_factory=dict)
+    """By user, in JSON"""
+    stream_ms: int = 0
+    """Up to where all events are read"""
+
+
+@dataclass(slots=True)
+class PartitionStep:
+    """What is to be written of it."""
+
+    rewards: list[ProducerRecord] = field(default_factory=list)
+    decisions: list[ProducerRecord] = field(default_factory=list)
+    letters: list[ProducerRecord] = field(default_factory=list)
+    changes: dict[bytes, bytes | None] = field(default_factory=dict)
+    predictions: dict[bytes, bytes | None] = field(default_factory=dict)
+    """For the store alone"""
+    counts: JoinCounts = field(default_factory=JoinCounts)
+
+    @property
+    def changelog(self) -> list[ProducerRecord]:
+        """The changes as records."""
+        return [ProducerRecord(key, value) for key, value in self.changes.items()]
+
+
+class PartitionStepper:
+    """Computes steps; knows the settings, the policies and what the catalog says of items."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        rules: SchemaRules,
+        policies: KnownPolicies,
+        categories_of: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._policies = policies
+        self._categories_of = categories_of
+        self._decider = Decider(settings.policy)
+
+    def step(self, store: FeedbackStore, records: PartitionRecords) -> PartitionStep:
+        """Decisions first, then the events that may name them, then deadlines, then requests."""
+        step, now_ms = PartitionStep(predictions=dict(records.predictions)), int(time.time() * 1000)
+        join = Join(store, self._settings.feedback)
+        join.add_decisions(filter(None, map(_decision, records.decisions)), now_ms)
+        for record in records.events:
+            if not isinstance(record, UndecodableRecord):  # workers have put it into the dead letters, as all others
+                join.add_events(decode(record, self._settings.kafka.max_record_bytes, self._rules)[0], now_ms)
+        join.close_due(records.stream_ms)
+        for record in records.requests:
+            try:
+                decision = self._decide(record, store, step.predictions, now_ms)
+            except Rejected as rejected:
+                step.letters.append(ProducerRecord(*dead_letter(record, rejected, __version__)))
+            else:
+                step.decisions.append(ProducerRecord(record.key, encode_decision(decision)))
+        step.rewards = [ProducerRecord(reward.user_id.encode(), _encode(reward)) for reward in join.rewards]
+        step.changes, step.counts = join.changes, join.counts
+        return step
+
+    def _decide(
+        self,
+        record: ConsumerRecord[bytes, bytes],
+        store: FeedbackStore,
+        predictions: Mapping[bytes, bytes | None],
+        now_ms: int,
+    ) -> Decision:
+        if isinstance(record, UndecodableRecord):
+            raise Rejected(record.code, record.message)
+        request = decode_request(record.key, record.value)
+        user = request.user_id.encode()
+        value = predictions[user] if user in predictions else store.prediction(request.user_id)
+        return self._decider.decide(
+            position(record),
+            request,
+            interests_of(value),
+            self._categories_of,
+            self._policies.default,
+            Assignment(),
+            now_ms,
+        )
+
+
+def interests_of(value: bytes | None) -> Interests:
+    """What a record of `interest-predictions` says of its user; of one that cannot be read, as of none, nothing."""
+    if value is None:
+        return UNKNOWN_USER
+    try:
+        prediction = decode_prediction(value)
+    except msgspec.MsgspecError:
+        return UNKNOWN_USER
+    return Interests(
+        prediction.items,
+        prediction.item_p,
+        prediction.categories,
+        prediction.category_p,
+        prediction.model_version,
+        prediction.prediction_id,
+    )
+
+
+def _decision(record: ConsumerRecord[bytes, bytes]) -> Decision | None:
+    """The decision of a record; None, with a line in the log, where it is none."""
+    try:
+        if isinstance(record, UndecodableRecord):
+            raise Rejected(record.code, record.message)
+        decision = decode_decision(record.value or b"")
+    except (msgspec.MsgspecError, Rejected) as error:
+        log.warning("%s is no decision, and is left out: %s", position(record), error)
+        return None
+    if decision.user_id.encode() != record.key:
+        log.warning("%s is left out: its key is not its user", position(record))
+        return None
+    if record.timestamp > 0 and abs(decision.time - record.timestamp) > _DAY_MS:
+        decision.time = record.timestamp  # by a clock that is wrong it would wait for ever
+    return decision

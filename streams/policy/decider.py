@@ -1,0 +1,119 @@
+"""From a user's prediction and a policy to a decision. Knows no topics and no stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from models.policy.policy import Policy
+from models.policy.slate import Candidates
+from streams.policy.features import first_categories, item_features, item_index, user_context
+from streams.schema.decisions import Decision, DecisionRequest
+from streams.settings.policy_section import PolicySettings
+
+_LEAST_PROPENSITY: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Interests:
+    """What is known of a user: the distribution of the newest prediction; empty for a user without any."""
+
+    items: Sequence[str] = ()
+    item_p: Sequence[float] = ()
+    categories: Sequence[str] = ()
+    category_p: Sequence[float] = ()
+    model_version: str | None = None
+    prediction_id: str | None = None
+
+
+UNKNOWN_USER: Final = Interests()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Experiment and arm that a decision is part of, and the policy that the arm asks for; empty: none, the default."""
+
+    experiment: str = ""
+    arm: str = ""
+    policy: str = ""
+
+
+class Decider:
+    """Makes decisions; not to be used by two threads at once."""
+
+    def __init__(self, settings: PolicySettings, random: np.random.Generator | None = None) -> None:
+        self._buckets = settings.item_buckets
+        self._random = np.random.default_rng() if random is None else random
+
+    def candidates(
+        self, request: DecisionRequest, interests: Interests, categories_of: Mapping[str, Sequence[str]]
+    ) -> list[str]:
+        """Ids that may be shown: those of the request, else those of the prediction; without what it rules out."""
+        allowed, excluded = frozenset(request.categories), frozenset(request.exclude)
+        return [
+            item_id
+            for item_id in dict.fromkeys(request.candidates or interests.items)
+            if item_id not in excluded and (not allowed or not allowed.isdisjoint(categories_of.get(item_id, ())))
+        ]
+
+    def decide(
+        self,
+        decision_id: str,
+        request: DecisionRequest,
+        interests: Interests,
+        categories_of: Mapping[str, Sequence[str]],
+        policy: Policy,
+        assignment: Assignment,
+        now_ms: int,
+    ) -> Decision:
+        """A slate of up to the places that were asked for; empty where there is no candidate."""
+        items = self.candidates(request, interests, categories_of)
+        context = user_context(interests.categories, interests.category_p)
+        slate: list[str] = []
+        propensities: list[float] = []
+        shown: list[int] = []
+        item_p = dict(zip(interests.items, interests.item_p, strict=True))
+        interest = [item_p.get(item_id, 0.0) for item_id in items]
+        features: list[tuple[float, ...]] = []
+        if items:
+            names, category = first_categories(items, categories_of)
+            category_p = dict(zip(interests.categories, interests.category_p, strict=True))
+            features = [
+                item_features(p, category_p.get(name, 0.0), item_id in item_p)
+                for item_id, p, name in zip(items, interest, names, strict=True)
+            ]
+            chosen = policy.act(
+                Candidates(
+                    np.array([item_index(item_id, self._buckets) for item_id in items], np.int64),
+                    np.array(interest),
+                    np.array(features),
+                    np.array(context),
+                    category,
+                ),
+                request.size,
+                self._random,
+            )
+            shown = chosen.chosen.tolist()
+            slate = [items[position] for position in shown]
+            propensities = [min(1.0, max(p, _LEAST_PROPENSITY)) for p in chosen.propensities.tolist()]
+        return Decision(
+            decision_id=decision_id,
+            user_id=request.user_id,
+            time=now_ms,
+            slate=tuple(slate),
+            propensities=tuple(propensities),
+            policy=policy.name,
+            policy_version=policy.version,
+            model_version=interests.model_version,
+            prediction_id=interests.prediction_id,
+            experiment=assignment.experiment,
+            arm=assignment.arm,
+            candidates=len(items),
+            interest=tuple(interest[position] for position in shown),
+            features=tuple(features[position] for position in shown),
+            context=context,
+            request_id=request.request_id,
+        )

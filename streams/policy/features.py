@@ -1,0 +1,48 @@
+"""What policies see of a user and the candidates: by names and hashes alone, so that every process sees the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+CATEGORY_BUCKETS: Final = 16
+FEATURES: Final = 3
+"""Of a candidate: interest in its first category; log of its interest, from 0 for the least to 1; whether predicted"""
+_LEAST_INTEREST: Final = 1e-6
+
+
+def item_index(item_id: str, buckets: int) -> int:
+    """The bucket in which policies learn of the item."""
+    return crc32(item_id.encode()) % buckets
+
+
+def category_index(category: str) -> int:
+    """Number of the category, to compare it with others of a slate."""
+    return crc32(category.encode())
+
+
+def item_features(interest: float, category_p: float, predicted: bool) -> tuple[float, ...]:
+    """[FEATURES] of a candidate."""
+    log_interest = 1 - math.log(max(interest, _LEAST_INTEREST)) / math.log(_LEAST_INTEREST)
+    return round(category_p, 4), round(log_interest, 4), float(predicted)
+
+
+def user_context(categories: Sequence[str], category_p: Sequence[float]) -> tuple[float, ...]:
+    """[CATEGORY_BUCKETS] the user's interest by bucket of categories."""
+    buckets = [0.0] * CATEGORY_BUCKETS
+    for category, p in zip(categories, category_p, strict=True):
+        buckets[crc32(category.encode()) % CATEGORY_BUCKETS] += p
+    return tuple(round(value, 4) for value in buckets)
+
+
+def first_categories(
+    item_ids: Sequence[str], categories_of: Mapping[str, Sequence[str]]
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Name ("" where there is none) and number of the first category of each item."""
+    names = [(categories_of.get(item_id) or ("",))[0] for item_id in item_ids]
+    return names, np.array([category_index(name) for name in names], np.int64)

@@ -1,0 +1,87 @@
+"""The policies of the settings, and the states of them that were published."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from models.errors import PolicyError
+from models.policy.policy import Policy
+from models.policy.reward_model import RewardModelSettings
+from models.policy.rules import SlateRules
+from models.policy.saved import POLICIES, policy_from
+from models.policy.saved_arrays import load_policy
+from streams.errors import SettingsError
+from streams.policy.features import FEATURES
+from streams.settings.policy_section import PolicySettings
+
+log = logging.getLogger(__name__)
+
+
+def new_policy(name: str, settings: PolicySettings) -> Policy:
+    """The policy as the settings have it, before it has learnt anything. Raises SettingsError for its options."""
+    kind = POLICIES[name]
+    rules = SlateRules(settings.max_per_category or None, settings.diversity)
+    model = RewardModelSettings(FEATURES, half_life=settings.half_life_places or None)
+    given: dict[str, Any] = settings.options.get(name, {})
+    options_type: Any = kind.options_type
+    defaults = asdict(options_type())
+    try:
+        # A whole number where the option is one: TOML's numbers are all floats here.
+        options = options_type(**{key: type(defaults.get(key, value))(value) for key, value in given.items()})
+        return kind(model, options, rules)
+    except (TypeError, ValueError) as error:
+        raise SettingsError([f"policy.options of {name}: {error}"]) from error
+
+
+def restored_policy(name: str, settings: PolicySettings, state: bytes) -> Policy:
+    """The policy with what the state has learnt, by the settings as they are now; new where the state does not fit."""
+    fresh = new_policy(name, settings)
+    try:
+        _, version, saved, arrays = load_policy(state)
+        _, _, now, _ = load_policy(fresh.state())
+        if saved["model"]["features"] == now["model"]["features"]:
+            return POLICIES[name].restored(version, now, arrays)
+        fault = "it has other features"
+    except (PolicyError, KeyError) as error:
+        fault = str(error)
+    log.warning("the policy %s begins anew: %s", name, fault)
+    return fresh
+
+
+class KnownPolicies:
+    """By name the newest published state of each policy of the settings, or else the policy before it has learnt."""
+
+    def __init__(self, settings: PolicySettings) -> None:
+        """Raises SettingsError for options that a policy does not have."""
+        if unknown := [name for name in settings.options if name not in settings.names]:
+            raise SettingsError([f"policy.options: {unknown[0]} is not among policy.kinds ({settings.kinds})"])
+        self._settings = settings
+        self._policies = {name: new_policy(name, settings) for name in settings.names}
+        self.states: dict[str, bytes] = {}
+        """As they were published"""
+
+    @property
+    def default(self) -> Policy:
+        """The policy that decides where nothing else is asked for."""
+        return self._policies[self._settings.names[0]]
+
+    def get(self, name: str) -> Policy | None:
+        """The policy of this name."""
+        return self._policies.get(name)
+
+    def put(self, key: bytes | None, value: bytes | None) -> None:
+        """A record of the topic of states. One that cannot be read leaves the policy as it was."""
+        name = (key or b"").decode(errors="replace")
+        if name not in self._policies or value is None:
+            return
+        try:
+            self._policies[name] = policy_from(value)
+            self.states[name] = value
+        except PolicyError as error:
+            log.warning("a published state of the policy %s is left out: %s", name, error)
+
+    def versions(self) -> dict[str, int]:
+        """Of each policy, how often it had learnt."""
+        return {name: policy.version for name, policy in self._policies.items()}

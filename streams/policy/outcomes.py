@@ -1,0 +1,43 @@
+"""Rewards as the arrays that policies learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.policy.slate import NO_ITEM, Outcomes
+from streams.policy.features import CATEGORY_BUCKETS, FEATURES, item_index
+from streams.schema.rewards import Reward
+
+
+def is_usable(reward: Reward) -> bool:
+    """Whether policies of these features can learn from it; what other programs decided may have others, or none."""
+    places = len(reward.slate)
+    return (
+        places > 0
+        and len(reward.rewards) == len(reward.propensities) == len(reward.features) == len(reward.interest) == places
+        and all(len(row) == FEATURES for row in reward.features)
+        and len(reward.context) == CATEGORY_BUCKETS
+    )
+
+
+def outcomes_of(rewards: Sequence[Reward], item_buckets: int) -> Outcomes:
+    """B outcomes of usable rewards, in their order; slates are as wide as the widest."""
+    shape = len(rewards), max((len(reward.slate) for reward in rewards), default=0)
+    items = np.full(shape, NO_ITEM, np.int64)
+    interest, values, propensities = (np.zeros(shape) for _ in range(3))
+    features = np.zeros((*shape, FEATURES))
+    propensities[:] = 1.0
+    for row, reward in enumerate(rewards):
+        width = len(reward.slate)
+        items[row, :width] = [item_index(item_id, item_buckets) for item_id in reward.slate]
+        interest[row, :width] = reward.interest
+        features[row, :width] = reward.features
+        values[row, :width] = reward.rewards
+        propensities[row, :width] = reward.propensities
+    users: NDArray[np.int64] = np.array([crc32(reward.user_id.encode()) for reward in rewards], np.int64)
+    context = np.array([reward.context for reward in rewards])
+    return Outcomes(users, items, interest, features, context, propensities, values)

@@ -1,0 +1,104 @@
+"""Settings sections of policies, which decide what is shown, and of the feedback that they learn from."""
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic.dataclasses import dataclass
+
+from models.data.event_types import EVENT_TYPES
+from streams.settings.sections import STRICT, inline_table
+
+POLICY_KINDS: Final = ("greedy", "epsilon_greedy", "softmax", "thompson", "linucb")
+"""As models.policy has them"""
+_DEFAULT_WEIGHTS: Final = {"click": 1.0, "add_to_cart": 2.0, "purchase": 5.0}
+
+
+def _policy_names(names: str) -> str:
+    kinds = [name.strip() for name in names.split(",")]
+    for kind in kinds:
+        if kind not in POLICY_KINDS:
+            raise ValueError(f"there is no policy {kind!r}, there are {', '.join(POLICY_KINDS)}")
+    if len(set(kinds)) < len(kinds):
+        raise ValueError("each policy once")
+    return names
+
+
+def _event_weights(weights: dict[str, float]) -> dict[str, float]:
+    for name in weights:
+        if name not in EVENT_TYPES:
+            raise ValueError(f"there is no event type {name!r} (types: {', '.join(EVENT_TYPES)})")
+    return weights
+
+
+@dataclass(frozen=True, config=STRICT)
+class PolicySettings:
+    """What is shown to whom, and how much of it is exploration."""
+
+    kinds: Annotated[str, AfterValidator(_policy_names)] = field(
+        default="epsilon_greedy",
+        metadata={"help": f"{', '.join(POLICY_KINDS)}; of several with commas between, the first decides by default"},
+    )
+    options: Annotated[dict[str, dict[str, float]], BeforeValidator(inline_table)] = field(
+        default_factory=dict,
+        metadata={"help": "of a policy: { epsilon_greedy = { epsilon = 0.05 }, softmax = { temperature = 0.02 } } …"},
+    )
+    max_per_category: Annotated[int, Field(ge=0, le=1000)] = field(
+        default=0, metadata={"help": "places of a slate that show one category, the item's first; 0: any number"}
+    )
+    diversity: Annotated[float, Field(ge=0, le=1e6)] = field(
+        default=0.0, metadata={"help": "reward that a candidate loses for each earlier place of its category (MMR)"}
+    )
+    half_life_places: Annotated[float, Field(ge=0)] = field(
+        default=0.0, metadata={"help": "places after which what was learnt counts half; 0: never"}
+    )
+    item_buckets: Annotated[int, Field(ge=1, le=1 << 15)] = field(
+        default=1 << 14, metadata={"help": "items are learnt apart in so many buckets, by a hash of their id"}
+    )
+    publish_interval_s: Annotated[float, Field(ge=0.05, le=3600)] = field(
+        default=1.0, metadata={"help": "time from one publication of what was learnt to the next"}
+    )
+    data_dir: Path = field(
+        default=Path("data/policy"), metadata={"help": "folder of this process alone: decisions that wait for feedback"}
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The policies, that which decides by default first."""
+        return tuple(name.strip() for name in self.kinds.split(","))
+
+
+@dataclass(frozen=True, config=STRICT)
+class FeedbackSettings:
+    """What an event is worth to the decision that it names, and for how long events are waited for."""
+
+    horizon_s: Annotated[float, Field(ge=0.1, le=90 * 86_400)] = field(
+        default=1800.0, metadata={"help": "events that happen so long after a decision count; then its reward is final"}
+    )
+    grace_s: Annotated[float, Field(ge=0, le=86_400)] = field(
+        default=10.0, metadata={"help": "events that happened within the horizon may arrive so much later"}
+    )
+    weights: Annotated[dict[str, float], AfterValidator(_event_weights), BeforeValidator(inline_table)] = field(
+        default_factory=lambda: dict(_DEFAULT_WEIGHTS),
+        metadata={"help": "event type → reward of one event; others are worth 0"},
+    )
+    repeats: Annotated[int, Field(ge=1, le=1000)] = field(
+        default=1, metadata={"help": "events of one type and item that count for a decision"}
+    )
+    dwell_weight: Annotated[float, Field(ge=0, le=1e6)] = field(
+        default=0.0,
+        metadata={"help": "reward of dwell_full_s on an item, in properties.dwell_s of an event; in proportion"},
+    )
+    dwell_full_s: Annotated[float, Field(gt=0, le=86_400)] = field(
+        default=60.0, metadata={"help": "seconds on an item that are worth all of dwell_weight"}
+    )
+    closing_type: str = field(
+        default="", metadata={"help": "event type after which a decision's reward is final at once; empty: none"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.closing_type and self.closing_type not in EVENT_TYPES:
+            raise ValueError(
+                f"feedback.closing_type: there is no event type {self.closing_type!r} (types: {', '.join(EVENT_TYPES)})"
+            )

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+
+from models.policy.saved import policy_from
+from streams.errors import SettingsError
+from streams.policy.decider import UNKNOWN_USER, Assignment, Decider, Interests
+from streams.policy.features import FEATURES, item_index
+from streams.policy.known_policies import KnownPolicies, new_policy, restored_policy
+from streams.policy.outcomes import is_usable, outcomes_of
+from streams.schema.decisions import Decision, DecisionRequest
+from streams.schema.rewards import Reward
+from streams.settings.policy_section import POLICY_KINDS, PolicySettings
+
+INTERESTS = Interests(
+    ["i1", "i2", "i3"], [0.5, 0.2, 0.1], ["Drama", "Comedy"], [0.6, 0.3], "5e1f09d4.17", "user-events:0:7"
+)
+CATEGORIES = {"i1": ("Drama",), "i2": ("Comedy", "Drama"), "i3": ("Comedy",)}
+
+
+def decide(settings: PolicySettings, request: DecisionRequest, interests: Interests = INTERESTS) -> Decision:
+    policy = KnownPolicies(settings).default
+    decider = Decider(settings, np.random.default_rng(3))
+    return decider.decide("d1", request, interests, CATEGORIES, policy, Assignment("e", "b"), 1000)
+
+
+def reward_of(decision: Decision, rewards: tuple[float, ...]) -> Reward:
+    return Reward(
+        decision_id=decision.decision_id,
+        user_id=decision.user_id,
+        time=decision.time,
+        closed_at=0,
+        closed="horizon",
+        policy=decision.policy,
+        policy_version=decision.policy_version,
+        slate=decision.slate,
+        propensities=decision.propensities,
+        rewards=rewards,
+        reward=sum(rewards),
+        interest=decision.interest,
+        features=decision.features,
+        context=decision.context,
+    )
+
+
+def test_greedy_shows_the_most_probable_items_with_certainty() -> None:
+    decision = decide(PolicySettings(kinds="greedy"), DecisionRequest("u1", 2, request_id="r"))
+    assert (decision.slate, decision.propensities, decision.interest) == (("i1", "i2"), (1.0, 1.0), (0.5, 0.2))
+    assert (decision.policy, decision.policy_version, decision.candidates) == ("greedy", 0, 3)
+    assert (decision.model_version, decision.prediction_id) == ("5e1f09d4.17", "user-events:0:7")
+    assert (decision.experiment, decision.arm, decision.request_id, decision.time) == ("e", "b", "r", 1000)
+    assert [len(row) for row in decision.features] == [FEATURES, FEATURES]
+
+
+@pytest.mark.parametrize("kind", POLICY_KINDS)
+def test_every_policy_fills_the_slate_with_positive_propensities(kind: str) -> None:
+    decision = decide(PolicySettings(kinds=kind), DecisionRequest("u1", 10, ("i3", "i9", "i1", "i9")))
+    assert sorted(decision.slate) == ["i1", "i3", "i9"]
+    assert all(0 < p <= 1 for p in decision.propensities)
+
+
+@pytest.mark.parametrize(
+    ("request_", "slate"),
+    [
+        (DecisionRequest("u1", categories=("Comedy",)), {"i2", "i3"}),
+        (DecisionRequest("u1", exclude=("i1",)), {"i2", "i3"}),
+        (DecisionRequest("u1", candidates=("i1", "i8"), categories=("Drama",)), {"i1"}),
+        (DecisionRequest("u1", categories=("None",)), set()),
+    ],
+)
+def test_what_a_request_rules_out_is_not_shown(request_: DecisionRequest, slate: set[str]) -> None:
+    assert set(decide(PolicySettings(), request_).slate) == slate
+
+
+def test_a_user_without_prediction_is_shown_what_the_request_names() -> None:
+    assert decide(PolicySettings(), DecisionRequest("new"), UNKNOWN_USER).slate == ()
+    decision = decide(PolicySettings(), DecisionRequest("new", 1, ("i1",)), UNKNOWN_USER)
+    assert (decision.slate, decision.model_version) == (("i1",), None)
+
+
+def test_a_category_takes_so_many_places_at_most() -> None:
+    decision = decide(PolicySettings(kinds="greedy", max_per_category=1), DecisionRequest("u1", 3))
+    assert decision.slate == ("i1", "i2")
+
+
+def test_propensities_are_the_shares_in_which_items_are_shown() -> None:
+    settings = PolicySettings(kinds="epsilon_greedy", options={"epsilon_greedy": {"epsilon": 0.6}})
+    policy, decider = KnownPolicies(settings).default, Decider(settings, np.random.default_rng(1))
+    shown: dict[str, list[float]] = {}
+    for _ in range(2000):
+        decision = decider.decide("d", DecisionRequest("u1", 1), INTERESTS, CATEGORIES, policy, Assignment(), 0)
+        shown.setdefault(decision.slate[0], []).append(decision.propensities[0])
+    assert shown.keys() == {"i1", "i2", "i3"}
+    for propensities in shown.values():
+        assert len(set(propensities)) == 1
+        assert len(propensities) / 2000 == pytest.approx(propensities[0], abs=0.05)
+
+
+def test_what_was_learnt_is_published_and_followed() -> None:
+    settings = PolicySettings(kinds="greedy,thompson")
+    decision = decide(settings, DecisionRequest("u1", 3))
+    rewards = [reward_of(decision, (0.0, 5.0, 0.0)) for _ in range(50)]
+    assert all(map(is_usable, rewards))
+    policy = new_policy("greedy", settings)
+    for _ in range(10):
+        policy.learn(outcomes_of(rewards, settings.item_buckets))
+    known = KnownPolicies(settings)
+    known.put(b"greedy", policy.state())
+    known.put(b"softmax", policy.state())
+    known.put(b"thompson", b"damaged")
+    assert known.versions() == {"greedy": 10, "thompson": 0}
+    decider = Decider(settings)
+    after = decider.decide("d", DecisionRequest("u1", 1), INTERESTS, CATEGORIES, known.default, Assignment(), 0)
+    assert (after.slate, after.policy_version) == ((decision.slate[1],), 10)
+
+
+def test_slates_of_several_widths_are_one_batch() -> None:
+    settings = PolicySettings()
+    wide, narrow = (decide(settings, DecisionRequest("u1", size)) for size in (3, 1))
+    outcomes = outcomes_of([reward_of(wide, (1.0, 0.0, 2.0)), reward_of(narrow, (1.0,))], settings.item_buckets)
+    assert outcomes.items[1].tolist() == [item_index(narrow.slate[0], settings.item_buckets), -1, -1]
+    assert outcomes.rewards.tolist() == [[1.0, 0.0, 2.0], [1.0, 0.0, 0.0]]
+
+
+def test_decisions_of_other_features_are_not_learnt_from() -> None:
+    reward = reward_of(decide(PolicySettings(), DecisionRequest("u1", 2)), (0.0, 0.0))
+    reward.features = ((1.0,), (2.0,))
+    assert not is_usable(reward)
+
+
+def test_changed_options_hold_for_what_was_learnt_before() -> None:
+    before = new_policy("epsilon_greedy", PolicySettings())
+    now = PolicySettings(options={"epsilon_greedy": {"epsilon": 0.5}})
+    restored = policy_from(restored_policy("epsilon_greedy", now, before.state()).state())
+    assert restored.options.epsilon == 0.5  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "options", [{"epsilon_greedy": {"epsilom": 1.0}}, {"softmax": {"temperature": 1.0}}], ids=["option", "policy"]
+)
+def test_options_that_do_not_exist_are_named(options: dict[str, dict[str, float]]) -> None:
+    with pytest.raises(SettingsError, match=r"policy\.options"):
+        KnownPolicies(PolicySettings(options=options))
