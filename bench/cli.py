@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 COMMANDS: Final = (
-    *("throughput", "quality", "scale-out", "attack", "impressions"),
+    *("throughput", "quality", "horizons", "scale-out", "attack", "impressions"),
     *("cold-items", "cost", "decoding", "web", "gpu"),
 )
 """Each is the function of its name in the `command` module of its room, with _ for -"""

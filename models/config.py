@@ -220,10 +220,11 @@ class LearnerConfig:
     )
     sampled_items: int = field(default=4096, metadata={"help": "items in that sample"})
     panel_users: int = field(
-        default=4096, metadata={"help": "users, a random sample of all, from whom model.horizons is learnt"}
+        default=8192, metadata={"help": "users, a random sample of all, from whom model.horizons is learnt"}
     )
+    # Log-loss of return on cdnow's training days from 200 on: 128 .2269, 256 .2257.
     panel_queries: int = field(
-        default=128,
+        default=256,
         metadata={"help": "of them, users about whom a prediction is made every 6 hours, to be learnt from in time"},
     )
 

@@ -32,8 +32,6 @@ class Queries:
     """[n, F] features of the counts"""
     network_logit: NDArray[np.float32]
     """[n, H] of return within each horizon, as predicted when it was asked"""
-    count_logit: NDArray[np.float32]
-    """[n, H] likewise, of the counts alone"""
     return_s: NDArray[np.float64]
     """[n] from the question to the user's first event after it; NOT_RETURNED as long as there is none"""
 
@@ -58,7 +56,6 @@ class Queries:
             np.zeros(0),
             np.zeros((0, inputs), np.float16),
             np.zeros((0, features), np.float32),
-            np.zeros((0, horizons), np.float32),
             np.zeros((0, horizons), np.float32),
             np.zeros(0),
         )

@@ -12,7 +12,8 @@ from models.config import ModelConfig
 from models.data.activity import Activity
 from models.data.horizons import HORIZON_S
 from models.errors import WeightsError
-from models.experts.return_mixture import ReturnMixture, logit
+from models.experts.online_logistic import logit
+from models.experts.return_mixture import ReturnMixture
 from models.network.heads.horizon_heads import HorizonHeads, hazards, head_inputs
 from models.network.heads.return_time import bucket_shares
 from models.transfers import to_host
@@ -32,8 +33,6 @@ class ReturnSignals:
     """[U, F] features of the counts"""
     network_logit: NDArray[np.float64]
     """[U, H] of return within each horizon, by the hazard"""
-    count_logit: NDArray[np.float64]
-    """[U, H] likewise, by the counts"""
 
 
 class HorizonModel:
@@ -50,11 +49,11 @@ class HorizonModel:
         activity = Activity.of(rows)
         inputs, recency = head_inputs(rows, activity, self._hidden_size), activity.recency_features(silent_s)
         p = np.stack([self._hazard_p(inputs, silent_s, horizon) for horizon in HORIZON_S.tolist()], 1)
-        return ReturnSignals(inputs, recency, logit(p), self.mixture.count_logits(recency))
+        return ReturnSignals(inputs, recency, logit(p))
 
     def return_p(self, signals: ReturnSignals) -> NDArray[np.float32]:
         """[U, H] probability of an event within each horizon from now."""
-        return self.mixture.probabilities(signals.network_logit, signals.count_logit).astype(np.float32)
+        return self.mixture.probabilities(signals.recency, signals.network_logit).astype(np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copy of all parameters, by name."""

@@ -21,13 +21,13 @@ from models.items.reviews import review_items
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.rolling import RollingQuality
 from models.network.weights import Weights
-from models.releases.horizon_trainer import HorizonTrainer
 from models.releases.manifest import Manifest
 from models.releases.observed import Observed
 from models.releases.pair_part import REGISTERED, pack_pairs
 from models.releases.part_arrays import in_blocks
 from models.releases.release import LAST_SEEN, Release
 from models.releases.waiting_blocks import WaitingBlocks
+from models.training.horizon_trainer import HorizonTrainer
 from models.training.online import OnlineLearner
 from models.training.train_step import TrainStepResult
 

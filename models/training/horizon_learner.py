@@ -3,7 +3,7 @@
 Every few hours of the stream's time, some users of a panel (data/user_panel.py) are asked about: the model predicts
 when they return, from their newest row and their silence. Once the stream's time has passed a horizon, its label is due
 (data/horizon_queries.py): the hazard learns from the interval that passed, with an event in it or without (censored),
-and counts and mixture are fitted to the newest labels. So no label reaches the model before its time.
+and the mixture with counts takes the label in. So no label reaches the model before its time.
 """
 
 import time
@@ -23,7 +23,6 @@ from models.data.new_events import event_ages_ms
 from models.data.user_panel import UserPanel
 from models.data.user_row import user_row_fields
 from models.device import compute_device
-from models.experts.return_mixture import MIN_LABELS
 from models.inference.horizon_model import HorizonModel
 from models.network.heads.return_time import bucket_shares, event_share, return_loss
 
@@ -37,11 +36,7 @@ _BATCH: Final = 256
 _MAX_BATCHES: Final = 4
 """Of due labels in one training step; the others wait"""
 _KEPT_LABELS: Final = 16_384
-"""Newest labels of each horizon that counts and mixture are fitted to, and the hazard learns from again"""
-_FIT_LABELS: Final = 512
-"""New labels of a horizon from one fit to the next"""
-_MIXING_HALF_LIFE: Final = 8_192.0
-"""In labels: newer ones weigh more in the mixture"""
+"""Newest labels of each horizon, from which the hazard learns again"""
 
 
 _PREFIX, _PANEL, _WAITING, _CLOCK = "horizons/", "panel.", "waiting.", "clock"
@@ -63,7 +58,6 @@ class HorizonLearner:
         none = Queries.none(inputs, RECENCY_FEATURES)
         self._due = [none for _ in HORIZON_DAYS]
         self._labels = [none for _ in HORIZON_DAYS]
-        self._unfitted = [0 for _ in HORIZON_DAYS]
         self._optimizer = torch.optim.Adam(self.model.heads.parameters(), _LR)
         self._random = np.random.default_rng(config.seed)
         self._clock_ms = self._asked_ms = 0
@@ -108,10 +102,12 @@ class HorizonLearner:
             for low in range(0, len(due), _BATCH):
                 self._learn(number, due[low : low + _BATCH])
             self._labels[number] = Queries.concatenate([self._labels[number], due])[-_KEPT_LABELS:]
-            self._unfitted[number] += len(due)
-            if self._unfitted[number] >= _FIT_LABELS and len(self._labels[number]) >= MIN_LABELS:
-                self._unfitted[number] = 0
-                self._fit(number)
+            self.model.mixture.fit(
+                number,
+                due.recency.astype(np.float64),
+                due.network_logit.astype(np.float64),
+                due.return_s != NOT_RETURNED,
+            )
         self.changed |= taken > 0
         return taken
 
@@ -177,7 +173,6 @@ class HorizonLearner:
                 signals.inputs.astype(np.float16),
                 signals.recency.astype(np.float32),
                 signals.network_logit.astype(np.float32),
-                signals.count_logit.astype(np.float32),
                 np.full(len(asked), NOT_RETURNED),
             )
         )
@@ -206,24 +201,6 @@ class HorizonLearner:
         torch.autograd.backward(loss)
         if bool(torch.isfinite(loss)):
             self._optimizer.step()
-
-    def _fit(self, horizon: int) -> None:
-        labels, mixture = self._labels[horizon], self.model.mixture
-        returned = labels.return_s != NOT_RETURNED
-        age = np.arange(len(labels))[::-1]
-        weight = 0.5 ** (age / _MIXING_HALF_LIFE)
-        # The counts' logits are those predicted when asked: what was not fitted to the label itself.
-        is_predicted = labels.count_logit[:, horizon] != 0
-        if is_predicted.sum() >= MIN_LABELS:
-            known = np.flatnonzero(is_predicted)
-            mixture.fit_mixing(
-                horizon,
-                labels.network_logit[known, horizon].astype(np.float64),
-                labels.count_logit[known, horizon].astype(np.float64),
-                returned[known],
-                weight[known],
-            )
-        mixture.fit_counts(horizon, labels.recency.astype(np.float64), returned)
 
 
 def _first_event_ms(rows: NDArray[np.void], new_events: NDArray[np.int64]) -> NDArray[np.int64]:

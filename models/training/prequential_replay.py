@@ -12,10 +12,11 @@ from models.data.influence import InfluenceLimits
 from models.data.user_row import user_row_fields
 from models.data.user_state import new_user_states
 from models.inference.engine import Engine
-from models.inference.predictions import Predictions
+from models.inference.predictions import Outlook, Predictions
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.ranking import TargetScores
 from models.network.weights import Weights
+from models.training.horizon_trainer import HorizonTrainer
 from models.training.online import OnlineLearner
 
 
@@ -39,6 +40,7 @@ class PrequentialReplay:
         self._learner = self._new_learner()
         self._engine = Engine(config, items, top_items=top_items, limits=InfluenceLimits.of(learner))
         self._engine.update(self._learner.weights())
+        self._horizons = HorizonTrainer(config, learner, self._engine)
         self._user_rows = new_user_states(config, users)
         if float32_rows:
             fields = [
@@ -61,7 +63,7 @@ class PrequentialReplay:
         self._learner.restore(state)
 
     def replay(self, events: EventLog) -> None:
-        """Advance the users and count the events, without predicting or learning."""
+        """Advance the users and count the events, without predicting; of learning, only `model.horizons` does."""
         if np.bincount(events.user, minlength=1).max() > self._user_rows["ring_item"].shape[1]:
             # Events are counted from rows: of more than a row holds, the older ones would not be.
             middle = len(events) // 2
@@ -69,7 +71,9 @@ class PrequentialReplay:
             self.replay(events[middle:])
             return
         grouped = events.grouped()
-        self._user_rows[grouped.users] = self._engine.replay(grouped.batch, self._user_rows[grouped.users])
+        rows = self._engine.replay(grouped.batch, self._user_rows[grouped.users])
+        self._user_rows[grouped.users] = rows
+        self._learn_horizons(rows, np.bincount(grouped.batch.user), grouped.users)
 
     def score(self, events: EventLog, known_items: int) -> TargetScores:
         """Scores [n] of each event by its user's state right before it, among items 1 to `known_items`; no effect."""
@@ -86,6 +90,7 @@ class PrequentialReplay:
         self._user_rows[grouped.users] = step.rows
         self._engine.observe(step)
         if learn:
+            self._learn_horizons(step.rows, step.new_events, grouped.users)
             self._learner.observe(step.rows, step.new_events)
             result = None
             while self._learner.ready:
@@ -93,6 +98,16 @@ class PrequentialReplay:
             if result is not None:
                 self._engine.update(self._learner.weights())
         return step.predictions
+
+    def outlook(self, users: NDArray[np.int64], time_ms: int) -> Outlook:
+        """Outlook of these users of the log as of a time, by what has come until now; needs `model.horizons`."""
+        rows = self._user_rows[users]
+        return self._engine.outlook(rows, (time_ms - rows["last_time_ms"]) / 1000)
+
+    def _learn_horizons(self, rows: NDArray[np.void], new_events: NDArray[np.int64], users: NDArray[np.int64]) -> None:
+        self._horizons.observe(rows, new_events, (users + 1).astype(np.uint32))
+        self._horizons.train_step(all_due=True)
+        self._horizons.take(full=False)
 
     def weights(self) -> Weights:
         """Network, learner and expert counts, as a worker saves them."""

@@ -19,7 +19,6 @@ def queries(users: list[int], time_ms: int) -> Queries:
         np.zeros((count, 2), np.float16),
         np.zeros((count, 3), np.float32),
         np.zeros((count, 3), np.float32),
-        np.zeros((count, 3), np.float32),
         np.full(count, NOT_RETURNED),
     )
 

@@ -24,10 +24,12 @@ class HorizonTrainer:
         if self._learner is not None and users is not None:
             self._learner.observe(rows, new_events, users)
 
-    def train_step(self) -> None:
-        """Learn from labels that have come due."""
+    def train_step(self, all_due: bool = False) -> None:
+        """Learn from some labels that have come due, or from all of them."""
         if self._learner is not None:
             self._learner.train_step()
+            while all_due and self._learner.due_labels:
+                self._learner.train_step()
 
     def begin(self, learner: Mapping[str, Tensor], released: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Go on from the engine's parameters, or those released, and from what a checkpoint's tensors hold beside."""

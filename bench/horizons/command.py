@@ -1,0 +1,116 @@
+"""The command `python -m bench horizons`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.errors import BenchError
+from bench.horizons.logs import SCHEDULES, HorizonLog, load_log
+from bench.horizons.measurement import ReturnMeasurement
+from bench.horizons.model_scorer import Asked, ask_model
+from bench.horizons.report import merge_results, return_table
+from bench.machine import machine_info
+from bench.quality.datasets import FOLDER
+from models.errors import ModelError
+from streams.errors import SettingsError
+
+_screen = Console()
+
+
+def horizons(
+    data: Annotated[list[str], typer.Option(help=f"A log, once or more: {', '.join(SCHEDULES)}.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting of the model; may be repeated."),
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="Recipe of the model.")] = "default",
+    name: Annotated[str, typer.Option(help="Name of the model's figures in the results.")] = "model",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the model's weights and training.")] = 0,
+    logs: Annotated[Path, typer.Option(help="Folder of the known logs.", show_default=False)] = FOLDER,
+    json: Annotated[Path | None, typer.Option(help="Merge the figures into this file.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Draw pictures into this folder.")] = None,
+) -> None:
+    """Return within days and weeks, of the model and of classical baselines.
+
+    The log is replayed in order of time. At fixed days every user who had an event by
+    then is asked about; the model answers by what it has learnt until then, from labels
+    whose horizon had passed. Baselines are fitted to the training days, all of whose
+    labels are due before the first day that is scored. Thresholds of decisions are the
+    best of F1 on the training days.
+    """
+    try:
+        for log_name in data:
+            log = load_log(log_name, logs)
+            measurement, seconds = _measure(log, recipe, list(set_ or ()), seed)
+            figures = measurement.figures()
+            labels = measurement.labels
+            days = log.schedule.horizon_days
+            _screen.print(return_table(log_name, days, len(labels), float(labels.mean()), figures))
+            if json is not None:
+                merge_results(json, {log_name: _results(log, measurement, figures, name, seconds)})
+            if pictures is not None:
+                _draw(measurement, pictures)
+    except (BenchError, ModelError, SettingsError) as error:
+        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
+        raise typer.Exit(1) from None
+
+
+def _measure(log: HorizonLog, recipe: str, overrides: list[str], seed: int) -> tuple[ReturnMeasurement, float]:
+    """All predictions, and the CPU seconds of the model's."""
+    from streams.settings.settings import recipe_settings
+
+    settings = recipe_settings(recipe, tuple(overrides))
+    repeats = log.dataset.allow_repeats
+    model = replace(settings.model, horizons=True, allow_repeats=repeats, seed=seed)
+    measurement = ReturnMeasurement(log)
+    times = np.union1d(log.training_ms, log.test_ms)
+    with _progress() as progress:
+        task = progress.add_task(f"{log.name}: model", total=None)
+        start_s, asked = time.process_time(), list[Asked]()
+        for at in ask_model(
+            log, model, settings.learning, times, lambda done, total: progress.update(task, completed=done, total=total)
+        ):
+            asked.append(at)
+        seconds = time.process_time() - start_s
+        measurement.add_model(asked)
+        for name, fit in measurement.fit_baselines().items():
+            task = progress.add_task(f"{log.name}: {name}", total=1)
+            measurement.add(name, fit())
+            progress.update(task, completed=1)
+    return measurement, seconds
+
+
+def _results(
+    log: HorizonLog, measurement: ReturnMeasurement, figures: dict[str, dict[str, float]], name: str, seconds: float
+) -> dict[str, Any]:
+    figures = {name if scorer == "model" else scorer: values for scorer, values in figures.items()}
+    about = {
+        "horizon_days": log.schedule.horizon_days,
+        "questions": len(measurement.test),
+        "base_rate": round(float(measurement.labels.mean()), 5),
+        "training_base_rate": round(float(measurement.training.returned(measurement.horizon_s).mean()), 5),
+        "model_cpu_s": round(seconds, 1),
+        "machine": machine_info(),
+    }
+    return {**figures, "about": about}
+
+
+def _draw(measurement: ReturnMeasurement, folder: Path) -> None:
+    # Imported here because it takes half a second.
+    from bench.horizons.pictures import save_pictures
+
+    for file in save_pictures(measurement, folder):
+        _screen.print(f"drew {file}", highlight=False)
+
+
+def _progress() -> Progress:
+    columns = TextColumn("{task.description:28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=_screen, transient=True)

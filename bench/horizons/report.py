@@ -1,0 +1,54 @@
+"""Report of the benchmark of the outlook: a table for each log, and all figures as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rich import box
+from rich.table import Table
+
+from bench.errors import BenchError
+
+Figures = Mapping[str, Any]
+
+_TITLES: Final = {
+    "auc": "AUC (ROC)",
+    "log_loss": "log-loss",
+    "brier": "Brier score",
+    "ece": "ECE",
+    "f1": "F1",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+}
+
+
+def return_table(
+    name: str, horizon_days: int, questions: int, base_rate: float, figures: Mapping[str, Figures]
+) -> Table:
+    """One row per metric, one column per scorer."""
+    title = f"{name}: return within {horizon_days} days, {questions:,} questions, {base_rate:.1%} return"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("", no_wrap=True)
+    for scorer in figures:
+        table.add_column(scorer, justify="right")
+    for key, metric in _TITLES.items():
+        table.add_row(metric, *(f"{values[key]:.4f}" for values in figures.values()))
+    return table
+
+
+def merge_results(path: Path, results: Mapping[str, Figures]) -> None:
+    """Write figures by log into the file; other logs, and other figures of these logs, stay."""
+    saved: dict[str, Any] = {}
+    if path.exists():
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BenchError(f"{path} is not JSON ({error}): remove it or name another file") from error
+    for name, figures in results.items():
+        saved[name] = {**saved.get(name, {}), **figures}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(saved, indent=1, sort_keys=True) + "\n", encoding="utf-8")

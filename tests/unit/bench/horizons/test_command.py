@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from bench.cli import app
+from tests.unit.bench.horizons.small_log import write_cdnow
+
+
+def test_figures_and_pictures_of_a_small_log(tmp_path: Path) -> None:
+    folder, results = write_cdnow(tmp_path / "data"), tmp_path / "horizons.json"
+    results.write_text('{"other": {"model": {"auc": 0.5}}}')
+    arguments = ["horizons", "--data", "cdnow", "--logs", str(folder), "--json", str(results)]
+    arguments += ["--pictures", str(tmp_path), "--set", "model.hidden_size=16", "--set", "model.embedding_dim=8"]
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == 0, outcome.output
+    saved = json.loads(results.read_text())
+    assert saved["other"]["model"]["auc"] == 0.5
+    figures = saved["cdnow"]
+    assert figures.keys() == {"about", "bg_nbd", "gap_quantile", "kaplan_meier", "model", "recency_frequency"}
+    assert figures["model"]["auc"] > 0.85
+    assert figures["model"]["ece"] < 0.2
+    assert {"f1", "brier", "log_loss"} <= figures["bg_nbd"].keys()
+    assert len(list(tmp_path.glob("horizons-cdnow-*.png"))) == 3
+    assert "return within 30 days" in outcome.output
+
+
+def test_a_missing_or_unknown_log_is_one_line(tmp_path: Path) -> None:
+    for name, text in (("cdnow", "is missing"), ("nowplaying", "has no questions")):
+        outcome = CliRunner().invoke(app, ["horizons", "--data", name, "--logs", str(tmp_path)])
+        assert outcome.exit_code == 1
+        assert text in outcome.output
