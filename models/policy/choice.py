@@ -8,11 +8,16 @@ from models.policy.slate import BoolArray, FloatArray
 
 
 def best_share(scores: FloatArray, available: BoolArray) -> FloatArray:
-    """[B, C] in which share of the draws [D, B, C] of the scores each available candidate is the best; ties are shared.
+    """[B, C] in which share of the draws [D, B, C] of the scores each available candidate is the best.
 
-    All zero in rows where none is available.
+    All zero in rows where none is available. Ties are shared where D = 1; else the first is the best.
     """
     masked = np.where(available, scores, -np.inf)
+    if len(scores) > 1:
+        decisions, candidates = available.shape
+        index = masked.argmax(-1) + candidates * np.arange(decisions)  # [D, B] of the flat [B, C]
+        count = np.bincount(index.ravel(), minlength=decisions * candidates).reshape(available.shape)
+        return np.asarray(count / len(scores) * available)
     best = (masked == masked.max(-1, keepdims=True)) & available  # [D, B, C]
     share = best / np.maximum(best.sum(-1, keepdims=True), 1)
     return np.asarray(share.mean(0))

@@ -19,7 +19,7 @@ class UserHistories:
     """Of B users by G categories (or buckets of categories), before the decision; all three are decayed alike."""
 
     affinity: FloatArray
-    """[B, G] interest in each category"""
+    """[B, G] interest in each category, of mean 1 or so; its sum says how active the user is, if that is known"""
     exposures: FloatArray
     """[B, G] recent places that showed it; see `exposed`"""
     clicks: FloatArray
@@ -57,10 +57,7 @@ def features(interest: FloatArray, category: IntArray, shown: FloatArray, histor
 
 def context(histories: UserHistories) -> FloatArray:
     """[B, S]: interest by category, and recent exposures and clicks of each."""
-    scale = histories.affinity.shape[1]  # of a distribution: 1 is then the mean
-    return np.concatenate([histories.affinity * scale, histories.exposures / 10, histories.clicks / 10], -1).astype(
-        np.float32
-    )
+    return np.concatenate([histories.affinity, histories.exposures / 10, histories.clicks / 10], -1).astype(np.float32)
 
 
 def exposed(recent: FloatArray, category: IntArray, amount: FloatArray) -> FloatArray:

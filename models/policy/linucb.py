@@ -16,7 +16,7 @@ from models.policy.slate import BoolArray, CandidateBatch, FloatArray
 class LinUCBOptions:
     """Options of `LinUCB`."""
 
-    alpha: float = 1.0
+    alpha: float = 0.5
     """Standard deviations of the expected reward that are added to it"""
     uniform_share: float = 0.01
     """Probability that a place shows any of the candidates, each alike: without it logs are of no use for others"""

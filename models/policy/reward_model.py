@@ -1,8 +1,9 @@
-"""Expected reward of showing an item: linear in interest and features, plus a part of each item's own."""
+"""Expected reward of showing an item: linear in interest and features, and a coefficient of each item's own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,10 @@ class RewardModelSettings:
     """F of the candidates"""
     weight_deviation: float = 1.0
     """Prior standard deviation of the weights; the prior mean is 1 for the interest and 0 for all else"""
+    item_effect: Literal["shift", "scale"] = "shift"
+    """What an item's own coefficient a does to its expected reward: shift adds a; scale adds a times the interest"""
     item_deviation: float = 0.05
-    """Prior standard deviation of an item's own part"""
+    """Prior standard deviation of this coefficient"""
     half_life: float | None = None
     """Places after which what was learnt counts half; None: never"""
     examination: tuple[float, ...] = ()
@@ -33,9 +36,10 @@ class RewardModelSettings:
 class RewardModel:
     """Bayesian linear regression of the reward at a place on x = (1, interest, features), plus an item's own part.
 
-    reward = e (w·x + a_item) + noise, where e is the examination of the place: the correction of position bias. The
-    posterior of w is N(A⁻¹b, s²A⁻¹), updated by batches; that of each a_item is normal, too, and taken as independent
-    of w, whose mean is subtracted first (mean field). The noise s² is the running mean of squared residuals.
+    reward = e (w·x + z a_item) + noise, where e is the examination of the place: the correction of position bias; z is
+    1 or the interest, by `item_effect`. The posterior of w is N(A⁻¹b, s²A⁻¹), updated by batches; that of each a_item
+    is normal, too, and taken as independent of w, whose mean is subtracted first (mean field). The noise s² is the
+    running mean of squared residuals.
     """
 
     def __init__(self, settings: RewardModelSettings) -> None:
@@ -47,33 +51,42 @@ class RewardModel:
         self._precision = np.zeros((width, width))  # Σ x xᵀ
         self._moment = np.zeros(width)  # Σ x (reward - own part)
         self._noise = np.array([0.1, 1.0])  # sum of squared residuals and their number
-        self._item_count = np.zeros(0)  # Σ e²
-        self._item_sum = np.zeros(0)  # Σ e (reward - e w·x)
+        self._item_count = np.zeros(0)  # Σ e²z²
+        self._item_sum = np.zeros(0)  # Σ e z (reward - e w·x)
         self._solve()
 
     def mean(self, items: IntArray, interest: FloatArray, features: FloatArray) -> FloatArray:
         """[...] expected reward at the first place, of items [...] with features [..., F]."""
         own_mean, _ = self.item_posterior(items)
-        return np.asarray(self._design(interest, features) @ self.weights + own_mean)
+        return np.asarray(self._design(interest, features) @ self.weights + self._own_input(interest) * own_mean)
 
     def deviation(self, items: IntArray, interest: FloatArray, features: FloatArray) -> FloatArray:
         """[...] standard deviation of the expected reward."""
         x = self._design(interest, features)
-        _, own_deviation = self.item_posterior(items)
+        own_deviation = self._own_input(interest) * self.item_posterior(items)[1]
         return np.asarray(np.sqrt(np.square(x @ self._root).sum(-1) + np.square(own_deviation)))
 
     def draws(
-        self, items: IntArray, interest: FloatArray, features: FloatArray, count: int, random: np.random.Generator
+        self,
+        items: IntArray,
+        interest: FloatArray,
+        features: FloatArray,
+        count: int,
+        random: np.random.Generator,
+        scale: float = 1.0,
     ) -> FloatArray:
-        """[count, ...] expected rewards by draws of the weights, shared by all items, and of the own parts."""
+        """[count, ...] expected rewards by draws of the weights, shared by all items, and of the own parts.
+
+        `scale` multiplies the deviation of the posterior.
+        """
         x = self._design(interest, features)
-        weights = self.weights[:, None] + self._root @ random.standard_normal((len(self.weights), count))
+        weights = self.weights[:, None] + scale * self._root @ random.standard_normal((len(self.weights), count))
         own_mean, own_deviation = self.item_posterior(items)
-        own = own_mean + own_deviation * random.standard_normal((count, *items.shape))
-        return np.asarray(np.moveaxis(x @ weights, -1, 0) + own)
+        own = own_mean + scale * own_deviation * random.standard_normal((count, *items.shape), np.float32)
+        return np.asarray(np.moveaxis(x @ weights, -1, 0) + self._own_input(interest) * own)
 
     def item_posterior(self, items: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation [...] of the own parts of items [...]."""
+        """Mean and standard deviation [...] of the own coefficients of items [...]."""
         known = np.clip(items, 0, max(len(self._item_count) - 1, 0))
         there = (items >= 0) & (items < len(self._item_count))
         count = np.where(there, self._item_count[known], 0.0) if len(self._item_count) else np.zeros(items.shape)
@@ -99,14 +112,15 @@ class RewardModel:
         if len(items):
             rows = int(items.max()) + 1
             self._item_count, self._item_sum = grown(self._item_count, rows), grown(self._item_sum, rows)
-        own = self.item_posterior(items)[0] * examined
+        own_input = self._own_input(outcomes.interest[shown]) * examined
+        own = self.item_posterior(items)[0] * own_input
         residual = reward - x @ self.weights - own
         self._noise += weight @ np.square(residual), weight.sum()
         self._precision += (x * weight[:, None]).T @ x
         self._moment += (weight * (reward - own)) @ x
         self._solve()
-        np.add.at(self._item_count, items, weight * np.square(examined))
-        np.add.at(self._item_sum, items, weight * examined * (reward - x @ self.weights))
+        np.add.at(self._item_count, items, weight * np.square(own_input))
+        np.add.at(self._item_sum, items, weight * own_input * (reward - x @ self.weights))
 
     def examination(self, places: int) -> FloatArray:
         """[places] relative probability that a user looks at each."""
@@ -131,6 +145,9 @@ class RewardModel:
 
     def _design(self, interest: FloatArray, features: FloatArray) -> FloatArray:
         return np.concatenate([np.ones((*interest.shape, 1)), interest[..., None], features], axis=-1)
+
+    def _own_input(self, interest: FloatArray) -> FloatArray:
+        return interest if self.settings.item_effect == "scale" else np.ones(interest.shape)
 
     def _forget(self, places: int) -> None:
         if self.settings.half_life is None:

@@ -6,22 +6,25 @@ from typing import Final
 
 from models.errors import PolicyError
 from models.policy.boltzmann import Softmax
+from models.policy.deep_q.policy import DeepQ
 from models.policy.epsilon_greedy import EpsilonGreedy
 from models.policy.greedy import Greedy
-from models.policy.learnt import RewardPolicy
 from models.policy.linucb import LinUCB
 from models.policy.policy import Policy
 from models.policy.saved_arrays import load_policy
 from models.policy.thompson import Thompson
 
-POLICIES: Final[dict[str, type[RewardPolicy]]] = {
-    policy.name: policy for policy in (Greedy, EpsilonGreedy, Softmax, Thompson, LinUCB)
-}
+PolicyType = type[Greedy] | type[EpsilonGreedy] | type[Softmax] | type[Thompson] | type[LinUCB] | type[DeepQ]
+_TYPES: Final[tuple[PolicyType, ...]] = (Greedy, EpsilonGreedy, Softmax, Thompson, LinUCB, DeepQ)
+POLICIES: Final[dict[str, PolicyType]] = {policy.name: policy for policy in _TYPES}
 """By their names"""
 
 
 def policy_from(state: bytes) -> Policy:
-    """The policy whose `state` this is, which acts as that one. PolicyError where it cannot be read."""
+    """The policy whose `state` this is, which acts as that one. PolicyError where it cannot be read.
+
+    A deep Q-network that learns is `models.policy.deep_q.learner.learner_from(state)`, which needs torch.
+    """
     name, version, settings, arrays = load_policy(state)
     if name not in POLICIES:
         raise PolicyError(f"no policy is called {name}; there are {', '.join(POLICIES)}: upgrade this process")

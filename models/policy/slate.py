@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +94,15 @@ class SlateBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternatives:
+    """M slates for each of B decisions that the same policy would have shown as well: further draws of `act`."""
+
+    items: IntArray  # [B, M, K] NO_ITEM where a slate has fewer places
+    interest: FloatArray  # [B, M, K]
+    features: FloatArray  # [B, M, K, F]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcomes:
     """B decisions that were shown, with their rewards, in order of time; what a policy learns from."""
 
@@ -108,13 +118,20 @@ class Outcomes:
     """[B, K] of each place; 0 where no feedback came until the horizon"""
     weights: FloatArray | None = None
     """[B] influence on learning, from 0 to 1, such as a guard against single users gives; None: 1"""
+    alternatives: Alternatives | None = None
+    """Further draws, where they were logged: the deep Q-network tells the effects of items apart by them"""
 
     def __len__(self) -> int:
         return len(self.users)
 
 
 def outcomes_of(
-    users: IntArray, batch: CandidateBatch, slates: SlateBatch, rewards: FloatArray, weights: FloatArray | None = None
+    users: IntArray,
+    batch: CandidateBatch,
+    slates: SlateBatch,
+    rewards: FloatArray,
+    weights: FloatArray | None = None,
+    alternatives: Alternatives | None = None,
 ) -> Outcomes:
     """Outcomes of slates chosen from the batch, with the rewards [B, K] of their places."""
     rows, chosen = np.arange(len(users))[:, None], slates.chosen
@@ -127,4 +144,13 @@ def outcomes_of(
         slates.propensities,
         rewards,
         weights,
+        alternatives,
     )
+
+
+def alternatives_of(batch: CandidateBatch, draws: Sequence[SlateBatch]) -> Alternatives:
+    """Alternatives from further draws [B, K] of the policy that chose the slates."""
+    chosen = np.stack([draw.chosen for draw in draws], 1)  # [B, M, K]
+    rows = np.arange(len(chosen))[:, None, None]
+    items = np.where(chosen == NO_ITEM, NO_ITEM, batch.items[rows, chosen])
+    return Alternatives(items, batch.interest[rows, chosen], batch.features[rows, chosen])

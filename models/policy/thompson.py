@@ -16,8 +16,10 @@ from models.policy.slate import BoolArray, CandidateBatch, FloatArray
 class ThompsonOptions:
     """Options of `Thompson`."""
 
-    draws: int = 32
+    draws: int = 16
     """Draws of the posterior for a decision"""
+    deviation_scale: float = 0.5
+    """Multiplies the posterior's deviation: less than 1 explores less (Chapelle and Li, 2011)"""
     uniform_share: float = 0.01
     """Probability that a place shows any of the candidates, each alike"""
 
@@ -35,7 +37,8 @@ class Thompson(RewardPolicy):
     options_type = ThompsonOptions
 
     def _scores(self, batch: CandidateBatch, random: np.random.Generator) -> FloatArray:
-        return self.model.draws(batch.items, batch.interest, batch.features, self.options.draws, random)
+        options, arguments = self.options, (batch.items, batch.interest, batch.features)
+        return self.model.draws(*arguments, options.draws, random, options.deviation_scale)
 
     def _choice(self, scores: FloatArray, available: BoolArray) -> FloatArray:
         return mixed_with_uniform(best_share(scores, available), available, self.options.uniform_share)

@@ -11,7 +11,7 @@ import numpy as np
 from models.policy.policy import Policy
 from models.policy.simulator.parameters import SimulatorParameters
 from models.policy.simulator.world import Feedback, World
-from models.policy.slate import CandidateBatch, FloatArray, Outcomes, SlateBatch, outcomes_of
+from models.policy.slate import CandidateBatch, FloatArray, Outcomes, SlateBatch, alternatives_of, outcomes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,12 @@ def run_policy(
     policy: Policy,
     on_round: OnRound | None = None,
     oracle: FloatArray | None = None,
+    alternatives: int = 0,
 ) -> SimulatedRun:
-    """Run the policy on the users of this seed. `oracle` [T] is what `run_oracle` gives; without it regret is NaN."""
+    """Run the policy on the users of this seed, with so many alternatives of each slate.
+
+    `oracle` [T] is what `run_oracle` gives; without it regret is NaN.
+    """
     world, random = World(parameters, seed), np.random.default_rng([seed, 3])
     users, size = np.arange(parameters.users), len(parameters.examination)
     waiting: deque[Outcomes] = deque()
@@ -44,12 +48,15 @@ def run_policy(
     for index in range(parameters.rounds):
         batch = world.candidates()
         slates = policy.act_batch(batch, size, random)
+        draws = [policy.act_batch(batch, size, random) for _ in range(alternatives)]
         feedback = world.respond(slates)
         if on_round is not None:
             on_round(world, batch, slates, feedback)
         reward[index] = feedback.rewards(parameters).sum(1).mean()
         expected[index] = feedback.expected.sum(1).mean()
-        waiting.append(outcomes_of(users, batch, slates, feedback.rewards(parameters, parameters.horizon_rounds)))
+        rewards = feedback.rewards(parameters, parameters.horizon_rounds)
+        offered = alternatives_of(batch, draws) if draws else None
+        waiting.append(outcomes_of(users, batch, slates, rewards, None, offered))
         if len(waiting) > parameters.horizon_rounds:
             policy.learn(waiting.popleft())
     return SimulatedRun(reward, expected, np.full(parameters.rounds, np.nan) if oracle is None else oracle - expected)

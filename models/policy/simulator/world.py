@@ -68,7 +68,7 @@ class World:
             parameters.click_p * affinity[:, category[0]] * self.catalog.predicted_quality[items],
             parameters.max_click_p,
         )
-        histories = UserHistories(affinity / affinity.sum(1, keepdims=True), self._exposures, self._recent_clicks)
+        histories = UserHistories(affinity, self._exposures, self._recent_clicks)
         shown = np.broadcast_to(self._shown[items], shape)
         return CandidateBatch(
             np.broadcast_to(items, shape),

@@ -49,6 +49,6 @@ def all_policies(rules: SlateRules | None = None) -> list[RewardPolicy]:
         Greedy(settings, rules=rules),
         EpsilonGreedy(settings, EpsilonGreedyOptions(0.3), rules),
         Softmax(settings, SoftmaxOptions(0.1), rules),
-        Thompson(settings, ThompsonOptions(8, 0.1), rules),
+        Thompson(settings, ThompsonOptions(8, 1, 0.1), rules),
         LinUCB(settings, rules=rules),
     ]

@@ -49,7 +49,7 @@ def test_every_policy_learns_which_items_are_clicked() -> None:
 
 
 def test_thompson_shows_unknown_items_more_than_known_ones_of_the_same_mean() -> None:
-    policy: Policy = Thompson(SETTINGS, ThompsonOptions(64, 0))
+    policy: Policy = Thompson(SETTINGS, ThompsonOptions(64, 1, 0))
     random = np.random.default_rng(0)
     batch = batch_of(random, 400, 4, items=4)
     known = batch.items != 3

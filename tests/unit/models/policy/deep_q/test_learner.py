@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.errors import PolicyError
+from models.policy.deep_q.learner import DeepQLearner, learner_from
+from models.policy.deep_q.policy import DeepQ, DeepQOptions
+from models.policy.reward_model import RewardModelSettings
+from models.policy.saved import policy_from
+from models.policy.simulator.parameters import SimulatorParameters
+from models.policy.simulator.run import run_policy
+from models.policy.slate import Alternatives, CandidateBatch, SlateBatch, alternatives_of, outcomes_of
+from tests.unit.models.policy.decisions import FEATURES, batch_of, outcomes_at_random
+
+SETTINGS = RewardModelSettings(FEATURES, item_deviation=0.01)
+OPTIONS = DeepQOptions(2, hidden=16, batch_decisions=32, updates=2)
+
+
+def test_it_acts_without_torch_as_the_learner_that_was_saved() -> None:
+    random = np.random.default_rng(0)
+    learner = DeepQLearner(SETTINGS, OPTIONS)
+    for _ in range(20):
+        learner.learn(outcomes_at_random(random, 40, 2))
+    acting = policy_from(learner.state())
+    assert isinstance(acting, DeepQ)
+    assert not isinstance(acting, DeepQLearner)
+    assert acting.version == 20
+    batch = batch_of(random, 50, 6)
+    slates = [policy.act_batch(batch, 3, np.random.default_rng(1)) for policy in (learner, acting)]
+    np.testing.assert_array_equal(slates[0].chosen, slates[1].chosen)
+    np.testing.assert_array_equal(slates[0].propensities, slates[1].propensities)
+    with pytest.raises(PolicyError, match="learner_from"):
+        acting.learn(outcomes_at_random(random, 2, 2))
+    again = learner_from(acting.state())
+    again.learn(outcomes_at_random(random, 40, 2))
+    assert again.version == 21
+
+
+def test_what_learnt_nothing_acts_by_interest() -> None:
+    batch = batch_of(np.random.default_rng(0), 20, 5)
+    policy = DeepQ(SETTINGS, replace(OPTIONS, epsilon=0.0, temperature=1e-6))
+    chosen = policy.act_batch(batch, 1, np.random.default_rng(0)).chosen[:, 0]
+    np.testing.assert_array_equal(chosen, batch.interest.argmax(1))
+
+
+def _spoiling(user_spoilt: np.ndarray) -> CandidateBatch:
+    """Two candidates: one of reward 0.5, which spoils the next decision, and one of reward 0.4, which does not."""
+    count = len(user_spoilt)
+    features = np.zeros((count, 2, FEATURES))
+    features[:, 0, 0] = 1
+    features[:, :, 1] = user_spoilt[:, None]
+    context = np.stack([user_spoilt, np.ones(count)], 1)
+    return CandidateBatch(np.tile([0, 1], (count, 1)), np.full((count, 2), 0.1), features, context)
+
+
+@pytest.mark.slow
+def test_it_forgoes_a_reward_that_costs_more_later() -> None:
+    torch.manual_seed(0)
+    random, users = np.random.default_rng(0), np.arange(100)
+    options = replace(OPTIONS, discount=0.8, epsilon=0.2, temperature=0.05, batch_decisions=128, updates=8)
+    far, near = DeepQLearner(SETTINGS, options), DeepQLearner(SETTINGS, replace(options, discount=0.0))
+    shares = []
+    for learner in (far, near):
+        spoilt = np.zeros(100)
+        for _ in range(60):
+            batch = _spoiling(spoilt)
+            slates = learner.act_batch(batch, 1, random)
+            draws: Alternatives = alternatives_of(batch, [learner.act_batch(batch, 1, random)])
+            reward = np.where(slates.chosen == 0, 0.5, 0.4) * np.where(spoilt, 0.2, 1.0)[:, None]
+            learner.learn(outcomes_of(users, batch, slates, reward, None, draws))
+            spoilt = (slates.chosen[:, 0] == 0) * 1.0
+        batch = _spoiling(np.zeros(100))
+        shares.append(learner.propensities(batch, np.zeros((100, 1), np.int64), random).mean())
+    assert shares[0] < 0.3 < 0.6 < shares[1]
+
+
+def test_a_batch_of_decisions_that_are_first_of_their_users_is_learnt() -> None:
+    random = np.random.default_rng(0)
+    learner = DeepQLearner(SETTINGS, OPTIONS)
+    batch = batch_of(random, 5, 4)
+    slates: SlateBatch = learner.act_batch(batch, 2, random)
+    learner.learn(outcomes_of(np.arange(5), batch, slates, np.zeros((5, 2))))
+    assert learner.version == 1
+
+
+def test_returns_of_several_steps_and_slates_with_too_few_items() -> None:
+    random = np.random.default_rng(0)
+    learner = DeepQLearner(SETTINGS, replace(OPTIONS, steps=3))
+    for _ in range(5):
+        batch = batch_of(random, 9, 1)
+        slates = learner.act_batch(batch, 2, random)
+        draws = alternatives_of(batch, [learner.act_batch(batch, 2, random)])
+        learner.learn(outcomes_of(np.arange(9), batch, slates, random.random((9, 2)), None, draws))
+    assert all(np.isfinite(array).all() for array in learner.weights.values())
+
+
+def test_it_runs_on_simulated_users() -> None:
+    parameters = SimulatorParameters(users=50, rounds=12, items=12)
+    settings = RewardModelSettings(13, examination=parameters.examination)
+    policy = DeepQLearner(settings, replace(OPTIONS, context_size=24))
+    run = run_policy(parameters, 0, policy, alternatives=1)
+    assert policy.version == 8
+    assert run.reward.mean() > 0.3
