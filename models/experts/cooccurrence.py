@@ -132,7 +132,7 @@ class SuccessorTable:
         used = rows["used"]
         if used.shape[1] * 8 != self.cells:
             raise ValueError(f"{used.shape[1] * 8} successors per item there, {self.cells} here")
-        cell = np.flatnonzero(np.unpackbits(used))
+        cell = np.flatnonzero(np.unpackbits(used).view(np.bool_))  # of booleans: half the time
         if not len(cell) == len(rows["items"]) == len(rows["counts"]):
             raise ValueError(f"{len(cell)} successors are marked, and {len(rows['items'])} are there")
         in_row = np.bitwise_count(used).sum(1, dtype=np.int64)

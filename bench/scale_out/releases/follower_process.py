@@ -45,12 +45,12 @@ async def _run(settings: Settings) -> None:
     await model.start()
     releases = 0
     while True:
+        await model.wait_for_release(1.0)  # a worker looks once in each step
         await model.apply_new()
         if model.releases > releases:
             releases = model.releases
             applied = Applied(time.time(), releases, dict(model.covered), model.take_seconds(), time.process_time())
             os.write(1, msgspec.json.encode(applied) + b"\n")
-        await asyncio.sleep(settings.worker.step_interval_s)
 
 
 if __name__ == "__main__":

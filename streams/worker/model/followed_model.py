@@ -76,7 +76,7 @@ class FollowedModel:
         await self._follower.stop()
 
     async def wait_for_release(self, timeout_s: float) -> bool:
-        """Whether a release has arrived within this time."""
+        """Whether one is there that was not yet tried to apply, or arrives within this time."""
         try:
             await asyncio.wait_for(self._arrived.wait(), timeout_s)
         except TimeoutError:
@@ -109,6 +109,7 @@ class FollowedModel:
             await self._items.index.catch_up()
             release = self._new or release  # with what has arrived meanwhile
         self._new, self._is_new = None, False
+        self._arrived.clear()
         if not await in_thread(self._apply, release):
             # With the next one, which may replace what is wrong.
             self._new = release if self._new is None else release.followed_by(self._new)
