@@ -15,6 +15,7 @@ from streams.local_kafka.cluster import LocalKafka
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import stop_after
 from tests.integration.ingesting import IngestSite
+from tests.integration.training import TrainingSite
 from tests.integration.web_site import WebSite, ready, until
 from tests.integration.worker import DEADLINE_S, Command, Worker, killed_at_end
 
@@ -97,24 +98,33 @@ async def test_workers_and_an_http_server_wait_for_the_broker_and_leave_without_
     await site.check(stopped=["a"])
 
 
-async def test_ingest_goes_on_once_the_broker_is_back_and_ends_without_it(
-    own_kafka: LocalKafka, site: Deployment
+async def test_ingest_and_a_trainer_go_on_once_the_broker_is_back_and_ingest_ends_without_it(
+    own_kafka: LocalKafka, site: Deployment, prefix: str, tmp_path: Path
 ) -> None:
     own_kafka.start()
     await site.create()
     processes: list[Command] = []
-    with killed_at_end(processes):
+    training = TrainingSite(own_kafka.bootstrap_servers, f"{prefix}-training", tmp_path)
+    with killed_at_end(processes), killed_at_end(training.trainers):
         ingest = await IngestSite(site, processes).create()
         running = ingest.start(fault=partial(stop_after, 3.0))
+        await training.create()
+        trainer = training.trainer()
+        await training.write_steps(10)
+        await training.check()
         await ingest.send(range(500))
         await ingest.reached(500)
         node = own_kafka.nodes[0]
         node.kill()
         await running.wait_for(f"no broker answers at {site.servers}: waiting")
+        await trainer.wait_for("training begins again at the last release")
         node.start()
         await ingest.send(range(500, 1000))
         await ingest.reached(2000)
         await running.wait_for("the broker answers again")
+        await training.write_steps(10)
+        await training.check()
+        await trainer.stop()
 
         node.kill()
         running.send(signal.SIGTERM)

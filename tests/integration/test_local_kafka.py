@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -176,22 +177,6 @@ def thread_states(pid: int) -> list[str]:
     return [file.read_text().rpartition(")")[2].split()[0] for file in files]
 
 
-def test_a_frozen_node_answers_when_it_goes_on_and_is_gone_with_its_data_after_stop() -> None:
-    with LocalKafka() as kafka:
-        node = kafka.nodes[0]
-        pid = node.pid
-        assert pid is not None
-        node.pause()
-        while any(thread != "T" for thread in thread_states(pid)):
-            time.sleep(0.01)  # the signal takes its time, and no child of ours stops
-        with pytest.raises(KafkaStartError, match="knew 0 of 1 brokers"):
-            node.wait_ready(brokers=1, deadline_s=1.0)
-        node.resume()
-        node.wait_ready(brokers=1, deadline_s=120.0)
-    assert not alive(pid)
-    assert not kafka.folder.exists()
-
-
 @pytest.mark.slow
 async def test_three_nodes_carry_on_without_one() -> None:
     with LocalKafka(nodes=3) as kafka:
@@ -207,17 +192,38 @@ async def test_three_nodes_carry_on_without_one() -> None:
         assert await consume(kafka, topic, 2) == [b"with three", b"with two"]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="no list of the files that a process has mapped")
-def test_a_node_starts_from_the_archive_of_its_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    jars, cache = fetch_jars(), tmp_path / "cache"
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Of Kafka's classes, made in a new cache, from which all nodes after this start."""
+    jars, cache = fetch_jars(), tmp_path_factory.mktemp("cache")
     (cache / "interest-stream").mkdir(parents=True)
     (cache / "interest-stream" / jars.name).symlink_to(jars)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    archive = make_class_archive()
-    assert archive.parent == cache / "interest-stream"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        yield make_class_archive()
+
+
+@pytest.mark.slow
+def test_a_class_archive_is_made_once(archive: Path) -> None:
+    assert archive.parent == Path(os.environ["XDG_CACHE_HOME"], "interest-stream")
     made_ns = archive.stat().st_mtime_ns
     assert make_class_archive() == archive
     assert archive.stat().st_mtime_ns == made_ns
+
+
+def test_a_node_starts_from_the_archive_answers_once_no_longer_frozen_and_is_gone_with_its_data(archive: Path) -> None:
     with LocalKafka() as kafka:
-        assert str(archive) in Path("/proc", str(kafka.nodes[0].pid), "maps").read_text()
+        node = kafka.nodes[0]
+        pid = node.pid
+        assert pid is not None
+        if Path("/proc/self/maps").is_file():  # elsewhere nothing lists the files that a process has mapped
+            assert str(archive) in Path("/proc", str(pid), "maps").read_text()
+        node.pause()
+        while any(thread != "T" for thread in thread_states(pid)):
+            time.sleep(0.01)  # the signal takes its time, and no child of ours stops
+        with pytest.raises(KafkaStartError, match="knew 0 of 1 brokers"):
+            node.wait_ready(brokers=1, deadline_s=1.0)
+        node.resume()
+        node.wait_ready(brokers=1, deadline_s=120.0)
+    assert not alive(pid)
+    assert not kafka.folder.exists()

@@ -106,23 +106,6 @@ async def test_a_frozen_trainer_that_wakes_up_after_another_took_over_writes_no_
     await heir.stop()
 
 
-async def test_a_trainer_goes_on_once_the_broker_is_back(own_kafka: LocalKafka, prefix: str, tmp_path: Path) -> None:
-    own_kafka.start()
-    site = TrainingSite(own_kafka.bootstrap_servers, prefix, tmp_path)
-    with killed_at_end(site.trainers):
-        await site.create()
-        trainer = site.trainer()
-        await site.write_steps(10)
-        await site.check()
-        node = own_kafka.nodes[0]
-        node.kill()
-        await trainer.wait_for("training begins again at the last release")
-        node.start()
-        await site.write_steps(10)
-        await site.check()
-        await trainer.stop()
-
-
 async def test_the_releases_topic_is_deleted_under_a_trainer(site: TrainingSite) -> None:
     trainer = site.trainer()
     await site.write_steps(10)

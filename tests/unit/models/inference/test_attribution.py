@@ -67,7 +67,7 @@ def test_shares_sum_to_one_less_what_popularity_gives(
 
 
 @pytest.mark.real_log
-@pytest.mark.parametrize(("name", "events", "repeats"), [("ml_100k", 6_000, "filter"), ("wikipedia", 6_000, "allow")])
+@pytest.mark.parametrize(("name", "events", "repeats"), [("ml_100k", 4_000, "filter"), ("wikipedia", 4_000, "allow")])
 def test_without_its_largest_share_a_prediction_is_less_probable(
     name: str, events: int, repeats: Repeats, request: pytest.FixtureRequest
 ) -> None:
