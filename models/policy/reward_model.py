@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +22,11 @@ class RewardModelSettings:
     """F of the candidates"""
     weight_deviation: float = 1.0
     """Prior standard deviation of the weights; the prior mean is 1 for the interest and 0 for all else"""
-    item_effect: Literal["shift", "scale"] = "shift"
-    """What an item's own coefficient a does to its expected reward: shift adds a; scale adds a times the interest"""
     item_deviation: float = 0.05
-    """Prior standard deviation of this coefficient"""
+    """Prior standard deviation of an item's own coefficient a"""
+    item_offset: float | None = None
+    """a is added to the expected reward if None, else a times the interest and this offset: the item is then more (or
+    less) to those who are interested in it, and the offset lets others try it"""
     half_life: float | None = None
     """Places after which what was learnt counts half; None: never"""
     examination: tuple[float, ...] = ()
@@ -37,9 +37,9 @@ class RewardModel:
     """Bayesian linear regression of the reward at a place on x = (1, interest, features), plus an item's own part.
 
     reward = e (w·x + z a_item) + noise, where e is the examination of the place: the correction of position bias; z is
-    1 or the interest, by `item_effect`. The posterior of w is N(A⁻¹b, s²A⁻¹), updated by batches; that of each a_item
-    is normal, too, and taken as independent of w, whose mean is subtracted first (mean field). The noise s² is the
-    running mean of squared residuals.
+    1 or the interest and an offset, by `item_offset`. The posterior of w is N(A⁻¹b, s²A⁻¹), updated by batches; that of
+    each a_item is normal, too, and taken as independent of w, whose mean is subtracted first (mean field). The noise s²
+    is the running mean of squared residuals.
     """
 
     def __init__(self, settings: RewardModelSettings) -> None:
@@ -147,7 +147,8 @@ class RewardModel:
         return np.concatenate([np.ones((*interest.shape, 1)), interest[..., None], features], axis=-1)
 
     def _own_input(self, interest: FloatArray) -> FloatArray:
-        return interest if self.settings.item_effect == "scale" else np.ones(interest.shape)
+        offset = self.settings.item_offset
+        return np.ones(interest.shape) if offset is None else interest + offset
 
     def _forget(self, places: int) -> None:
         if self.settings.half_life is None:

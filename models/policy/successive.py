@@ -53,15 +53,21 @@ class SuccessiveChoice(ABC):
 
     def propensities(self, batch: CandidateBatch, chosen: IntArray, random: np.random.Generator) -> FloatArray:
         """As `Policy.propensities`; 0 where the policy or its rules would not choose so."""
+        p = self.place_probabilities(batch, chosen, random)
+        of_chosen = np.take_along_axis(p, np.maximum(chosen, 0)[..., None], 2)[..., 0]
+        return np.where(chosen == NO_ITEM, p.sum(-1) == 0, of_chosen)
+
+    def place_probabilities(self, batch: CandidateBatch, chosen: IntArray, random: np.random.Generator) -> FloatArray:
+        """[B, K, C] probabilities of all candidates at each place, after these choices [B, K] at the places before it.
+
+        All zero where no candidate is left.
+        """
         scores, filled = self._scores(batch, random), PlacesFilled(self.rules, batch)
-        propensities = np.ones(chosen.shape)
-        rows = np.arange(len(chosen))
+        p = np.zeros((*chosen.shape, batch.items.shape[1]))
         for place in range(chosen.shape[1]):
-            p, position = self._place_p(scores, filled), chosen[:, place]
-            none_left = ~filled.available.any(-1)
-            propensities[:, place] = np.where(position == NO_ITEM, none_left, p[rows, position])
-            filled.place(position)
-        return propensities
+            p[:, place] = self._place_p(scores, filled)
+            filled.place(chosen[:, place])
+        return p
 
     @abstractmethod
     def learn(self, outcomes: Outcomes) -> None:
