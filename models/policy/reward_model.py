@@ -103,9 +103,7 @@ class RewardModel:
         """Update by the places of these decisions that show an item."""
         shown = outcomes.items >= 0
         items, reward = outcomes.items[shown], outcomes.rewards[shown]
-        weight = np.broadcast_to(
-            1.0 if outcomes.weights is None else outcomes.weights[:, None], outcomes.items.shape
-        )[shown]  # fmt: skip
+        weight = np.ones(len(items)) if outcomes.weights is None else outcomes.weights[shown]
         examined = np.broadcast_to(self.examination(outcomes.items.shape[1]), outcomes.items.shape)[shown]
         x = self._design(outcomes.interest[shown], outcomes.features[shown]) * examined[:, None]  # [n, W]
         self._forget(len(items))

@@ -117,7 +117,7 @@ class Outcomes:
     rewards: FloatArray
     """[B, K] of each place; 0 where no feedback came until the horizon"""
     weights: FloatArray | None = None
-    """[B] influence on learning, from 0 to 1, such as a guard against single users gives; None: 1"""
+    """[B, K] influence of each place on learning, from 0 to 1, as `models.policy.guard` gives it; None: 1"""
     alternatives: Alternatives | None = None
     """Further draws, where they were logged: the deep Q-network tells the effects of items apart by them"""
 

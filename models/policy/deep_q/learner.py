@@ -155,7 +155,7 @@ def _distinct(items: IntArray) -> BoolArray:
 
 def _stored(outcomes: Outcomes) -> StoredDecisions:
     offer = outcomes.alternatives
-    weight = np.ones(len(outcomes)) if outcomes.weights is None else outcomes.weights
+    weight = np.ones(len(outcomes)) if outcomes.weights is None else outcomes.weights.mean(1)
     if offer is None:
         return StoredDecisions(
             outcomes.context, outcomes.items, outcomes.interest, outcomes.features, outcomes.rewards, weight

@@ -73,7 +73,7 @@ def test_what_weighs_nothing_teaches_nothing() -> None:
     random = np.random.default_rng(0)
     items, x, rewards = random.integers(0, 5, (50, 2)), random.random((50, 2, 3)), random.random((50, 2))
     model = RewardModel(RewardModelSettings(2))
-    model.learn(outcomes(items, x, rewards, np.zeros(50)))
+    model.learn(outcomes(items, x, rewards, np.zeros((50, 2))))
     np.testing.assert_allclose(model.weights, [0, 1, 0, 0], atol=1e-6)
     assert not model.item_posterior(np.arange(5))[0].any()
 

@@ -1,0 +1,51 @@
+from dataclasses import replace
+
+import numpy as np
+
+from models.policy.guard import GuardSettings, InfluenceGuard
+from models.policy.slate import NO_ITEM, Outcomes
+
+
+def outcomes(users: np.ndarray, items: np.ndarray, rewards: np.ndarray) -> Outcomes:
+    shape = items.shape
+    return Outcomes(
+        users, items, np.zeros(shape), np.zeros((*shape, 0)), np.zeros((len(users), 0)), np.ones(shape), rewards
+    )
+
+
+def test_who_clicks_one_item_at_every_sight_soon_teaches_nothing_of_it() -> None:
+    random, guard = np.random.default_rng(0), InfluenceGuard()
+    users = np.arange(100)
+    taught = np.zeros(100)
+    for _ in range(60):
+        items = np.stack([np.zeros(100, np.int64), random.integers(1, 20, 100)], 1)
+        rewards = (random.random((100, 2)) < 0.1) * 1.0
+        rewards[:3, 0] = 1  # users 0 to 2 attack item 0
+        weighted = guard.weighted(outcomes(users, items, rewards))
+        assert weighted.weights is not None
+        taught += weighted.weights[:, 0] * rewards[:, 0]
+        assert (weighted.weights[:3, 1] == 1).all()  # their other clicks count
+    assert taught[:3].max() <= 16
+    # Of the others, who click one sight in ten, almost all counts.
+    assert taught[3:].mean() > 5
+    assert guard.left_out < 3 * 60 + 60
+
+
+def test_fans_of_an_item_are_believed() -> None:
+    random, guard = np.random.default_rng(0), InfluenceGuard()
+    users = np.arange(50)
+    weight = []
+    for _ in range(100):
+        rate = np.where(users < 10, 0.3, 0.1)[:, None]
+        weighted = guard.weighted(outcomes(users, np.zeros((50, 1), np.int64), (random.random((50, 1)) < rate) * 1.0))
+        assert weighted.weights is not None
+        weight.append(weighted.weights[:10])
+    assert np.mean(weight) > 0.97
+
+
+def test_places_without_an_item_and_weights_of_before_are_kept() -> None:
+    guard = InfluenceGuard(GuardSettings(buckets=64, half_life_places=3))
+    before = outcomes(np.array([1, 2]), np.array([[3, NO_ITEM], [4, 5]]), np.ones((2, 2)))
+    weighted = guard.weighted(replace(before, weights=np.full((2, 2), 0.5)))
+    assert weighted.weights is not None
+    assert weighted.weights.tolist() == [[0.5, 0.5], [0.5, 0.5]]
