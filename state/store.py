@@ -80,9 +80,9 @@ class PartitionStore:
                 batch[key] = value
         self._write(batch, position, changelog_id or self.changelog_id, offset_row or self.offset_row)
 
-    def rows(self) -> Iterator[tuple[bytes, bytes]]:
-        """Each user's key and row, in key order, as of the start of the iteration."""
-        yield from _iterate(self._db, self.folder)
+    def rows(self, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Each user's key and row, in key order, as of the start of the iteration; of users above `after` alone."""
+        yield from _iterate(self._db, self.folder, after)
 
     def close(self) -> None:
         """Releases the files; closing twice is allowed.
@@ -153,10 +153,10 @@ def _open_reader(folder: Path, log_dir: Path) -> Rdict:
     raise AssertionError("unreachable")
 
 
-def _iterate(db: Rdict, folder: Path) -> Iterator[tuple[bytes, bytes]]:
+def _iterate(db: Rdict, folder: Path, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
     with state_errors(folder):
         cursor = db.iter()
-        cursor.seek(_FIRST_USER_KEY)
+        cursor.seek(after + b"\0" if after else _FIRST_USER_KEY)
         while cursor.valid():
             yield cursor.key(), cursor.value()
             cursor.next()

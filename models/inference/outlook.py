@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.timeline import Timeline
 from models.experts.candidates import Candidates, largest
 from models.experts.mixture import MixtureBlock
 from models.inference.horizon_model import HorizonModel
@@ -87,3 +88,22 @@ def outlook_of(
     for _ in outlook.reading(blocks):
         pass
     return outlook.outlook
+
+
+def outlook_after(
+    horizons: HorizonModel | None,
+    after: NDArray[np.void],
+    timeline: Timeline,
+    event: NDArray[np.int64],
+    candidates: Candidates,
+    sizes: TopSizes,
+) -> BlockOutlook | None:
+    """Of the users right after their last events of a batch, each of which is among the predicted ones [P].
+
+    None without `horizons`.
+    """
+    if horizons is None:
+        return None
+    last = timeline.last_events()
+    rows, context = after[timeline.batch.user[last]], np.searchsorted(event, last)
+    return BlockOutlook(horizons, rows, np.zeros(len(last)), candidates, sizes, context)

@@ -44,6 +44,7 @@ class SourceTopics:
             topics.item_index: "it holds the register of items",
             topics.item_catalog: "workers read it as it is",
             topics.interest_quality: "it holds the quality of workers",
+            topics.interest_churn: "it holds warnings of silent users",
             topics.model_releases: "it holds releases of the model",
             settings.changelog_topic: "it holds user state",
             topics.decision_requests: "it holds requests for decisions",

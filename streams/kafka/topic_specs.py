@@ -34,6 +34,33 @@ class TopicSpec:
 
 def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     """The specifications of the topics of workers and trainers."""
+    return _worker_topic_specs(settings) + (churn_topic_specs(settings) if settings.churn.enabled else ())
+
+
+def churn_topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
+    """The specification of the topic of warnings, which workers with `churn.enabled` write and read."""
+    topics = settings.topics
+    # A worker that takes a partition over reads all of its warnings.
+    record_bytes = settings.kafka.max_record_bytes
+    compacted = {"max.compaction.lag.ms": str(_DAY_MS), "segment.bytes": str(64 << 20)}
+    compacted["max.message.bytes"] = str(record_bytes + _BATCH_OVERHEAD_BYTES)
+    exact = {"cleanup.policy": "compact"}
+    at_least = {"min.insync.replicas": (topics.replication + 1) // 2, "max.message.bytes": record_bytes}
+    return (
+        TopicSpec(
+            topics.interest_churn,
+            "topics.interest_churn",
+            topics.partitions,
+            True,
+            topics.replication,
+            exact,
+            at_least,
+            compacted,
+        ),
+    )
+
+
+def _worker_topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     topics, record_bytes = settings.topics, settings.kafka.max_record_bytes
     # A majority: acknowledged records survive the loss of any one broker, and one of three may be down.
     in_sync = (topics.replication + 1) // 2
@@ -125,4 +152,4 @@ def policy_topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
 
 def every_topic_spec(settings: Settings) -> tuple[TopicSpec, ...]:
     """Those of workers, then those of policies."""
-    return topic_specs(settings) + policy_topic_specs(settings)
+    return _worker_topic_specs(settings) + churn_topic_specs(settings) + policy_topic_specs(settings)

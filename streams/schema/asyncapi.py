@@ -76,6 +76,16 @@ _TOPICS: Final = (
         "interest-quality",
     ),
     _Topic(
+        "interest_churn",
+        "interestChurn",
+        _USER_KEY,
+        "send",
+        "A user who falls silent, or comes back: each level once. A null value erases the user; keys that begin with a "
+        "zero byte are the sweep's own. Written where churn.enabled is on. Read with isolation.level=read_committed.",
+        _JSON,
+        "interest-churn",
+    ),
+    _Topic(
         "item_index",
         "itemRegistration",
         _ITEM_KEY,

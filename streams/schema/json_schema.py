@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from streams.schema.churn import ChurnWarning
 from streams.schema.decisions import Decision, DecisionRequest
 from streams.schema.events import (
     ITEM_EVENTS,
@@ -37,6 +38,7 @@ def schemas() -> dict[str, Schema]:
         ),
         "catalog-item": _one_of("Value of a record of item-catalog; null deletes the item", CatalogItem),
         "interest-prediction": _one_of("Value of a record of interest-predictions", Prediction),
+        "interest-churn": _one_of("Value of a record of interest-churn", ChurnWarning),
         "interest-quality": _one_of("Value of a record of interest-quality", WorkerQuality),
         "decision-request": _one_of("Value of a record of decision-requests", DecisionRequest, numeric_ids=False),
         "interest-decision": _one_of("Value of a record of interest-decisions", Decision, numeric_ids=False),

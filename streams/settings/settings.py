@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from models.config import LearnerConfig, ModelConfig, TrainingConfig
 from streams.errors import SettingsError
+from streams.settings.churn_section import ChurnSettings
 from streams.settings.monitoring_section import LoggingSettings, MonitoringSettings
 from streams.settings.policy_section import FeedbackSettings, PolicySettings
 from streams.settings.recipes import RECIPES, recipe_file
@@ -65,6 +66,7 @@ class Settings:
     learning: LearnerConfig = field(default_factory=LearnerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     predictions: PredictionSettings = field(default_factory=PredictionSettings)
+    churn: ChurnSettings = field(default_factory=ChurnSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     web: WebSettings = field(default_factory=WebSettings)

@@ -20,7 +20,7 @@ from models.device import set_compute_threads
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from state.table import UserTable
-from streams.errors import TransactionFailed
+from streams.errors import SettingsError, TransactionFailed
 from streams.kafka.client.access import check_access, raise_permanent, with_cure, worker_rights
 from streams.kafka.source_consumer import SourceConsumer
 from streams.kafka.topics import ensure_topics
@@ -29,6 +29,8 @@ from streams.log_levels import TRANSIENT
 from streams.monitoring.process_monitoring import ProcessMonitoring
 from streams.os_errors import check_open_files, raise_file_limit
 from streams.settings.settings import Settings
+from streams.worker.churn.churn_log import ChurnLog
+from streams.worker.churn.sweep import ChurnSweep
 from streams.worker.formats import JSON_ALONE, RecordFormats, connect_formats
 from streams.worker.items.item_topics import ItemTopics
 from streams.worker.model.followed_model import FollowedModel
@@ -135,6 +137,8 @@ class Worker:
         registry: CollectorRegistry | None = None,
     ) -> None:
         kafka, topics = settings.kafka, settings.topics
+        if settings.churn.enabled and not settings.model.horizons:
+            raise SettingsError(["churn.enabled = true needs model.horizons = true, of which warnings are made"])
         self._settings = settings
         # First, as it locks the data folder
         self._table = UserTable(settings.worker.data_dir / "users", settings.worker.cache_mb << 20)
@@ -172,7 +176,19 @@ class Worker:
         self.pipeline = Pipeline(
             settings, engine, source, self._items, encoder, self._writer, self._watchdog, formats.registry, metrics
         )
-        self._step_loop = StepLoop(self.pipeline, self._partitions, self._model, settings.worker, self._raise_permanent)
+        self._sweep = None
+        if settings.churn.enabled and self._model is not None:
+            self._sweep = ChurnSweep(
+                settings,
+                self._model.engine,
+                vocabulary,
+                ChurnLog(kafka, topics.interest_churn),
+                self.pipeline,
+                self._partitions,
+            )
+        self._step_loop = StepLoop(
+            self.pipeline, self._partitions, self._model, settings.worker, self._raise_permanent, self._sweep
+        )
         # What an operator sees: log, metrics, health
         self.report = WorkerReport(self.pipeline, self._offset_gaps, self._quality, self._model)
         lag = PartitionLag(self._partitions, self._consumer)
@@ -192,6 +208,7 @@ class Worker:
                     self._quality,
                     self._model,
                     topics.partitions,
+                    self._sweep,
                 )
             )
 
@@ -204,6 +221,9 @@ class Worker:
         for part in (self._items.index, self._items.catalog, self._changelog, self._offset_gaps, self._writer):
             await part.start()
             stack.push_async_callback(part.stop)
+        if self._sweep is not None:
+            await self._sweep.log.start()
+            stack.push_async_callback(self._sweep.log.stop)
         self._topic_watch.start()
         stack.push_async_callback(self._topic_watch.stop)
         stack.push_async_callback(self._write_last_quality)

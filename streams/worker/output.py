@@ -66,6 +66,7 @@ class OutputEncoder:
         dump_prediction: prediction_encoder.Dump,
     ) -> None:
         self._topics = settings.topics
+        self._has_churn = settings.churn.enabled
         self._changelog_topic = settings.changelog_topic
         self._max_record_bytes = settings.kafka.max_record_bytes
         self._max_letter_bytes = min(MAX_BYTES, settings.kafka.max_record_bytes)
@@ -127,6 +128,9 @@ class OutputEncoder:
         if part.deleted:
             predictions = records[TopicPartition(self._topics.interest_predictions, partition)]
             predictions += [ProducerRecord(user.encode(), None) for user in part.deleted]
+            if self._has_churn:
+                warnings = records[TopicPartition(self._topics.interest_churn, partition)]
+                warnings += [ProducerRecord(user.encode(), None) for user in part.deleted]
         for erasure in part.erasures:
             # A producer with another partitioner may have written the user's events elsewhere.
             value, header = msgspec.json.encode(erasure), [(FORWARDED_HEADER, str(partition).encode())]

@@ -31,6 +31,7 @@ from streams.worker.batch import MicroBatch, PartitionBatch, build_batch, count_
 from streams.worker.items.item_topics import ItemTopics
 from streams.worker.output import OutputEncoder, RowChanges, StepOutput
 from streams.worker.partitioners import MixedPartitioners
+from streams.worker.partitions.partition_state import PartitionState
 from streams.worker.partitions.source_reader import MarkerRange, SourceReader
 from streams.worker.process.threads import in_thread
 from streams.worker.process.watchdog import Watchdog
@@ -170,12 +171,25 @@ class Pipeline:
         parts = [PartitionBatch(markers.state, markers.end) for markers in at_end if self._source.is_current(markers)]
         if not parts:
             return
+        await self._commit_without_events(parts, {})
+
+    async def write_beside(self, state: PartitionState, records: Mapping[TopicPartition, list[ProducerRecord]]) -> None:
+        """Commits records that follow from the partition's rows and from no event: rows and next offset stay.
+
+        To be called between micro-batches. Raises as `write` does.
+        """
+        await self._commit_without_events([PartitionBatch(state, state.next_offset)], records)
+
+    async def _commit_without_events(
+        self, parts: list[PartitionBatch], beside: Mapping[TopicPartition, list[ProducerRecord]]
+    ) -> None:
         batch = build_batch(self._settings.topics.user_events, parts, self._items.vocabulary, self._layout)
         row_changes = self._encoder.encode_rows(batch, [], int(time.time() * 1000))
+        # The offset rows first: by them a successor finds the transaction, and the broker fences a zombie's.
         records = {
             self._encoder.changelog_partition(change.state.partition): change.records() for change in row_changes
         }
-        await self._commit(parts, records, row_changes)
+        await self._commit(parts, records | dict(beside), row_changes)
 
     async def _commit(
         self,

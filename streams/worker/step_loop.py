@@ -18,6 +18,7 @@ from streams.errors import TransactionFailed
 from streams.kafka.faust_transport import RecordBatch
 from streams.log_levels import TRANSIENT
 from streams.settings.sections import WorkerSettings
+from streams.worker.churn.sweep import ChurnSweep
 from streams.worker.model.followed_model import FollowedModel
 from streams.worker.partitions.assigned_partitions import AssignedPartitions
 from streams.worker.pipeline import Pipeline
@@ -33,6 +34,7 @@ _MAX_FAILURES = 12
 _MAX_PAUSE_S = 2.0
 _RETRY_S = 1.0
 _IDLE_S = 3.0
+_SWEEP_RETRY_S = 60.0
 
 
 async def collect_batches(
@@ -77,12 +79,14 @@ class StepLoop:
         model: FollowedModel | None,
         settings: WorkerSettings,
         raise_permanent: RaisePermanent,
+        sweep: ChurnSweep | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._partitions = partitions
         self._model = model
         self._settings = settings
         self._raise_permanent = raise_permanent
+        self._sweep = sweep
         self._compute = ThreadPoolExecutor(1, "compute")  # a blocked event loop would miss heartbeats and signals
         self._failures = 0
         self.is_processing = False
@@ -96,14 +100,17 @@ class StepLoop:
     async def run(self, batches: AsyncIterator[RecordBatch]) -> None:
         """Processes batches until their end. Raises every error that is not a failed transaction."""
         settings = self._settings
-        skipping = asyncio.create_task(self._skip_markers_when_idle())
+        beside = [asyncio.create_task(self._skip_markers_when_idle())]
+        if self._sweep is not None:
+            beside.append(asyncio.create_task(self._sweep_forever()))
         try:
             async for collected in collect_batches(batches, settings.step_interval_s, settings.step_max_events):
                 self._idle_since_s = time.monotonic()
                 await self.process(collected)
                 self._idle_since_s = time.monotonic()
         finally:
-            skipping.cancel()
+            for task in beside:
+                task.cancel()
 
     async def _skip_markers_when_idle(self) -> None:
         while True:
@@ -127,6 +134,32 @@ class StepLoop:
                 await self._recover(error)
             except KafkaError as error:
                 log.debug("the markers at the end are not skipped: %r", error)
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            try:
+                pause_s = await self.sweep_once()
+            except Exception:
+                # Warnings wait; predictions must not.
+                log.exception("the sweep for silent users failed, and is tried again in %.0f s", _SWEEP_RETRY_S)
+                pause_s = _SWEEP_RETRY_S
+            await asyncio.sleep(pause_s)
+
+    async def sweep_once(self) -> float:
+        """Looks at some silent users between two micro-batches; seconds until the next call."""
+        if self._sweep is None:
+            return _IDLE_S
+        try:
+            await self._sweep.load()  # takes its time, for which no record must wait
+        except (KafkaError, TimeoutError) as error:
+            log.debug("warnings are not read: %r", error)
+            return _RETRY_S
+        async with self._partitions.keep_open():
+            try:
+                return await self._sweep.run(self._compute, asyncio.get_running_loop().run_in_executor)
+            except TransactionFailed as error:
+                await self._recover(error)
+                return _RETRY_S
 
     async def process(self, batches: list[RecordBatch]) -> None:
         """Processes one micro-batch while the assigned partitions are kept open.
@@ -156,6 +189,8 @@ class StepLoop:
                 await self._recover(error)
                 return
             self._failures = 0
+            if self._sweep is not None:
+                self._sweep.observe(batch)
             self._pipeline.metrics.add_duration(time.perf_counter() - began_s)
             if self._model is not None:
                 partition = batch.partition

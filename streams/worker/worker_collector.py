@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from state.store import store_bytes
 from streams.kafka.transaction import TransactionWriter
+from streams.worker.churn.sweep import ChurnSweep
 from streams.worker.items.item_topics import ItemTopics
 from streams.worker.model.followed_model import FollowedModel
 from streams.worker.partitions.assigned_partitions import AssignedPartitions
@@ -37,6 +38,7 @@ class WorkerCollector(Collector):
         quality: QualityMeter,
         model: FollowedModel | None,
         source_partitions: int,
+        sweep: ChurnSweep | None = None,
     ) -> None:
         self._metrics = metrics
         self._partitions = partitions
@@ -48,6 +50,7 @@ class WorkerCollector(Collector):
         self._quality = quality
         self._model = model
         self._source_partitions = source_partitions
+        self._sweep = sweep
 
     def collect(self) -> Iterator[Metric]:
         """All families, also those that have no values yet."""
@@ -56,6 +59,7 @@ class WorkerCollector(Collector):
         yield from self._items_now()
         yield from self._quality_now()
         yield from self._model_now()
+        yield from self._sweep_now()
 
     def _times(self) -> Iterator[Metric]:
         metrics = self._metrics
@@ -143,6 +147,19 @@ class WorkerCollector(Collector):
         yield _labelled(
             "interest_model_info", "Lineage of the weights in use.", "lineage", {} if lineage is None else {lineage: 1}
         )
+
+    def _sweep_now(self) -> Iterator[Metric]:
+        sweep = self._sweep
+        for name, help_text, value in (
+            ("interest_swept_users", "Users whom the sweep for silent ones has looked at.", sweep and sweep.users),
+            (
+                "interest_churn_warnings",
+                "Records of interest-churn that were committed.",
+                sweep and sweep.warned,
+            ),
+            ("interest_sweep_seconds", "Wall time for which steps had to wait for the sweep.", sweep and sweep.seconds),
+        ):
+            yield _counter(name, help_text, value or 0)
 
 
 def _gauge(name: str, help_text: str, value: float | None) -> GaugeMetricFamily:

@@ -118,6 +118,14 @@ class DrivenWorker:
         """What a worker without events does after some seconds."""
         await self._run(self._worker._step_loop.skip_markers())
 
+    async def sweep(self, chunks: int = 8) -> None:
+        """So many looks at silent users, each of which begins a pass where none is in work."""
+        for _ in range(chunks):
+            await self._run(self._sweep_once())
+
+    async def _sweep_once(self) -> None:
+        await self._worker._step_loop.sweep_once()
+
     @property
     def health(self) -> WorkerHealth:
         """Its health checks."""

@@ -68,6 +68,7 @@ class WorkerDriver:
         consumer, producer = partial(InMemoryConsumer, self.broker), partial(InMemoryProducer, self.broker)
         for target, stand_in in {
             "streams.worker.partitions.changelog.AIOKafkaConsumer": consumer,
+            "streams.worker.churn.churn_log.AIOKafkaConsumer": consumer,
             "streams.worker.partitions.offset_gaps.isolating_consumer": consumer,
             "streams.kafka.follower.isolating_consumer": consumer,
             "streams.trainer.changelog_feed.isolating_consumer": consumer,

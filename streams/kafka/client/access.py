@@ -72,9 +72,10 @@ def worker_rights(settings: Settings) -> list[Right]:
         topics.item_catalog,
         topics.interest_quality,
     )
+    both = (topics.interest_churn,) if settings.churn.enabled else ()
     rights = [
-        *(Right("topic", name, "Read") for name in read),
-        *(Right("topic", name, "Write") for name in written),
+        *(Right("topic", name, "Read") for name in (*read, *both)),
+        *(Right("topic", name, "Write") for name in (*written, *both)),
         Right("group", settings.kafka.group_id, "Read"),
         Right("transactional-id", f"{settings.kafka.group_id}-", "Write"),
     ]

@@ -25,6 +25,7 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
             "rewards",
             "states",
             "experiments",
+            "churn",
             partitions=5,
         ),
     )
@@ -43,6 +44,7 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
         "g-feedback-changelog": (5, True),
         "states": (1, False),
         "experiments": (1, False),
+        "churn": (5, True),
     }
 
 

@@ -112,7 +112,7 @@ def test_an_unknown_key_names_source_key_and_what_is_allowed(tmp_path: Path, mon
     assert "did you mean INTEREST_KAFKA__GROUP_ID?" in of_environment
     assert (
         "(sections: kafka, topics, registry, events, worker, trainer, items, model, learning, training, predictions, "
-        "monitoring, logging, web, policy, feedback)" in of_environment
+        "churn, monitoring, logging, web, policy, feedback)" in of_environment
     )
     assert of_override.startswith(
         "--set worker.partitions: unknown key worker.partitions, did you mean topics.partitions?"
