@@ -23,6 +23,8 @@ def web(
     rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 500.0,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long they are sent.")] = 30.0,
     predictions: Annotated[float, typer.Option(min=1, help="Predictions per second that come meanwhile.")] = 500.0,
+    decisions: Annotated[float, typer.Option(min=0, help="Then so many decisions per second; 0: none.")] = 200.0,
+    policy: Annotated[str, typer.Option(help="Policy that makes them.")] = "epsilon_greedy",
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
 ) -> None:
     """Latency of the HTTP server under load, its memory and CPU time by users, and its restart.
@@ -30,15 +32,18 @@ def web(
     Predictions of so many users are written straight into their topic, and a server,
     on one core, reads them from the beginning. Then users at random are asked for
     (/v1/users/…/interests) at a fixed rate, in an open loop: latency counts from
-    when a request was due, while new predictions are followed. Kafka and the load
-    share the machine with it.
+    when a request was due, while new predictions are followed. Decisions of five
+    places are asked for likewise, by a policy that has learnt nothing; each is in its
+    topic when it is answered. Kafka and the load share the machine with it.
     """
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says while topics are made
     console = Console()
     with console.status("writing predictions") as status:
         names = ("writing predictions", "reading them", "sending requests", "restarting", "done")
         try:
-            figures = measure(users, rate, seconds, predictions, lambda done, _: status.update(names[done]))
+            figures = measure(
+                users, rate, seconds, predictions, decisions, policy, lambda done, _: status.update(names[done])
+            )
         except* (BenchError, StreamError) as errors:
             console.print(f"[red]error:[/] {_first(errors)}", soft_wrap=True)
             raise typer.Exit(1) from None
@@ -56,6 +61,11 @@ def web(
         ("waiting for a core that others use", waited),
     ):
         table.add_row(name, value)
+    if figures.decisions is not None:
+        made = figures.decisions
+        latency = f"p50 {made.p50_ms:.1f} ms, p99 {made.p99_ms:.1f} ms, max {made.max_ms:.1f} ms"
+        table.add_row(f"{made.answered:,} decisions at {decisions:g}/s by {policy}", latency)
+        table.add_row("of a core meanwhile", f"{made.cpu_share:.0%}")
     console.print(table)
     if json is not None:
         json.write_text(json_text.dumps({"machine": machine_info(), **asdict(figures)}, indent=2) + "\n")

@@ -27,6 +27,18 @@ _READY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class LoadFigures:
+    """Latency at a fixed rate."""
+
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    answered: int
+    cpu_share: float
+    """Of a core"""
+
+
+@dataclass(frozen=True, slots=True)
 class WebFigures:
     """What came out."""
 
@@ -46,12 +58,20 @@ class WebFigures:
     answered: int
     load_cpu_share: float
     """Of a core, with the predictions that came meanwhile"""
+    decisions: LoadFigures | None
+    """Of decisions, each in its topic when it is answered; None: none were asked for"""
     core_wait_share: float | None
     """Of the time in which the server waited for a core that others used: what latency owes to them; None: not known"""
 
 
 def measure(
-    users: int, rate_per_s: float, seconds: float, predictions_per_s: float, on_step: ProgressCallback
+    users: int,
+    rate_per_s: float,
+    seconds: float,
+    predictions_per_s: float,
+    decisions_per_s: float,
+    policy: str,
+    on_step: ProgressCallback,
 ) -> WebFigures:
     """Runs all of it on a Kafka of its own. Raises StreamError, BenchError."""
     with LocalKafka() as kafka, tempfile.TemporaryDirectory() as folder:
@@ -59,21 +79,23 @@ def measure(
             f"kafka.bootstrap_servers={kafka.bootstrap_servers}",
             f"web.data_dir={folder}/web",
             "web.requests_per_s=0",
+            f"policy.kinds={policy}",
         ]
-        return asyncio.run(_measure(Path(folder), overrides, users, rate_per_s, seconds, predictions_per_s, on_step))
+        rates = rate_per_s, predictions_per_s, decisions_per_s
+        return asyncio.run(_measure(Path(folder), overrides, users, rates, seconds, on_step))
 
 
 async def _measure(
     folder: Path,
     overrides: list[str],
     users: int,
-    rate_per_s: float,
+    rates_per_s: tuple[float, float, float],
     seconds: float,
-    predictions_per_s: float,
     on_step: ProgressCallback,
 ) -> WebFigures:
-    settings = load_settings(None, overrides)
+    settings, (rate_per_s, predictions_per_s, decisions_per_s) = load_settings(None, overrides), rates_per_s
     await ensure_topics(settings)
+    await ensure_topics(settings, [settings.topics.interest_decisions])
     async with Publisher(settings.kafka, settings.topics.interest_predictions) as publisher:
         await fill(publisher, users)
         on_step(1, 4)
@@ -91,10 +113,13 @@ async def _measure(
                     f"/v1/users/user-{generator.randrange(users)}/interests" for _ in range(int(rate_per_s * seconds))
                 ]
                 latencies_s = await run_load(server.monitoring_port, paths, rate_per_s)
-                seconds = time.perf_counter() - begin_s
-                share = (_cpu_s(process) - begin_cpu_s) / seconds
+                taken_s = time.perf_counter() - begin_s
+                share = (_cpu_s(process) - begin_cpu_s) / taken_s
                 wait_s = _core_wait_s(server.pid)
-                waited = None if begin_wait_s is None or wait_s is None else (wait_s - begin_wait_s) / seconds
+                waited = None if begin_wait_s is None or wait_s is None else (wait_s - begin_wait_s) / taken_s
+                decisions = None
+                if decisions_per_s:
+                    decisions = await _decisions(server.monitoring_port, process, users, decisions_per_s, seconds)
             finally:
                 predicting.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -123,8 +148,21 @@ async def _measure(
         1000 * max(latencies_s),
         len(latencies_s),
         share,
+        decisions,
         waited,
     )
+
+
+async def _decisions(port: int, process: psutil.Process, users: int, rate_per_s: float, seconds: float) -> LoadFigures:
+    """Decisions for users at random."""
+    generator = random.Random(3)
+    paths = [f"/v1/users/user-{generator.randrange(users)}/decisions" for _ in range(int(rate_per_s * seconds))]
+    await run_load(port, paths[:1], 1.0, b"{}")  # opens the producer
+    begin_s, begin_cpu_s = time.perf_counter(), _cpu_s(process)
+    latencies_s = await run_load(port, paths, rate_per_s, b'{"size": 5}')
+    cpu_share = (_cpu_s(process) - begin_cpu_s) / (time.perf_counter() - begin_s)
+    p50_ms, p99_ms = (1000 * quantile(latencies_s, share) for share in (0.5, 0.99))
+    return LoadFigures(p50_ms, p99_ms, 1000 * max(latencies_s), len(latencies_s), cpu_share)
 
 
 async def _start(server: WorkerProcess) -> float:

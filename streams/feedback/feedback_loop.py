@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,7 +50,8 @@ class LoopParts:
     stepper: PartitionStepper
     policies: KnownPolicies
     states: TopicFollower
-    catalog: TopicFollower
+    others: Sequence[TopicFollower]
+    """Catalog and experiments"""
     rounds: RoundReader
     writer: TransactionWriter
     metrics: PolicyMetrics
@@ -175,7 +176,8 @@ class FeedbackLoop:
         parts = self._parts
         round_ = await parts.rounds.read(assignment)
         await parts.states.drain()
-        await parts.catalog.drain()
+        for follower in parts.others:
+            await follower.drain()
         async with self._writing:
             if self._assignment is not assignment:
                 return False  # fetched by positions that are not ours any more

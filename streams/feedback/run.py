@@ -30,6 +30,7 @@ from streams.kafka.topics import ensure_topics
 from streams.kafka.transaction import TransactionWriter
 from streams.log_levels import TRANSIENT
 from streams.monitoring.process_monitoring import ProcessMonitoring
+from streams.policy.arms import Arms
 from streams.policy.known_policies import KnownPolicies
 from streams.registry.connection import connect_registry
 from streams.registry.prediction_reader import PredictionReader
@@ -101,6 +102,7 @@ async def _start(
     positions = SourcePositions(kafka, offsets, consumer, writer.transactional_id, ids, "earliest", log.warning)
     rules = replace(SchemaRules.of(settings.events), transcoder=registry)
     categories: dict[str, tuple[str, ...]] = {}
+    arms = Arms(policies)
 
     def describe(record: ConsumerRecord[bytes, bytes]) -> None:
         with contextlib.suppress(Rejected):  # workers have put it into the dead letters
@@ -111,6 +113,7 @@ async def _start(
                 categories.pop(item.item_id, None)
 
     states = TopicFollower(kafka, topics.policy_states, lambda record: policies.put(record.key, record.value))
+    experiments = TopicFollower(kafka, topics.interest_experiments, lambda record: arms.put(record.key, record.value))
     catalog = TopicFollower(kafka, topics.item_catalog, describe, None if registry is None else registry.load)
 
     async def raise_if_permanent(error: KafkaError) -> None:
@@ -125,10 +128,10 @@ async def _start(
             reader,
             positions,
             partitions,
-            PartitionStepper(settings, rules, policies, categories),
+            PartitionStepper(settings, rules, arms, categories),
             policies,
             states,
-            catalog,
+            (catalog, experiments),
             rounds,
             writer,
             metrics,
@@ -137,7 +140,7 @@ async def _start(
         )
     )
     stack.push_async_callback(loop.close)
-    for part in (ids, reader, offsets, writer, states, catalog):
+    for part in (ids, reader, offsets, writer, states, catalog, experiments):
         stack.push_async_callback(part.stop)
         await part.start()
     stack.push_async_callback(consumer.stop)

@@ -17,8 +17,8 @@ from streams.feedback.feedback_store import FeedbackStore
 from streams.feedback.join import Join, JoinCounts
 from streams.kafka.transaction import ProducerRecord
 from streams.kafka.undecodable import UndecodableRecord
-from streams.policy.decider import UNKNOWN_USER, Assignment, Decider, Interests
-from streams.policy.known_policies import KnownPolicies
+from streams.policy.arms import Arms
+from streams.policy.decider import UNKNOWN_USER, Decider, Interests
 from streams.schema.dead_letters import dead_letter
 from streams.schema.decisions import Decision, decode_decision, decode_request, encode_decision
 from streams.schema.decoder import SchemaRules, decode
@@ -66,18 +66,18 @@ class PartitionStep:
 
 
 class PartitionStepper:
-    """Computes steps; knows the settings, the policies and what the catalog says of items."""
+    """Computes steps; knows the settings, who decides, and what the catalog says of items."""
 
     def __init__(
         self,
         settings: Settings,
         rules: SchemaRules,
-        policies: KnownPolicies,
+        arms: Arms,
         categories_of: Mapping[str, Sequence[str]],
     ) -> None:
         self._settings = settings
         self._rules = rules
-        self._policies = policies
+        self._arms = arms
         self._categories_of = categories_of
         self._decider = Decider(settings.policy)
 
@@ -113,14 +113,9 @@ class PartitionStepper:
         request = decode_request(record.key, record.value)
         user = request.user_id.encode()
         value = predictions[user] if user in predictions else store.prediction(request.user_id)
+        policy, assignment = self._arms.choose(request)
         return self._decider.decide(
-            position(record),
-            request,
-            interests_of(value),
-            self._categories_of,
-            self._policies.default,
-            Assignment(),
-            now_ms,
+            position(record), request, interests_of(value), self._categories_of, policy, assignment, now_ms
         )
 
 

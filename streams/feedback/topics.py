@@ -26,7 +26,8 @@ def feedback_changelog(settings: Settings) -> str:
 def policy_topics(settings: Settings) -> list[str]:
     """The topics that this process reads or writes."""
     topics = settings.topics
-    return [*read_topics(settings), topics.interest_rewards, topics.policy_states, feedback_changelog(settings)]
+    others = [topics.interest_rewards, topics.policy_states, topics.interest_experiments, feedback_changelog(settings)]
+    return [*read_topics(settings), *others]
 
 
 def read_topics(settings: Settings) -> list[str]:
@@ -40,6 +41,7 @@ def policy_rights(settings: Settings) -> list[Right]:
     topics, group_id = settings.topics, settings.kafka.group_id
     changelog = feedback_changelog(settings)
     read = [*read_topics(settings), topics.interest_rewards, topics.policy_states, topics.item_catalog, changelog]
+    read.append(topics.interest_experiments)
     written = [topics.interest_decisions, topics.interest_rewards, topics.policy_states, topics.user_events_dlq]
     return [
         *(Right("topic", name, "Read") for name in read),

@@ -34,11 +34,10 @@ UNKNOWN_USER: Final = Interests()
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Experiment and arm that a decision is part of, and the policy that the arm asks for; empty: none, the default."""
+    """Experiment and arm that a decision is part of; empty: none."""
 
     experiment: str = ""
     arm: str = ""
-    policy: str = ""
 
 
 class Decider:

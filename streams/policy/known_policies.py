@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from models.errors import PolicyError
 from models.policy.policy import Policy
@@ -18,19 +18,25 @@ from streams.settings.policy_section import PolicySettings
 
 log = logging.getLogger(__name__)
 
+_MOST_VARIANTS: Final = 50
+
 
 def new_policy(name: str, settings: PolicySettings) -> Policy:
     """The policy as the settings have it, before it has learnt anything. Raises SettingsError for its options."""
     kind = POLICIES[name]
     rules = SlateRules(settings.max_per_category or None, settings.diversity)
     model = RewardModelSettings(FEATURES, half_life=settings.half_life_places or None)
-    given: dict[str, Any] = settings.options.get(name, {})
-    options_type: Any = kind.options_type
-    defaults = asdict(options_type())
+    return with_parameters(kind(model, None, rules), settings.options.get(name, {}))
+
+
+def with_parameters(policy: Policy, parameters: Mapping[str, Any]) -> Policy:
+    """What the policy has learnt, with these in place of its options. Raises SettingsError where it has none such."""
+    name, version, saved, arrays = load_policy(policy.state())
+    options = saved["options"]
     try:
         # A whole number where the option is one: TOML's numbers are all floats here.
-        options = options_type(**{key: type(defaults.get(key, value))(value) for key, value in given.items()})
-        return kind(model, options, rules)
+        options |= {key: type(options.get(key, value))(value) for key, value in parameters.items()}
+        return POLICIES[name].restored(version, saved, arrays)
     except (TypeError, ValueError) as error:
         raise SettingsError([f"policy.options of {name}: {error}"]) from error
 
@@ -59,6 +65,7 @@ class KnownPolicies:
             raise SettingsError([f"policy.options: {unknown[0]} is not among policy.kinds ({settings.kinds})"])
         self._settings = settings
         self._policies = {name: new_policy(name, settings) for name in settings.names}
+        self._variants: dict[tuple[str, tuple[tuple[str, Any], ...]], Policy] = {}
         self.states: dict[str, bytes] = {}
         """As they were published"""
 
@@ -67,9 +74,24 @@ class KnownPolicies:
         """The policy that decides where nothing else is asked for."""
         return self._policies[self._settings.names[0]]
 
-    def get(self, name: str) -> Policy | None:
-        """The policy of this name."""
-        return self._policies.get(name)
+    def of(self, name: str, parameters: Mapping[str, Any]) -> Policy:
+        """The policy of an arm: of this name, empty for the default, with these parameters in place of its options.
+
+        Raises SettingsError where there is no such policy here, or it has no such parameter.
+        """
+        name = name or self._settings.names[0]
+        if name not in self._policies:
+            raise SettingsError([f"the policy {name} is not among policy.kinds ({self._settings.kinds})"])
+        if not parameters:
+            return self._policies[name]
+        key = name, tuple(sorted(parameters.items()))
+        usual, variant = self._policies[name], self._variants.get(key)
+        if variant is None or variant.version != usual.version:
+            variant = with_parameters(usual, parameters)
+            if len(self._variants) >= _MOST_VARIANTS:
+                self._variants.clear()
+            self._variants[key] = variant
+        return variant
 
     def put(self, key: bytes | None, value: bytes | None) -> None:
         """A record of the topic of states. One that cannot be read leaves the policy as it was."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from streams.web.api.decisions import decision_routes
 from streams.web.api.events import event_routes
 from streams.web.api.experiments import experiment_routes
 from streams.web.api.health import health_routes
@@ -32,7 +33,7 @@ def make_app(services: Services) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
     routes = (
         health_routes, overview_routes, user_routes, history_routes, trending_routes, item_routes, quality_routes,
-        operations_routes, stream_routes, event_routes, truth_routes, experiment_routes,
+        operations_routes, stream_routes, event_routes, truth_routes, experiment_routes, decision_routes,
     )  # fmt: skip
     for router in (*(of(services) for of in routes), page_routes()):
         app.include_router(router)

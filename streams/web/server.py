@@ -15,11 +15,13 @@ import uvicorn
 
 from streams.settings.settings import Settings
 from streams.web.app import make_app
-from streams.web.event_sender import EventSender
+from streams.web.decisions import Decisions
 from streams.web.following.follower import Follower
 from streams.web.following.hub import Hub
+from streams.web.following.policy_watch import PolicyWatch
 from streams.web.http.access import Access
 from streams.web.metrics import WebMetrics
+from streams.web.record_sender import decision_sender, event_sender
 from streams.web.services import Services
 from streams.web.truths import Truth
 from streams.web.view.view import View
@@ -45,6 +47,7 @@ class WebServer:
         self._hub: Hub | None = None
         try:
             self._view = View(settings)
+            self._decisions = Decisions(settings, self._view)
         except BaseException:
             self._listener.close()
             raise
@@ -64,11 +67,17 @@ class WebServer:
             failures.append(error)
             loop.call_soon_threadsafe(self.stop)
 
-        self._hub, sender = Hub(settings.web.max_streams), EventSender(settings)
-        follower = Follower(settings, view, self._hub.publish, on_failure)
+        self._hub = Hub(settings.web.max_streams)
+        senders = event_sender(settings), decision_sender(settings)
+        policies = PolicyWatch(settings, self._decisions.policies, self._decisions.arms)
+        follower = Follower(settings, view, policies, self._hub.publish, on_failure)
         metrics = WebMetrics(view, follower, self._hub)
         config = uvicorn.Config(
-            make_app(Services(settings, self._access, view, follower, self._hub, sender, metrics, self._truths)),
+            make_app(
+                Services(
+                    settings, self._access, view, follower, self._hub, *senders, self._decisions, metrics, self._truths
+                )
+            ),
             log_config=None,
             log_level=logging.WARNING,
             access_log=False,  # paths hold ids of users
@@ -83,7 +92,8 @@ class WebServer:
             await self._server.serve(sockets=[self._listener])
         finally:
             await asyncio.to_thread(follower.stop)
-            await sender.stop()
+            for sender in senders:
+                await sender.stop()
         if failures:
             raise failures[0]
 

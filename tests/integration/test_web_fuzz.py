@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka
 from streams.web.server import WebServer
 from tests.integration.web_site import WebSite, ready
@@ -38,6 +39,7 @@ def url(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     async def fill() -> None:
         await site.create()
+        await ensure_topics(site.settings, [site.settings.topics.interest_decisions])
         await site.describe(i1=["One", "Drama"])
         await site.predict(prediction("u1", 1), prediction("u2", 2))
 

@@ -12,10 +12,14 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
+from streams.feedback.metrics import PolicyMetrics
 from streams.monitoring.process_monitoring import ProcessMonitoring
+from streams.policy.arms import Arms
+from streams.policy.known_policies import KnownPolicies
 from streams.trainer.metrics import TrainerMetrics
 from streams.web.following.follower import Follower
 from streams.web.following.hub import Hub
+from streams.web.following.policy_watch import PolicyWatch
 from streams.web.metrics import WebMetrics
 from streams.web.view.view import View
 from tests.driver.worker_driver import WorkerDriver
@@ -36,13 +40,16 @@ def series(registry: CollectorRegistry) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 async def metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Of worker, trainer and web server."""
+    """Of worker, trainer, web server and policies."""
     driver = WorkerDriver(tmp_path, monkeypatch, [f"web.data_dir={tmp_path / 'web'}"])
     worker, trainer = await driver.start(), ProcessMonitoring("127.0.0.1", 0)
     TrainerMetrics(driver.settings, trainer.registry)
-    view, hub = View(driver.settings), Hub(1)
-    web = WebMetrics(view, Follower(driver.settings, view, hub.publish, lambda _: None), hub)
-    names = dict([*series(worker.registry), *series(trainer.registry), *series(web.registry)])
+    view, hub, policies = View(driver.settings), Hub(1), KnownPolicies(driver.settings.policy)
+    watch = PolicyWatch(driver.settings, policies, Arms(policies))
+    policy = ProcessMonitoring("127.0.0.1", 0)
+    PolicyMetrics(driver.settings, policies, policy.registry)
+    web = WebMetrics(view, Follower(driver.settings, view, watch, hub.publish, lambda _: None), hub)
+    names = dict([*series(worker.registry), *series(trainer.registry), *series(web.registry), *series(policy.registry)])
     view.close()
     await worker.stop()
     return names
@@ -88,6 +95,7 @@ def test_names_and_units_are_those_that_prometheus_asks_for(metrics: dict[str, s
     units = ("_seconds", "_bytes", "_ratio", "_records", "_events", "_nats", "_info", "_partitions", "_items")
     states = {"interest_live", "interest_ready", "interest_trainer_elected", "interest_items_capacity"}
     states |= {f"interest_web_{name}" for name in ("ready", "behind", "users", "streams")}  # of records, users, streams
+    states |= {"interest_policy_learns", "interest_policy_version", "interest_waiting_decisions"}
     ours = {metric for metric in metrics.values() if metric.startswith("interest_")} - states
     assert [name for name in ours if not name.endswith((*units, "_total"))] == []
 

@@ -16,6 +16,7 @@ from streams.kafka.offset_reader import OffsetReader
 from streams.registry.connection import connect_registry
 from streams.settings.settings import Settings
 from streams.web.following.intake import Intake, Update
+from streams.web.following.policy_watch import PolicyWatch
 from streams.web.following.release_watch import ReleaseWatch
 from streams.web.view.view import View
 
@@ -36,6 +37,7 @@ class Follower(threading.Thread):
         self,
         settings: Settings,
         view: View,
+        policies: PolicyWatch,
         on_updates: Callable[[list[Update]], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
@@ -43,6 +45,7 @@ class Follower(threading.Thread):
         super().__init__(name="follower", daemon=True)
         self._settings = settings
         self._view = view
+        self._policies = policies
         self._on_updates = on_updates
         self._on_failure = on_failure
         self._stopping = threading.Event()
@@ -125,7 +128,7 @@ class Follower(threading.Thread):
             intake = Intake(settings, self._view, await connect_registry(settings.registry))
             offsets = self._view.begin(shapes, await reader.begins(), await reader.ends())
             reader.seek(offsets)
-            watching = asyncio.create_task(releases.watch())
+            watching = asyncio.gather(releases.watch(), self._policies.watch())
             try:
                 await self._read_on(reader, intake, releases)
             finally:

@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -52,6 +52,20 @@ async def test_latency_counts_from_when_a_request_was_due() -> None:
         latencies_s = await run_load(port, ["/"] * 10, 100.0)
     assert len(latencies_s) == asked == 10
     assert max(latencies_s) >= 0.09
+
+
+async def test_a_body_is_posted() -> None:
+    received = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                received.append((head.split(b" ", 1)[0], await reader.readexactly(2)))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with serving(answer) as port:
+        assert len(await run_load(port, ["/a", "/b"], 100.0, b"{}")) == 2
+    assert received == [(b"POST", b"{}")] * 2
 
 
 async def test_an_answer_that_is_no_200_ends_the_load() -> None:

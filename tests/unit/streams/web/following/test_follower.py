@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from streams.policy.arms import Arms
+from streams.policy.known_policies import KnownPolicies
 from streams.settings.settings import load_settings
 from streams.web.following.follower import Follower
+from streams.web.following.policy_watch import PolicyWatch
 from streams.web.view.view import View
 
 
@@ -25,7 +28,9 @@ def test_a_broker_that_never_answers_keeps_nobody_from_stopping(
     view = View(load_settings(None, [f"web.data_dir={tmp_path}"]))
     settings = load_settings(None, [f"kafka.bootstrap_servers=127.0.0.1:{silent_port}"])
     failures: list[Exception] = []
-    follower = Follower(settings, view, lambda _: None, failures.append)
+    policies = KnownPolicies(settings.policy)
+    watch = PolicyWatch(settings, policies, Arms(policies))
+    follower = Follower(settings, view, watch, lambda _: None, failures.append)
     follower.start()
     assert follower.waits_for
     follower.stop()

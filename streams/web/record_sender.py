@@ -1,4 +1,4 @@
-"""Sender of events: a producer of `user-events` that is opened by the first request that needs it."""
+"""Sender of records: a producer of one topic that is opened by the first request that needs it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ from streams.web.http.problems import Problem
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S: Final = 15.0
+_OF_EVENTS: Final = "it is not known which of the events are written; one that is sent again may count twice"
+_OF_DECISIONS: Final = "the decision may not be in its topic; ask again"
 
 
-class EventSender:
+class RecordSender:
     """Sends records keyed by user. `send` may be called from many tasks of one loop at once."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.topic = settings.topics.user_events
+    def __init__(
+        self, settings: Settings, topic: str, headers: Sequence[tuple[str, bytes]], unknown_outcome: str
+    ) -> None:
+        self.topic = topic
         self._kafka = settings.kafka
-        self._headers = canonical_headers(settings.events)
+        self._headers = headers
+        self._unknown_outcome = unknown_outcome
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._publisher: Publisher | None = None
@@ -40,9 +45,9 @@ class EventSender:
             async with asyncio.timeout(_TIMEOUT_S):
                 return await (await self._opened()).send_each(records, self._headers)
         except TimeoutError as error:
-            raise _unavailable("Kafka has not acknowledged") from error
+            raise self._unavailable("Kafka has not acknowledged") from error
         except StreamError as error:
-            raise _unavailable(str(error)) from error
+            raise self._unavailable(str(error)) from error
 
     async def stop(self) -> None:
         """Closes the producer."""
@@ -54,8 +59,16 @@ class EventSender:
                 self._publisher = await self._stack.enter_async_context(Publisher(self._kafka, self.topic))
             return self._publisher
 
+    def _unavailable(self, reason: str) -> Problem:
+        log.warning("records cannot be sent to %s: %s", self.topic, reason)
+        return Problem(503, f"{reason}: {self._unknown_outcome}", {"Retry-After": "5"})
 
-def _unavailable(reason: str) -> Problem:
-    log.warning("events cannot be sent: %s", reason)
-    detail = f"{reason}: it is not known which of the events are written; one that is sent again may count twice"
-    return Problem(503, detail, {"Retry-After": "5"})
+
+def event_sender(settings: Settings) -> RecordSender:
+    """Of events."""
+    return RecordSender(settings, settings.topics.user_events, canonical_headers(settings.events), _OF_EVENTS)
+
+
+def decision_sender(settings: Settings) -> RecordSender:
+    """Of decisions."""
+    return RecordSender(settings, settings.topics.interest_decisions, (), _OF_DECISIONS)

@@ -1,0 +1,55 @@
+"""Who decides: the usual policy, or that of the arm which the user has in the experiment of the request."""
+
+from __future__ import annotations
+
+import logging
+
+from models.policy.policy import Policy
+from streams.errors import ExperimentError, SettingsError
+from streams.experiments.assigned_arm import assigned_arm
+from streams.policy.decider import Assignment
+from streams.policy.known_policies import KnownPolicies
+from streams.schema.decisions import DecisionRequest
+from streams.schema.experiments import Experiment, decode_experiment
+
+log = logging.getLogger(__name__)
+
+
+class Arms:
+    """Experiments by name, as their topic has them, over the policies of this process."""
+
+    def __init__(self, policies: KnownPolicies) -> None:
+        self._policies = policies
+        self._experiments: dict[str, Experiment] = {}
+        self._logged: set[tuple[str, str]] = set()
+
+    def put(self, key: bytes | None, value: bytes | None) -> None:
+        """A record of the topic of experiments. One that cannot be read leaves the experiment as it was."""
+        name = (key or b"").decode(errors="replace")
+        try:
+            if value is None:
+                self._experiments.pop(name, None)
+            else:
+                self._experiments[name] = decode_experiment(value)
+        except ExperimentError as error:
+            log.warning("a record of the experiment %s is left out: %s", name, error)
+
+    def choose(self, request: DecisionRequest) -> tuple[Policy, Assignment]:
+        """The policy that decides, and the arm; no arm where the user takes no part, or nothing here can be its policy.
+
+        A decision that names an arm is made as the arm says: else its rewards would be counted for what it is not.
+        """
+        experiment = self._experiments.get(request.experiment) if request.experiment else None
+        arm = None if experiment is None else assigned_arm(experiment, request.user_id)
+        if experiment is None or arm is None:
+            return self._policies.default, Assignment()
+        try:
+            policy = self._policies.of(arm.policy, arm.parameters)
+        except SettingsError as error:
+            if (experiment.name, arm.name) not in self._logged:
+                self._logged.add((experiment.name, arm.name))
+                log.warning(
+                    "users of arm %s of the experiment %s get what is usual: %s", arm.name, experiment.name, error
+                )
+            return self._policies.default, Assignment()
+        return policy, Assignment(experiment.name, arm.name)
