@@ -17,7 +17,7 @@ import msgspec
 from streams.experiments.baseline import Baseline
 from streams.experiments.conclusions import Looks, look
 from streams.experiments.result import ExperimentResult
-from streams.experiments.reward_order import Horizon, RewardOrder
+from streams.experiments.reward_order import Horizon, RewardOrder, order_key
 from streams.experiments.statistics import ExperimentStatistics
 from streams.schema.experiments import Experiment
 from streams.schema.rewards import Reward
@@ -104,7 +104,7 @@ class ExperimentFold:
         closed = (self._orders[part].closed_ms if part in self._orders else 0 for part in behind)
         until_ms = min(closed, default=math.inf)
         due = (order.due(until_ms) for order in self._orders.values())
-        for reward in heapq.merge(*due, key=lambda reward: reward.time):
+        for reward in heapq.merge(*due, key=order_key):
             if reward.experiment:
                 self._count(reward, self._baseline.covariate(reward.user_id))
             self._baseline.add(reward)

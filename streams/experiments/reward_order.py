@@ -19,6 +19,11 @@ _KNOWN_IDS: Final = 50_000
 _FIRST_HORIZON_MS: Final = 3_600_000
 
 
+def order_key(reward: Reward) -> tuple[int, str]:
+    """By the time of the decision; of decisions of one millisecond, in whatever partitions, by their ids."""
+    return reward.time, reward.decision_id
+
+
 class Horizon:
     """How long decisions wait for feedback: as the newest reward that was closed by it has it, an hour before that."""
 
@@ -40,8 +45,8 @@ class RewardOrder:
 
     def __init__(self) -> None:
         self.closed_ms = 0
-        """Rewards of decisions until then have all been added"""
-        self._waiting: list[tuple[int, int, Reward]] = []
+        """Rewards of decisions before then have all been added"""
+        self._waiting: list[tuple[tuple[int, str], int, Reward]] = []
         self._added = 0
         self._known: OrderedDict[str, None] = OrderedDict()
         self.repeated = 0
@@ -56,16 +61,16 @@ class RewardOrder:
         if len(self._known) > _KNOWN_IDS:
             self._known.popitem(last=False)
         self._added += 1
-        heapq.heappush(self._waiting, (reward.time, self._added, reward))
+        heapq.heappush(self._waiting, (order_key(reward), self._added, reward))
         if reward.closed == "horizon":
             self.close(reward.time)
 
     def close(self, time_ms: int) -> None:
-        """All rewards of decisions until then have been added."""
+        """All rewards of decisions before then have been added."""
         self.closed_ms = max(self.closed_ms, time_ms)
 
     def due(self, until_ms: float = math.inf) -> Iterator[Reward]:
-        """The rewards of decisions that are closed, and not newer, oldest first; each is handed out once."""
+        """The rewards of decisions that are closed, and older, by their `order_key`; each is handed out once."""
         until_ms = min(until_ms, self.closed_ms)
-        while self._waiting and self._waiting[0][0] <= until_ms:
+        while self._waiting and self._waiting[0][2].time < until_ms:
             yield heapq.heappop(self._waiting)[2]

@@ -13,6 +13,8 @@ from streams.schema.experiments import Arm, Experiment, Guardrail
 from streams.schema.rewards import Reward
 from tests.unit.streams.experiments.rewards import HORIZON_MS, START_MS, experiment, reward
 
+END_MS = START_MS + 1_000_000_000
+
 
 def rewards(rates: dict[str, float], users: int, decisions: int = 3, seed: int = 0, **fields: Any) -> list[Reward]:
     """So many users in each arm, in turn, who are rewarded with the arm's probability."""
@@ -37,7 +39,7 @@ def folded(experiment: Experiment, records: Sequence[Reward]) -> ExperimentResul
     fold.put("e", experiment)
     for record in records:
         fold.add_reward(0, record)
-    fold.settle()
+    fold.advance(END_MS)
     return fold.results()["e"]
 
 
@@ -88,12 +90,12 @@ def test_results_are_the_same_in_whatever_order_the_topics_are_read() -> None:
         first.add_exposure(exposure)
     for record in records:
         first.add_reward(0, record)
-    first.settle()
+    first.advance(END_MS)
     second = ExperimentFold()
     for record in records:
         second.add_reward(int(record.user_id[1:]) % 3, record)  # three partitions
         second.settle(behind=[0, 1, 2, 3])
-    second.settle()
+    second.advance(END_MS)
     second.put("e", experiment())  # read last
     for exposure in exposures:
         second.add_exposure(exposure)
@@ -163,7 +165,7 @@ def test_a_stop_keeps_what_was_counted_and_a_new_beginning_does_not() -> None:
     fold = ExperimentFold()
     fold.put("e", experiment())
     fold.add_reward(0, reward("u", 1.0, experiment="e", arm="a"))
-    fold.settle()
+    fold.advance(END_MS)
     fold.put("e", experiment(stopped_at=START_MS + 5, stopped_because="done"))
     result = fold.results()["e"]
     assert (result.state, result.stopped_because, result.arms[0].users) == ("stopped", "done", 1)
@@ -185,9 +187,9 @@ def test_what_waits_is_counted_once_time_has_passed() -> None:
     fold.put("e", experiment())
     fold.add_reward(0, reward("u0", 0.0, experiment="e", arm="b"))
     fold.add_reward(0, reward("u1", 1.0, time=START_MS + 5, closed="feedback", experiment="e", arm="a"))
-    fold.settle()
-    assert [arm.users for arm in fold.results()["e"].arms] == [0, 1]
     fold.advance(START_MS + 5 + HORIZON_MS)
+    assert [arm.users for arm in fold.results()["e"].arms] == [0, 1]
+    fold.advance(START_MS + 6 + HORIZON_MS)
     assert fold.results()["e"].arms[0].users == 1
 
 
@@ -195,11 +197,34 @@ def test_a_partition_that_is_behind_is_waited_for() -> None:
     fold = ExperimentFold()
     fold.put("e", experiment())
     fold.add_reward(0, reward("u0", 0.0, time=START_MS + 9, experiment="e", arm="a"))
+    fold.add_reward(0, reward("u1", 0.0, time=START_MS + 20, experiment="e", arm="a"))
     fold.settle(behind=[1])
     assert fold.results()["e"].arms[0].users == 0
-    fold.add_reward(1, reward("u1", 0.0, time=START_MS + 5, experiment="e", arm="a"))
+    fold.add_reward(1, reward("u2", 0.0, time=START_MS + 5, experiment="e", arm="a"))
+    fold.add_reward(1, reward("u3", 0.0, time=START_MS + 9, experiment="e", arm="a"))
     fold.settle(behind=[1])
-    assert fold.results()["e"].arms[0].users == 1
-    fold.add_reward(1, reward("u2", 0.0, time=START_MS + 10, experiment="e", arm="a"))
+    assert fold.results()["e"].arms[0].users == 1  # others of that millisecond may come
+    fold.add_reward(1, reward("u4", 0.0, time=START_MS + 10, experiment="e", arm="a"))
     fold.settle(behind=[1])
     assert fold.results()["e"].arms[0].users == 3
+
+
+def test_decisions_of_one_millisecond_are_counted_in_one_order_whichever_partition_is_read_first() -> None:
+    records = [
+        reward(
+            f"u{number}", float(number % 3), time=START_MS + 1000 * (number // 8), experiment="e", arm="ab"[number % 2]
+        )
+        for number in range(400)
+    ]
+    results = []
+    for partitions in ((0, 1, 2), (2, 1, 0)):
+        fold = ExperimentFold()
+        fold.put("e", experiment())
+        for partition in partitions:
+            for record in records[partition::3]:
+                fold.add_reward(partition, record)
+                fold.settle(behind=(0, 1, 2))
+        fold.advance(END_MS)
+        results.append(fold.results()["e"].history)
+    assert results[0] == results[1]
+    assert len(results[0]) > 5
