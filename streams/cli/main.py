@@ -261,6 +261,9 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the folder with Kafka's data and the worker's log.")
     ] = False,
+    decisions: Annotated[
+        bool, typer.Option("--decisions", help="Decide what users are shown, in an experiment of two arms.")
+    ] = False,
 ) -> None:
     """Run Kafka, a worker and a stream of events on this machine, live in the terminal, and check the result.
 
@@ -270,7 +273,9 @@ def demo(
     from streams.demo.run import run_demo
 
     line: CommandLine = ctx.obj
-    options = DemoOptions(events, items, columns, seconds, rate, limit, repeats, user, seed, keep, log_format)
+    options = DemoOptions(
+        events, items, columns, seconds, rate, limit, repeats, user, seed, keep, decisions, log_format
+    )
     raise typer.Exit(run_demo(line, options, console(), json))
 
 

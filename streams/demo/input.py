@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from zlib import crc32
 
 from streams.demo.metrics import has_repeats
 from streams.files.event_logs import read_events
@@ -17,6 +18,7 @@ from streams.kafka.pacing import parse_rate
 from streams.schema.decoder import BUILT_IN_RULES, SchemaRules
 
 USERS, ITEMS = 100, 240  # of the synthetic stream
+DECISION_USERS = 600  # likewise, of an experiment: each is in one arm
 RATE_PER_S = 400.0
 PARTS = 100  # of a stream, to find a user who is active throughout
 MAX_SYNTHETIC_ACTIVITY = 3.0  # of the user to show, times the mean: changes of busier users are too fast to read
@@ -36,6 +38,7 @@ class DemoOptions:
     user: str | None = None
     seed: int = 0
     keep: bool = False
+    decisions: bool = False
     format: FormatOptions = field(default_factory=FormatOptions)
 
 
@@ -55,10 +58,16 @@ class DemoInput:
 def load_input(options: DemoOptions, rules: SchemaRules = BUILT_IN_RULES) -> DemoInput:
     """The log's events, sent within the given seconds unless a rate is given, or a synthetic stream of that length."""
     rate = None if options.rate is None else parse_rate(options.rate)
+    if options.decisions and options.events is not None:
+        raise LogError("--decisions needs users whose next event is known: leave --events out")
     if options.events is None:
         rate = rate or RATE_PER_S
-        synthetic = synthesize(options.limit or int(options.seconds * rate), USERS, ITEMS, options.seed)
+        users = DECISION_USERS if options.decisions else USERS
+        synthetic = synthesize(options.limit or int(options.seconds * rate), users, ITEMS, options.seed)
         events, names, topics = list(synthetic.events()), list(TOPICS), synthetic.topic.tolist()
+        if options.decisions:
+            order = _evenly(events)
+            events, topics = [events[index] for index in order], [topics[index] for index in order]
         return DemoInput(
             events,
             synthetic.items(),
@@ -74,6 +83,20 @@ def load_input(options: DemoOptions, rules: SchemaRules = BUILT_IN_RULES) -> Dem
         rate = len(events) / options.seconds
     user = _choose_user(options, events, float("inf"))
     return DemoInput(events, items, rate, _allow_repeats(options, events), user, None, log.description)
+
+
+def _evenly(events: Sequence[LoggedEvent]) -> list[int]:
+    """Indices of the events in an order in which each user's are as far from each other as can be.
+
+    In sessions the next event comes before anybody could have decided what to show.
+    """
+    counts, seen = Counter(event.user_id for event in events), Counter[str]()
+    places: list[tuple[float, int]] = []
+    for index, event in enumerate(events):
+        phase = crc32(event.user_id.encode()) / 2**32
+        places.append(((seen[event.user_id] + phase) / counts[event.user_id], index))
+        seen[event.user_id] += 1
+    return [index for _, index in sorted(places)]
 
 
 def _allow_repeats(options: DemoOptions, events: Sequence[LoggedEvent]) -> bool:

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.live import Live
 
 from streams.demo.dashboard import SAMPLE_INTERVAL_S, Dashboard
+from streams.demo.decision_run import DecisionRun
+from streams.demo.decisions import EXPERIMENT, DecisionTraffic, decision_settings
 from streams.demo.input import DemoInput, DemoOptions, load_input
 from streams.demo.live_page import LivePage
 from streams.demo.metrics import DemoMetrics
@@ -54,12 +56,20 @@ def run_demo(line: CommandLine, options: DemoOptions, console: Console, json_fil
             dashboard.phase = "starting Kafka"
             kafka = stack.enter_context(LocalKafka(folder / "kafka" if options.keep else None))
             overrides = [*line.overrides, *demo_settings(kafka.bootstrap_servers, folder, demo_input.allow_repeats)]
+            if options.decisions:
+                overrides += decision_settings(folder / "policy")
             worker = WorkerProcess(overrides, folder / "worker.log", line.config, line.recipe)
             stack.callback(worker.stop)
             page = LivePage(line, overrides, folder, demo_input)
             stack.callback(page.stop)
             settings = load_settings(line.config, overrides, line.recipe)
-            run = DemoRun(settings, demo_input, worker, page, metrics, dashboard)
+            decisions: DecisionRun | None = None
+            if options.decisions:
+                policy = WorkerProcess(overrides, folder / "policy.log", line.config, line.recipe, "policy")
+                stack.callback(policy.stop)
+                traffic = DecisionTraffic(demo_input.events, [item.item_id for item in demo_input.items], options.seed)
+                decisions = DecisionRun(settings, policy, traffic)
+            run = DemoRun(settings, demo_input, worker, page, metrics, dashboard, decisions)
             summary = asyncio.run(run.run(console))
     summary.report(console)
     if json_file is not None:
@@ -93,6 +103,7 @@ class DemoRun:
         page: LivePage,
         metrics: DemoMetrics,
         dashboard: Dashboard,
+        decisions: DecisionRun | None = None,
     ):
         self._settings = settings
         self._kafka = settings.kafka
@@ -101,6 +112,7 @@ class DemoRun:
         self._page = page
         self._metrics = metrics
         self._dashboard = dashboard
+        self._decisions = decisions
         self._reader = PredictionReader(settings.registry)
         self._rejected = 0
 
@@ -113,6 +125,8 @@ class DemoRun:
         address = await self._page.start()
         user = quote(self._input.shown_user, safe="")
         console.print(f"live page: {address}/  this user: {address}/#/users/{user}", soft_wrap=True, markup=False)
+        if self._decisions is not None:
+            console.print(f"experiment: {address}/#/experiments/{EXPERIMENT}", soft_wrap=True, markup=False)
         sampling = asyncio.create_task(self._sample(None if console.is_terminal else console))
         try:
             self._dashboard.phase = "starting the worker"
@@ -120,9 +134,17 @@ class DemoRun:
                 await publisher.send([(item.item_id.encode(), item.encode()) for item in self._input.items])
             self._worker.start()
             await self._worker.wait_ready()
+            if self._decisions is not None:
+                self._dashboard.phase = "starting the policies"
+                await self._decisions.start()
             begin_s = time.monotonic()
-            await self._stream()
-            seconds = time.monotonic() - begin_s
+            async with self._decisions or nullcontext():
+                await self._stream()
+                seconds = time.monotonic() - begin_s
+                experiment = None
+                if self._decisions is not None:
+                    self._dashboard.phase = "waiting for the last rewards"
+                    experiment = await self._decisions.result()
             sampling.cancel()
             self._dashboard.phase = "checking rows against the input"
             if code := await asyncio.to_thread(self._worker.stop):
@@ -137,7 +159,10 @@ class DemoRun:
             self._dashboard.phase = "done"
         finally:
             sampling.cancel()
-        return summarize(self._metrics, self._rejected, seconds, expected, actual, quality)
+        summary = summarize(self._metrics, self._rejected, seconds, expected, actual, quality)
+        if self._decisions is None or experiment is None:
+            return summary
+        return summary.with_experiment(experiment, self._decisions.requested)
 
     async def _stream(self) -> None:
         topics = self._settings.topics
@@ -154,9 +179,14 @@ class DemoRun:
         headers = canonical_headers(self._settings.events)
         async with Publisher(self._kafka, self._settings.topics.user_events) as publisher:
             async for start, end in paced_ranges(len(self._input.events), self._input.rate_per_s):
-                records = [(event.user_id.encode(), event.encode()) for event in self._input.events[start:end]]
+                events = self._input.events[start:end]
+                if self._decisions is not None:
+                    events = self._decisions.traffic.named(start, end)
+                records = [(event.user_id.encode(), event.encode()) for event in events]
                 self._metrics.record_sent(end, time.monotonic())
                 await publisher.send(records, headers)
+                if self._decisions is not None:
+                    await self._decisions.ask(start, end)
         self._dashboard.phase = "waiting for the last predictions"
 
     async def _receive(self, consumer: TopicReader, sending: asyncio.Task[None]) -> None:
@@ -187,6 +217,8 @@ class DemoRun:
                 )
             self._worker.check()
             self._page.check()
+            if self._decisions is not None:
+                self._decisions.check()
 
     async def _sample(self, line_console: Console | None) -> None:
         next_line_s = 0.0

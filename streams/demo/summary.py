@@ -1,18 +1,23 @@
 """Result of a demo: counts, quality, latency, and whether stored rows and predictions match the input exactly."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import orjson
+from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from streams.demo.metrics import DemoMetrics
+from streams.experiments.result import ExperimentResult
 from streams.reference_fold import InputFold, UserFold, compare
 from streams.schema.predictions import Prediction
 from streams.schema.quality import Means, WorkerQuality, format_mean
+from streams.terminal.experiments import print_result
 from streams.terminal.text import printable
 
 
@@ -34,10 +39,18 @@ class DemoSummary:
     quality: WorkerQuality | None
     """The worker's last quality record; None if it wrote none"""
     faults: list[str]
+    experiment: ExperimentResult | None = None
+    """What the experiment on decisions has shown, if there was one"""
 
     def to_json(self) -> bytes:
         """The file that `--json` writes."""
-        return orjson.dumps(self, msgspec.to_builtins, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(self, _builtins, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    def with_experiment(self, result: ExperimentResult, requested: int) -> DemoSummary:
+        """The same with an experiment, in which each of so many requests has led to one decision and one reward."""
+        rewarded = sum(arm.decisions for arm in result.arms)
+        faults = [] if rewarded == requested else [f"{rewarded} rewards of {requested} requests for a decision"]
+        return replace(self, experiment=result, faults=[*self.faults, *faults])
 
     def report(self, console: Console) -> None:
         """Print the numbers as a table, then every difference from the input."""
@@ -55,6 +68,8 @@ class DemoSummary:
         p50, p99 = self.latency_ms["p50"], self.latency_ms["p99"]
         table.add_row("latency, produced → readable", f"p50 {p50:,.0f} ms, p99 {p99:,.0f} ms")
         console.print(table)
+        if self.experiment is not None:
+            print_result(console, self.experiment)
         if self.faults:
             console.print("[bold red]✗ the result differs from the input[/]")
             for fault in self.faults:
@@ -108,6 +123,10 @@ def _is_last(prediction: Prediction | None, row: UserFold) -> bool:
     return (
         prediction is not None and prediction.state_version == row.count and prediction.source.offset == row.last_offset
     )
+
+
+def _builtins(value: object) -> object:
+    return value.model_dump() if isinstance(value, BaseModel) else msgspec.to_builtins(value)
 
 
 def _format_means(means: Means) -> str:

@@ -72,7 +72,7 @@ def _conclusions(result: ExperimentResult) -> Iterable[str]:
                 f"guardrail {guardrail.metric} of {arm.name} {state}: "
                 f"{_interval(guardrail.mean, guardrail.low, guardrail.high)} from control"
             )
-    if result.variance_ratio < 1:
+    if result.variance_ratio < 0.995:
         yield f"what was known of users before leaves {result.variance_ratio:.0%} of the variance (CUPED)"
 
 
@@ -85,7 +85,7 @@ def _state(arm: ArmResult, result: ExperimentResult) -> str:
 def _interval(mean: float | None, low: float | None, high: float | None) -> str:
     if mean is None:
         return "-"
-    return f"{mean:.4f}" if low is None or high is None else f"{mean:.4f} [{low:.4f}, {high:.4f}]"
+    return f"{mean:.3f}" if low is None or high is None else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _arm(arm: Arm) -> str:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 KEYS = {
     "events_in", "events_applied", "predictions", "users", "lost", "doubled", "rejected", "recall_at_10",
-    "popularity_recall_at_10", "events_per_s", "latency_ms", "quality", "faults",
+    "popularity_recall_at_10", "events_per_s", "latency_ms", "quality", "faults", "experiment",
 }  # fmt: skip
 
 
@@ -55,13 +55,14 @@ def demo(tmp_path: Path, *words: str) -> tuple[str, dict[str, Any]]:
     return output, summary
 
 
-def test_a_made_up_stream_is_learnt_and_every_event_counts_once(tmp_path: Path) -> None:
-    output, summary = demo(tmp_path, "--seconds", "12")
+def test_a_made_up_stream_is_learnt_and_every_event_and_decision_counts_once(tmp_path: Path) -> None:
+    output, summary = demo(tmp_path, "--seconds", "12", "--decisions")
     assert output.startswith("live page: http://127.0.0.1:")
+    assert "/#/experiments/shelf" in output.splitlines()[1]
     assert "✓ rows and last predictions match the input exactly" in output
     assert summary["events_in"] == summary["events_applied"] == summary["predictions"] == 4800
     assert (summary["lost"], summary["doubled"], summary["rejected"], summary["faults"]) == (0, 0, 0, [])
-    assert 90 <= summary["users"] <= 100
+    assert 500 <= summary["users"] <= 600
     assert summary["recall_at_10"] > summary["popularity_recall_at_10"] > 0
     quality = summary["quality"]
     assert quality["events"] == 4800
@@ -69,6 +70,11 @@ def test_a_made_up_stream_is_learnt_and_every_event_counts_once(tmp_path: Path) 
     assert quality["recall_at_10"] > quality["popularity"]["recall_at_10"] > 0
     assert quality["log_loss"] < quality["popularity"]["log_loss"]
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
+    at_random, learning = summary["experiment"]["arms"]
+    assert at_random["decisions"] + learning["decisions"] > 1000
+    assert min(at_random["users"], learning["users"]) > 150
+    assert summary["experiment"]["sample_ratio"]["is_right"]
+    assert summary["experiment"]["history"]
 
 
 def test_a_log_with_its_items_of_which_one_record_cannot_be_used(tmp_path: Path) -> None:

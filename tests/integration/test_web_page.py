@@ -240,7 +240,7 @@ async def test_a_token_is_asked_for_and_kept_in_the_tab_until_the_server_dies(br
 )
 async def test_pictures_of_a_demo(browser: Browser, url: str) -> None:
     """Of a demo after a minute; of dead letters, which it has none of, those of the other tests."""
-    command = [sys.executable, "-m", "streams.cli", "demo", "--seconds", "200"]
+    command = [sys.executable, "-m", "streams.cli", "demo", "--seconds", "200", "--decisions"]
     demo = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert demo.stdout is not None
     address, user = re.findall(rb"http://\S+", await demo.stdout.readline())
@@ -252,6 +252,7 @@ async def test_pictures_of_a_demo(browser: Browser, url: str) -> None:
             await picture(tab, "audience", "#/audience", "Most wanted items")
             await picture(tab, "user", view, "Why")
             await picture(tab, "model", "#/model", "Calibration")
+            await picture(tab, "experiments", "#/experiments", "certain at level")
         async with window(browser, address.decode().rstrip("/"), PHONE, color_scheme="dark", locale="zh-CN") as tab:
             await picture(tab, "phone", view, "原因", full_page=False)
     finally:

@@ -52,7 +52,7 @@ class WorkerProcess:
     """`interest-stream worker` as a child process with these settings ("section.key=value"), its output in a log file.
 
     The worker ends when this process ends, even when that is killed. Relative paths are relative to the current folder.
-    With `command` "trainer" or "web" it is that command, with these options of its own.
+    With `command` "trainer", "web" or "policy" it is that command, with these options of its own.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class WorkerProcess:
         log: Path,
         config: Path | None = None,
         recipe: str | None = None,
-        command: Literal["worker", "trainer", "web"] = "worker",
+        command: Literal["worker", "trainer", "web", "policy"] = "worker",
         options: Sequence[str] = (),
     ):
         self.log = log
@@ -124,7 +124,7 @@ class WorkerProcess:
             return ask(self.monitoring_port, "live").ok
         answer = ask(self.monitoring_port, "ready")
         # A trainer that stands by is ready, but for that alone.
-        return answer.ok and (self._command == "worker" or answer.reason == "training")
+        return answer.ok and (self._command != "trainer" or answer.reason == "training")
 
     def _release_port(self) -> None:
         reservations, self._reservations = self._reservations, []

@@ -53,6 +53,7 @@ def test_a_run_that_matches_the_input_has_no_faults(metrics: DemoMetrics) -> Non
         "latency_ms": {"p50": pytest.approx(100), "p99": pytest.approx(100)},
         "quality": None,
         "faults": [],
+        "experiment": None,
     }
 
 
