@@ -190,8 +190,11 @@ class FeedbackLoop:
                 )
                 for p in sorted(assignment.partitions)
             }
-            if assignment.learner is not None and round_.rewards:
-                await in_thread(assignment.learner.learn, round_.rewards)
+            if (learner := assignment.learner) is not None and round_.rewards:
+                before = learner.learnt, learner.left_out, learner.unusable
+                await in_thread(learner.learn, round_.rewards)
+                after = learner.learnt, learner.left_out, learner.unusable
+                parts.metrics.add_learnt(*(now - then for now, then in zip(after, before, strict=True)))
             await self._write(assignment, steps, round_)
         return bool(round_)
 

@@ -13,6 +13,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 from aiokafka.structs import TopicPartition
 
+from models.policy.guard import InfluenceGuard
 from models.policy.policy import Policy
 from streams.kafka.group_consumer import Fetched
 from streams.kafka.transaction import ProducerRecord
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Learner:
-    """Made anew from the published states at each assignment and after each failure."""
+    """Made anew from the published states at each assignment and after each failure, and the guard's counts with it."""
 
     def __init__(self, settings: PolicySettings, states: Mapping[str, bytes]) -> None:
         self._settings = settings
@@ -33,6 +34,7 @@ class Learner:
             name: restored_policy(name, settings, states[name]) if name in states else new_policy(name, settings)
             for name in settings.names
         }
+        self._guard = InfluenceGuard() if settings.guard else None
         self._next: dict[TopicPartition, int] = {}
         self._has_news = any(name not in states for name in settings.names)
         self._published_s = float("-inf")
@@ -40,6 +42,8 @@ class Learner:
         """Rewards since it was made"""
         self.unusable = 0
         """Rewards of them that policies of these features cannot learn from"""
+        self.left_out = 0
+        """Places that the guard took out of learning"""
 
     def learn(self, fetched: Fetched) -> None:
         """Learns the records of `interest-rewards`. Pure computing, fit for a thread."""
@@ -48,6 +52,9 @@ class Learner:
         rewards = self._usable(records)
         if rewards:
             outcomes = outcomes_of(rewards, self._settings.item_buckets)
+            if self._guard is not None:
+                outcomes = self._guard.weighted(outcomes)
+                self.left_out = self._guard.left_out
             for policy in self._policies.values():
                 policy.learn(outcomes)
         self._next.update({tp: part[-1].offset + 1 for tp, part in fetched.items() if part})

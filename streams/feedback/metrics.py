@@ -36,6 +36,9 @@ class PolicyMetrics:
         self._feedback = counter("interest_feedback_events", "Events that named a decision.")
         self._unmatched = counter("interest_unmatched_feedback", "Events that named none that waits with their item.")
         self._rewards = counter("interest_rewards", "Rewards that were written.")
+        self._learnt = counter("interest_learnt_rewards", "Rewards that policies have learnt from.")
+        self._left_out = counter("interest_guarded_places", "Places that the guard took out of learning.")
+        self._unusable = counter("interest_unusable_rewards", "Rewards without the features that policies need.")
         self._version = Gauge("interest_policy_version", "Batches learnt, as published.", ["policy"], registry=registry)
         self.rewards = self.decisions = 0
         """Since the start"""
@@ -57,6 +60,12 @@ class PolicyMetrics:
         self._rounds += 1
         for name, version in self._policies.versions().items():
             self._version.labels(name).set(version)
+
+    def add_learnt(self, rewards: int, left_out: int, unusable: int) -> None:
+        """Rewards were learnt from."""
+        self._learnt.inc(rewards)
+        self._left_out.inc(left_out)
+        self._unusable.inc(unusable)
 
     def add(self, step: PartitionStep) -> None:
         """What one partition's records became is committed."""

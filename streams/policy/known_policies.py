@@ -25,7 +25,8 @@ def new_policy(name: str, settings: PolicySettings) -> Policy:
     """The policy as the settings have it, before it has learnt anything. Raises SettingsError for its options."""
     kind = POLICIES[name]
     rules = SlateRules(settings.max_per_category or None, settings.diversity)
-    model = RewardModelSettings(FEATURES, half_life=settings.half_life_places or None)
+    half_life = settings.half_life_places or None
+    model = RewardModelSettings(FEATURES, half_life=half_life, examination=settings.examined)
     return with_parameters(kind(model, None, rules), settings.options.get(name, {}))
 
 

@@ -25,6 +25,20 @@ def _policy_names(names: str) -> str:
     return names
 
 
+def _examination(shares: str) -> str:
+    for share in _shares(shares):
+        if not 0 < share <= 10:
+            raise ValueError("each place needs a number above 0, of the first 1: 1, 0.7, 0.5")
+    return shares
+
+
+def _shares(shares: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(share) for share in shares.split(",")) if shares.strip() else ()
+    except ValueError:
+        raise ValueError("must be numbers with commas between: 1, 0.7, 0.5") from None
+
+
 def _event_weights(weights: dict[str, float]) -> dict[str, float]:
     for name in weights:
         if name not in EVENT_TYPES:
@@ -53,8 +67,20 @@ class PolicySettings:
     half_life_places: Annotated[float, Field(ge=0)] = field(
         default=0.0, metadata={"help": "places after which what was learnt counts half; 0: never"}
     )
+    examination: Annotated[str, AfterValidator(_examination)] = field(
+        default="",
+        metadata={
+            "help": "how often users look at each place, relative to the first, with commas between: 1, 0.7, 0.5; "
+            "later places as the last; empty: all alike"
+        },
+    )
+    guard: bool = field(
+        default=True,
+        metadata={"help": "what a user does with an item that they reward at every sight is not learnt"},
+    )
     item_buckets: Annotated[int, Field(ge=1, le=1 << 15)] = field(
-        default=1 << 14, metadata={"help": "items are learnt apart in so many buckets, by a hash of their id"}
+        default=1 << 14,
+        metadata={"help": "items are learnt apart in so many buckets, by a hash of their id; fixed once learnt"},
     )
     publish_interval_s: Annotated[float, Field(ge=0.05, le=3600)] = field(
         default=1.0, metadata={"help": "time from one publication of what was learnt to the next"}
@@ -62,6 +88,11 @@ class PolicySettings:
     data_dir: Path = field(
         default=Path("data/policy"), metadata={"help": "folder of this process alone: decisions that wait for feedback"}
     )
+
+    @property
+    def examined(self) -> tuple[float, ...]:
+        """The numbers of `examination`."""
+        return _shares(self.examination)
 
     @property
     def names(self) -> tuple[str, ...]:

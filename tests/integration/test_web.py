@@ -61,6 +61,8 @@ async def test_interests_are_shown_with_titles_and_reasons(web: WebSite) -> None
             "because": [{"item_id": "i1", "title": "The Savage Promise", "weight": 0.5}],
             "because_other": 0.25,
             "carried_by": {"attention": 0.25, "copying": 0.25, "following": 0.25, "popularity": 0.25},
+            "horizons": [],
+            "return_p": {},
         }
         first = (await client.get("/v1/users/shop%2Fu%201%3F/interests?limit=1")).json()
         assert (len(first["items"]), first["other_p"]) == (1, 0.5)

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from models.policy.saved import policy_from
+from models.policy.saved import POLICIES, policy_from
 from streams.errors import SettingsError
+from streams.policy.arms import Arms
 from streams.policy.decider import UNKNOWN_USER, Assignment, Decider, Interests
 from streams.policy.features import FEATURES, item_index
 from streams.policy.known_policies import KnownPolicies, new_policy, restored_policy
 from streams.policy.outcomes import is_usable, outcomes_of
 from streams.schema.decisions import Decision, DecisionRequest
+from streams.schema.experiments import Arm, Experiment, encode_experiment
 from streams.schema.rewards import Reward
 from streams.settings.policy_section import POLICY_KINDS, PolicySettings
 
@@ -140,3 +143,47 @@ def test_changed_options_hold_for_what_was_learnt_before() -> None:
 def test_options_that_do_not_exist_are_named(options: dict[str, dict[str, float]]) -> None:
     with pytest.raises(SettingsError, match=r"policy\.options"):
         KnownPolicies(PolicySettings(options=options))
+
+
+def test_policy_kinds_of_the_settings_are_policies() -> None:
+    assert set(POLICY_KINDS) <= set(POLICIES)
+
+
+def test_an_arm_s_parameters_go_before_the_options_and_keep_what_was_learnt() -> None:
+    settings = PolicySettings(kinds="softmax,epsilon_greedy")
+    known = KnownPolicies(settings)
+    learnt = new_policy("epsilon_greedy", settings)
+    learnt.learn(
+        outcomes_of([reward_of(decide(settings, DecisionRequest("u1", 2)), (1.0, 0.0))], settings.item_buckets)
+    )
+    known.put(b"epsilon_greedy", learnt.state())
+    variant = known.of("epsilon_greedy", {"epsilon": 1.0})
+    assert (variant.version, variant is known.of("epsilon_greedy", {"epsilon": 1.0})) == (1, True)
+    assert variant.options.epsilon == 1.0  # type: ignore[attr-defined]
+    assert known.of("", {}) is known.default
+    for name, parameters in (("linucb", {}), ("epsilon_greedy", {"temperature": 1.0})):
+        with pytest.raises(SettingsError):
+            known.of(name, parameters)
+
+
+def test_who_decides_is_the_user_s_arm_or_what_is_usual() -> None:
+    known = KnownPolicies(PolicySettings(kinds="greedy,softmax"))
+    arms = Arms(known)
+    experiment = Experiment(
+        name="e",
+        created_at=1,
+        arms=(Arm(name="a", policy="greedy"), Arm(name="b", policy="softmax")),
+        control="a",
+        salt="s",
+    )
+    arms.put(b"e", encode_experiment(experiment))
+    arms.put(b"e", b"damaged")
+    chosen = [arms.choose(DecisionRequest(f"u{number}", experiment="e")) for number in range(40)]
+    assert {(policy.name, assignment.arm) for policy, assignment in chosen} == {("greedy", "a"), ("softmax", "b")}
+    assert {assignment.experiment for _, assignment in chosen} == {"e"}
+    without = replace(experiment, arms=(Arm(name="a", policy="greedy"), Arm(name="b", policy="dqn")))
+    arms.put(b"e", encode_experiment(without))
+    chosen = [arms.choose(DecisionRequest(f"u{number}", experiment="e")) for number in range(40)]
+    assert {(policy.name, assignment.arm) for policy, assignment in chosen} == {("greedy", "a"), ("greedy", "")}
+    arms.put(b"e", None)
+    assert arms.choose(DecisionRequest("u1", experiment="e")) == (known.default, Assignment())

@@ -1,0 +1,82 @@
+import msgspec
+from aiokafka import ConsumerRecord, TopicPartition
+
+from models.policy.saved_arrays import load_policy
+from streams.feedback.learner import Learner
+from streams.policy.features import CATEGORY_BUCKETS, FEATURES
+from streams.schema.rewards import Reward
+from streams.settings.policy_section import PolicySettings
+from tests.records import consumer_record
+
+TP = TopicPartition("rewards", 0)
+
+
+def reward(number: int, user: str, value: float, **wrong: object) -> "ConsumerRecord[bytes, bytes]":
+    record = Reward(
+        decision_id=f"d{number}",
+        user_id=user,
+        time=number,
+        closed_at=number,
+        closed="horizon",
+        policy="greedy",
+        policy_version=0,
+        slate=("i1",),
+        propensities=(1.0,),
+        rewards=(value,),
+        reward=value,
+        interest=(0.1,),
+        features=((0.1,) * FEATURES,),
+        context=(0.0,) * CATEGORY_BUCKETS,
+    )
+    value_ = msgspec.json.encode(msgspec.to_builtins(record) | wrong)
+    return consumer_record(value_, user.encode(), topic=TP.topic, partition=0, offset=number, timestamp=number)
+
+
+def places(learner: Learner) -> dict[str, float]:
+    """By policy the places that it has learnt from, as they would be published."""
+    publication = learner.publication()
+    assert publication is not None
+    states = {record.key.decode(): record.value for record in publication[0] if record.key and record.value}
+    return {name: round(float(load_policy(state)[3]["noise"][1]) - 1, 6) for name, state in states.items()}
+
+
+def test_every_policy_learns_every_reward_once_and_goes_on_from_its_state() -> None:
+    settings = PolicySettings(kinds="greedy,linucb", publish_interval_s=3600)
+    learner = Learner(settings, {})
+    learner.learn({TP: [reward(0, "u1", 1.0), reward(1, "u2", 0.0)]})
+    assert places(learner) == {"greedy": 2, "linucb": 2}
+    publication = learner.publication()
+    assert publication is not None
+    states, offsets = publication
+    assert offsets == {TP: 2}
+    learner.published()
+    learner.learn({TP: [reward(2, "u1", 0.0)]})
+    assert learner.publication() is None  # too soon
+    successor = Learner(
+        settings, {record.key.decode(): record.value for record in states if record.key and record.value}
+    )
+    assert successor.publication() is None  # nothing new
+    successor.learn({TP: [reward(2, "u1", 0.0)]})
+    assert places(successor) == {"greedy": 3, "linucb": 3}
+
+
+def test_rewards_without_features_and_what_is_none_are_counted_and_passed_over() -> None:
+    learner = Learner(PolicySettings(kinds="greedy"), {})
+    broken = consumer_record(b"{", b"u1", topic=TP.topic, partition=0, offset=2)
+    learner.learn({TP: [reward(0, "u1", 1.0, features=[[1.0]]), reward(1, "u2", 0.0, slate=[]), broken]})
+    assert (learner.learnt, learner.unusable) == (0, 3)
+    assert places(learner) == {"greedy": 0}
+
+
+def test_the_guard_leaves_out_who_rewards_an_item_at_every_sight() -> None:
+    records = [reward(number, f"u{number % 50}", 0.0) for number in range(200)]
+    records += [reward(200 + number, "attacker", 1.0) for number in range(100)]
+    learnt = {}
+    for guard in (True, False):
+        learner = Learner(PolicySettings(kinds="greedy", guard=guard), {})
+        for begin in range(0, 300, 10):
+            learner.learn({TP: records[begin : begin + 10]})
+        learnt[guard] = places(learner)["greedy"], learner.left_out
+    assert learnt[False] == (300, 0)
+    assert learnt[True][0] + learnt[True][1] == 300
+    assert learnt[True][1] > 70
