@@ -72,6 +72,11 @@ class FeedbackLoop:
         self._writing = asyncio.Lock()  # a rebalance waits for the transaction in work
         self._failures = 0
 
+    @property
+    def learns(self) -> bool:
+        """Whether this process learns for all."""
+        return self._assignment is not None and self._assignment.learner is not None
+
     def on_assigned(self, partitions: set[TopicPartition], metadata: ConsumerGroupMetadata) -> None:
         """The group has given these partitions of `user-events`."""
         self._assignment = Assignment(metadata, {tp.partition for tp in partitions})

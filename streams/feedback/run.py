@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from streams.errors import Rejected
+from streams.experiments.guardrail_watch import GuardrailWatch
 from streams.feedback.feedback_loop import FeedbackLoop, LoopParts
 from streams.feedback.metrics import PolicyMetrics
 from streams.feedback.partition_reader import PartitionReader
@@ -42,6 +44,7 @@ from streams.worker.process.lifecycle import exit_with_error, stop_event, wait_f
 log = logging.getLogger(__name__)
 
 _REPORT_S: Final = 10.0
+_LEARNS_S: Final = 0.5
 
 
 def run(settings: Settings) -> None:
@@ -69,7 +72,7 @@ async def _run(settings: Settings) -> None:
             return
         loop, ids = starting.result()
         monitoring.health.use(metrics)
-        tasks = [asyncio.create_task(task) for task in (loop.run(stop), _watch(settings, ids), _report(metrics))]
+        tasks = [asyncio.create_task(task) for task in _tasks(settings, loop, ids, metrics, stop)]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks[1:]:
             task.cancel()
@@ -82,6 +85,13 @@ async def _run(settings: Settings) -> None:
     finally:
         await _close(stack)
     log.info("stopped")
+
+
+def _tasks(
+    settings: Settings, loop: FeedbackLoop, ids: PolicyTopicIds, metrics: PolicyMetrics, stop: asyncio.Event
+) -> list[Coroutine[Any, Any, None]]:
+    """What runs side by side; the end of any is the end of the process."""
+    return [loop.run(stop), _watch(settings, ids), _report(metrics), _watch_guardrails(settings, loop)]
 
 
 async def _start(
@@ -163,6 +173,22 @@ async def _watch(settings: Settings, ids: PolicyTopicIds) -> None:
             away = True
         else:
             away = False
+
+
+async def _watch_guardrails(settings: Settings, loop: FeedbackLoop) -> None:
+    """Stops arms of experiments that cross a guardrail: in one process of all, that which learns."""
+    while True:
+        await asyncio.sleep(_LEARNS_S)
+        if not loop.learns:
+            continue
+        watching = asyncio.create_task(GuardrailWatch(settings).run())
+        try:
+            while loop.learns and not watching.done():
+                await asyncio.wait([watching], timeout=_LEARNS_S)
+        finally:
+            watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
 
 
 async def _report(metrics: PolicyMetrics) -> None:

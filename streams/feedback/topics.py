@@ -43,6 +43,7 @@ def policy_rights(settings: Settings) -> list[Right]:
     read = [*read_topics(settings), topics.interest_rewards, topics.policy_states, topics.item_catalog, changelog]
     read.append(topics.interest_experiments)
     written = [topics.interest_decisions, topics.interest_rewards, topics.policy_states, topics.user_events_dlq]
+    written.append(topics.interest_experiments)  # where a guardrail stops an arm
     return [
         *(Right("topic", name, "Read") for name in read),
         *(Right("topic", name, "Write") for name in [*written, changelog]),

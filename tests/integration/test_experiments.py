@@ -9,7 +9,6 @@ import time
 
 import msgspec
 
-from streams.experiments.guardrail_watch import GuardrailWatch
 from streams.kafka.topic_specs import every_topic_spec
 from streams.kafka.topics import ensure_topics
 from streams.schema.decisions import Decision, encode_decision
@@ -17,7 +16,7 @@ from streams.schema.rewards import Reward
 from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deploy, Deployment
 from tests.integration.web_site import WebSite, eventually
-from tests.integration.worker import DEADLINE_S
+from tests.integration.worker import DEADLINE_S, Command, killed_at_end
 from tests.unit.streams.experiments.rewards import reward
 
 USERS = 240
@@ -90,14 +89,16 @@ async def test_an_experiment_from_its_beginning_to_its_end(deploy: Deploy) -> No
         answered = (await client.get("/v1/experiments/explore")).json()
         assert (answered["arms"], answered["history"]) == (printed["arms"], printed["history"])
         assert (await client.get("/v1/experiments/other")).status_code == 404
-        watch = GuardrailWatch(site.settings)
-        watching = asyncio.create_task(watch.run())
-        try:
+        words = [f"--set={override}" for override in site.overrides("policy")]
+        policy = Command(
+            ["policy", *words, f"--set=policy.data_dir={site.folder / 'policy'}"], site.folder / "policy.log"
+        )
+        with killed_at_end([policy]):
             stopped = await eventually(
                 client, "/v1/experiments/explore", lambda body: body["arms"][2]["state"] == "stopped"
             )
-        finally:
-            watching.cancel()
+            await policy.stop()
+        assert "arm harmful is stopped: guardrail reward" in policy.text()
         assert "guardrail reward" in stopped["arms"][2]["stopped_because"]
         assert [arm["state"] for arm in stopped["arms"]] == ["running", "running", "stopped"]
         assert stopped["winner"] == "warm"
