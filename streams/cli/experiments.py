@@ -131,6 +131,7 @@ def result(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
 def parse_arm(text: str) -> "Arm":
     """The arm that NAME:KEY=VALUE,… describes. Raises ExperimentError."""
     from streams.schema.experiments import Arm
+    from streams.settings.recipes import RECIPES
 
     name, _, rest = text.partition(":")
     policy, recipe, weight, parameters = "", "", 1.0, {}
@@ -141,7 +142,8 @@ def parse_arm(text: str) -> "Arm":
         if key == "policy":
             policy = value
         elif key == "recipe":
-            recipe = value
+            if (recipe := value) not in RECIPES:
+                raise ExperimentError(f"--arm {text}: there is no recipe {value}, there are {', '.join(RECIPES)}")
         elif key == "weight":
             weight = _number(value, f"--arm {text}: weight")
         else:

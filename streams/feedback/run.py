@@ -112,7 +112,7 @@ async def _start(
     positions = SourcePositions(kafka, offsets, consumer, writer.transactional_id, ids, "earliest", log.warning)
     rules = replace(SchemaRules.of(settings.events), transcoder=registry)
     categories: dict[str, tuple[str, ...]] = {}
-    arms = Arms(policies)
+    arms = Arms(policies, settings.policy.recipe)
 
     def describe(record: ConsumerRecord[bytes, bytes]) -> None:
         with contextlib.suppress(Rejected):  # workers have put it into the dead letters

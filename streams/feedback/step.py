@@ -85,7 +85,9 @@ class PartitionStepper:
         """Decisions first, then the events that may name them, then deadlines, then requests."""
         step, now_ms = PartitionStep(predictions=dict(records.predictions)), int(time.time() * 1000)
         join = Join(store, self._settings.feedback)
-        join.add_decisions(filter(None, map(_decision, records.decisions)), now_ms)
+        decisions = filter(None, map(_decision, records.decisions))
+        # Processes of another recipe write the rewards of theirs.
+        join.add_decisions((each for each in decisions if self._arms.decides(each.experiment, each.arm)), now_ms)
         for record in records.events:
             if not isinstance(record, UndecodableRecord):  # workers have put it into the dead letters, as all others
                 join.add_events(decode(record, self._settings.kafka.max_record_bytes, self._rules)[0], now_ms)
@@ -96,7 +98,8 @@ class PartitionStepper:
             except Rejected as rejected:
                 step.letters.append(ProducerRecord(*dead_letter(record, rejected, __version__)))
             else:
-                step.decisions.append(ProducerRecord(record.key, encode_decision(decision)))
+                if decision is not None:
+                    step.decisions.append(ProducerRecord(record.key, encode_decision(decision)))
         step.rewards = [ProducerRecord(reward.user_id.encode(), _encode(reward)) for reward in join.rewards]
         step.changes, step.counts = join.changes, join.counts
         return step
@@ -107,13 +110,15 @@ class PartitionStepper:
         store: FeedbackStore,
         predictions: Mapping[bytes, bytes | None],
         now_ms: int,
-    ) -> Decision:
+    ) -> Decision | None:
         if isinstance(record, UndecodableRecord):
             raise Rejected(record.code, record.message)
         request = decode_request(record.key, record.value)
         user = request.user_id.encode()
         value = predictions[user] if user in predictions else store.prediction(request.user_id)
-        policy, assignment = self._arms.choose(request)
+        if (chosen := self._arms.choose(request)) is None:
+            return None
+        policy, assignment = chosen
         return self._decider.decide(
             position(record), request, interests_of(value), self._categories_of, policy, assignment, now_ms
         )

@@ -16,10 +16,16 @@ log = logging.getLogger(__name__)
 
 
 class Arms:
-    """Experiments by name, as their topic has them, over the policies of this process."""
+    """Experiments by name, as their topic has them, over the policies of this process.
 
-    def __init__(self, policies: KnownPolicies) -> None:
+    Models of different recipes predict in deployments of their own, each with processes that decide: every user is of
+    one deployment, by the recipe of the user's arm.
+    """
+
+    def __init__(self, policies: KnownPolicies, recipe: str = "") -> None:
+        """`recipe` is that of the predictions by which this process decides; empty: the usual one."""
         self._policies = policies
+        self._recipe = recipe
         self._experiments: dict[str, Experiment] = {}
         self._logged: set[tuple[str, str]] = set()
 
@@ -34,13 +40,22 @@ class Arms:
         except ExperimentError as error:
             log.warning("a record of the experiment %s is left out: %s", name, error)
 
-    def choose(self, request: DecisionRequest) -> tuple[Policy, Assignment]:
+    def decides(self, experiment: str, arm: str) -> bool:
+        """Whether a decision of this arm, empty: of none, was made by a process of this one's recipe."""
+        known = self._experiments.get(experiment)
+        recipes = () if known is None else [each.recipe for each in known.arms if each.name == arm]
+        return next(iter(recipes), "") == self._recipe
+
+    def choose(self, request: DecisionRequest) -> tuple[Policy, Assignment] | None:
         """The policy that decides, and the arm; no arm where the user takes no part, or nothing here can be its policy.
 
-        A decision that names an arm is made as the arm says: else its rewards would be counted for what it is not.
+        None where processes of another recipe decide for the user. A decision that names an arm is made as the arm
+        says: else its rewards would be counted for what it is not.
         """
         experiment = self._experiments.get(request.experiment) if request.experiment else None
         arm = None if experiment is None else assigned_arm(experiment, request.user_id)
+        if ("" if arm is None else arm.recipe) != self._recipe:
+            return None
         if experiment is None or arm is None:
             return self._policies.default, Assignment()
         try:

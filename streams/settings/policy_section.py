@@ -85,6 +85,13 @@ class PolicySettings:
     publish_interval_s: Annotated[float, Field(ge=0.05, le=3600)] = field(
         default=1.0, metadata={"help": "time from one publication of what was learnt to the next"}
     )
+    recipe: str = field(
+        default="",
+        metadata={
+            "help": "recipe of the model by whose predictions this process decides: it decides for the users of arms "
+            "that name it, and for no others; empty: for all others"
+        },
+    )
     data_dir: Path = field(
         default=Path("data/policy"), metadata={"help": "folder of this process alone: decisions that wait for feedback"}
     )

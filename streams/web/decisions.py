@@ -19,12 +19,15 @@ class Decisions:
     def __init__(self, settings: Settings, view: View) -> None:
         """Raises SettingsError for options that a policy does not have."""
         self.policies = KnownPolicies(settings.policy)
-        self.arms = Arms(self.policies)
+        self.arms = Arms(self.policies, settings.policy.recipe)
         self._decider = Decider(settings.policy)
         self._view = view
 
-    def decide(self, request: DecisionRequest) -> Decision:
-        """A decision with an id of its own."""
+    def decide(self, request: DecisionRequest) -> Decision | None:
+        """A decision with an id of its own; None where servers of another recipe decide for the user."""
+        if (chosen := self.arms.choose(request)) is None:
+            return None
+        policy, assignment = chosen
         row = self._view.users.get(request.user_id)
         interests = (
             UNKNOWN_USER
@@ -33,7 +36,6 @@ class Decisions:
         )
         described = self._view.catalog.describe(request.candidates or interests.items)
         categories_of = {item_id: item.categories for item_id, item in described.items()}
-        policy, assignment = self.arms.choose(request)
         return self._decider.decide(
             uuid4().hex, request, interests, categories_of, policy, assignment, int(time.time() * 1000)
         )

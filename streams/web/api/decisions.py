@@ -82,7 +82,9 @@ def decision_routes(services: Services) -> APIRouter:
             question.experiment,
             question.request_id,
         )
-        value = encode_decision(decision := decisions.decide(request))
+        if (decision := decisions.decide(request)) is None:
+            raise Problem(409, "a server with another policy.recipe decides for this user: that of the user's arm")
+        value = encode_decision(decision)
         if decision.slate:
             (outcome,) = await sender.send([(user_id.encode(), value)])
             if not isinstance(outcome, tuple):

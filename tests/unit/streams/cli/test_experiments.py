@@ -27,7 +27,7 @@ def test_guardrails_are_read() -> None:
     assert parse_guardrail("feedback.purchase:increase:0.02") == expected
 
 
-@pytest.mark.parametrize("text", ["a:policy", "a:=x", "a:weight=much"])
+@pytest.mark.parametrize("text", ["a:policy", "a:=x", "a:weight=much", "a:recipe=unknown"])
 def test_what_is_no_arm_is_named(text: str) -> None:
     with pytest.raises(ExperimentError, match=f"--arm {text}"):
         parse_arm(text)

@@ -166,6 +166,9 @@ def test_an_arm_s_parameters_go_before_the_options_and_keep_what_was_learnt() ->
             known.of(name, parameters)
 
 
+USERS = [f"u{number}" for number in range(40)]
+
+
 def test_who_decides_is_the_user_s_arm_or_what_is_usual() -> None:
     known = KnownPolicies(PolicySettings(kinds="greedy,softmax"))
     arms = Arms(known)
@@ -178,12 +181,12 @@ def test_who_decides_is_the_user_s_arm_or_what_is_usual() -> None:
     )
     arms.put(b"e", encode_experiment(experiment))
     arms.put(b"e", b"damaged")
-    chosen = [arms.choose(DecisionRequest(f"u{number}", experiment="e")) for number in range(40)]
+    chosen = [found for user in USERS if (found := arms.choose(DecisionRequest(user, experiment="e"))) is not None]
     assert {(policy.name, assignment.arm) for policy, assignment in chosen} == {("greedy", "a"), ("softmax", "b")}
     assert {assignment.experiment for _, assignment in chosen} == {"e"}
     without = replace(experiment, arms=(Arm(name="a", policy="greedy"), Arm(name="b", policy="dqn")))
     arms.put(b"e", encode_experiment(without))
-    chosen = [arms.choose(DecisionRequest(f"u{number}", experiment="e")) for number in range(40)]
+    chosen = [found for user in USERS if (found := arms.choose(DecisionRequest(user, experiment="e"))) is not None]
     assert {(policy.name, assignment.arm) for policy, assignment in chosen} == {("greedy", "a"), ("greedy", "")}
     arms.put(b"e", None)
     assert arms.choose(DecisionRequest("u1", experiment="e")) == (known.default, Assignment())

@@ -1,0 +1,63 @@
+from streams.experiments.assigned_arm import assigned_arm
+from streams.policy.arms import Arms
+from streams.policy.known_policies import KnownPolicies
+from streams.schema.decisions import DecisionRequest
+from streams.schema.experiments import Arm, Experiment, encode_experiment
+from streams.settings.policy_section import PolicySettings
+from tests.unit.streams.experiments.rewards import experiment
+
+USERS = [f"u{number}" for number in range(200)]
+TRIED = experiment(
+    arms=(
+        Arm(name="a"),
+        Arm(name="b", policy="softmax", parameters={"temperature": 3.0}),
+        Arm(name="c", recipe="horizon"),
+        Arm(name="d", policy="linucb"),  # which this process does not have
+    ),
+    holdout=0.1,
+)
+
+
+def arms(tried: Experiment = TRIED, recipe: str = "") -> Arms:
+    made = Arms(KnownPolicies(PolicySettings(kinds="greedy,softmax")), recipe)
+    made.put(b"e", encode_experiment(tried))
+    return made
+
+
+def test_each_user_has_the_policy_of_the_arm_or_the_usual_one() -> None:
+    usual = arms()
+    names = set()
+    for user in USERS:
+        arm = assigned_arm(TRIED, user)
+        chosen = usual.choose(DecisionRequest(user, experiment="e"))
+        if arm is not None and arm.recipe:
+            assert chosen is None
+            continue
+        assert chosen is not None
+        policy, assignment = chosen
+        named = arm is not None and arm.name in ("a", "b")
+        assert (assignment.experiment, assignment.arm) == (("e", arm.name) if arm is not None and named else ("", ""))
+        assert policy.name == ("softmax" if assignment.arm == "b" else "greedy")
+        names.add(assignment.arm)
+    assert names == {"a", "b", ""}
+    assert usual.choose(DecisionRequest("u1")) is not None
+    assert usual.choose(DecisionRequest("u1", experiment="another")) is not None
+
+
+def test_parameters_are_those_of_the_arm() -> None:
+    usual = arms()
+    user = next(user for user in USERS if (arm := assigned_arm(TRIED, user)) is not None and arm.name == "b")
+    chosen = usual.choose(DecisionRequest(user, experiment="e"))
+    assert chosen is not None
+    assert chosen[0].options.temperature == 3.0  # type: ignore[attr-defined]
+
+
+def test_each_decision_is_of_the_processes_of_one_recipe() -> None:
+    both = arms(), arms(recipe="horizon")
+    for user in USERS:
+        for name in ("e", ""):
+            request = DecisionRequest(user, experiment=name)
+            assert sum(each.choose(request) is not None for each in both) == 1
+    for experiment_name, arm in (("e", "a"), ("e", "c"), ("", ""), ("gone", "x")):
+        assert sum(each.decides(experiment_name, arm) for each in both) == 1
+    assert both[1].decides("e", "c")
