@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -18,11 +19,22 @@ from models.policy.policy import Policy
 from streams.kafka.group_consumer import Fetched
 from streams.kafka.transaction import ProducerRecord
 from streams.policy.known_policies import new_policy, restored_policy
-from streams.policy.outcomes import is_usable, outcomes_of
+from streams.policy.outcomes import is_usable, outcomes_of, with_places
 from streams.schema.rewards import Reward, decode_reward
 from streams.settings.policy_section import PolicySettings
 
 log = logging.getLogger(__name__)
+
+_DEEP_Q: Final = "dqn"
+
+
+def _learning(policy: Policy) -> Policy:
+    """The policy, which acts, as one that learns."""
+    if policy.name != _DEEP_Q:
+        return policy
+    from models.policy.deep_q.learner import learner_from  # torch takes seconds, and 200 MB
+
+    return learner_from(policy.state())
 
 
 class Learner:
@@ -31,7 +43,9 @@ class Learner:
     def __init__(self, settings: PolicySettings, states: Mapping[str, bytes]) -> None:
         self._settings = settings
         self._policies: dict[str, Policy] = {
-            name: restored_policy(name, settings, states[name]) if name in states else new_policy(name, settings)
+            name: _learning(
+                restored_policy(name, settings, states[name]) if name in states else new_policy(name, settings)
+            )
             for name in settings.names
         }
         self._guard = InfluenceGuard() if settings.guard else None
@@ -55,8 +69,9 @@ class Learner:
             if self._guard is not None:
                 outcomes = self._guard.weighted(outcomes)
                 self.left_out = self._guard.left_out
-            for policy in self._policies.values():
-                policy.learn(outcomes)
+            for name, policy in self._policies.items():
+                # The replay buffer of a deep Q-network has slates of one width.
+                policy.learn(with_places(outcomes, self._settings.dqn_places) if name == _DEEP_Q else outcomes)
         self._next.update({tp: part[-1].offset + 1 for tp, part in fetched.items() if part})
         self._has_news |= bool(records)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from models.errors import PolicyError
@@ -23,23 +24,31 @@ _MOST_VARIANTS: Final = 50
 
 def new_policy(name: str, settings: PolicySettings) -> Policy:
     """The policy as the settings have it, before it has learnt anything. Raises SettingsError for its options."""
-    kind = POLICIES[name]
+    kind: Any = POLICIES[name]
     rules = SlateRules(settings.max_per_category or None, settings.diversity)
     half_life = settings.half_life_places or None
     model = RewardModelSettings(FEATURES, half_life=half_life, examination=settings.examined)
-    return with_parameters(kind(model, None, rules), settings.options.get(name, {}))
+    try:
+        options = _typed(asdict(kind.options_type()), settings.options.get(name, {}))
+        policy: Policy = kind(model, kind.options_type(**options), rules)
+    except (TypeError, ValueError) as error:
+        raise SettingsError([f"policy.options of {name}: {error}"]) from error
+    return policy
 
 
 def with_parameters(policy: Policy, parameters: Mapping[str, Any]) -> Policy:
     """What the policy has learnt, with these in place of its options. Raises SettingsError where it has none such."""
     name, version, saved, arrays = load_policy(policy.state())
-    options = saved["options"]
     try:
-        # A whole number where the option is one: TOML's numbers are all floats here.
-        options |= {key: type(options.get(key, value))(value) for key, value in parameters.items()}
+        saved["options"] = _typed(saved["options"], parameters)
         return POLICIES[name].restored(version, saved, arrays)
     except (TypeError, ValueError) as error:
         raise SettingsError([f"policy.options of {name}: {error}"]) from error
+
+
+def _typed(options: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with these in their place, as whole numbers where they are: those of the settings are all floats."""
+    return options | {key: type(options.get(key, value))(value) for key, value in parameters.items()}
 
 
 def restored_policy(name: str, settings: PolicySettings, state: bytes) -> Policy:
@@ -51,7 +60,7 @@ def restored_policy(name: str, settings: PolicySettings, state: bytes) -> Policy
         if saved["model"]["features"] == now["model"]["features"]:
             return POLICIES[name].restored(version, now, arrays)
         fault = "it has other features"
-    except (PolicyError, KeyError) as error:
+    except (PolicyError, KeyError, TypeError, ValueError) as error:
         fault = str(error)
     log.warning("the policy %s begins anew: %s", name, fault)
     return fresh

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -41,3 +43,22 @@ def outcomes_of(rewards: Sequence[Reward], item_buckets: int) -> Outcomes:
     users: NDArray[np.int64] = np.array([crc32(reward.user_id.encode()) for reward in rewards], np.int64)
     context = np.array([reward.context for reward in rewards])
     return Outcomes(users, items, interest, features, context, propensities, values)
+
+
+def with_places(outcomes: Outcomes, places: int) -> Outcomes:
+    """The same with slates of this width: of wider ones the first places, behind narrower ones places without item."""
+
+    def resized(array: NDArray[Any], empty: float) -> NDArray[Any]:
+        kept = array[:, :places]
+        missing = [(0, 0), (0, places - kept.shape[1]), *((0, 0) for _ in kept.shape[2:])]
+        return np.pad(kept, missing, constant_values=empty)
+
+    return replace(
+        outcomes,
+        items=resized(outcomes.items, NO_ITEM),
+        interest=resized(outcomes.interest, 0),
+        features=resized(outcomes.features, 0),
+        propensities=resized(outcomes.propensities, 1),
+        rewards=resized(outcomes.rewards, 0),
+        weights=None if outcomes.weights is None else resized(outcomes.weights, 1),
+    )

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from models.data.event_types import EVENT_TYPES
 from streams.settings.sections import STRICT, inline_table
 
-POLICY_KINDS: Final = ("greedy", "epsilon_greedy", "softmax", "thompson", "linucb")
+POLICY_KINDS: Final = ("greedy", "epsilon_greedy", "softmax", "thompson", "linucb", "dqn")
 """As models.policy has them"""
 _DEFAULT_WEIGHTS: Final = {"click": 1.0, "add_to_cart": 2.0, "purchase": 5.0}
 
@@ -77,6 +77,9 @@ class PolicySettings:
     guard: bool = field(
         default=True,
         metadata={"help": "what a user does with an item that they reward at every sight is not learnt"},
+    )
+    dqn_places: Annotated[int, Field(ge=1, le=100)] = field(
+        default=10, metadata={"help": "places of a slate that dqn learns from; of longer ones the first"}
     )
     item_buckets: Annotated[int, Field(ge=1, le=1 << 15)] = field(
         default=1 << 14,

@@ -4,6 +4,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from models.policy.saved_arrays import load_policy
 from streams.feedback.learner import Learner
 from streams.policy.features import CATEGORY_BUCKETS, FEATURES
+from streams.policy.known_policies import KnownPolicies
 from streams.schema.rewards import Reward
 from streams.settings.policy_section import PolicySettings
 from tests.records import consumer_record
@@ -80,3 +81,21 @@ def test_the_guard_leaves_out_who_rewards_an_item_at_every_sight() -> None:
     assert learnt[False] == (300, 0)
     assert learnt[True][0] + learnt[True][1] == 300
     assert learnt[True][1] > 70
+
+
+def test_a_deep_q_network_learns_slates_of_any_width_and_acts_without_its_learner() -> None:
+    settings = PolicySettings(kinds="dqn", dqn_places=2, options={"dqn": {"hidden": 4, "batch_decisions": 8}})
+    wide: dict[str, object] = {"slate": ["i1", "i2", "i3"], "features": [[0.1] * FEATURES] * 3}
+    wide |= {"rewards": [1.0] * 3, "propensities": [1.0] * 3, "interest": [0.1] * 3}
+    learner = Learner(settings, {})
+    for number in range(6):
+        learner.learn({TP: [reward(2 * number, "u1", 1.0), reward(2 * number + 1, "u2", 1.0, **wide)]})
+    assert (learner.learnt, learner.unusable) == (12, 0)
+    publication = learner.publication()
+    assert publication is not None
+    known = KnownPolicies(settings)
+    known.put(publication[0][0].key, publication[0][0].value)
+    assert known.versions() == {"dqn": 6}
+    successor = Learner(settings, known.states)
+    successor.learn({TP: [reward(12, "u1", 1.0)]})
+    assert successor.publication() is not None

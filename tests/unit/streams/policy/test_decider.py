@@ -146,7 +146,7 @@ def test_options_that_do_not_exist_are_named(options: dict[str, dict[str, float]
 
 
 def test_policy_kinds_of_the_settings_are_policies() -> None:
-    assert set(POLICY_KINDS) <= set(POLICIES)
+    assert set(POLICY_KINDS) == set(POLICIES)
 
 
 def test_an_arm_s_parameters_go_before_the_options_and_keep_what_was_learnt() -> None:
