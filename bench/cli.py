@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 COMMANDS: Final = (
     *("throughput", "quality", "horizons", "scale-out", "attack", "impressions"),
-    *("cold-items", "experiments", "cost", "decoding", "web", "gpu"),
+    *("cold-items", "policy", "experiments", "cost", "decoding", "web", "gpu"),
 )
 """Each is the function of its name in the `command` module of its room, with _ for -"""
 

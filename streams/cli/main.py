@@ -168,13 +168,39 @@ def synthesize(
     rate: Annotated[
         str | None, typer.Option(metavar="N/s", help="Send to Kafka instead, at this rate or [bold]max[/].")
     ] = None,
+    feedback: Annotated[
+        bool,
+        typer.Option(
+            "--feedback",
+            help="Instead: users who see slates; impressions, clicks and purchases name the decision.",
+        ),
+    ] = False,
+    decisions_out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Of --feedback: the decisions with propensities, as JSON lines."),
+    ] = None,
 ) -> None:
     """Generate users whose interests drift: to a file, or straight into Kafka.
 
     interest-stream synthesize --events 50000 --out events.jsonl --items-out items.jsonl
 
     interest-stream synthesize --events 50000 --rate 300/s
+
+    interest-stream synthesize --feedback --events 50000 --out events.jsonl --decisions-out decisions.jsonl
     """
+    if feedback:
+        if rate is not None:
+            raise typer.BadParameter("--feedback writes files, as its decisions are not those of a policy on Kafka")
+        from streams.files.simulated_feedback import simulate_feedback
+        from streams.files.synthetic import write_files
+
+        simulated = simulate_feedback(events, users, items, seed)
+        write_files(simulated, out, items_out)
+        if decisions_out is not None:
+            simulated.write_decisions(decisions_out)
+        return
+    if decisions_out is not None:
+        raise typer.BadParameter("--decisions-out is of --feedback: give both")
     from streams.cli.logs.replay import send
     from streams.files.synthetic import synthesize as generate
     from streams.files.synthetic import write_files

@@ -7,10 +7,11 @@ item of the topic (TOPIC_P), else any popular item. So recent items predict the 
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import orjson
@@ -80,7 +81,19 @@ class SyntheticStream:
             )
 
 
-def write_files(stream: SyntheticStream, out: Path | None, items_out: Path | None) -> None:
+class _Log(Protocol):
+    """What can be written: `SyntheticStream`, and what is made of feedback."""
+
+    def events(self) -> Iterable[LoggedEvent]:
+        """The events sorted by time."""
+        ...
+
+    def items(self) -> Sequence[FileItem]:
+        """The items with titles and categories."""
+        ...
+
+
+def write_files(stream: _Log, out: Path | None, items_out: Path | None) -> None:
     """Write events as JSON lines to `out` (None: stdout), items to `items_out` as CSV or JSON lines by its suffix."""
     if items_out is not None:
         _write_items(stream, items_out)
@@ -95,7 +108,7 @@ def write_files(stream: SyntheticStream, out: Path | None, items_out: Path | Non
         raise
 
 
-def _write_items(stream: SyntheticStream, file: Path) -> None:
+def _write_items(stream: _Log, file: Path) -> None:
     if file.suffix == ".csv":
         with file.open("w", newline="") as out:
             writer = csv.writer(out)

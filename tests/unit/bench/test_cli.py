@@ -10,7 +10,7 @@ from bench.cli import app
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("command", ["throughput", "quality", "scale-out", "cost", "decoding", "web"])
+@pytest.mark.parametrize("command", ["throughput", "quality", "scale-out", "cost", "decoding", "web", "policy"])
 def test_every_command_has_a_help_that_explains_what_it_measures(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0

@@ -182,3 +182,21 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("tail")
     assert result.exit_code == 130
     assert "Traceback" not in result.output
+
+
+def test_synthesize_writes_decisions_with_their_feedback(tmp_path: Path) -> None:
+    files = "--out", "e.jsonl", "--decisions-out", "d.jsonl"
+    assert run("synthesize", "--feedback", "--events", "60", "--users", "5", *files).exit_code == 0
+    assert len(Path("e.jsonl").read_text().splitlines()) == 60
+    decisions = [orjson.loads(line) for line in Path("d.jsonl").read_text().splitlines()]
+    assert {len(decision["propensities"]) for decision in decisions} == {4}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [(("--feedback", "--rate", "9/s"), "--feedback writes files"), (("--decisions-out", "d.jsonl"), "give both")],
+)
+def test_synthesize_says_which_options_go_together(arguments: tuple[str, ...], fault: str) -> None:
+    result = run("synthesize", *arguments)
+    assert result.exit_code == 2
+    assert fault in " ".join(result.output.split())

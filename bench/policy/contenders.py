@@ -1,0 +1,51 @@
+"""The policies that are compared, with the settings that they were tuned to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from models.policy.boltzmann import Softmax, SoftmaxOptions
+from models.policy.deep_q.learner import DeepQLearner
+from models.policy.deep_q.policy import DeepQOptions
+from models.policy.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.features import context_size, feature_count
+from models.policy.greedy import Greedy
+from models.policy.linucb import LinUCB, LinUCBOptions
+from models.policy.reward_model import RewardModelSettings
+from models.policy.simulator.parameters import SimulatorParameters
+from models.policy.successive import SuccessiveChoice
+from models.policy.thompson import Thompson, ThompsonOptions
+
+TUNING_SEEDS: Final = (100, 101)
+"""Seeds of the simulated users that settings were tuned on; those that are reported begin with 0"""
+
+DQN: Final = "dqn"
+
+_USERS: Final = SimulatorParameters()
+
+REWARD_MODEL: Final = RewardModelSettings(
+    features=feature_count(_USERS.categories),
+    half_life=40_000,
+    item_deviation=0.4,
+    item_offset=0.1,
+    examination=_USERS.examination,
+)
+_NARROW_PRIOR: Final = 0.1
+_THOMPSON_PRIOR: Final = 0.3
+
+CONTENDERS: Final[dict[str, Callable[[], SuccessiveChoice]]] = {
+    "greedy": lambda: Greedy(REWARD_MODEL),
+    "epsilon_greedy": lambda: EpsilonGreedy(REWARD_MODEL, EpsilonGreedyOptions(0.01)),
+    "softmax": lambda: Softmax(REWARD_MODEL, SoftmaxOptions(0.005)),
+    "thompson": lambda: Thompson(
+        replace(REWARD_MODEL, weight_deviation=_THOMPSON_PRIOR), ThompsonOptions(8, 0.35, 0.002)
+    ),
+    "linucb": lambda: LinUCB(REWARD_MODEL, LinUCBOptions(1.0, 0.002)),
+    DQN: lambda: DeepQLearner(REWARD_MODEL, DeepQOptions(context_size(_USERS.categories))),
+    "greedy_narrow": lambda: Greedy(replace(REWARD_MODEL, weight_deviation=_NARROW_PRIOR)),
+}
+"""By name; greedy_narrow trusts predictions more, which is better where items are cold, and worse after a change.
+
+Each call makes one that has learnt nothing"""

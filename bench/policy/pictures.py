@@ -1,0 +1,106 @@
+"""Pictures: cumulative reward and regret by policy and seed, estimates beside the truth, attack curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.policy.simulation import GREEDY, ScenarioRuns
+from models.policy.off_policy.estimators import ESTIMATORS
+
+_COLOURS: Final = {
+    "greedy": "#1f2937",
+    "epsilon_greedy": "#e8a33d",
+    "softmax": "#4f9d69",
+    "thompson": "#0b6fb8",
+    "linucb": "#7b5ea7",
+    "dqn": "#d1495b",
+    "greedy_narrow": "#9aa3ad",
+}
+_ESTIMATOR_COLOURS: Final = ("#0b6fb8", "#4f9d69", "#e8a33d", "#d1495b", "#7b5ea7")
+
+Figures = dict[str, Any]
+
+
+def draw_scenario(name: str, runs: ScenarioRuns, file: Path) -> None:
+    """Cumulative reward less that of greedy, and cumulative regret, a line for each policy and seed."""
+    figure = Figure(figsize=(10, 3.8), layout="constrained", dpi=150)
+    difference, regret = figure.subplots(1, 2)
+    users = runs.parameters.users
+    decisions = (np.arange(runs.parameters.rounds) + 1) * users / 1000
+    for policy, of_policy in runs.runs.items():
+        for index, run in enumerate(of_policy):
+            style: dict[str, Any] = {
+                "color": _COLOURS[policy], "linewidth": 1, "alpha": 0.7, "label": policy if index == 0 else None
+            }  # fmt: skip
+            regret.plot(decisions, np.cumsum(run.regret) * users, **style)
+            if GREEDY in runs.runs:
+                base = runs.runs[GREEDY][index].reward
+                difference.plot(decisions, np.cumsum(run.reward - base) * users, **style)
+    _finish(difference, "cumulative reward, less greedy", f"Simulated users: {name.replace('_', ' ')}")
+    _finish(regret, "cumulative regret", "one line per seed")
+    regret.legend(frameon=False, fontsize=8)
+    figure.savefig(file)
+
+
+def draw_estimates(simulator: Figures | None, open_bandit: Figures | None, file: Path) -> None:
+    """Estimates with intervals beside the truth (black)."""
+    groups: list[tuple[str, list[tuple[str, Figures, float]]]] = []
+    for name, rows in (simulator or {}).get("policies", {}).items():
+        seeds = [
+            (f"seed {seed}", {key: rows[key][seed] for key in ESTIMATORS}, rows["truth"][seed])
+            for seed in range(len(rows["truth"]))
+        ]
+        groups.append((f"simulated users: {name}", seeds))
+    for campaign, directions in (open_bandit or {}).items():
+        shown = [(name.replace("_", "\n"), row, row["truth"]) for name, row in directions.items()]
+        groups.append((f"Open Bandit, {campaign}: click rate", shown))
+    figure = Figure(figsize=(11, 3.4 * ((len(groups) + 1) // 2)), layout="constrained", dpi=150)
+    axes_of = figure.subplots((len(groups) + 1) // 2, 2, squeeze=False).ravel()
+    for axes, (title, columns) in zip(axes_of, groups, strict=False):
+        for position, (_, row, truth) in enumerate(columns):
+            axes.plot([position - 0.4, position + 0.4], [truth, truth], color="black", linewidth=1.5)
+            for index, key in enumerate(ESTIMATORS):
+                value = row[key]
+                bars = [[max(value["value"] - value["low"], 0)], [max(value["high"] - value["value"], 0)]]
+                axes.errorbar(
+                    [position - 0.3 + 0.15 * index], [value["value"]], bars, fmt="o", markersize=4, capsize=2,
+                    color=_ESTIMATOR_COLOURS[index], label=key if position == 0 else None,
+                )  # fmt: skip
+        axes.set_xticks(range(len(columns)), [label for label, _, _ in columns], fontsize=8)
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes_of[0].legend(frameon=False, fontsize=8)
+    for axes in axes_of[len(groups) :]:
+        axes.set_visible(False)
+    figure.savefig(file)
+
+
+def draw_attack(attack: Figures, file: Path) -> None:
+    """Share of others' slates with the pushed item by the share of attackers, with (solid) and without the guard."""
+    figure = Figure(figsize=(6, 3.8), layout="constrained", dpi=150)
+    axes = figure.subplots()
+    shares = np.array(attack["shares"]) * 100
+    for name, rows in attack.items():
+        if not isinstance(rows, dict):
+            continue
+        for guard, style in (("no_guard", "o--"), ("guard", "o-")):
+            values = np.array(rows[guard]["slates_with_item"]) * 100
+            error = None if rows[guard]["error"] is None else np.array(rows[guard]["error"]) * 100
+            label = f"{name}, {guard.replace('_', ' ')}"
+            axes.errorbar(shares, values, error, fmt=style, color=_COLOURS[name], label=label, capsize=2, markersize=4)
+    _finish(axes, "others' slates with the item, %", "Users who click one item at every sight")
+    axes.set(xlabel="attackers, % of users")
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(file)
+
+
+def _finish(axes: Axes, label: str, title: str) -> None:
+    axes.set(xlabel="decisions, thousands", ylabel=label)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e5e7eb")

@@ -1,0 +1,125 @@
+"""Users who are shown slates and react: impressions, clicks and delayed purchases that name their decision.
+
+The users are those of `models.policy.simulator`, with satiation, new items and a change of taste in the middle; what
+they are shown is chosen by a softmax of their predicted interest, with the propensity of each place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from models.policy.boltzmann import Softmax, SoftmaxOptions
+from models.policy.features import feature_count
+from models.policy.reward_model import RewardModelSettings
+from models.policy.simulator.parameters import SCENARIOS
+from models.policy.simulator.world import Feedback, World
+from models.policy.slate import CandidateBatch, SlateBatch
+from streams.files.item_files import FileItem
+from streams.files.logged_event import LoggedEvent
+from streams.files.synthetic import START_MS, TOPICS, item_name, user_name
+from streams.schema.decisions import Decision
+
+ROUND_MS: Final = 3_600_000
+"""From one slate of a user to the next"""
+_CLICK_MS = 10_000  # after the impression, and for each place more
+_PURCHASE_MS = 300_000
+_TEMPERATURE = 0.02
+_EVENTS_PER_DECISION = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedFeedback:
+    """Decisions and events sorted by time, and all items."""
+
+    decisions: list[Decision]
+    logged: list[LoggedEvent]
+    catalog: list[FileItem]
+
+    def events(self) -> list[LoggedEvent]:
+        """The events sorted by time."""
+        return self.logged
+
+    def items(self) -> list[FileItem]:
+        """The items with titles and categories."""
+        return self.catalog
+
+    def write_decisions(self, out: Path) -> None:
+        """Write the decisions as JSON lines, each a value of `interest-decisions`."""
+        with out.open("wb") as file:
+            for decision in self.decisions:
+                file.write(msgspec.json.encode(decision) + b"\n")
+
+
+def simulate_feedback(events: int, users: int, items: int, seed: int) -> SimulatedFeedback:
+    """The first so many events of these users, and the decisions that they name."""
+    rounds = events // (users * _EVENTS_PER_DECISION) + 2
+    parameters = replace(SCENARIOS["all"], users=users, items=items, rounds=rounds, change_round=rounds // 2)
+    world, random = World(parameters, seed), np.random.default_rng([seed, 7])
+    model = RewardModelSettings(feature_count(parameters.categories), examination=parameters.examination)
+    policy = Softmax(model, SoftmaxOptions(_TEMPERATURE))
+    decisions: list[Decision] = []
+    logged: list[LoggedEvent] = []
+    for number in range(rounds):
+        batch = world.candidates()
+        slates = policy.act_batch(batch, len(parameters.examination), random)
+        feedback = world.respond(slates)
+        made = list(_decisions(number, batch, slates))
+        decisions += made
+        logged += _events(made, feedback)
+    logged.sort(key=lambda event: (event.time_ms, event.event_id))
+    kept = logged[:events]
+    named = {event.extra_fields["decision_id"] for event in kept if event.extra_fields}
+    names = list(TOPICS)
+    all_items = [
+        FileItem(item_name(index), f"{names[category]} {index}", (names[category],))
+        for index, category in enumerate(world.catalog.category.tolist())
+    ]
+    return SimulatedFeedback([decision for decision in decisions if decision.decision_id in named], kept, all_items)
+
+
+def _decisions(number: int, batch: CandidateBatch, slates: SlateBatch) -> Iterator[Decision]:
+    users, candidates = batch.items.shape
+    for user in range(users):
+        chosen = slates.chosen[user]
+        chosen = chosen[chosen >= 0]
+        yield Decision(
+            decision_id=f"simulated:{number}:{user}",
+            user_id=user_name(user),
+            time=START_MS + number * ROUND_MS + user * ROUND_MS // (2 * users),
+            slate=tuple(item_name(item) for item in batch.items[user, chosen].tolist()),
+            propensities=tuple(slates.propensities[user, : len(chosen)].tolist()),
+            policy=Softmax.name,
+            policy_version=0,
+            candidates=candidates,
+            interest=tuple(batch.interest[user, chosen].tolist()),
+        )
+
+
+def _events(decisions: list[Decision], feedback: Feedback) -> Iterator[LoggedEvent]:
+    for row, decision in enumerate(decisions):
+        for place, item_id in enumerate(decision.slate):
+            yield _event(decision, "impression", place, item_id, decision.time)
+            if not feedback.clicked[row, place]:
+                continue
+            clicked = decision.time + (place + 1) * _CLICK_MS
+            yield _event(decision, "click", place, item_id, clicked)
+            delay = int(feedback.purchase_delay[row, place])
+            if delay >= 0:
+                yield _event(decision, "purchase", place, item_id, clicked + _PURCHASE_MS + delay * ROUND_MS)
+
+
+def _event(decision: Decision, event_type: str, place: int, item_id: str, time_ms: int) -> LoggedEvent:
+    return LoggedEvent(
+        decision.user_id,
+        item_id,
+        time_ms,
+        event_type,
+        f"{decision.decision_id}:{place}:{event_type}",
+        extra_fields={"decision_id": decision.decision_id},
+    )
