@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.errors import BenchError
+from bench.horizons.interest import InterestMeasurement
 from bench.horizons.logs import SCHEDULES, HorizonLog, load_log
 from bench.horizons.measurement import ReturnMeasurement
 from bench.horizons.model_scorer import Asked, ask_model
-from bench.horizons.report import merge_results, return_table
+from bench.horizons.report import interest_table, merge_results, return_table
 from bench.machine import machine_info
 from bench.quality.datasets import FOLDER
 from models.errors import ModelError
@@ -49,13 +50,16 @@ def horizons(
     try:
         for log_name in data:
             log = load_log(log_name, logs)
-            measurement, seconds = _measure(log, recipe, list(set_ or ()), seed)
+            measurement, interest, seconds = _measure(log, recipe, list(set_ or ()), seed)
             figures = measurement.figures()
             labels = measurement.labels
             days = log.schedule.horizon_days
             _screen.print(return_table(log_name, days, len(labels), float(labels.mean()), figures))
+            if by_days := interest.figures():
+                _screen.print(interest_table(log_name, by_days))
             if json is not None:
-                merge_results(json, {log_name: _results(log, measurement, figures, name, seconds)})
+                results = _results(log, measurement, figures, name, seconds)
+                merge_results(json, {log_name: results | ({f"{name}_interest": by_days} if by_days else {})})
             if pictures is not None:
                 _draw(measurement, pictures)
     except (BenchError, ModelError, SettingsError) as error:
@@ -63,29 +67,32 @@ def horizons(
         raise typer.Exit(1) from None
 
 
-def _measure(log: HorizonLog, recipe: str, overrides: list[str], seed: int) -> tuple[ReturnMeasurement, float]:
+def _measure(
+    log: HorizonLog, recipe: str, overrides: list[str], seed: int
+) -> tuple[ReturnMeasurement, InterestMeasurement, float]:
     """All predictions, and the CPU seconds of the model's."""
     from streams.settings.settings import recipe_settings
 
     settings = recipe_settings(recipe, tuple(overrides))
     repeats = log.dataset.allow_repeats
     model = replace(settings.model, horizons=True, allow_repeats=repeats, seed=seed)
-    measurement = ReturnMeasurement(log)
+    measurement, interest = ReturnMeasurement(log), InterestMeasurement(log)
     times = np.union1d(log.training_ms, log.test_ms)
     with _progress() as progress:
         task = progress.add_task(f"{log.name}: model", total=None)
         start_s, asked = time.process_time(), list[Asked]()
-        for at in ask_model(
-            log, model, settings.learning, times, lambda done, total: progress.update(task, completed=done, total=total)
-        ):
-            asked.append(at)
+
+        def on_progress(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        asked.extend(ask_model(log, model, settings.learning, times, interest, on_progress))
         seconds = time.process_time() - start_s
         measurement.add_model(asked)
         for name, fit in measurement.fit_baselines().items():
             task = progress.add_task(f"{log.name}: {name}", total=1)
             measurement.add(name, fit())
             progress.update(task, completed=1)
-    return measurement, seconds
+    return measurement, interest, seconds
 
 
 def _results(

@@ -66,7 +66,7 @@ class ReturnMeasurement:
     def add_model(self, asked: list[Asked]) -> None:
         """The model's predictions at the times of all questions."""
         horizon = HORIZON_DAYS.index(self.log.schedule.horizon_days)
-        by_time = {at.time_ms: at.outlook.return_p[:, horizon].astype(np.float64) for at in asked}
+        by_time = {at.time_ms: at.return_p[:, horizon].astype(np.float64) for at in asked}
 
         def return_p(questions: Questions) -> NDArray[np.float64]:
             return np.concatenate([by_time[time_ms] for time_ms in np.unique(questions.time_ms).tolist()])

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.horizons.interest import InterestMeasurement
 from bench.horizons.logs import HorizonLog
 from models.config import LearnerConfig, ModelConfig
 from models.device import set_compute_threads
-from models.inference.predictions import Outlook
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.progress import ProgressCallback
@@ -22,11 +22,12 @@ BATCH_EVENTS = 128
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Outlook of all users who had an event by a time."""
+    """Probability of return of all users who had an event by a time."""
 
     time_ms: int
     users: NDArray[np.int64]
-    outlook: Outlook
+    return_p: NDArray[np.float32]
+    """[U, H]"""
 
 
 def ask_model(
@@ -34,9 +35,13 @@ def ask_model(
     model: ModelConfig,
     learning: LearnerConfig,
     times_ms: NDArray[np.int64],
+    interest: InterestMeasurement,
     on_progress: ProgressCallback,
 ) -> Iterator[Asked]:
-    """Outlooks at each of the times, which rise; events after a time are not read before it is asked at."""
+    """Predictions at each of the times, which rise; events after a time are not read before it is asked at.
+
+    At those times that are scored, `interest` is asked, too.
+    """
     set_compute_threads(model)
     events, dataset = log.events, log.dataset
     items = ItemVocabulary(max(dataset.items, 1), ItemContent(model))
@@ -56,4 +61,6 @@ def ask_model(
             position += len(batch)
             on_progress(position, len(events))
         users = np.unique(events.user[:end])
-        yield Asked(time_ms, users, replay.outlook(users, time_ms))
+        yield Asked(time_ms, users, replay.return_p(users, time_ms))
+        if time_ms in log.test_ms:
+            interest.ask(replay, time_ms)

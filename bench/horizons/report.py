@@ -40,6 +40,23 @@ def return_table(
     return table
 
 
+def interest_table(name: str, figures: Mapping[str, Mapping[str, Mapping[str, Figures]]]) -> Table:
+    """One row for each horizon, kind and metric, one column per scorer."""
+    table = Table(
+        title=f"{name}: interest over a horizon, of users who come back", title_justify="left", box=box.SIMPLE_HEAD
+    )
+    table.add_column("", no_wrap=True)
+    scorers = list(next(iter(next(iter(figures.values())).values())))
+    for scorer in scorers:
+        table.add_column(scorer, justify="right")
+    for days, by_kind in figures.items():
+        for kind, by_scorer in by_kind.items():
+            for metric in (metric for metric in by_scorer[scorers[0]] if metric != "users"):
+                values = (f"{by_scorer[scorer][metric]:.4f}" for scorer in scorers)
+                table.add_row(f"{kind}, {days} days, {metric}", *values)
+    return table
+
+
 def merge_results(path: Path, results: Mapping[str, Figures]) -> None:
     """Write figures by log into the file; other logs, and other figures of these logs, stay."""
     saved: dict[str, Any] = {}

@@ -30,8 +30,8 @@ class Queries:
     """[n, I] of the heads"""
     recency: NDArray[np.float32]
     """[n, F] features of the counts"""
-    network_logit: NDArray[np.float32]
-    """[n, H] of return within each horizon, as predicted when it was asked"""
+    logits: NDArray[np.float32]
+    """[n, H, E] of return within each horizon, as the experts of the mixture predicted when it was asked"""
     return_s: NDArray[np.float64]
     """[n] from the question to the user's first event after it; NOT_RETURNED as long as there is none"""
 
@@ -47,7 +47,7 @@ class Queries:
         return Queries(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Queries)))
 
     @staticmethod
-    def none(inputs: int, features: int) -> "Queries":
+    def none(inputs: int, features: int, experts: int) -> "Queries":
         """No questions."""
         horizons = len(HORIZON_S)
         return Queries(
@@ -56,7 +56,7 @@ class Queries:
             np.zeros(0),
             np.zeros((0, inputs), np.float16),
             np.zeros((0, features), np.float32),
-            np.zeros((0, horizons), np.float32),
+            np.zeros((0, horizons, experts), np.float32),
             np.zeros(0),
         )
 
@@ -64,8 +64,8 @@ class Queries:
 class WaitingQueries:
     """Questions in order of time, until their longest horizon has passed."""
 
-    def __init__(self, inputs: int, features: int) -> None:
-        self._none = Queries.none(inputs, features)
+    def __init__(self, inputs: int, features: int, experts: int) -> None:
+        self._none = Queries.none(inputs, features, experts)
         self._held = self._none
         self._taken = np.zeros(len(HORIZON_S), np.int64)
         """[H] how many of the held ones have come due, for each horizon"""

@@ -75,6 +75,25 @@ class NewEvents:
         return NewEvents(events.item[kept], (events.weight * influence)[kept], earlier[kept])
 
 
+def newest_items(
+    rows: NDArray[np.void], new_events: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Row, item and time [n] of the last `new_events` [U] of each row's events, as far as it holds them, with items.
+
+    Times but the last are known to a power of two of the gaps.
+    """
+    ring = rows["ring_item"].shape[1]
+    steps = rows["steps"].astype(np.int64)
+    count = np.minimum(np.minimum(new_events, ring), steps)
+    lag = np.arange(int(count.max(initial=0)))
+    slot = (steps[:, None] - 1 - lag) % ring
+    row = np.arange(len(rows))[:, None]
+    item = rows["ring_item"][row, slot].astype(np.int64)
+    time_ms = rows["last_time_ms"][:, None] - event_ages_ms(rows["ring_gap"][row, slot])
+    is_new, column = np.nonzero((lag < count[:, None]) & (item > 0))
+    return is_new, item[is_new, column], time_ms[is_new, column]
+
+
 def event_ages_ms(gap: NDArray[np.uint8]) -> NDArray[np.int64]:
     """[A, width] how much older than the newest event each is, at least; from the gaps [A, width], newest first."""
     # Bucket b begins at 2^(b - 1) - 1 seconds (user_state.GAP_BUCKETS).

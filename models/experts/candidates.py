@@ -93,12 +93,21 @@ class Candidates:
                 scores.nan_to_num_(nan=-_MAX_SCORE)
             yield rows, scores.sub_(1 - mask, alpha=MASKED), mask
 
+    @property
+    def category_matrix(self) -> Tensor:
+        """[categories, items] share of each item that belongs to a category; sparse where it is large."""
+        return self._categories
+
+    def category_p(self, p: Tensor) -> Tensor:
+        """[p, categories] probability of each category, of distributions over items [p, N + 1]."""
+        return (self._categories @ p[:, : self._categories.shape[1]].T).T
+
     def categories(self, p: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """The most probable categories [p, count] of distributions over items [p, N + 1], -1 padding, and their p."""
         category = torch.full((len(p), count), -1, device=self.device)
         category_p = torch.zeros(len(p), count, device=self.device)
         if self._categories.shape[0] and count:
-            all_p = (self._categories @ p[:, : self._categories.shape[1]].T).T  # [p, categories]
+            all_p = self.category_p(p)
             top_p, top = all_p.topk(min(count, all_p.shape[1]), 1)  # [p, m]
             category[:, : top.shape[1]] = top.masked_fill(top_p <= 0, -1)
             category_p[:, : top.shape[1]] = top_p

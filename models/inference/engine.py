@@ -74,7 +74,8 @@ class Engine:
         self.register = items.register
         self._top = TopSizes(top_items, top_categories, min(top_because, config.history_length))
         self._model = ServedModel.of(config, self.device, items)
-        self._candidates = Candidates(items, self.device, sizes)
+        self.candidates = Candidates(items, self.device, sizes)
+        """Which items may be predicted, as of the last step"""
         self.counts = StreamCounts(config, limits, items.register.count)
         self.horizons = HorizonModel(config, self.device) if config.horizons else None
         """None where `model.horizons` is off"""
@@ -136,10 +137,10 @@ class Engine:
                 mark_seen(after["seen"], batch.user, index)
                 seen = after["seen"][batch.user[event]]
         h = states.h[to_device([event], self.device)[0]]  # [P, H]
-        user, number, known = batch.user[event], timeline.event_number[event], self._candidates.known
+        user, number, known = batch.user[event], timeline.event_number[event], self.candidates.known
         profile = timeline.profiles(event)
-        contexts = model.contexts_after(timeline, h, user, number, seen, self._candidates, known, profile)
-        outlook = outlook_after(self.horizons, after, timeline, event, self._candidates, self._top)
+        contexts = model.contexts_after(timeline, h, user, number, seen, self.candidates, known, profile)
+        outlook = outlook_after(self.horizons, after, timeline, event, self.candidates, self._top)
         predictions = self._predict(event, contexts, outlook)
         nonfinite_rows = np.union1d(repaired, states.nonfinite_rows)
         return StepResult(after, predictions, nonfinite_rows, timeline.count, rebuilt, sample, gate_examples, reviews)
@@ -184,25 +185,31 @@ class Engine:
         Rows are not changed, and need have no events. `lineage` as in `step`. HorizonsError where `model.horizons` is
         off.
         """
-        horizons, rows = self._current(rows, lineage)
-        model, candidates = self._model, self._candidates
-        contexts = model.contexts_now(rows, candidates, candidates.known)
-        blocks = self._blocks(contexts, candidates.known)
-        return outlook_of(horizons, rows, silent_s, blocks, candidates, self._top)
+        if self.horizons is None:
+            raise HorizonsError
+        rows, blocks = self.distributions(rows, lineage)
+        return outlook_of(self.horizons, rows, silent_s, blocks, self.candidates, self._top)
 
     @torch.inference_mode()
     def return_p(self, rows: NDArray[np.void], silent_s: Seconds, lineage: Lineage = None) -> NDArray[np.float32]:
         """[U, H] `return_p` of `outlook` alone, at a hundredth of its cost: no item is scored."""
-        horizons, rows = self._current(rows, lineage)
-        return horizons.return_p(horizons.signals(rows, silent_s))
-
-    def _current(self, rows: NDArray[np.void], lineage: Lineage) -> tuple[HorizonModel, NDArray[np.void]]:
-        """The rows with states of the present weights. HorizonsError where `model.horizons` is off."""
         if self.horizons is None:
             raise HorizonsError
+        return self.horizons.return_p(self.horizons.signals(self._with_states(rows, lineage), silent_s))
+
+    def _with_states(self, rows: NDArray[np.void], lineage: Lineage) -> NDArray[np.void]:
+        """The rows with usable states of the present weights."""
         self._refresh(rows)
-        rows, _ = rebuild_states(self._model.network, self._model.item_table, rows, lineage)
-        return self.horizons, repair_nonfinite_states(self._model.network, self._model.item_table, rows)[0]
+        model = self._model
+        rows, _ = rebuild_states(model.network, model.item_table, rows, lineage)
+        return repair_nonfinite_states(model.network, model.item_table, rows)[0]
+
+    def distributions(
+        self, rows: NDArray[np.void], lineage: Lineage = None
+    ) -> tuple[NDArray[np.void], Iterator[MixtureBlock]]:
+        """Rows with usable states, and the distributions of their users' next events; `lineage` as in `step`."""
+        rows, known = self._with_states(rows, lineage), self.candidates.known
+        return rows, self._blocks(self._model.contexts_now(rows, self.candidates, known), known)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
@@ -213,7 +220,7 @@ class Engine:
         Counts are those before the batch.
         """
         self._refresh(rows, batch)
-        model, known = self._model, self._candidates.known if known is None else known
+        model, known = self._model, self.candidates.known if known is None else known
         rows, _ = repair_nonfinite_states(model.network, model.item_table, rows)
         timeline = Timeline(batch, rows, Reviews.of(batch, self._items.content).codes)
         seen = None
@@ -223,7 +230,7 @@ class Engine:
             first = np.flatnonzero(timeline.position == 0)
             seen[first] = rows["seen"][batch.user[first]]
         h = lstm_step(model.network, model.item_table, timeline).h
-        contexts = model.contexts_before(timeline, h, np.arange(len(batch)), seen, self._candidates, known)
+        contexts = model.contexts_before(timeline, h, np.arange(len(batch)), seen, self.candidates, known)
         return score_targets(batch.item, known, self._blocks(contexts, known), self.device)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
@@ -243,7 +250,7 @@ class Engine:
             model, event = self._model, np.arange(len(drawn.batch))
             timeline = Timeline(drawn.batch, recompute_states(model.network, model.item_table, drawn.rows))
             h = model.network.gap.new_zeros(len(event), self.config.hidden_size)  # each event is the first of its user
-            sample, examples = score_events(model, self._candidates, self.counts, timeline, h, event, drawn.number)
+            sample, examples = score_events(model, self.candidates, self.counts, timeline, h, event, drawn.number)
             self.counts.teach_gate(examples)
             sample = replace(sample, event=drawn.event)
         events = NewEvents.of(rows, new_events, self.counts.limits)
@@ -268,8 +275,8 @@ class Engine:
 
     def _refresh(self, rows: NDArray[np.void], batch: EventBatch | None = None) -> None:
         """Follow new weights and the vocabulary. UnknownItemError where rows or batch have an item beyond it."""
-        self._candidates.refresh()
-        self._follow(known := self._candidates.known)
+        self.candidates.refresh()
+        self._follow(known := self.candidates.known)
         # An index beyond the table is an assertion inside a CUDA kernel, and the device is lost to the process.
         largest = max(int(rows["ring_item"].max(initial=0)), 0 if batch is None else int(batch.item.max(initial=0)))
         if largest > known:
@@ -281,21 +288,21 @@ class Engine:
         if not len(event):
             return None, []
         number = timeline.event_number[event]
-        return score_events(self._model, self._candidates, self.counts, timeline, h, event, number)
+        return score_events(self._model, self.candidates, self.counts, timeline, h, event, number)
 
     def _predict(
         self, event: NDArray[np.int64], contexts: PredictionContexts, outlook: BlockOutlook | None
     ) -> Predictions:
-        blocks = self._blocks(contexts, self._candidates.known)
+        blocks = self._blocks(contexts, self.candidates.known)
         if outlook is not None:
             blocks = outlook.reading(blocks)
         experts = self.counts.experts
         counts = None if experts is None else experts.counts
-        made = top_predictions(event, contexts, blocks, self._candidates, counts, self._top, self._model.version)
+        made = top_predictions(event, contexts, blocks, self.candidates, counts, self._top, self._model.version)
         if outlook is None:
             return made
         return replace(made, outlook=outlook.outlook, outlook_row=outlook.row_of(len(event)))
 
     def _blocks(self, contexts: PredictionContexts, known: int) -> Iterator[MixtureBlock]:
         network, table = self._model.network, self._model.item_table
-        return mixture.predict_blocks(network, table, self._candidates, self.counts.experts, contexts, known)
+        return mixture.predict_blocks(network, table, self.candidates, self.counts.experts, contexts, known)

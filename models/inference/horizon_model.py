@@ -12,13 +12,14 @@ from models.config import ModelConfig
 from models.data.activity import Activity
 from models.data.horizons import HORIZON_S
 from models.errors import WeightsError
+from models.experts.interest_gate import InterestGate
 from models.experts.online_logistic import logit
 from models.experts.return_mixture import ReturnMixture
 from models.network.heads.horizon_heads import HorizonHeads, hazards, head_inputs
 from models.network.heads.return_time import bucket_shares
 from models.transfers import to_host
 
-_HEADS, _MIXTURE = "heads.", "return."
+_HEADS, _MIXTURE, _INTEREST = "heads.", "return.", "interest."
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -31,8 +32,8 @@ class ReturnSignals:
     """[U, I] of the heads"""
     recency: NDArray[np.float64]
     """[U, F] features of the counts"""
-    network_logit: NDArray[np.float64]
-    """[U, H] of return within each horizon, by the hazard"""
+    logits: NDArray[np.float64]
+    """[U, H, 3] of return within each horizon, by RETURN_EXPERTS"""
 
 
 class HorizonModel:
@@ -41,6 +42,7 @@ class HorizonModel:
     def __init__(self, config: ModelConfig, device: torch.device) -> None:
         self.heads = HorizonHeads(config).to(device)
         self.mixture = ReturnMixture()
+        self.interest = InterestGate()
         self._hidden_size = config.hidden_size
 
     @torch.inference_mode()
@@ -49,18 +51,19 @@ class HorizonModel:
         activity = Activity.of(rows)
         inputs, recency = head_inputs(rows, activity, self._hidden_size), activity.recency_features(silent_s)
         p = np.stack([self._hazard_p(inputs, silent_s, horizon) for horizon in HORIZON_S.tolist()], 1)
-        return ReturnSignals(inputs, recency, logit(p))
+        return ReturnSignals(inputs, recency, self.mixture.logits(recency, logit(p)))
 
     def return_p(self, signals: ReturnSignals) -> NDArray[np.float32]:
         """[U, H] probability of an event within each horizon from now."""
-        return self.mixture.probabilities(signals.recency, signals.network_logit).astype(np.float32)
+        return self.mixture.probabilities(signals.logits).astype(np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copy of all parameters, by name."""
         heads = {
             _HEADS + name: tensor.detach().cpu().numpy().copy() for name, tensor in self.heads.state_dict().items()
         }
-        return heads | {_MIXTURE + name: array for name, array in self.mixture.state().items()}
+        mixture = {_MIXTURE + name: array for name, array in self.mixture.state().items()}
+        return heads | mixture | {_INTEREST + name: array for name, array in self.interest.state().items()}
 
     def restore(self, state: Arrays) -> None:
         """Go on from `state`. WeightsError where it does not fit; then nothing changed."""
@@ -69,10 +72,14 @@ class HorizonModel:
         fits = heads.keys() == parameters.keys() and all(
             array.shape == parameters[name].shape for name, array in heads.items()
         )
-        mixture = {name.removeprefix(_MIXTURE): array for name, array in state.items() if name.startswith(_MIXTURE)}
+        mixture, interest = (
+            {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+            for prefix in (_MIXTURE, _INTEREST)
+        )
         try:
             if not fits:
                 raise ValueError("other shapes of the heads")
+            self.interest.restore(interest)
             self.mixture.restore(mixture)
         except (ValueError, KeyError) as error:
             raise WeightsError(

@@ -10,12 +10,16 @@ are read, not changed; users may be asked about at any time, which is what finds
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from models.data.timeline import Timeline
-from models.experts.candidates import Candidates, largest
+from models.experts.candidates import Candidates
+from models.experts.interest_components import InterestComponents
+from models.experts.interest_gate import KINDS
 from models.experts.mixture import MixtureBlock
 from models.inference.horizon_model import HorizonModel
+from models.inference.interest_scoring import interest_features
 from models.inference.predictions import Outlook
 from models.inference.topk import TopSizes
 from models.transfers import to_device, to_host
@@ -35,6 +39,7 @@ class BlockOutlook:
     ) -> None:
         """Of rows [U]; `context` [U] is where each one's distribution is among those of the blocks (None: in order)."""
         self._candidates, self._sizes = candidates, sizes
+        self._gate, self._rows, self._silent_s = horizons.interest, rows, silent_s
         return_p = horizons.return_p(horizons.signals(rows, silent_s))
         shape = return_p.shape
         context = np.arange(len(rows)) if context is None else context
@@ -44,7 +49,7 @@ class BlockOutlook:
             return_p,
             np.zeros((*shape, sizes.items), np.int64),
             np.zeros((*shape, sizes.items), np.float32),
-            np.zeros((*shape, sizes.categories), np.int64),
+            np.full((*shape, sizes.categories), -1),
             np.zeros((*shape, sizes.categories), np.float32),
         )
         """Complete once all blocks are read"""
@@ -67,12 +72,23 @@ class BlockOutlook:
         if not len(wanted):
             return
         row, outlook, count = row[wanted], self.outlook, min(self._sizes.items, self._candidates.known)
-        p = block.p if len(wanted) == len(block.p) else block.p[to_device([wanted], block.p.device)[0]]
-        top_p, top = largest(p, count)  # [p, k]
-        tensors = [top * (top_p > 0), top_p, *self._candidates.categories(p, self._sizes.categories)]
-        top_item, top_item_p, top_category, top_category_p = (array[:, None] for array in to_host(tensors))
-        outlook.item[row, :, :count], outlook.item_p[row, :, :count] = top_item, top_item_p
-        outlook.category[row], outlook.category_p[row] = top_category, top_category_p
+        part = block if len(wanted) == len(block.p) else block.of(wanted)
+        rows, silent_s = self._rows[row], self._silent_s[row]
+        components = InterestComponents(part, rows, self._candidates)
+        features = interest_features(rows, silent_s, components.confidence)
+        shares = [self._gate.shares(kind, features).astype(np.float32) for kind in range(len(KINDS))]
+        of_items, of_categories = to_device(shares, part.p.device)
+        tensors = list(components.top_items(of_items, count)) if count else []
+        if (categories := min(self._sizes.categories, self._candidates.category_matrix.shape[0])) > 0:
+            mixed = torch.einsum("phe,pec->phc", of_categories, components.of_categories())
+            top_p, top = mixed.topk(categories, 2)
+            tensors += [top.masked_fill(top_p <= 0, -1), top_p]
+        arrays = to_host(tensors) if tensors else []
+        if count:
+            width = arrays[0].shape[2]
+            outlook.item[row, :, :width], outlook.item_p[row, :, :width] = arrays[0], arrays[1]
+        if categories > 0:
+            outlook.category[row, :, :categories], outlook.category_p[row, :, :categories] = arrays[-2], arrays[-1]
 
 
 def outlook_of(

@@ -154,11 +154,11 @@ class StreamTrainer:
         `users` [U]: their numbers, for `forget_users`.
         """
         self._follow_register()
+        self._horizons.observe(rows, new_events, users)
         sample, events = self._engine.observe_rows(rows, new_events)
         item = np.unique(events.item)
         self._items.register.put_last_seen(item, np.full(len(item), int(time.time() * 1000)))
         self._learner.observe(rows, new_events, users)
-        self._horizons.observe(rows, new_events, users)
         self._unpaired.append(events)
         if sample is not None:
             self._quality.add(sample)

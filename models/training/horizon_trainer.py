@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import LearnerConfig, ModelConfig
+from models.data.new_events import newest_items
 from models.inference.engine import Engine
+from models.inference.interest_scoring import LaterEvents, score_interest
 from models.training.horizon_learner import HorizonLearner
 
 
@@ -18,11 +20,32 @@ class HorizonTrainer:
     def __init__(self, config: ModelConfig, learning: LearnerConfig, engine: Engine) -> None:
         self._engine = engine
         self._learner = HorizonLearner(config, learning) if config.horizons else None
+        self._random = np.random.default_rng(config.seed)
 
     def observe(self, rows: NDArray[np.void], new_events: NDArray[np.int64], users: NDArray[np.uint32] | None) -> None:
-        """As `HorizonLearner.observe`; rows whose users are not known teach nothing."""
+        """As `HorizonLearner.observe`, before the engine counts the events; rows of unknown users teach nothing."""
         if self._learner is not None and users is not None:
+            if len(self._learner.interest):
+                self._score(self._learner, rows, new_events, users)
             self._learner.observe(rows, new_events, users)
+
+    def _score(
+        self,
+        learner: HorizonLearner,
+        rows: NDArray[np.void],
+        new_events: NDArray[np.int64],
+        users: NDArray[np.uint32],
+    ) -> None:
+        """Score items that came to users who were asked about, by what was known of them then."""
+        row, item, time_ms = newest_items(rows, new_events)
+        for asked, query, event in learner.interest.waiting_for(users[row], time_ms, self._random):
+            came = LaterEvents(item[event], (time_ms[event] - asked.time_ms) / 1000, query)
+            then = asked.rows[query]
+            silent_s = (asked.time_ms - then["last_time_ms"]) / 1000
+            then, blocks = self._engine.distributions(then)
+            scored = score_interest(blocks, then, silent_s, came, self._engine.candidates)
+            for parts, new in zip(asked.parts, scored, strict=True):
+                parts.append(new)
 
     def train_step(self, all_due: bool = False) -> None:
         """Learn from some labels that have come due, or from all of them."""

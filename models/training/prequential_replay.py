@@ -12,7 +12,7 @@ from models.data.influence import InfluenceLimits
 from models.data.user_row import user_row_fields
 from models.data.user_state import new_user_states
 from models.inference.engine import Engine
-from models.inference.predictions import Outlook, Predictions
+from models.inference.predictions import Predictions
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.ranking import TargetScores
 from models.network.weights import Weights
@@ -88,9 +88,10 @@ class PrequentialReplay:
         grouped = events.grouped()
         step = self._engine.step(grouped.batch, self._user_rows[grouped.users])
         self._user_rows[grouped.users] = step.rows
-        self._engine.observe(step)
         if learn:
             self._learn_horizons(step.rows, step.new_events, grouped.users)
+        self._engine.observe(step)
+        if learn:
             self._learner.observe(step.rows, step.new_events)
             result = None
             while self._learner.ready:
@@ -99,10 +100,19 @@ class PrequentialReplay:
                 self._engine.update(self._learner.weights())
         return step.predictions
 
-    def outlook(self, users: NDArray[np.int64], time_ms: int) -> Outlook:
-        """Outlook of these users of the log as of a time, by what has come until now; needs `model.horizons`."""
+    @property
+    def engine(self) -> Engine:
+        """The engine, as it is now."""
+        return self._engine
+
+    def rows(self, users: NDArray[np.int64]) -> NDArray[np.void]:
+        """Copies of the rows of these users of the log."""
+        return self._user_rows[users]
+
+    def return_p(self, users: NDArray[np.int64], time_ms: int) -> NDArray[np.float32]:
+        """[U, H] `Engine.return_p` of these users of the log as of a time, by what has come until now."""
         rows = self._user_rows[users]
-        return self._engine.outlook(rows, (time_ms - rows["last_time_ms"]) / 1000)
+        return self._engine.return_p(rows, (time_ms - rows["last_time_ms"]) / 1000)
 
     def _learn_horizons(self, rows: NDArray[np.void], new_events: NDArray[np.int64], users: NDArray[np.int64]) -> None:
         self._horizons.observe(rows, new_events, (users + 1).astype(np.uint32))

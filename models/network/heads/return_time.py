@@ -1,6 +1,9 @@
 """Time of return: a discrete-time hazard over buckets of the time since the user's last event.
 
-    z = tanh(W [h; a] + b)      Λ = softplus(V z + v)      P(event in bucket k | none before) = 1 - exp(-Λ_k)
+    z = tanh(W [h; a] + b)      Λ_k = softplus(Σ_{i ≤ k} (V z + v)_i)
+
+P(event in bucket k | none before) = 1 - exp(-Λ_k). The sum lets buckets that nobody has reached yet follow the last one
+that somebody has.
 
 h is the user's stored state, a what their row counts (data/activity.py). Within a bucket the hazard is constant:
 P(event within t | silent for s) = 1 - exp(-Σ_k Λ_k · share of bucket k in (s, s + t]) for any s and t.
@@ -36,11 +39,12 @@ class ReturnTimeHead(nn.Module):
         nn.init.xavier_uniform_(self.hidden.weight, generator=generator)
         nn.init.zeros_(self.hidden.bias)
         nn.init.zeros_(self.hazard.weight)
-        nn.init.constant_(self.hazard.bias, _INITIAL_LOGIT)
+        nn.init.zeros_(self.hazard.bias)
+        self.hazard.bias[0] = _INITIAL_LOGIT
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[n, buckets] Λ of each bucket, from inputs [n, I]."""
-        return nn.functional.softplus(self.hazard(torch.tanh(self.hidden(inputs))))
+        return nn.functional.softplus(self.hazard(torch.tanh(self.hidden(inputs))).cumsum(1))
 
 
 def bucket_shares(low_s: NDArray[np.float64], high_s: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ def queries(users: list[int], time_ms: int) -> Queries:
         np.zeros(count),
         np.zeros((count, 2), np.float16),
         np.zeros((count, 3), np.float32),
-        np.zeros((count, 3), np.float32),
+        np.zeros((count, 3, 2), np.float32),
         np.full(count, NOT_RETURNED),
     )
 
@@ -29,7 +29,7 @@ def returns(waiting: WaitingQueries, *events: tuple[int, int]) -> None:
 
 
 def test_a_label_comes_due_once_its_horizon_has_passed_and_only_then() -> None:
-    waiting = WaitingQueries(2, 3)
+    waiting = WaitingQueries(2, 3, 2)
     waiting.add(queries([1, 2], 0))
     assert [len(due) for due in waiting.take_due(DAY_MS)] == [0, 0, 0]  # events of that very moment may still come
     assert [len(due) for due in waiting.take_due(DAY_MS + 1)] == [2, 0, 0]
@@ -39,7 +39,7 @@ def test_a_label_comes_due_once_its_horizon_has_passed_and_only_then() -> None:
 
 
 def test_what_happens_after_the_horizon_is_not_told() -> None:
-    waiting = WaitingQueries(2, 3)
+    waiting = WaitingQueries(2, 3, 2)
     waiting.add(queries([1, 2, 3], 0))
     returns(waiting, (1, 2 * DAY_MS), (2, DAY_MS // 2))
     returns(waiting, (1, 3 * DAY_MS))
@@ -49,14 +49,14 @@ def test_what_happens_after_the_horizon_is_not_told() -> None:
 
 
 def test_an_event_before_the_question_is_no_return() -> None:
-    waiting = WaitingQueries(2, 3)
+    waiting = WaitingQueries(2, 3, 2)
     waiting.add(queries([1], DAY_MS))
     returns(waiting, (1, DAY_MS), (9, 2 * DAY_MS))
     assert waiting.take_due(9 * DAY_MS)[1].return_s.tolist() == [NOT_RETURNED]
 
 
 def test_forgotten_users_are_no_longer_asked_about_and_others_come_due_as_before() -> None:
-    waiting = WaitingQueries(2, 3)
+    waiting = WaitingQueries(2, 3, 2)
     waiting.add(queries([1, 2], 0))
     waiting.add(queries([1, 3], DAY_MS))
     assert [len(due) for due in waiting.take_due(2 * DAY_MS)] == [2, 0, 0]
@@ -65,12 +65,12 @@ def test_forgotten_users_are_no_longer_asked_about_and_others_come_due_as_before
 
 
 def test_they_go_on_from_their_state() -> None:
-    waiting, other = WaitingQueries(2, 3), WaitingQueries(2, 3)
+    waiting, other = WaitingQueries(2, 3, 2), WaitingQueries(2, 3, 2)
     waiting.add(queries([1, 2], 0))
     waiting.take_due(2 * DAY_MS)
     other.restore(waiting.state())
     returns(other, (2, 3 * DAY_MS))
     assert [len(due) for due in other.take_due(8 * DAY_MS)] == [0, 2, 0]
-    narrow = WaitingQueries(5, 3)
+    narrow = WaitingQueries(5, 3, 2)
     narrow.restore(waiting.state())
     assert len(narrow) == 0

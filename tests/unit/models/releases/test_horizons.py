@@ -63,6 +63,14 @@ def test_an_outlook_lists_items_and_categories_of_each_horizon(cluster: Cluster)
     assert (outlook.item_p.sum(2) <= 1 + 1e-5).all()
 
 
+def test_interest_over_a_horizon_is_learnt_once_it_has_passed(cluster: Cluster) -> None:
+    """Labels of a day and of a week are due after ten days, those of a month are not."""
+    gate = cluster.trainer._horizons._learner.model.interest  # type: ignore[union-attr]
+    steps = gate.state()["steps"]  # [items and categories, horizons]
+    assert (steps[:, :2] > 0).all()
+    assert not steps[:, 2].any()
+
+
 def test_users_without_events_and_none_at_all_have_an_outlook(cluster: Cluster) -> None:
     engine = cluster.engines[1]
     outlook = engine.outlook(cluster.rows[1], np.full(USERS, 1e9))
