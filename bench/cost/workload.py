@@ -24,8 +24,6 @@ from models.network.interest_network import InterestNetwork
 from models.network.item_embeddings import ItemEmbeddings
 from models.training.online import OnlineLearner
 from state.rows import RowLayout
-from streams.settings.recipes import DEFAULT
-from streams.settings.settings import recipe_settings
 
 _CATEGORIES = 20
 _START_MS = 1_731_900_000_000
@@ -59,8 +57,16 @@ class Workload:
 
     def config(self, allow_repeats: bool) -> ModelConfig:
         """Settings of the model, on one thread."""
-        model = recipe_settings(DEFAULT, self.overrides).model
+        model = _model(self.overrides) if self.overrides else ModelConfig()
         return replace(model, allow_repeats=allow_repeats, device=self.device, threads=1, seed=self.seed)
+
+
+def _model(overrides: tuple[str, ...]) -> ModelConfig:
+    # Imported only where asked for: the benchmark runs where the libraries of settings are missing.
+    from streams.settings.recipes import DEFAULT
+    from streams.settings.settings import recipe_settings
+
+    return recipe_settings(DEFAULT, overrides).model
 
 
 class ModelUnderTest:

@@ -115,6 +115,16 @@ def printed_before(process: subprocess.Popen[str], text: str) -> str:
     return printed
 
 
+def test_ctrl_c_ends_all_and_says_what_is_saved(trainings: Trainings) -> None:
+    # First, so that no other test runs beside it.
+    process = trainings.process
+    printed_before(process, FIRST_EPOCH)
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode
+    assert re.search(r"stopped; epoch \d+ is saved .* --resume", rest)
+
+
 @pytest.mark.parametrize("softmax", SOFTMAXES)
 def test_two_processes_train_as_one_does(log_file: Path, tmp_path: Path, trainings: Trainings, softmax: str) -> None:
     settings = load_settings(overrides=[*SETTINGS, *SOFTMAXES[softmax], f"training.epochs={EPOCHS}"])
@@ -146,12 +156,3 @@ def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path, 
         assert "process 0 of 2" in rest
         assert "go on from the last epoch with --resume" in rest
     assert (tmp_path / "out" / "training.safetensors").exists()
-
-
-def test_ctrl_c_ends_all_and_says_what_is_saved(trainings: Trainings) -> None:
-    process = trainings.process
-    printed_before(process, FIRST_EPOCH)
-    process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode
-    assert re.search(r"stopped; epoch \d+ is saved .* --resume", rest)
