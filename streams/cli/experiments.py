@@ -128,6 +128,39 @@ def result(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
         print_result(console(), results[name])
 
 
+@experiments_app.command()
+def estimate(
+    ctx: typer.Context,
+    arm: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME[:KEY=VALUE,…]", help="As of `create`: a policy, or parameters of it.", show_default=False
+        ),
+    ],
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="The newest decisions with a reward.")] = 50_000,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate what arms would have earned on the decisions that were logged, before anybody is in them.
+
+    By the propensities of what was shown (off-policy evaluation). Only where all was shown with some probability is an
+    estimate of worth: see the effective number of decisions.
+
+    interest-stream experiments estimate --arm thompson:policy=thompson --arm warm:policy=softmax,temperature=0.1
+    """
+    import json
+
+    from streams.policy.arm_estimates import estimate_arms
+    from streams.policy.logged_topics import read_logged
+    from streams.terminal.experiments import print_estimates
+
+    logged = run(read_logged(ctx.obj.settings(), limit))
+    found = estimate_arms(logged, [parse_arm(text) for text in arm])
+    if as_json:
+        typer.echo(json.dumps([each.model_dump() for each in found]))
+    else:
+        print_estimates(console(), found, len(logged.decisions), logged.left_out)
+
+
 def parse_arm(text: str) -> "Arm":
     """The arm that NAME:KEY=VALUE,… describes. Raises ExperimentError."""
     from streams.schema.experiments import Arm

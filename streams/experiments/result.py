@@ -78,6 +78,24 @@ class SampleRatio(BaseModel):
     is_right: bool
 
 
+class Interval(BaseModel):
+    """An estimate of the reward per decision, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ArmEstimate(BaseModel):
+    """What an arm would have earned per decision on what was logged; of `logged` what was earned."""
+
+    name: str
+    estimates: dict[str, Interval]
+    """By estimator: `mean` of what was logged, else `snips` and `dr` (doubly robust)"""
+    effective_decisions: float
+    """Decisions of the arm itself that would tell as much"""
+
+
 class ExperimentResult(BaseModel):
     """An experiment and all that is concluded so far; every interval and p-value holds at whatever time one looks."""
 

@@ -45,6 +45,7 @@ class Decider:
 
     def __init__(self, settings: PolicySettings, random: np.random.Generator | None = None) -> None:
         self._buckets = settings.item_buckets
+        self._log_candidates = settings.log_candidates
         self._random = np.random.default_rng() if random is None else random
 
     def candidates(
@@ -98,6 +99,7 @@ class Decider:
             shown = chosen.chosen.tolist()
             slate = [items[position] for position in shown]
             propensities = [min(1.0, max(p, _LEAST_PROPENSITY)) for p in chosen.propensities.tolist()]
+        others = sorted(set(range(len(items))) - set(shown)) if len(items) <= self._log_candidates else []
         return Decision(
             decision_id=decision_id,
             user_id=request.user_id,
@@ -114,5 +116,8 @@ class Decider:
             interest=tuple(interest[position] for position in shown),
             features=tuple(features[position] for position in shown),
             context=context,
+            other_items=tuple(items[position] for position in others),
+            other_interest=tuple(interest[position] for position in others),
+            other_features=tuple(features[position] for position in others),
             request_id=request.request_id,
         )

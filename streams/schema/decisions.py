@@ -90,6 +90,18 @@ class Decision(Struct, gc=False, kw_only=True):
     interest: Interest = ()
     features: Features = ()
     context: Context = ()
+    other_items: Annotated[
+        tuple[TextId, ...],
+        Meta(
+            max_length=MAX_CANDIDATES,
+            description="The candidates that are not shown, so that other policies can be evaluated on the decision; "
+            "empty where there are more candidates than policy.log_candidates.",
+        ),
+    ] = ()
+    other_interest: Annotated[tuple[float, ...], Meta(max_length=MAX_CANDIDATES, description="Their `interest`.")] = ()
+    other_features: Annotated[
+        tuple[tuple[float, ...], ...], Meta(max_length=MAX_CANDIDATES, description="Their `features`.")
+    ] = ()
     request_id: Annotated[TextId, Meta(description="As requested.")] | None = None
     schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
 

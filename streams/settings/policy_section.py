@@ -88,6 +88,10 @@ class PolicySettings:
     publish_interval_s: Annotated[float, Field(ge=0.05, le=3600)] = field(
         default=1.0, metadata={"help": "time from one publication of what was learnt to the next"}
     )
+    log_candidates: Annotated[int, Field(ge=0, le=1000)] = field(
+        default=100,
+        metadata={"help": "candidates of a decision that are all logged; of more, only those that are shown"},
+    )
     recipe: str = field(
         default="",
         metadata={

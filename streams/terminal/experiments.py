@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from streams.experiments.result import ArmResult, ExperimentResult
+from streams.experiments.result import ArmEstimate, ArmResult, ExperimentResult
 from streams.schema.experiments import Arm, Experiment, Parameter
 from streams.terminal.text import format_time, printable
 
@@ -51,6 +51,22 @@ def print_result(console: Console, result: ExperimentResult) -> None:
     console.print(table)
     for line in _conclusions(result):
         console.print(line, soft_wrap=True, markup=False)
+
+
+def print_estimates(console: Console, found: Sequence[ArmEstimate], decisions: int, left_out: int) -> None:
+    """One line for each arm."""
+    table = Table("arm", "reward (SNIPS)", "reward (doubly robust)", "decisions, effectively", box=None, pad_edge=False)
+    for arm in found:
+        cells = [
+            "" if (of := arm.estimates.get(name)) is None else _interval(of.value, of.low, of.high)
+            for name in ("snips", "dr")
+        ]
+        if (mean := arm.estimates.get("mean")) is not None:
+            cells[0] = f"{_interval(mean.value, mean.low, mean.high)} earned"
+        table.add_row(printable(arm.name), *cells, f"{arm.effective_decisions:,.0f}")
+    console.print(table)
+    if left_out:
+        console.print(f"{left_out:,} of {decisions + left_out:,} decisions are left out: not all candidates are logged")
 
 
 def _conclusions(result: ExperimentResult) -> Iterable[str]:

@@ -8,6 +8,7 @@ import random
 import time
 
 import msgspec
+import pytest
 
 from streams.kafka.topic_specs import every_topic_spec
 from streams.kafka.topics import ensure_topics
@@ -18,6 +19,7 @@ from tests.integration.deployment import Deploy, Deployment
 from tests.integration.web_site import WebSite, eventually
 from tests.integration.worker import DEADLINE_S, Command, killed_at_end
 from tests.unit.streams.experiments.rewards import reward
+from tests.unit.streams.policy.logs import shown_at_random
 
 USERS = 240
 CREATE = (
@@ -108,6 +110,27 @@ async def test_an_experiment_from_its_beginning_to_its_end(deploy: Deploy) -> No
     assert record["stopped_because"] == "warm is rolled out"
     assert [arm["stopped_at"] is not None for arm in record["arms"]] == [False, False, True]
     assert "there are: explore" in await asyncio.to_thread(fails, site, "experiments", "stop", "other")
+
+
+async def test_arms_are_estimated_before_anybody_is_in_them(deploy: Deploy) -> None:
+    site = await with_policy_topics(deploy)
+    estimate = ("experiments", "estimate", "--arm", "best:policy=greedy", "--arm", "any:temperature=1000000")
+    settings = ["policy.kinds=softmax,greedy"]
+    assert "holds no reward" in await asyncio.to_thread(fails, site, *estimate, overrides=settings)
+    web = WebSite.of(site)
+    pairs = shown_at_random(300)
+    topics = site.settings.topics
+    await web.send(topics.interest_decisions, [(each.user_id.encode(), encode_decision(each)) for each, _ in pairs])
+    await web.send(topics.interest_rewards, [(each.user_id.encode(), msgspec.json.encode(each)) for _, each in pairs])
+    printed = await asyncio.to_thread(succeeds, site, *estimate, "--json", overrides=settings)
+    logged, best, at_random = json.loads(printed)
+    assert (logged["name"], best["name"], at_random["name"]) == ("logged", "best", "any")
+    assert logged["estimates"]["mean"]["value"] == pytest.approx(1 / 3, abs=0.08)
+    assert best["estimates"]["snips"]["value"] == pytest.approx(1.0)
+    assert best["effective_decisions"] == pytest.approx(300 / 3, abs=25)
+    assert at_random["estimates"]["snips"]["value"] == pytest.approx(logged["estimates"]["mean"]["value"], abs=0.001)
+    assert "1.000 [1.000, 1.000]" in await asyncio.to_thread(succeeds, site, *estimate, overrides=settings)
+    assert "no recipe" in await asyncio.to_thread(fails, site, *estimate[:2], "--arm", "a:recipe=x", overrides=settings)
 
 
 async def test_topics_that_come_later_are_waited_for(deploy: Deploy) -> None:

@@ -56,6 +56,9 @@ class DecisionAnswer(BaseModel):
     interest: list[float]
     features: list[list[float]]
     context: list[float]
+    other_items: list[str]
+    other_interest: list[float]
+    other_features: list[list[float]]
     request_id: str | None
     schema_version: int
 
