@@ -168,29 +168,19 @@ def feedback(decided: Decision, event_id: str, name: str = "click", item_id: str
     }
 
 
-@pytest.mark.parametrize(
-    ("method", "after", "keep_folder"),
-    [
-        pytest.param(f"{PRODUCER}.send_offsets", False, True, id="records-sent"),
-        pytest.param(f"{PRODUCER}.commit_transaction", False, False, id="offsets-sent-folder-lost"),
-        pytest.param(f"{PRODUCER}.commit_transaction", True, True, id="committed-not-stored"),
-    ],
-)
-async def test_each_decision_has_one_reward_whenever_the_process_is_killed(
-    policies: PolicySite, method: str, after: bool, keep_folder: bool
-) -> None:
+async def send_all(policies: PolicySite) -> list[Decision]:
+    """Decisions whose horizon is over, and events that name a third of them."""
     topics = policies.settings.topics
     decided = [decision(number) for number in range(DECISIONS)]
     await policies.send(topics.interest_decisions, [(d.user_id, d) for d in decided])
     events = [(d.user_id, feedback(d, f"c{n}")) for n, d in enumerate(decided) if n % 3 == 0]
     events += [(d.user_id, feedback(d, f"v{n}", "view", "i1")) for n, d in enumerate(decided) if n % 6 == 0]
     await policies.send(topics.user_events, events, decided[0].time + 1000)
-    fault = partial(signal_at, method, 5, signal.SIGKILL, after)
-    victim = policies.start(fault=partial(combine, keep_transactions_open, fault))
-    assert await victim.ended() == -signal.SIGKILL, victim.text()
-    if not keep_folder:
-        rmtree(policies.site.folder / "policy-a")
-    successor = policies.start()
+    return decided
+
+
+async def check(policies: PolicySite, decided: Sequence[Decision]) -> None:
+    """Each decision has one reward, that of its events, and each reward is learnt once."""
     rewards = await policies.rewards(DECISIONS)
     assert sorted(reward.decision_id for reward in rewards) == sorted(d.decision_id for d in decided)
     for reward in rewards:
@@ -202,9 +192,48 @@ async def test_each_decision_has_one_reward_whenever_the_process_is_killed(
         while await policies.learnt_places() < 2 * DECISIONS:
             await asyncio.sleep(0.1)
     assert await policies.learnt_places() == 2 * DECISIONS
+
+
+@pytest.mark.parametrize(
+    ("method", "after", "keep_folder"),
+    [
+        pytest.param(f"{PRODUCER}.send_offsets", False, True, id="records-sent"),
+        pytest.param(f"{PRODUCER}.commit_transaction", False, False, id="offsets-sent-folder-lost"),
+        pytest.param(f"{PRODUCER}.commit_transaction", True, True, id="committed-not-stored"),
+    ],
+)
+async def test_each_decision_has_one_reward_whenever_the_process_is_killed(
+    policies: PolicySite, method: str, after: bool, keep_folder: bool
+) -> None:
+    decided = await send_all(policies)
+    fault = partial(signal_at, method, 5, signal.SIGKILL, after)
+    victim = policies.start(fault=partial(combine, keep_transactions_open, fault))
+    assert await victim.ended() == -signal.SIGKILL, victim.text()
+    if not keep_folder:
+        rmtree(policies.site.folder / "policy-a")
+    successor = policies.start()
+    await check(policies, decided)
     await policies.stop(successor)
     newest = {r.key: r.value async for r in policies.site.read(feedback_changelog(policies.settings))}
     assert set(newest.values()) == {None}
+
+
+async def test_a_process_that_was_frozen_in_a_transaction_changes_nothing_after_another_took_over(
+    policies: PolicySite,
+) -> None:
+    decided = await send_all(policies)
+    fault = partial(signal_at, f"{PRODUCER}.commit_transaction", 5, signal.SIGSTOP)
+    sleeper = policies.start(fault=partial(combine, keep_transactions_open, fault))
+    await sleeper.wait_frozen()
+    successor = policies.start("b")
+    await check(policies, decided)
+    sleeper.send(signal.SIGCONT)
+    await sleeper.wait_for("a transaction failed")
+    await policies.stop(successor)
+    more = decision(1000)
+    await policies.send(policies.settings.topics.interest_decisions, [(more.user_id, more)])
+    assert len(await policies.rewards(DECISIONS + 1)) == DECISIONS + 1
+    await policies.stop(sleeper)
 
 
 async def test_requests_are_answered_and_feedback_reaches_the_policy(policies: PolicySite) -> None:
