@@ -45,6 +45,7 @@ class SourceTopics:
             topics.item_catalog: "workers read it as it is",
             topics.interest_quality: "it holds the quality of workers",
             topics.interest_churn: "it holds warnings of silent users",
+            topics.interest_segments: "it holds sizes of segments",
             topics.model_releases: "it holds releases of the model",
             settings.changelog_topic: "it holds user state",
             topics.decision_requests: "it holds requests for decisions",

@@ -60,6 +60,15 @@ def churn_topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     )
 
 
+def segment_topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
+    """The specification of the topic of segments, which the HTTP server writes where it is told to."""
+    topics, record_bytes = settings.topics, settings.kafka.max_record_bytes
+    in_sync = {"min.insync.replicas": (topics.replication + 1) // 2}
+    initial = {"max.compaction.lag.ms": str(_DAY_MS), "max.message.bytes": str(record_bytes + _BATCH_OVERHEAD_BYTES)}
+    name, compact = topics.interest_segments, {"cleanup.policy": "compact"}
+    return (TopicSpec(name, "topics.interest_segments", 1, False, topics.replication, compact, in_sync, initial),)
+
+
 def _worker_topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     topics, record_bytes = settings.topics, settings.kafka.max_record_bytes
     # A majority: acknowledged records survive the loss of any one broker, and one of three may be down.
@@ -152,4 +161,9 @@ def policy_topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
 
 def every_topic_spec(settings: Settings) -> tuple[TopicSpec, ...]:
     """Those of workers, then those of policies."""
-    return _worker_topic_specs(settings) + churn_topic_specs(settings) + policy_topic_specs(settings)
+    return (
+        _worker_topic_specs(settings)
+        + churn_topic_specs(settings)
+        + segment_topic_specs(settings)
+        + policy_topic_specs(settings)
+    )

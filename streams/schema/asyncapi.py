@@ -86,6 +86,16 @@ _TOPICS: Final = (
         "interest-churn",
     ),
     _Topic(
+        "interest_segments",
+        "interestSegment",
+        {"type": "string", "description": "Level of risk, and the category, if any, behind a slash."},
+        "send",
+        "How many users a segment has, whenever that has changed. Written by an HTTP server that has "
+        "web.publish_segments_s.",
+        _JSON,
+        "interest-segment",
+    ),
+    _Topic(
         "item_index",
         "itemRegistration",
         _ITEM_KEY,

@@ -23,6 +23,7 @@ from streams.schema.parsing.event_types import CONTROL_TYPES
 from streams.schema.predictions import Prediction
 from streams.schema.quality import WorkerQuality
 from streams.schema.rewards import Reward
+from streams.schema.segments import SegmentSize
 
 FOLDER: Final = Path(__file__).with_name("json")
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -39,6 +40,7 @@ def schemas() -> dict[str, Schema]:
         "catalog-item": _one_of("Value of a record of item-catalog; null deletes the item", CatalogItem),
         "interest-prediction": _one_of("Value of a record of interest-predictions", Prediction),
         "interest-churn": _one_of("Value of a record of interest-churn", ChurnWarning),
+        "interest-segment": _one_of("Value of a record of interest-segments", SegmentSize),
         "interest-quality": _one_of("Value of a record of interest-quality", WorkerQuality),
         "decision-request": _one_of("Value of a record of decision-requests", DecisionRequest, numeric_ids=False),
         "interest-decision": _one_of("Value of a record of interest-decisions", Decision, numeric_ids=False),

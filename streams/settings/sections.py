@@ -221,10 +221,8 @@ class TopicSettings:
     interest_experiments: TopicName = field(
         default="interest-experiments", metadata={"help": "experiments with their arms, keyed by name, one partition"}
     )
-    interest_churn: TopicName = field(
-        default="interest-churn",
-        metadata={"help": "out, with churn.enabled: users who fall silent, and those who come back, keyed by user_id"},
-    )
+    interest_churn: TopicName = field(default="interest-churn", metadata={"help": "out: users who fall silent"})
+    interest_segments: TopicName = field(default="interest-segments", metadata={"help": "out: sizes of segments"})
     partitions: Annotated[int, Field(ge=1, le=10_000)] = field(
         default=8,
         metadata={"help": "of user_events, predictions, changelog, decisions and rewards; fixed once events are in"},

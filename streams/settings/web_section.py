@@ -59,6 +59,12 @@ class WebSettings:
         default=3600.0, metadata={"help": "a user without events for so long has half the weight in what is trending"}
     )
 
+    publish_segments_s: Annotated[float, Field(ge=0, le=86_400)] = field(
+        default=0.0,
+        metadata={"help": "seconds between two looks at the segments' sizes, which this server writes to "
+                  "topics.interest_segments; of one server of a group alone; 0: none"},
+    )  # fmt: skip
+
     @property
     def tokens(self) -> dict[str, str]:
         """The tokens that are set, by name of their role."""

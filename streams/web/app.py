@@ -14,6 +14,7 @@ from streams.web.api.items import item_routes
 from streams.web.api.operations import operations_routes
 from streams.web.api.overview import overview_routes
 from streams.web.api.quality import quality_routes
+from streams.web.api.segments import segment_routes
 from streams.web.api.stream import stream_routes
 from streams.web.api.trending import trending_routes
 from streams.web.api.truth import truth_routes
@@ -32,8 +33,9 @@ def make_app(services: Services) -> FastAPI:
     web = services.settings.web
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
     routes = (
-        health_routes, overview_routes, user_routes, history_routes, trending_routes, item_routes, quality_routes,
-        operations_routes, stream_routes, event_routes, truth_routes, experiment_routes, decision_routes,
+        health_routes, overview_routes, user_routes, history_routes, trending_routes, item_routes,
+        quality_routes, operations_routes, segment_routes, stream_routes, event_routes, truth_routes,
+        experiment_routes, decision_routes,
     )  # fmt: skip
     for router in (*(of(services) for of in routes), page_routes()):
         app.include_router(router)

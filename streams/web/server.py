@@ -22,6 +22,7 @@ from streams.web.following.policy_watch import PolicyWatch
 from streams.web.http.access import Access
 from streams.web.metrics import WebMetrics
 from streams.web.record_sender import decision_sender, event_sender
+from streams.web.segment_publisher import SegmentPublisher
 from streams.web.services import Services
 from streams.web.truths import Truth
 from streams.web.view.view import View
@@ -88,9 +89,15 @@ class WebServer:
         )
         self._server = _Server(config)
         follower.start()
+        publishing = None
+        if settings.web.publish_segments_s:
+            publishing = asyncio.create_task(SegmentPublisher(settings, view, follower).run())
         try:
             await self._server.serve(sockets=[self._listener])
         finally:
+            if publishing is not None:
+                publishing.cancel()
+                await asyncio.gather(publishing, return_exceptions=True)
             await asyncio.to_thread(follower.stop)
             for sender in senders:
                 await sender.stop()

@@ -40,6 +40,7 @@ VIEWS = {  # what is to be seen in each once its figures have come
     "#/users": ["All users, by id", "u10"],
     "#/users/u1": ["Where interest moved", "The Crime Night", "Popularity"],
     "#/items/i2": ["Share of interest over time", "The Drama Night"],
+    "#/segments": ["Will want most", "Sizes over time", "Music"],
     "#/model": ["Calibration", "00000001.29", "Log-loss by version"],
     "#/experiments": ["Reward per decision", "softmax, temperature=1", "certain at level 0.95"],
     "#/experiments/before": ["Guardrails", "not yet", "stopped"],
@@ -47,8 +48,8 @@ VIEWS = {  # what is to be seen in each once its figures have come
 }
 CHINESE_VIEWS = {
     "#/overview": "interest-worker-1", "#/audience": "The Drama Night", "#/users": "u10",
-    "#/users/u1": "兴趣转移的时刻", "#/items/i2": "兴趣占比的变化", "#/model": "00000001.29",
-    "#/experiments": "置信水平 0.95", "#/data": "not_json",
+    "#/users/u1": "兴趣转移的时刻", "#/items/i2": "兴趣占比的变化", "#/segments": "最想要的类别",
+    "#/model": "00000001.29", "#/experiments": "置信水平 0.95", "#/data": "not_json",
 }  # fmt: skip
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 TOKEN = uuid.uuid4().hex
@@ -279,7 +280,7 @@ async def test_a_report_shows_what_the_server_showed(browser: Browser, url: str,
     file.write_text(report_page(answers, url, int(time.time() * 1000)), encoding="utf-8")
     async with window(browser, file.as_uri()) as tab:
         await tab.page.goto(file.as_uri())
-        of_users = ("#/users", "#/users/u1", "#/items/i2", "#/experiments/before")
+        of_users = ("#/users", "#/users/u1", "#/items/i2", "#/segments", "#/experiments/before")
         for text in (text for view, texts in VIEWS.items() if view not in of_users for text in texts):
             await tab.sees(text)
         for span in ("15 min", "24 hours", "7 days", "Items"):

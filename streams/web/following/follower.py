@@ -121,6 +121,7 @@ class Follower(threading.Thread):
             topics.item_catalog,
             topics.interest_quality,
             topics.user_events_dlq,
+            *([topics.interest_churn] if settings.churn.enabled else ()),
         ]
         reader, releases = OffsetReader(settings.kafka, names), ReleaseWatch(settings)
         try:

@@ -12,6 +12,7 @@ from streams.errors import RegistryError, Rejected, StreamError
 from streams.kafka.offset_reader import Position, Records
 from streams.kafka.undecodable import UndecodableRecord
 from streams.registry.prediction_reader import PredictionReader
+from streams.schema.churn import RESERVED, decode_warning
 from streams.schema.decoder import SchemaRules, decode, decode_item
 from streams.schema.events import UserDelete, UserEvent
 from streams.schema.parsing.wire_format import Transcoder
@@ -20,7 +21,7 @@ from streams.schema.quality import decode_quality
 from streams.schema.record import Record
 from streams.settings.settings import Settings
 from streams.web.view.batch import ViewBatch
-from streams.web.view.keys import EVENTS, USER
+from streams.web.view.keys import EVENTS, RISK, USER
 from streams.web.view.rows import UserRow
 from streams.web.view.view import View
 
@@ -68,6 +69,8 @@ class Intake:
         view.traffic.predictions.add(len(updates))
         for record in catalog:
             self._apply_item(record, batch)
+        for record in by_topic.get(topics.interest_churn, ()):
+            self._apply_warning(record, batch)
         for record in by_topic.get(topics.interest_quality, ()):
             self._apply_quality(record, batch)
         for record in by_topic.get(topics.user_events_dlq, ()):
@@ -98,7 +101,7 @@ class Intake:
     def _load_users(self, by_topic: Mapping[str, Sequence[Record]], batch: ViewBatch) -> None:
         events, predictions = self._topics.user_events, self._topics.interest_predictions
         users = {record.key for topic in (events, predictions) for record in by_topic.get(topic, ())} - {None}
-        batch.load(kind + key for key in users for kind in (USER, EVENTS) if key is not None)
+        batch.load(kind + key for key in users for kind in (USER, EVENTS, RISK) if key is not None)
 
     def _apply_event(self, record: Record, batch: ViewBatch) -> None:
         view = self._view
@@ -120,6 +123,18 @@ class Intake:
         view.events.score(prediction.user_id, row, batch)
         view.traffic.prediction(row.source_partition, row.source_offset, record.timestamp)
         return prediction.user_id, row
+
+    def _apply_warning(self, record: Record, batch: ViewBatch) -> None:
+        key = record.key or b""
+        if key.startswith(RESERVED):
+            return
+        try:
+            if isinstance(record, UndecodableRecord):
+                raise StreamError(record.message)
+            user_id = key.decode()
+            self._view.segments.warn(user_id, None if record.value is None else decode_warning(record.value), batch)
+        except (StreamError, UnicodeDecodeError) as error:
+            self._pass_over(record, error)
 
     def _apply_item(self, record: Record, batch: ViewBatch) -> None:
         try:

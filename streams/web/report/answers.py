@@ -46,10 +46,10 @@ def ask_server(url: str, token: str, on_progress: ProgressCallback) -> dict[str,
     answers = {}
     for number, path in enumerate(paths):
         on_progress(number, len(paths))
-        answers[path] = _get(url.rstrip("/"), path, token)
+        answers[path] = get_answer(url.rstrip("/"), path, token)
     for experiment in answers["experiments"]["experiments"][:1]:  # the one that the page shows
         path = f"experiments/{quote(experiment['name'], safe='')}"
-        answers[path] = _get(url.rstrip("/"), path, token)
+        answers[path] = get_answer(url.rstrip("/"), path, token)
     on_progress(len(paths), len(paths))
     return answers
 
@@ -59,7 +59,8 @@ def _path(path: str, query: Query) -> str:
     return f"{path}?{urlencode(sorted(query.items()))}"
 
 
-def _get(url: str, path: str, token: str) -> Any:
+def get_answer(url: str, path: str, token: str) -> Any:
+    """The server's answer at this path below /v1. Raises ReportError."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         request = urllib.request.Request(f"{url}/v1/{path}", headers=headers)

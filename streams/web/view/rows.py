@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 class HorizonRow(msgspec.Struct, array_like=True, gc=False):
@@ -90,6 +90,24 @@ class MassRow(msgspec.Struct, array_like=True, gc=False):
     users: int
 
 
+class RiskRow(msgspec.Struct, array_like=True, gc=False):
+    """A user's newest warning, of those who have not come back."""
+
+    level: int  # index into streams.schema.churn.LEVELS
+    since: int
+    no_event_p: float
+    reason: str
+    last_event_time: int
+
+
+class SegmentRow(msgspec.Struct, array_like=True, gc=False):
+    """How many users a segment has."""
+
+    category: str  # empty where none is known
+    level: int
+    users: int
+
+
 class Snapshot(msgspec.Struct, array_like=True, gc=False):
     """What the audience wanted at a time: the largest shares, by falling share."""
 
@@ -98,6 +116,7 @@ class Snapshot(msgspec.Struct, array_like=True, gc=False):
     item_share: list[float]
     categories: list[str]
     category_share: list[float]
+    segments: list[SegmentRow] = []  # all of them
 
 
 class QualityPoint(msgspec.Struct, array_like=True, gc=False):
@@ -180,6 +199,8 @@ USER_ROW: Final = msgspec.msgpack.Decoder(UserRow).decode
 HISTORY_POINT: Final = msgspec.msgpack.Decoder(HistoryPoint).decode
 EVENT_ROWS: Final = msgspec.msgpack.Decoder(list[EventRow]).decode
 ITEM_ROW: Final = msgspec.msgpack.Decoder(ItemRow).decode
+RISK_ROW: Final = msgspec.msgpack.Decoder(RiskRow).decode
+SEGMENT_ROW: Final = msgspec.msgpack.Decoder(SegmentRow).decode
 MASS_ROW: Final = msgspec.msgpack.Decoder(MassRow).decode
 SNAPSHOT_ROW: Final = msgspec.msgpack.Decoder(Snapshot).decode
 QUALITY_POINT: Final = msgspec.msgpack.Decoder(QualityPoint).decode

@@ -14,6 +14,7 @@ from streams.web.view.audience import Audience
 from streams.web.view.batch import ViewBatch
 from streams.web.view.keys import EVENTS, POINT, USER, id_key, id_of, slot_key, slots_of
 from streams.web.view.rows import HISTORY_POINT, USER_ROW, HistoryPoint, HorizonRow, Meta, UserRow, encode
+from streams.web.view.segments import Segments
 
 MOST_POINTS: Final = 10_000
 _CLOCK_SKEW_MS: Final = 60_000  # of a worker's clock before ours; more would outweigh everybody else
@@ -22,9 +23,12 @@ _CLOCK_SKEW_MS: Final = 60_000  # of a worker's clock before ours; more would ou
 class Users:
     """Rows of users. `put` and `erase` are for the thread that writes, the rest is for any."""
 
-    def __init__(self, store: OrderedStore, audience: Audience, meta: Meta, history_points: int) -> None:
+    def __init__(
+        self, store: OrderedStore, audience: Audience, segments: Segments, meta: Meta, history_points: int
+    ) -> None:
         self._store = store
         self._audience = audience
+        self._segments = segments
         self._meta = meta
         self._history_points = history_points
 
@@ -35,6 +39,7 @@ class Users:
         before = None if stored is None else USER_ROW(stored)
         row = _row(prediction, position, 0 if before is None else before.points)
         self._audience.replace(before, row)
+        self._segments.move(before, row, self._segments.risk(prediction.user_id, batch))
         if before is None:
             self._meta.users += 1
         point = encode(_point(row, before))
@@ -50,7 +55,9 @@ class Users:
         batch.delete(id_key(EVENTS, user_id))
         if stored is None:
             return
-        self._audience.replace(USER_ROW(stored), None)
+        row = USER_ROW(stored)
+        self._audience.replace(row, None)
+        self._segments.move(row, None, self._segments.risk(user_id, batch))
         self._meta.users -= 1
         batch.delete(key)
         batch.delete_prefix(slots_of(POINT, user_id))

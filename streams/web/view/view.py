@@ -25,7 +25,8 @@ from streams.web.view.letters import Letters
 from streams.web.view.positions import Positions
 from streams.web.view.recent_events import RecentEvents
 from streams.web.view.releases import Releases
-from streams.web.view.rows import FORMAT, META_ROW, Meta, encode
+from streams.web.view.rows import FORMAT, META_ROW, Meta, SegmentRow, Snapshot, encode
+from streams.web.view.segments import Segments
 from streams.web.view.snapshots import Snapshots
 from streams.web.view.traffic import Traffic
 from streams.web.view.users import Users
@@ -57,7 +58,10 @@ class View:
         self.audience = Audience(self._web.audience_half_life_s)
         self.audience.load(self._store, self.meta)
         self.positions = Positions(self._store)
-        self.users = Users(self._store, self.audience, self.meta, self._web.history_points)
+        self.segments = Segments(self._store)
+        if self.segments.users != self.meta.users:
+            self.segments.recount()  # a process that died while it dropped a topic has left another number
+        self.users = Users(self._store, self.audience, self.segments, self.meta, self._web.history_points)
         self.catalog = Catalog(self._store, self.meta)
         self.events = RecentEvents(self._store)
         self.quality = QualityRecords(self._store)
@@ -100,6 +104,7 @@ class View:
     def store(self, batch: ViewBatch) -> None:
         """Writes the batch, and the counters and shares that have changed with it."""
         self.audience.store(batch)
+        self.segments.store(batch)
         self.meta.written_ms = _now_ms()
         batch.put(keys.META, encode(self.meta))
         self._store.write(batch.changes)
@@ -109,13 +114,18 @@ class View:
         if not self.meta.users:
             return
         batch = ViewBatch(self._store)
-        self.snapshots.take(_now_ms(), self.audience.snapshot, batch)
+        self.snapshots.take(_now_ms(), self._snapshot, batch)
         if batch.changes:
             self.store(batch)
 
     def close(self) -> None:
         """Releases the folder."""
         self._store.close()
+
+    def _snapshot(self) -> Snapshot:
+        snapshot = self.audience.snapshot()
+        snapshot.segments = [SegmentRow(*segment, users) for segment, users in self.segments.sizes()]
+        return snapshot
 
     def _is_outdated(self) -> bool:
         return _now_ms() - self.meta.written_ms > _OUTDATED_MS
@@ -125,8 +135,10 @@ class View:
         meta = self.meta
         kinds: tuple[bytes, ...] = ()
         if topic == self.topics.interest_predictions:
-            kinds = (keys.USER, keys.POINT, keys.ITEM_MASS, keys.CATEGORY_MASS, keys.SNAPSHOT)
+            kinds = (keys.USER, keys.POINT, keys.ITEM_MASS, keys.CATEGORY_MASS, keys.SNAPSHOT, keys.SEGMENT)
             meta.users, meta.weight, meta.landmark_ms = 0, 0.0, 0
+        elif topic == self.topics.interest_churn:
+            kinds = (keys.RISK,)
         elif topic == self.topics.item_catalog:
             kinds, meta.items = (keys.ITEM,), 0
         elif topic == self.topics.interest_quality:
@@ -142,6 +154,7 @@ class View:
         for kind in kinds:
             self._store.delete_prefix(kind)
         self.audience.load(self._store, meta)
+        self.segments.recount()
 
     def _open(self) -> OrderedStore:
         try:

@@ -66,6 +66,16 @@ export async function get(path, query = {}, signal = undefined) {
   return (await request(path, query, signal)).json();
 }
 
+/** Saves the answer to a GET below /v1 as a file: a link could not send the token. Raises ApiError. */
+export async function download(path, query, name) {
+  const url = URL.createObjectURL(await (await request(path, query)).blob());
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(url);
+}
+
 let asked = null;
 
 /** What the server lets this tab do: {roles, token_required, truth}; asked once per token. */

@@ -10,6 +10,7 @@ import { experiments } from "./views/experiments.js";
 import { item } from "./views/item.js";
 import { model } from "./views/model.js";
 import { overview } from "./views/overview.js";
+import { segments } from "./views/segments.js";
 import { user } from "./views/user.js";
 import { users } from "./views/users.js";
 
@@ -18,6 +19,7 @@ const ROUTES = [
   [/^\/overview$/, "overview", overview],
   [/^\/audience$/, "audience", audience],
   [/^\/items\/([^/]+)$/, "audience", item],
+  [/^\/segments$/, "segments", segments],
   [/^\/users$/, "users", users],
   [/^\/users\/([^/]+)$/, "users", user],
   [/^\/model$/, "model", model],

@@ -26,6 +26,7 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
             "states",
             "experiments",
             "churn",
+            "segments",
             partitions=5,
         ),
     )
@@ -45,6 +46,7 @@ def test_every_topic_of_the_settings_has_a_spec_of_its_name() -> None:
         "states": (1, False),
         "experiments": (1, False),
         "churn": (5, True),
+        "segments": (1, False),
     }
 
 

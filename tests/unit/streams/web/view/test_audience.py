@@ -11,6 +11,7 @@ from streams.schema.predictions import Prediction
 from streams.web.view.audience import Audience
 from streams.web.view.batch import ViewBatch
 from streams.web.view.rows import Meta
+from streams.web.view.segments import Segments
 from streams.web.view.users import Users
 from tests.inputs import FIRST_MS
 from tests.unit.streams.web.predictions import prediction
@@ -26,7 +27,7 @@ class Site:
         self.meta = Meta(1, "test")
         self.audience = Audience(HALF_LIFE_S)
         self.audience.load(self.store, self.meta)
-        self.users = Users(self.store, self.audience, self.meta, 4)
+        self.users = Users(self.store, self.audience, Segments(self.store), self.meta, 4)
 
     def put(self, *predictions: Prediction) -> None:
         batch = ViewBatch(self.store)
