@@ -137,13 +137,17 @@ def estimate(
             metavar="NAME[:KEY=VALUE,…]", help="As of `create`: a policy, or parameters of it.", show_default=False
         ),
     ],
+    by: Annotated[
+        str | None, typer.Option(metavar="POLICY", help="Only decisions of this one.", show_default="of all")
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="The newest decisions with a reward.")] = 50_000,
     as_json: AsJson = False,
 ) -> None:
     """Estimate what arms would have earned on the decisions that were logged, before anybody is in them.
 
-    By the propensities of what was shown (off-policy evaluation). Only where all was shown with some probability is an
-    estimate of worth: see the effective number of decisions.
+    By the propensities of what was shown (off-policy evaluation). An estimate is worth as many decisions of the arm
+    itself as are named effective: few, where what it would show was hardly ever shown. The best log is that of a policy
+    that explores; --by leaves the others out.
 
     interest-stream experiments estimate --arm thompson:policy=thompson --arm warm:policy=softmax,temperature=0.1
     """
@@ -153,7 +157,7 @@ def estimate(
     from streams.policy.logged_topics import read_logged
     from streams.terminal.experiments import print_estimates
 
-    logged = run(read_logged(ctx.obj.settings(), limit))
+    logged = run(read_logged(ctx.obj.settings(), limit, by))
     found = estimate_arms(logged, [parse_arm(text) for text in arm])
     if as_json:
         typer.echo(json.dumps([each.model_dump() for each in found]))

@@ -91,7 +91,7 @@ class ArmEstimate(BaseModel):
 
     name: str
     estimates: dict[str, Interval]
-    """By estimator: `mean` of what was logged, else `snips` and `dr` (doubly robust)"""
+    """By estimator: `mean` of what was logged, else `ips`, `snips`, `clipped`, `dr` and `switch_dr`"""
     effective_decisions: float
     """Decisions of the arm itself that would tell as much"""
 

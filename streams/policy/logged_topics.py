@@ -32,8 +32,8 @@ class Logged:
     policies: KnownPolicies
 
 
-async def read_logged(settings: Settings, most: int) -> Logged:
-    """The newest decisions, `most` at most, that have a reward.
+async def read_logged(settings: Settings, most: int, by: str | None = None) -> Logged:
+    """The newest decisions, `most` at most, that have a reward; only those of the policy `by`, where it is given.
 
     Raises ExperimentError where there is none to estimate by; TopicError, KafkaError.
     """
@@ -48,7 +48,8 @@ async def read_logged(settings: Settings, most: int) -> Logged:
         except msgspec.MsgspecError as error:
             log.debug("%s %d is passed over: %s", record.topic, record.offset, error)
             continue
-        rewards[reward.decision_id] = reward
+        if by is None or reward.policy == by:
+            rewards[reward.decision_id] = reward
     newest = dict(sorted(rewards.items(), key=lambda entry: entry[1].time)[-most:])
     pairs: list[tuple[Decision, Reward]] = []
     left_out = 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 from zlib import crc32
 
 import numpy as np
 
+from models.policy.off_policy.estimators import ESTIMATORS
 from models.policy.off_policy.intervals import Estimate, estimate
 from models.policy.off_policy.policy_rewards import logged_rewards
 from models.policy.reward_model import RewardModelSettings
@@ -17,8 +17,6 @@ from models.policy.successive import SuccessiveChoice
 from streams.policy.features import CATEGORY_BUCKETS, FEATURES, first_categories, item_index
 from streams.schema.decisions import Decision
 from streams.schema.rewards import Reward
-
-SHOWN_ESTIMATORS: Final = ("snips", "dr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def logged_decisions(
 
 
 def estimates(
-    policy: SuccessiveChoice, logged: LoggedDecisions, names: Sequence[str] = SHOWN_ESTIMATORS, seed: int = 0
+    policy: SuccessiveChoice, logged: LoggedDecisions, names: Sequence[str] = tuple(ESTIMATORS), seed: int = 0
 ) -> dict[str, Estimate]:
     """By estimator the policy's mean reward per decision, with a bootstrap interval by users."""
     random = np.random.default_rng(seed)

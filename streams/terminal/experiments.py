@@ -55,11 +55,11 @@ def print_result(console: Console, result: ExperimentResult) -> None:
 
 def print_estimates(console: Console, found: Sequence[ArmEstimate], decisions: int, left_out: int) -> None:
     """One line for each arm."""
-    table = Table("arm", "reward (SNIPS)", "reward (doubly robust)", "decisions, effectively", box=None, pad_edge=False)
+    table = Table("arm", "reward (SNIPS)", "reward (switch-DR)", "decisions, effectively", box=None, pad_edge=False)
     for arm in found:
         cells = [
             "" if (of := arm.estimates.get(name)) is None else _interval(of.value, of.low, of.high)
-            for name in ("snips", "dr")
+            for name in ("snips", "switch_dr")
         ]
         if (mean := arm.estimates.get("mean")) is not None:
             cells[0] = f"{_interval(mean.value, mean.low, mean.high)} earned"
