@@ -55,6 +55,8 @@ class Candidates:
         self._inactive = torch.zeros(0, dtype=torch.long)
         self._active_mask = torch.zeros(0)
         self._categories = torch.zeros(0, 0)
+        self._category_table: Tensor | None = None
+        self._last_categories: tuple[Tensor, Tensor] | None = None
         self.known = 0
         """Items with an index from 1 up to this may be predicted"""
 
@@ -98,9 +100,21 @@ class Candidates:
         """[categories, items] share of each item that belongs to a category; sparse where it is large."""
         return self._categories
 
+    @property
+    def category_table(self) -> Tensor:
+        """[items, categories] the same by item; dense."""
+        if self._category_table is None:
+            self._category_table = self._categories.to_dense().T.contiguous()
+        return self._category_table
+
     def category_p(self, p: Tensor) -> Tensor:
-        """[p, categories] probability of each category, of distributions over items [p, N + 1]."""
-        return (self._categories @ p[:, : self._categories.shape[1]].T).T
+        """[p, categories] probability of each category, of distributions over items [p, N + 1].
+
+        Of the same tensor as at the last call, that of the last call: top categories and outlook both ask.
+        """
+        if self._last_categories is None or self._last_categories[0] is not p:
+            self._last_categories = p, (self._categories @ p[:, : self._categories.shape[1]].T).T
+        return self._last_categories[1]
 
     def categories(self, p: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """The most probable categories [p, count] of distributions over items [p, N + 1], -1 padding, and their p."""
@@ -128,6 +142,7 @@ class Candidates:
         if matrix.numel() <= self._sizes.dense_cells:
             matrix = matrix.to_dense()
         self._categories = matrix.to(self.device)  # [categories, items]
+        self._category_table = self._last_categories = None
 
     def _mask_of_active(self, known: int) -> Tensor:
         """[known + 1] 1 for the items that are active in the vocabulary, else 0; 0 for item 0."""

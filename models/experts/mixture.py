@@ -6,7 +6,7 @@ over these. It is exact over all items, computed in blocks of predictions so tha
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -55,19 +55,6 @@ class MixtureBlock:
     """[p or 1, N + 1] 1 where an item may be predicted, else 0"""
     outputs: ExpertOutputs | None
     """None where the network predicts alone"""
-
-    def of(self, row: NDArray[np.int64]) -> "MixtureBlock":
-        """The distributions of these predictions [q] of the block alone, without what the experts made of them each.
-
-        Of the experts' outputs it has popularity, which is the same for all.
-        """
-        (index,) = to_device([row], self.p.device)
-        mask, outputs = self.candidate_mask, self.outputs
-        mask = mask if len(mask) == 1 else mask[index]
-        if outputs is not None:
-            mass = outputs.popularity_mass
-            outputs = replace(outputs, popularity_mass=mass if len(mass) == 1 else mass[index])
-        return MixtureBlock(slice(0, len(row)), self.p[index], mask, outputs)
 
     @property
     def is_candidate(self) -> Tensor:

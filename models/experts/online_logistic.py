@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 _NEWTON_STEPS: Final = 6
 _HALVINGS: Final = 8
-_MAX_LOGIT: Final = 12.0
+MAX_LOGIT: Final = 12.0
 
 
 class OnlineLogistic:
@@ -25,7 +25,7 @@ class OnlineLogistic:
 
     def logits(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """[n, J] of features [n, F], at most 12 from 0."""
-        return (x @ self.weights.T).clip(-_MAX_LOGIT, _MAX_LOGIT)
+        return (x @ self.weights.T).clip(-MAX_LOGIT, MAX_LOGIT)
 
     def fit(self, number: int, x: NDArray[np.float64], label: NDArray[np.bool_]) -> None:
         """Take new labels [n] with features [n, F] into one regression; numbers that are not finite change nothing."""
@@ -71,7 +71,7 @@ def sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:
 def logit(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Logits of probabilities, at most 12 from 0."""
     p = p.clip(1e-9, 1 - 1e-9)
-    logits: NDArray[np.float64] = np.log(p / (1 - p)).clip(-_MAX_LOGIT, _MAX_LOGIT)
+    logits: NDArray[np.float64] = np.log(p / (1 - p)).clip(-MAX_LOGIT, MAX_LOGIT)
     return logits
 
 

@@ -16,10 +16,12 @@ from models.experts.interest_gate import InterestGate
 from models.experts.online_logistic import logit
 from models.experts.return_mixture import ReturnMixture
 from models.network.heads.horizon_heads import HorizonHeads, hazards, head_inputs
-from models.network.heads.return_time import bucket_shares
-from models.transfers import to_host
+from models.network.heads.return_time import bucket_progress
+from models.transfers import to_device, to_host
 
 _HEADS, _MIXTURE, _INTEREST = "heads.", "return.", "interest."
+
+_TIMES_S = np.concatenate([[0.0], HORIZON_S])
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -50,7 +52,10 @@ class HorizonModel:
         """Of rows [U] whose users have been silent for so many seconds [U]."""
         activity = Activity.of(rows)
         inputs, recency = head_inputs(rows, activity, self._hidden_size), activity.recency_features(silent_s)
-        p = np.stack([self._hazard_p(inputs, silent_s, horizon) for horizon in HORIZON_S.tolist()], 1)
+        hazard = hazards(self.heads, inputs)  # [U, buckets]
+        progress = bucket_progress(np.maximum(silent_s, 0)[:, None] + _TIMES_S)  # [U, 1 + H, buckets]
+        (shares,) = to_device([progress[:, 1:] - progress[:, :1]], hazard.device)
+        (p,) = to_host([-torch.expm1(-torch.einsum("uhb,ub->uh", shares, hazard).double())])
         return ReturnSignals(inputs, recency, self.mixture.logits(recency, logit(p)))
 
     def return_p(self, signals: ReturnSignals) -> NDArray[np.float32]:
@@ -89,11 +94,3 @@ class HorizonModel:
         with torch.no_grad():
             for name, array in heads.items():
                 parameters[name].copy_(torch.from_numpy(np.array(array)))
-
-    def _hazard_p(
-        self, inputs: NDArray[np.float32], silent_s: NDArray[np.float64], within_s: float
-    ) -> NDArray[np.float64]:
-        hazard = hazards(self.heads, inputs)
-        shares = torch.from_numpy(bucket_shares(silent_s, silent_s + within_s)).to(hazard.device)
-        (p,) = to_host([-torch.expm1(-(hazard * shares).sum(1).double())])
-        return p

@@ -10,13 +10,12 @@ are read, not changed; users may be asked about at any time, which is what finds
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.data.timeline import Timeline
 from models.experts.candidates import Candidates
-from models.experts.interest_components import InterestComponents
 from models.experts.interest_gate import KINDS
+from models.experts.interest_tops import InterestTops
 from models.experts.mixture import MixtureBlock
 from models.inference.horizon_model import HorizonModel
 from models.inference.interest_scoring import interest_features
@@ -38,7 +37,7 @@ class BlockOutlook:
         context: NDArray[np.int64] | None = None,
     ) -> None:
         """Of rows [U]; `context` [U] is where each one's distribution is among those of the blocks (None: in order)."""
-        self._candidates, self._sizes = candidates, sizes
+        self._tops = InterestTops(candidates, rows, sizes.items, sizes.categories)
         self._gate, self._rows, self._silent_s = horizons.interest, rows, silent_s
         return_p = horizons.return_p(horizons.signals(rows, silent_s))
         shape = return_p.shape
@@ -57,8 +56,12 @@ class BlockOutlook:
     def reading(self, blocks: Iterable[MixtureBlock]) -> Iterator[MixtureBlock]:
         """The blocks, each once it is in the outlook."""
         for block in blocks:
-            self._add(block)
+            row = self._row[block.rows]
+            (wanted,) = np.nonzero(row >= 0)
+            if len(wanted):
+                self._tops.add(block, wanted, row[wanted])
             yield block
+        self._mix()
 
     def row_of(self, contexts: int) -> NDArray[np.int64]:
         """[P] row of the outlook of each of so many contexts; -1 where there is none."""
@@ -66,29 +69,16 @@ class BlockOutlook:
         row[: len(self._row)] = self._row[:contexts]
         return row
 
-    def _add(self, block: MixtureBlock) -> None:
-        row = self._row[block.rows]
-        (wanted,) = np.nonzero(row >= 0)
-        if not len(wanted):
-            return
-        row, outlook, count = row[wanted], self.outlook, min(self._sizes.items, self._candidates.known)
-        part = block if len(wanted) == len(block.p) else block.of(wanted)
-        rows, silent_s = self._rows[row], self._silent_s[row]
-        components = InterestComponents(part, rows, self._candidates)
-        features = interest_features(rows, silent_s, components.confidence)
+    def _mix(self) -> None:
+        """Fill in what all blocks together tell."""
+        outlook, tops = self.outlook, self._tops
+        features = interest_features(self._rows, self._silent_s, tops.confidence())
         shares = [self._gate.shares(kind, features).astype(np.float32) for kind in range(len(KINDS))]
-        of_items, of_categories = to_device(shares, part.p.device)
-        tensors = list(components.top_items(of_items, count)) if count else []
-        if (categories := min(self._sizes.categories, self._candidates.category_matrix.shape[0])) > 0:
-            mixed = torch.einsum("phe,pec->phc", of_categories, components.of_categories())
-            top_p, top = mixed.topk(categories, 2)
-            tensors += [top.masked_fill(top_p <= 0, -1), top_p]
-        arrays = to_host(tensors) if tensors else []
-        if count:
-            width = arrays[0].shape[2]
-            outlook.item[row, :, :width], outlook.item_p[row, :, :width] = arrays[0], arrays[1]
-        if categories > 0:
-            outlook.category[row, :, :categories], outlook.category_p[row, :, :categories] = arrays[-2], arrays[-1]
+        of_items, of_categories = to_device(shares, tops.device)
+        arrays = to_host([*tops.items(of_items), *tops.top_categories(of_categories)])
+        items, categories = arrays[0].shape[2], arrays[2].shape[2]
+        outlook.item[:, :, :items], outlook.item_p[:, :, :items] = arrays[:2]
+        outlook.category[:, :, :categories], outlook.category_p[:, :, :categories] = arrays[2:]
 
 
 def outlook_of(

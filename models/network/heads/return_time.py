@@ -49,12 +49,16 @@ class ReturnTimeHead(nn.Module):
 
 def bucket_shares(low_s: NDArray[np.float64], high_s: NDArray[np.float64]) -> NDArray[np.float32]:
     """[n, buckets] share of each bucket that lies in (low, high] [n]; the last one, without end, counts by octaves."""
-    low, high = np.minimum(low_s, high_s)[:, None], high_s[:, None]
-    begin, end = EDGES_S[:-1], EDGES_S[1:]
-    shares = np.clip((np.minimum(high, end) - np.maximum(low, begin)) / (end - begin), 0, 1)
-    beyond = EDGES_S[-1]
-    shares[:, -1:] += np.log(np.maximum(high, beyond) / np.maximum(low, beyond)) / np.log(2**0.5)
-    return shares.astype(np.float32)
+    passed: NDArray[np.float32] = bucket_progress(np.maximum(low_s, high_s)) - bucket_progress(low_s)
+    return passed
+
+
+def bucket_progress(time_s: NDArray[np.float64]) -> NDArray[np.float32]:
+    """[..., buckets] share of each bucket that lies before these times [...]."""
+    time = time_s[..., None]
+    progress = np.clip((time - EDGES_S[:-1]) / (EDGES_S[1:] - EDGES_S[:-1]), 0, 1)
+    progress[..., -1:] += np.log(np.maximum(time, EDGES_S[-1]) / EDGES_S[-1]) / np.log(2**0.5)
+    return progress.astype(np.float32)
 
 
 def event_share(

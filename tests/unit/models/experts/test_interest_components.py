@@ -8,18 +8,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
 from models.data.user_state import new_user_states
 from models.experts.interest_components import InterestComponents
 from models.experts.interest_gate import COMPONENTS
+from models.experts.interest_tops import InterestTops
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from tests.unit.models.committed_steps import committed_step
 
 MakeBatch = Callable[..., EventBatch]
 USERS = 6
+ROWS: list[NDArray[np.void]] = []
+"""Those of the components"""
 
 
 @pytest.fixture(params=["repeats", "no repeats", "network alone"])
@@ -36,6 +40,7 @@ def components(
     rows[-1] = 0  # a user without events
     rows, blocks = engine.distributions(rows)
     (block,) = blocks
+    ROWS[:] = [rows]
     return InterestComponents(block, rows, engine.candidates)
 
 
@@ -58,7 +63,9 @@ def test_every_component_is_a_distribution_over_what_may_come(components: Intere
 def test_the_top_of_the_mixture_is_that_of_all_items(components: InterestComponents) -> None:
     random = np.random.default_rng(0)
     shares = torch.from_numpy(random.dirichlet(np.ones(len(COMPONENTS)), (USERS, 3))).float()
-    item, p = components.top_items(shares, 15)  # twice as many are half of all items, and all that count
+    tops = InterestTops(components._candidates, ROWS[0], 15, 3)
+    tops.add(components._block, np.arange(USERS), np.arange(USERS))
+    item, p = tops.items(shares)  # twice as many are half of all items, and all that count
     mixed = torch.einsum("pne,phe->phn", all_items(components), shares)
     expected, _ = mixed.topk(15, 2)
     torch.testing.assert_close(p, expected, rtol=1e-4, atol=1e-6)
@@ -66,6 +73,10 @@ def test_the_top_of_the_mixture_is_that_of_all_items(components: InterestCompone
     for row in item.flatten(0, 1).tolist():
         named = [number for number in row if number]
         assert len(named) == len(set(named))
+    category, category_p = tops.top_categories(shares)
+    of_all = torch.einsum("pec,phe->phc", components.of_categories(), shares)
+    torch.testing.assert_close(category_p, of_all.topk(3, 2)[0], rtol=1e-4, atol=1e-6)
+    assert category.shape == (USERS, 3, 3)
 
 
 def test_categories_are_those_of_the_items(components: InterestComponents) -> None:
