@@ -46,6 +46,8 @@ def create(
 ) -> None:
     """Begin an experiment. Requests for decisions that name it get the policy of their user's arm.
 
+    The arms' policies must be among policy.kinds, of this command as of the processes that decide.
+
     interest-stream experiments create explore --arm usual --arm thompson:policy=thompson --traffic 0.1
     --guardrail no_feedback:increase:0.02
 
@@ -55,6 +57,7 @@ def create(
     import time
 
     from streams.experiments.experiment_topic import create_experiment
+    from streams.policy.arms import check_arms
     from streams.schema.experiments import Experiment
 
     arms = tuple(parse_arm(text) for text in arm)
@@ -72,7 +75,9 @@ def create(
         min_users=min_users,
         guardrails=tuple(parse_guardrail(text) for text in guardrail or ()),
     )
-    run(create_experiment(ctx.obj.settings(), experiment))
+    settings = ctx.obj.settings()
+    check_arms(experiment, settings.policy)
+    run(create_experiment(settings, experiment))
     console().print(
         f"[green]✓[/] {name} runs: {', '.join(each.name for each in arms)}, compared with {experiment.control}; "
         f"see `experiments result {name}`",

@@ -11,6 +11,7 @@ from streams.policy.decider import Assignment
 from streams.policy.known_policies import KnownPolicies
 from streams.schema.decisions import DecisionRequest
 from streams.schema.experiments import Experiment, decode_experiment
+from streams.settings.policy_section import PolicySettings
 
 log = logging.getLogger(__name__)
 
@@ -68,3 +69,13 @@ class Arms:
                 )
             return self._policies.default, Assignment()
         return policy, Assignment(experiment.name, arm.name)
+
+
+def check_arms(experiment: Experiment, settings: PolicySettings) -> None:
+    """Raises ExperimentError for an arm for which nothing decides by these settings: users would get what is usual."""
+    policies = KnownPolicies(settings)
+    for arm in experiment.arms:
+        try:
+            policies.of(arm.policy, arm.parameters)
+        except SettingsError as error:
+            raise ExperimentError(f"arm {arm.name}: {error}") from error

@@ -25,7 +25,7 @@ USERS = 240
 CREATE = (
     "experiments", "create", "explore", "--arm", "usual", "--arm", "warm:policy=softmax,temperature=0.5",
     "--arm", "harmful:policy=thompson", "--guardrail", "reward:decrease:0.05", "--expected-users", "700",
-    "--min-users", "50", "--holdout", "0.05",
+    "--min-users", "50", "--holdout", "0.05", "--set=policy.kinds=epsilon_greedy,softmax,thompson",
 )  # fmt: skip
 RATES = {"usual": 0.3, "warm": 0.6, "harmful": 0.02}
 
@@ -69,6 +69,10 @@ async def test_an_experiment_from_its_beginning_to_its_end(deploy: Deploy) -> No
     site = await with_policy_topics(deploy)
     assert "no experiment yet" in await asyncio.to_thread(succeeds, site, "experiments", "list")
     assert "explore runs: usual, warm, harmful" in await asyncio.to_thread(succeeds, site, *CREATE)
+    unknown = (*CREATE[:3], "--arm", "usual", "--arm", "other:policy=linucb")
+    assert "arm other: the policy linucb is not among" in await asyncio.to_thread(fails, site, *unknown)
+    unknown = (*CREATE[:3], "--arm", "usual", "--arm", "other:warmth=2")
+    assert "arm other: policy.options of epsilon_greedy" in await asyncio.to_thread(fails, site, *unknown)
     assert "already, which runs" in await asyncio.to_thread(fails, site, *CREATE)
     rewards = outcomes(int(time.time() * 1000) - 60_000)
     await send(site, rewards)
