@@ -17,7 +17,7 @@ from bench.horizons.interest import InterestMeasurement
 from bench.horizons.logs import SCHEDULES, HorizonLog, load_log
 from bench.horizons.measurement import ReturnMeasurement
 from bench.horizons.model_scorer import Asked, ask_model
-from bench.horizons.report import interest_table, merge_results, return_table
+from bench.horizons.report import cost_table, interest_table, merge_results, return_table
 from bench.machine import machine_info
 from bench.quality.datasets import FOLDER
 from models.errors import ModelError
@@ -27,7 +27,9 @@ _screen = Console()
 
 
 def horizons(
-    data: Annotated[list[str], typer.Option(help=f"A log, once or more: {', '.join(SCHEDULES)}.")],
+    data: Annotated[list[str] | None, typer.Option(help=f"A log, once or more: {', '.join(SCHEDULES)}.")] = None,
+    cost: Annotated[bool, typer.Option("--cost", help="Measure what the outlook adds to a micro-batch.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of that.")] = 7,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting of the model; may be repeated."),
@@ -48,7 +50,14 @@ def horizons(
     best of F1 on the training days.
     """
     try:
-        for log_name in data:
+        if not data and not cost:
+            raise BenchError("nothing to measure: give --data LOG, --cost or both")
+        if cost:
+            costs = _step_cost(rounds)
+            _screen.print(cost_table(costs))
+            if json is not None:
+                merge_results(json, {"step_cost": costs | {"machine": machine_info()}})
+        for log_name in data or ():
             log = load_log(log_name, logs)
             measurement, interest, seconds = _measure(log, recipe, list(set_ or ()), seed)
             figures = measurement.figures()
@@ -93,6 +102,14 @@ def _measure(
             measurement.add(name, fit())
             progress.update(task, completed=1)
     return measurement, interest, seconds
+
+
+def _step_cost(rounds: int) -> dict[str, dict[str, float]]:
+    from bench.horizons.step_cost import step_cost
+
+    with _progress() as progress:
+        task = progress.add_task("cost of a step", total=None)
+        return step_cost(rounds, lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def _results(

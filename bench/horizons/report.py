@@ -57,6 +57,17 @@ def interest_table(name: str, figures: Mapping[str, Mapping[str, Mapping[str, Fi
     return table
 
 
+def cost_table(costs: Mapping[str, Figures]) -> Table:
+    """One row for each size of a micro-batch."""
+    table = Table(title="step and counting, CPU time", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("micro-batch", "without", "with outlook", "added"):
+        table.add_column(column, justify="right")
+    for size, values in costs.items():
+        times = (f"{values[name]:,.0f} µs/event" for name in ("without_us", "with_us"))
+        table.add_row(size, *times, f"{values['added_share']:.1%}")
+    return table
+
+
 def merge_results(path: Path, results: Mapping[str, Figures]) -> None:
     """Write figures by log into the file; other logs, and other figures of these logs, stay."""
     saved: dict[str, Any] = {}

@@ -23,13 +23,13 @@ _MIN_EVENTS: Final = 128
 
 
 def step_cost(
-    items: int, users: int, rounds: int, on_progress: ProgressCallback, batches: Sequence[int] = BATCHES
+    rounds: int, on_progress: ProgressCallback, batches: Sequence[int] = BATCHES, workload: Workload | None = None
 ) -> dict[str, dict[str, float]]:
     """By batch size: µs per event without and with `model.horizons`, and the share that it adds.
 
     Medians over the rounds, of step and counting; of the share, the median of the rounds' own, each of which has both.
     """
-    workload = Workload(items, users)
+    workload = workload or Workload()
     config = workload.config(allow_repeats=True)
     models = [ModelUnderTest(workload, replace(config, horizons=on)) for on in (False, True)]
     results, done = {}, 0
