@@ -94,6 +94,13 @@ class RewardModel:
         precision = 1 / self.settings.item_deviation**2 + count / self.noise
         return total / self.noise / precision, 1 / np.sqrt(precision)
 
+    def sights(self, items: IntArray) -> FloatArray:
+        """[...] places that have shown items [...], as far as they are not forgotten: weight times examination²."""
+        if not len(self._item_count):
+            return np.zeros(items.shape)
+        known = np.clip(items, 0, len(self._item_count) - 1)
+        return np.where((items >= 0) & (items < len(self._item_count)), self._item_count[known], 0.0)
+
     @property
     def noise(self) -> float:
         """Variance of the reward at a place around its expectation."""

@@ -11,6 +11,7 @@ import numpy as np
 from models.policy.policy import Policy
 from models.policy.slate import Candidates
 from streams.policy.features import first_categories, item_features, item_index, user_context
+from streams.policy.known_policies import is_fresh
 from streams.schema.decisions import Decision, DecisionRequest
 from streams.settings.policy_section import PolicySettings
 
@@ -44,7 +45,7 @@ class Decider:
     """Makes decisions; not to be used by two threads at once."""
 
     def __init__(self, settings: PolicySettings, random: np.random.Generator | None = None) -> None:
-        self._buckets = settings.item_buckets
+        self._settings = settings
         self._log_candidates = settings.log_candidates
         self._random = np.random.default_rng() if random is None else random
 
@@ -85,13 +86,15 @@ class Decider:
                 item_features(p, category_p.get(name, 0.0), item_id in item_p)
                 for item_id, p, name in zip(items, interest, names, strict=True)
             ]
+            indices = np.array([item_index(item_id, self._settings.item_buckets) for item_id in items], np.int64)
             chosen = policy.act(
                 Candidates(
-                    np.array([item_index(item_id, self._buckets) for item_id in items], np.int64),
+                    indices,
                     np.array(interest),
                     np.array(features),
                     np.array(context),
                     category,
+                    is_fresh(policy, indices, self._settings),
                 ),
                 request.size,
                 self._random,

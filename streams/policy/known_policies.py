@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.errors import PolicyError
+from models.policy.deep_q.policy import DeepQ
+from models.policy.learnt import RewardPolicy
 from models.policy.policy import Policy
 from models.policy.reward_model import RewardModelSettings
 from models.policy.rules import SlateRules
@@ -25,7 +30,7 @@ _MOST_VARIANTS: Final = 50
 def new_policy(name: str, settings: PolicySettings) -> Policy:
     """The policy as the settings have it, before it has learnt anything. Raises SettingsError for its options."""
     kind: Any = POLICIES[name]
-    rules = SlateRules(settings.max_per_category or None, settings.diversity)
+    rules = SlateRules(settings.max_per_category or None, settings.diversity, settings.fresh_share)
     half_life = settings.half_life_places or None
     model = RewardModelSettings(FEATURES, half_life=half_life, examination=settings.examined)
     try:
@@ -64,6 +69,13 @@ def restored_policy(name: str, settings: PolicySettings, state: bytes) -> Policy
         fault = str(error)
     log.warning("the policy %s begins anew: %s", name, fault)
     return fresh
+
+
+def is_fresh(policy: Policy, items: NDArray[np.int64], settings: PolicySettings) -> NDArray[np.bool_] | None:
+    """[C] Which of the items are new to the policy; None where its rules do not ask for it."""
+    if not isinstance(policy, RewardPolicy | DeepQ) or not policy.rules.fresh_share:
+        return None
+    return np.asarray(policy.model.sights(items) < settings.fresh_places)
 
 
 class KnownPolicies:

@@ -64,6 +64,13 @@ class PolicySettings:
     diversity: Annotated[float, Field(ge=0, le=1e6)] = field(
         default=0.0, metadata={"help": "reward that a candidate loses for each earlier place of its category (MMR)"}
     )
+    fresh_share: Annotated[float, Field(ge=0, le=1)] = field(
+        default=0.0,
+        metadata={"help": "share of the places that show a new candidate, where there is one, each alike"},
+    )
+    fresh_places: Annotated[float, Field(gt=0, le=1e9)] = field(
+        default=100.0, metadata={"help": "an item is new until so many places have shown it"}
+    )
     half_life_places: Annotated[float, Field(ge=0)] = field(
         default=0.0, metadata={"help": "places after which what was learnt counts half; 0: never"}
     )

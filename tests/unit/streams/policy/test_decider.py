@@ -98,6 +98,22 @@ def test_propensities_are_the_shares_in_which_items_are_shown() -> None:
         assert len(propensities) / 2000 == pytest.approx(propensities[0], abs=0.05)
 
 
+def test_new_candidates_get_their_share_of_the_places_until_they_are_known() -> None:
+    settings = PolicySettings(kinds="greedy", fresh_share=0.5, fresh_places=3)
+    policy = new_policy("greedy", settings)
+    usual = PolicySettings(kinds="greedy")
+    shown_often = reward_of(decide(usual, DecisionRequest("u1", 3)), (1.0, 0.0, 0.0))
+    policy.learn(outcomes_of([shown_often] * 3, settings.item_buckets))
+    decider, request = Decider(settings, np.random.default_rng(5)), DecisionRequest("u1", 1, ("i1", "i2", "i9", "i8"))
+    seen = [decider.decide("d", request, INTERESTS, CATEGORIES, policy, Assignment(), 0) for _ in range(200)]
+    propensities = {decision.slate[0]: decision.propensities[0] for decision in seen}
+    assert propensities == {"i1": 0.5, "i8": 0.25, "i9": 0.25}
+    known = reward_of(decide(usual, DecisionRequest("u1", 2, ("i8", "i9"))), (0.0, 0.0))
+    policy.learn(outcomes_of([known] * 3, settings.item_buckets))
+    after = decider.decide("d", request, INTERESTS, CATEGORIES, policy, Assignment(), 0)
+    assert (after.slate, after.propensities) == (("i1",), (1.0,))
+
+
 def test_what_was_learnt_is_published_and_followed() -> None:
     settings = PolicySettings(kinds="greedy,thompson")
     decision = decide(settings, DecisionRequest("u1", 3))
