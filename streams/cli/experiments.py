@@ -101,6 +101,19 @@ def list_experiments(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 
 @experiments_app.command()
+def traffic(
+    ctx: typer.Context,
+    name: Name,
+    share: Annotated[float, typer.Argument(metavar="SHARE", help="Of the users who take part.", show_default=False)],
+) -> None:
+    """Give a running experiment more users, or fewer. More moves nobody from one arm to another."""
+    from streams.experiments.experiment_topic import change_traffic
+
+    changed = run(change_traffic(ctx.obj.settings(), name, share))
+    console().print(f"[green]✓[/] {changed.name} has {changed.traffic:.1%} of the users", soft_wrap=True)
+
+
+@experiments_app.command()
 def stop(
     ctx: typer.Context,
     name: Name,

@@ -44,7 +44,9 @@ app = typer.Typer(
 )
 app.add_typer(dlq_app, name="dlq", help="Records that could not be used: list, show, replay.")
 app.add_typer(models_app, name="models", help="The models that workers follow: list, show, publish, promote, rollback.")
-app.add_typer(experiments_app, name="experiments", help="Policies tried on users: create, list, stop, result.")
+app.add_typer(
+    experiments_app, name="experiments", help="Policies tried on users: estimate, create, list, traffic, result, stop."
+)
 app.add_typer(segments_app, name="segments", help="Users by what they will want and by risk: sizes, and who they are.")
 app.add_typer(kafka_app, name="kafka", help="A real Apache Kafka on this machine: start, stop, status.")
 

@@ -54,12 +54,26 @@ async def create_experiment(settings: Settings, experiment: Experiment) -> None:
 
 async def stop_experiment(settings: Settings, name: str, because: str, arm: str | None = None) -> Experiment:
     """Stops the experiment, or one arm of it; what it is then. Raises ExperimentError, TopicError, KafkaError."""
+    stopped = stopped_now(await _find(settings, name), because, arm)
+    await write_experiment(settings, stopped)
+    return stopped
+
+
+async def change_traffic(settings: Settings, name: str, traffic: float) -> Experiment:
+    """Gives the experiment this share of the users; what it is then. Raises ExperimentError, TopicError, KafkaError."""
+    experiment = await _find(settings, name)
+    if experiment.stopped_at is not None:
+        raise ExperimentError(f"experiment {name} has been stopped: create another one")
+    changed = msgspec.structs.replace(experiment, traffic=traffic)
+    await write_experiment(settings, changed)
+    return changed
+
+
+async def _find(settings: Settings, name: str) -> Experiment:
     experiments = await read_experiments(settings)
     if (experiment := experiments.get(name)) is None:
         raise ExperimentError(f"there is no experiment {name}; there are: {', '.join(experiments) or 'none'}")
-    stopped = stopped_now(experiment, because, arm)
-    await write_experiment(settings, stopped)
-    return stopped
+    return experiment
 
 
 def stopped_now(experiment: Experiment, because: str, arm: str | None = None) -> Experiment:

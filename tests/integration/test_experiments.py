@@ -108,9 +108,13 @@ async def test_an_experiment_from_its_beginning_to_its_end(deploy: Deploy) -> No
         assert "guardrail reward" in stopped["arms"][2]["stopped_because"]
         assert [arm["state"] for arm in stopped["arms"]] == ["running", "running", "stopped"]
         assert stopped["winner"] == "warm"
+    assert "50.0%" in await asyncio.to_thread(succeeds, site, "experiments", "traffic", "explore", "0.5")
+    assert "traffic" in await asyncio.to_thread(fails, site, "experiments", "traffic", "explore", "1.5")
     await asyncio.to_thread(succeeds, site, "experiments", "stop", "explore", "--because", "warm is rolled out")
     assert "the control" in await asyncio.to_thread(fails, site, "experiments", "stop", "explore", "--arm", "usual")
     (record,) = json.loads(await asyncio.to_thread(succeeds, site, "experiments", "list", "--json"))
+    assert record["traffic"] == 0.5
+    assert "has been stopped" in await asyncio.to_thread(fails, site, "experiments", "traffic", "explore", "1")
     assert record["stopped_because"] == "warm is rolled out"
     assert [arm["stopped_at"] is not None for arm in record["arms"]] == [False, False, True]
     assert "there are: explore" in await asyncio.to_thread(fails, site, "experiments", "stop", "other")
