@@ -64,11 +64,16 @@ def horizons(
             labels = measurement.labels
             days = log.schedule.horizon_days
             _screen.print(return_table(log_name, days, len(labels), float(labels.mean()), figures))
+            spending = measurement.spending()
+            for scorer, errors in spending.items():
+                _screen.print(f"spending, {scorer}: " + ", ".join(f"{key} {value}" for key, value in errors.items()))
             if by_days := interest.figures():
                 _screen.print(interest_table(log_name, by_days))
             if json is not None:
                 results = _results(log, measurement, figures, name, seconds)
-                merge_results(json, {log_name: results | ({f"{name}_interest": by_days} if by_days else {})})
+                results |= {f"{name}_interest": by_days} if by_days else {}
+                results |= {f"{name}_spending": spending} if spending else {}
+                merge_results(json, {log_name: results})
             if pictures is not None:
                 _draw(measurement, pictures)
     except (BenchError, ModelError, SettingsError) as error:

@@ -17,6 +17,7 @@ from bench.horizons.baselines.recency_frequency import RecencyFrequency
 from bench.horizons.logs import HorizonLog
 from bench.horizons.model_scorer import Asked
 from bench.horizons.questions import Gaps, Questions
+from models.data.event_types import type_index
 from models.data.horizons import DAY_S, HORIZON_DAYS
 
 MODEL: Final = "model"
@@ -42,6 +43,7 @@ class ReturnMeasurement:
         self.test = _ask_all(log, log.test_ms)
         self.predicted: dict[str, Predicted] = {}
         """By scorer"""
+        self._spent = np.zeros(len(self.test))  # expected by the model
 
     @property
     def labels(self) -> NDArray[np.bool_]:
@@ -67,11 +69,45 @@ class ReturnMeasurement:
         """The model's predictions at the times of all questions."""
         horizon = HORIZON_DAYS.index(self.log.schedule.horizon_days)
         by_time = {at.time_ms: at.return_p[:, horizon].astype(np.float64) for at in asked}
+        spent = {at.time_ms: at.spent[:, horizon].astype(np.float64) for at in asked}
+        self._spent = np.concatenate([spent[time_ms] for time_ms in np.unique(self.test.time_ms).tolist()])
 
         def return_p(questions: Questions) -> NDArray[np.float64]:
             return np.concatenate([by_time[time_ms] for time_ms in np.unique(questions.time_ms).tolist()])
 
         self.add(MODEL, return_p)
+
+    def spending(self) -> dict[str, dict[str, float]]:
+        """Errors of what users are expected to spend within the horizon, beside an average of the training days.
+
+        That is recency and frequency's probability of return times the mean spending of who returned. Empty where the
+        log has no purchases.
+        """
+        if not (self.log.events.type == type_index("purchase")).any() or "recency_frequency" not in self.predicted:
+            return {}
+        training, actual = (self._actual_spending(questions) for questions in (self.training, self.test))
+        mean = training.sum() / max(int(self.training.returned(self.horizon_s).sum()), 1)
+        predicted = {MODEL: self._spent, "average": mean * self.predicted["recency_frequency"].test}
+        return {
+            name: {
+                "mae": round(float(np.abs(spent - actual).mean()), 4),
+                "rmse": round(float(np.sqrt(((spent - actual) ** 2).mean())), 4),
+                "total_ratio": round(float(spent.sum() / max(actual.sum(), 1e-9)), 4),
+            }
+            for name, spent in predicted.items()
+        }
+
+    def _actual_spending(self, questions: Questions) -> NDArray[np.float64]:
+        """[n] what the users of questions spent within the horizon."""
+        events, spent = self.log.events, np.zeros(len(questions))
+        users = int(events.user.max()) + 1
+        value = np.where(events.type == type_index("purchase"), np.nan_to_num(events.value), 0)
+        for time_ms in np.unique(questions.time_ms).tolist():
+            span = (events.time_ms > time_ms) & (events.time_ms <= time_ms + 1000 * self.horizon_s)
+            by_user = np.bincount(events.user[span], value[span], users)
+            asked = questions.time_ms == time_ms
+            spent[asked] = by_user[questions.user[asked]]
+        return spent
 
     def figures(self) -> dict[str, dict[str, float]]:
         """Metrics by scorer; the threshold of decisions is the best of F1 on the training questions."""

@@ -28,6 +28,8 @@ class Asked:
     users: NDArray[np.int64]
     return_p: NDArray[np.float32]
     """[U, H]"""
+    spent: NDArray[np.float32]
+    """[U, H] expected sum of the values of purchases"""
 
 
 def ask_model(
@@ -61,6 +63,6 @@ def ask_model(
             position += len(batch)
             on_progress(position, len(events))
         users = np.unique(events.user[:end])
-        yield Asked(time_ms, users, replay.return_p(users, time_ms))
+        yield Asked(time_ms, users, replay.return_p(users, time_ms), replay.spent(users, time_ms))
         if time_ms in log.test_ms:
             interest.ask(replay, time_ms)

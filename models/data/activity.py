@@ -17,11 +17,15 @@ DECAY_DAYS: Final = (1.0, 7.0, 30.0, 90.0)
 STATE_FEATURES: Final = 10 + len(DECAY_DAYS)
 RECENCY_FEATURES: Final = 12 + len(DECAY_DAYS)
 
+MEAN_VALUE: Final = 11
+"""Of the recency features: mean value, on a scale of octaves"""
+
 _GAP_S: Final = np.concatenate([[0.0], 0.75 * 2.0 ** np.arange(1, 256) - 1]).clip(max=4e9)
 """The middle of each bucket of gaps; 0 for a user's first event"""
 _DECAY_S: Final = np.array(DECAY_DAYS) * DAY_S
 _VALUE_SCALE: Final = 64.0
 _ZERO_VALUE: Final = 128.0
+_PER_OCTAVE: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +129,17 @@ class Activity:
         ]
         decayed = self.decayed * np.exp(-silent[:, None] / np.array(DECAY_DAYS))
         return np.column_stack([*columns, np.log1p(decayed)])
+
+
+def mean_value_of(feature: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[n] values of which a feature MEAN_VALUE [n] is the mean, by octaves; 0 without any."""
+    octaves = feature * _VALUE_SCALE / _PER_OCTAVE
+    value: NDArray[np.float64] = np.sign(octaves) * (2 ** np.abs(octaves) - 1)
+    return value
+
+
+def value_of_bucket(bucket: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Values of buckets (event_features.value_buckets); 0 of an event without one."""
+    octaves = np.where(bucket > 0, (bucket.astype(np.float64) - _ZERO_VALUE) / _PER_OCTAVE, 0)
+    value: NDArray[np.float64] = np.sign(octaves) * (2 ** np.abs(octaves) - 1)
+    return value

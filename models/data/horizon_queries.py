@@ -11,9 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.event_types import EVENT_TYPES, type_index
 from models.data.horizons import HORIZON_S
 
 NOT_RETURNED: Final = -1.0
+_PURCHASE: Final = type_index("purchase")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,10 @@ class Queries:
     """[n, H, E] of return within each horizon, as the experts of the mixture predicted when it was asked"""
     return_s: NDArray[np.float64]
     """[n] from the question to the user's first event after it; NOT_RETURNED as long as there is none"""
+    types: NDArray[np.bool_]
+    """[n, H, T] types of the user's events after it, within each horizon"""
+    spent: NDArray[np.float32]
+    """[n, H] sum of the values of their purchases"""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -58,6 +64,8 @@ class Queries:
             np.zeros((0, features), np.float32),
             np.zeros((0, horizons, experts), np.float32),
             np.zeros(0),
+            np.zeros((0, horizons, len(EVENT_TYPES)), np.bool_),
+            np.zeros((0, horizons), np.float32),
         )
 
 
@@ -77,17 +85,32 @@ class WaitingQueries:
         """Questions that were asked after all that wait."""
         self._held = Queries.concatenate([self._held, queries])
 
-    def note_returns(self, users: NDArray[np.uint32], time_ms: NDArray[np.int64]) -> None:
-        """These users [m] had events, the first since their last row at `time_ms` [m]."""
+    def note_events(
+        self,
+        users: NDArray[np.uint32],
+        time_ms: NDArray[np.int64],
+        kind: NDArray[np.int64],
+        value: NDArray[np.float64],
+    ) -> None:
+        """Events [m] came, of these users, times, types and values."""
         held = self._held
         if not len(held) or not len(users):
             return
-        order = np.argsort(users)
-        users, time_ms = users[order], time_ms[order]
-        match = np.searchsorted(users, held.user).clip(max=len(users) - 1)
-        after_s = (time_ms[match] - held.time_ms) / 1000
-        found = (users[match] == held.user) & (held.return_s == NOT_RETURNED) & (after_s > 0)
-        held.return_s[found] = after_s[found]
+        order = np.argsort(users, kind="stable")
+        first, end = (np.searchsorted(users[order], held.user, side) for side in ("left", "right"))
+        count = end - first
+        query = np.repeat(np.arange(len(held)), count)
+        event = order[np.arange(len(query)) - np.repeat(np.cumsum(count) - count, count) + first[query]]
+        after_s = (time_ms[event] - held.time_ms[query]) / 1000
+        query, event, after_s = query[after_s > 0], event[after_s > 0], after_s[after_s > 0]
+        soonest = np.where(held.return_s == NOT_RETURNED, np.inf, held.return_s)
+        np.minimum.at(soonest, query, after_s)
+        held.return_s[:] = np.where(np.isinf(soonest), NOT_RETURNED, soonest)
+        for number, horizon_s in enumerate(HORIZON_S.tolist()):
+            within = np.flatnonzero(after_s <= horizon_s)
+            held.types[query[within], number, kind[event[within]]] = True
+            bought = within[kind[event[within]] == _PURCHASE]
+            np.add.at(held.spent, (query[bought], number), value[event[bought]].astype(np.float32))
 
     def take_due(self, clock_ms: int) -> list[Queries]:
         """For each horizon, those whose horizon has passed since the last call.
@@ -115,11 +138,14 @@ class WaitingQueries:
     def state(self) -> dict[str, NDArray[Any]]:
         """Copy of everything."""
         arrays = {field.name: getattr(self._held, field.name).copy() for field in fields(Queries)}
-        return arrays | {"user": arrays["user"].view(np.int32), "taken": self._taken.copy()}
+        types = arrays["types"].view(np.uint8)  # not every format of a checkpoint has booleans
+        return arrays | {"user": arrays["user"].view(np.int32), "types": types, "taken": self._taken.copy()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from `state`; nothing where it is of other settings."""
-        arrays = {field.name: state[field.name] for field in fields(Queries)}
-        arrays["user"] = arrays["user"].view(np.uint32)
+        if any(field.name not in state for field in fields(Queries)):
+            return
+        arrays = {field.name: state[field.name].copy() for field in fields(Queries)}
+        arrays["user"], arrays["types"] = arrays["user"].view(np.uint32), arrays["types"].view(np.bool_)
         if all(arrays[name].shape[1:] == getattr(self._none, name).shape[1:] for name in arrays):
             self._held, self._taken = Queries(**arrays), state["taken"].copy()

@@ -75,23 +75,35 @@ class NewEvents:
         return NewEvents(events.item[kept], (events.weight * influence)[kept], earlier[kept])
 
 
-def newest_items(
-    rows: NDArray[np.void], new_events: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Row, item and time [n] of the last `new_events` [U] of each row's events, as far as it holds them, with items.
+@dataclass(frozen=True, slots=True)
+class NewestEvents:
+    """n events of rows, as far as these hold them; times but the last are known to a power of two of the gaps."""
 
-    Times but the last are known to a power of two of the gaps.
-    """
-    ring = rows["ring_item"].shape[1]
-    steps = rows["steps"].astype(np.int64)
-    count = np.minimum(np.minimum(new_events, ring), steps)
-    lag = np.arange(int(count.max(initial=0)))
-    slot = (steps[:, None] - 1 - lag) % ring
-    row = np.arange(len(rows))[:, None]
-    item = rows["ring_item"][row, slot].astype(np.int64)
-    time_ms = rows["last_time_ms"][:, None] - event_ages_ms(rows["ring_gap"][row, slot])
-    is_new, column = np.nonzero((lag < count[:, None]) & (item > 0))
-    return is_new, item[is_new, column], time_ms[is_new, column]
+    row: NDArray[np.int64]
+    """[n]"""
+    item: NDArray[np.int64]
+    """[n] 0 = no item"""
+    type: NDArray[np.int64]
+    """[n]"""
+    value: NDArray[np.uint8]
+    """[n] bucket of the value"""
+    time_ms: NDArray[np.int64]
+    """[n]"""
+
+    @staticmethod
+    def of(rows: NDArray[np.void], new_events: NDArray[np.int64]) -> "NewestEvents":
+        """The last `new_events` [U] of each row's events."""
+        ring = rows["ring_item"].shape[1]
+        steps = rows["steps"].astype(np.int64)
+        count = np.minimum(np.minimum(new_events, ring), steps)
+        lag = np.arange(int(count.max(initial=0)))
+        slot = (steps[:, None] - 1 - lag) % ring
+        every = np.arange(len(rows))[:, None]
+        time_ms = rows["last_time_ms"][:, None] - event_ages_ms(rows["ring_gap"][every, slot])
+        row, column = np.nonzero(lag < count[:, None])
+        at = slot[row, column]
+        item, kind = (rows[name][row, at].astype(np.int64) for name in ("ring_item", "ring_type"))
+        return NewestEvents(row, item, kind, rows["ring_value"][row, at], time_ms[row, column])
 
 
 def event_ages_ms(gap: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from models.config import ModelConfig
 from models.data.activity import Activity
 from models.data.horizons import HORIZON_S
 from models.errors import WeightsError
+from models.experts.event_forecast import EventForecast
 from models.experts.interest_gate import InterestGate
 from models.experts.online_logistic import logit
 from models.experts.return_mixture import ReturnMixture
@@ -19,7 +20,7 @@ from models.network.heads.horizon_heads import HorizonHeads, hazards, head_input
 from models.network.heads.return_time import bucket_progress
 from models.transfers import to_device, to_host
 
-_HEADS, _MIXTURE, _INTEREST = "heads.", "return.", "interest."
+_HEADS, _MIXTURE, _INTEREST, _EVENTS = "heads.", "return.", "interest.", "events."
 
 _TIMES_S = np.concatenate([[0.0], HORIZON_S])
 
@@ -45,6 +46,7 @@ class HorizonModel:
         self.heads = HorizonHeads(config).to(device)
         self.mixture = ReturnMixture()
         self.interest = InterestGate()
+        self.events = EventForecast()
         self._hidden_size = config.hidden_size
 
     @torch.inference_mode()
@@ -62,13 +64,20 @@ class HorizonModel:
         """[U, H] probability of an event within each horizon from now."""
         return self.mixture.probabilities(signals.logits).astype(np.float32)
 
+    def forecast(self, signals: ReturnSignals) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """[U, H, T] probability of an event of each type within each horizon; [U, H] spending expected in it."""
+        type_p = self.events.type_p(signals.recency, signals.logits[:, :, 0])
+        spent = self.events.spending(signals.recency, type_p)
+        return type_p.astype(np.float32), spent.astype(np.float32)
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Copy of all parameters, by name."""
         heads = {
             _HEADS + name: tensor.detach().cpu().numpy().copy() for name, tensor in self.heads.state_dict().items()
         }
         mixture = {_MIXTURE + name: array for name, array in self.mixture.state().items()}
-        return heads | mixture | {_INTEREST + name: array for name, array in self.interest.state().items()}
+        events = {_EVENTS + name: array for name, array in self.events.state().items()}
+        return heads | mixture | events | {_INTEREST + name: array for name, array in self.interest.state().items()}
 
     def restore(self, state: Arrays) -> None:
         """Go on from `state`. WeightsError where it does not fit; then nothing changed."""
@@ -77,14 +86,15 @@ class HorizonModel:
         fits = heads.keys() == parameters.keys() and all(
             array.shape == parameters[name].shape for name, array in heads.items()
         )
-        mixture, interest = (
+        mixture, interest, events = (
             {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-            for prefix in (_MIXTURE, _INTEREST)
+            for prefix in (_MIXTURE, _INTEREST, _EVENTS)
         )
         try:
             if not fits:
                 raise ValueError("other shapes of the heads")
             self.interest.restore(interest)
+            self.events.restore(events)
             self.mixture.restore(mixture)
         except (ValueError, KeyError) as error:
             raise WeightsError(

@@ -39,17 +39,21 @@ class BlockOutlook:
         """Of rows [U]; `context` [U] is where each one's distribution is among those of the blocks (None: in order)."""
         self._tops = InterestTops(candidates, rows, sizes.items, sizes.categories)
         self._gate, self._rows, self._silent_s = horizons.interest, rows, silent_s
-        return_p = horizons.return_p(horizons.signals(rows, silent_s))
+        signals = horizons.signals(rows, silent_s)
+        return_p = horizons.return_p(signals)
         shape = return_p.shape
         context = np.arange(len(rows)) if context is None else context
         self._row = np.full(int(context.max(initial=-1)) + 1, -1)
         self._row[context] = np.arange(len(rows))
+        type_p, spent = horizons.forecast(signals)
         self.outlook = Outlook(
             return_p,
             np.zeros((*shape, sizes.items), np.int64),
             np.zeros((*shape, sizes.items), np.float32),
             np.full((*shape, sizes.categories), -1),
             np.zeros((*shape, sizes.categories), np.float32),
+            type_p=type_p,
+            spent=spent,
         )
         """Complete once all blocks are read"""
 

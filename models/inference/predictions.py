@@ -49,6 +49,10 @@ class Outlook:
     """[U, H, m]"""
     days: tuple[int, ...] = HORIZON_DAYS
     """The horizons"""
+    type_p: NDArray[np.float32] | None = None
+    """[U, H, T] probability of an event of each of EVENT_TYPES within the horizon; 0 of types that never came"""
+    spent: NDArray[np.float32] | None = None
+    """[U, H] expected sum of the values of purchases within the horizon"""
 
     def __len__(self) -> int:
         return len(self.return_p)

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import LearnerConfig, ModelConfig
-from models.data.activity import RECENCY_FEATURES
+from models.data.activity import RECENCY_FEATURES, value_of_bucket
+from models.data.event_types import EVENT_TYPES
 from models.data.horizon_queries import NOT_RETURNED, Queries, WaitingQueries
 from models.data.horizons import DAY_S, HORIZON_DAYS, HORIZON_S
 from models.data.interest_queries import InterestQueries
-from models.data.new_events import event_ages_ms
+from models.data.new_events import NewestEvents
 from models.data.user_panel import UserPanel
 from models.data.user_row import user_row_fields
 from models.device import compute_device
@@ -88,8 +89,9 @@ class HorizonLearner:
         if not len(is_new):
             return
         rows, new_events, users = rows[is_new], new_events[is_new], users[is_new]
-        # Of a user with two rows in one batch, the last is the newest; the first event is in the first.
-        self._waiting.note_returns(users, _first_event_ms(rows, new_events))
+        newest = NewestEvents.of(rows, new_events)
+        values = value_of_bucket(newest.value)
+        self._waiting.note_events(users[newest.row], newest.time_ms, newest.type, values)
         clock_ms = self._time_after(rows["last_time_ms"])
         self._panel.put(users, rows)
         self._clock_ms = clock_ms
@@ -112,12 +114,10 @@ class HorizonLearner:
             for low in range(0, len(due), _BATCH):
                 self._learn(number, due[low : low + _BATCH])
             self._labels[number] = Queries.concatenate([self._labels[number], due])[-_KEPT_LABELS:]
-            self.model.mixture.fit(
-                number,
-                due.recency.astype(np.float64),
-                due.logits[:, number].astype(np.float64),
-                due.return_s != NOT_RETURNED,
-            )
+            recency, logits = due.recency.astype(np.float64), due.logits[:, number].astype(np.float64)
+            self.model.mixture.fit(number, recency, logits, due.return_s != NOT_RETURNED)
+            spent = due.spent[:, number].astype(np.float64)
+            self.model.events.fit(number, recency, logits[:, 0], due.types[:, number], spent)
         self.changed |= taken > 0
         return taken
 
@@ -195,6 +195,8 @@ class HorizonLearner:
                 signals.recency.astype(np.float32),
                 signals.logits.astype(np.float32),
                 np.full(len(asked), NOT_RETURNED),
+                np.zeros((len(asked), len(HORIZON_S), len(EVENT_TYPES)), np.bool_),
+                np.zeros((len(asked), len(HORIZON_S)), np.float32),
             )
         )
 
@@ -222,15 +224,3 @@ class HorizonLearner:
         torch.autograd.backward(loss)
         if bool(torch.isfinite(loss)):
             self._optimizer.step()
-
-
-def _first_event_ms(rows: NDArray[np.void], new_events: NDArray[np.int64]) -> NDArray[np.int64]:
-    """[U] time of the first of each row's new events; gaps are known to a power of two."""
-    ring = rows["ring_gap"].shape[1]
-    steps = rows["steps"].astype(np.int64)
-    count = np.minimum(np.minimum(new_events, ring), steps)
-    width = int(count.max(initial=1))
-    slot = (steps[:, None] - 1 - np.arange(width)) % ring
-    ages = event_ages_ms(rows["ring_gap"][np.arange(len(rows))[:, None], slot])
-    first: NDArray[np.int64] = rows["last_time_ms"] - ages[np.arange(len(rows)), count - 1]
-    return first

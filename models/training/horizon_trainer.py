@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import LearnerConfig, ModelConfig
-from models.data.new_events import newest_items
+from models.data.new_events import NewestEvents
 from models.inference.engine import Engine
 from models.inference.interest_scoring import LaterEvents, score_interest
 from models.training.horizon_learner import HorizonLearner
@@ -37,8 +37,10 @@ class HorizonTrainer:
         users: NDArray[np.uint32],
     ) -> None:
         """Score items that came to users who were asked about, by what was known of them then."""
-        row, item, time_ms = newest_items(rows, new_events)
-        for asked, query, event in learner.interest.waiting_for(users[row], time_ms, self._random):
+        newest = NewestEvents.of(rows, new_events)
+        with_item = np.flatnonzero(newest.item)
+        user, time_ms, item = users[newest.row[with_item]], newest.time_ms[with_item], newest.item[with_item]
+        for asked, query, event in learner.interest.waiting_for(user, time_ms, self._random):
             came = LaterEvents(item[event], (time_ms[event] - asked.time_ms) / 1000, query)
             then = asked.rows[query]
             silent_s = (asked.time_ms - then["last_time_ms"]) / 1000

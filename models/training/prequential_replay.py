@@ -11,6 +11,7 @@ from models.data.event_log import EventLog
 from models.data.influence import InfluenceLimits
 from models.data.user_row import user_row_fields
 from models.data.user_state import new_user_states
+from models.errors import HorizonsError
 from models.inference.engine import Engine
 from models.inference.predictions import Predictions
 from models.items.vocabulary import ItemVocabulary
@@ -113,6 +114,13 @@ class PrequentialReplay:
         """[U, H] `Engine.return_p` of these users of the log as of a time, by what has come until now."""
         rows = self._user_rows[users]
         return self._engine.return_p(rows, (time_ms - rows["last_time_ms"]) / 1000)
+
+    def spent(self, users: NDArray[np.int64], time_ms: int) -> NDArray[np.float32]:
+        """[U, H] likewise, what they are expected to spend; needs `model.horizons`."""
+        horizons, rows = self._engine.horizons, self._user_rows[users]
+        if horizons is None:
+            raise HorizonsError
+        return horizons.forecast(horizons.signals(rows, (time_ms - rows["last_time_ms"]) / 1000))[1]
 
     def _learn_horizons(self, rows: NDArray[np.void], new_events: NDArray[np.int64], users: NDArray[np.int64]) -> None:
         self._horizons.observe(rows, new_events, (users + 1).astype(np.uint32))

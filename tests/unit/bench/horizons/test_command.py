@@ -19,7 +19,9 @@ def test_figures_and_pictures_of_a_small_log(tmp_path: Path) -> None:
     saved = json.loads(results.read_text())
     assert saved["other"]["model"]["auc"] == 0.5
     figures = saved["cdnow"]
-    assert figures.keys() == {"about", "bg_nbd", "gap_quantile", "kaplan_meier", "model", "recency_frequency"}
+    scorers = {"bg_nbd", "gap_quantile", "kaplan_meier", "model", "recency_frequency"}
+    assert figures.keys() == scorers | {"about", "model_spending"}
+    assert 0.5 < figures["model_spending"]["model"]["total_ratio"] < 2
     assert figures["model"]["auc"] > 0.85
     assert figures["model"]["ece"] < 0.2
     assert {"f1", "brier", "log_loss"} <= figures["bg_nbd"].keys()

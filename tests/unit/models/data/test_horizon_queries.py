@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.data.event_types import EVENT_TYPES, type_index
 from models.data.horizon_queries import NOT_RETURNED, Queries, WaitingQueries
 from models.data.horizons import DAY_S
 
 DAY_MS = DAY_S * 1000
+PURCHASE = type_index("purchase")
 
 
 def queries(users: list[int], time_ms: int) -> Queries:
@@ -20,12 +22,17 @@ def queries(users: list[int], time_ms: int) -> Queries:
         np.zeros((count, 3), np.float32),
         np.zeros((count, 3, 2), np.float32),
         np.full(count, NOT_RETURNED),
+        np.zeros((count, 3, len(EVENT_TYPES)), np.bool_),
+        np.zeros((count, 3), np.float32),
     )
 
 
 def returns(waiting: WaitingQueries, *events: tuple[int, int]) -> None:
     users, times = zip(*events, strict=True)
-    waiting.note_returns(np.array(users, np.uint32), np.array(times, np.int64))
+    count = len(users)
+    waiting.note_events(
+        np.array(users, np.uint32), np.array(times, np.int64), np.full(count, PURCHASE), np.full(count, 10.0)
+    )
 
 
 def test_a_label_comes_due_once_its_horizon_has_passed_and_only_then() -> None:
@@ -46,6 +53,18 @@ def test_what_happens_after_the_horizon_is_not_told() -> None:
     day, week, month = waiting.take_due(40 * DAY_MS)
     assert day.return_s.tolist() == [NOT_RETURNED, DAY_S / 2, NOT_RETURNED]
     assert week.return_s.tolist() == month.return_s.tolist() == [2 * DAY_S, DAY_S / 2, NOT_RETURNED]
+
+
+def test_types_and_spending_are_those_within_each_horizon() -> None:
+    waiting = WaitingQueries(2, 3, 2)
+    waiting.add(queries([1, 2], 0))
+    returns(waiting, (1, DAY_MS // 2), (1, 2 * DAY_MS), (1, 40 * DAY_MS), (3, DAY_MS))
+    waiting.note_events(np.array([2], np.uint32), np.array([3 * DAY_MS]), np.array([0]), np.array([7.0]))
+    due = waiting.take_due(60 * DAY_MS)[2]
+    assert due.spent.tolist() == [[10, 20, 20], [0, 0, 0]]
+    assert due.types[:, :, PURCHASE].tolist() == [[True, True, True], [False, False, False]]
+    assert due.types[:, :, 0].tolist() == [[False, False, False], [False, True, True]]
+    assert due.return_s.tolist() == [DAY_S / 2, 3 * DAY_S]
 
 
 def test_an_event_before_the_question_is_no_return() -> None:
