@@ -36,9 +36,13 @@ log = logging.getLogger(__name__)
 
 CHUNK_USERS: Final = 256
 """Looked at at once: some ms, for which a micro-batch may wait"""
+MOST_WARNED: Final = 24
+"""Of them, users who are warned of at once: what each would want takes a thousand times as long as to look at one"""
 _POSITION_S: Final = 10.0
 """Where nobody is warned of, the position is written so rarely: what was looked at since is looked at again"""
 _IDLE_S: Final = 1.0
+_REST: Final = 3.0
+"""Of each time in work: a first pass over many silent users takes a quarter of a worker's time at most"""
 
 
 class OutlookEngine(Protocol):
@@ -68,6 +72,7 @@ class _Found(NamedTuple):
     levels: dict[bytes, int]
     values: list[tuple[bytes, bytes]]
     newest_ms: int
+    looked: int  # users, of those given, whom all of it is about
 
 
 class ChurnSweep:
@@ -142,7 +147,7 @@ class ChurnSweep:
         warnings = self._next()
         if warnings is None:
             return _IDLE_S
-        position, looked = warnings.position, 0
+        position = warnings.position
         if warnings.returned:
             users = list(islice(warnings.returned, CHUNK_USERS))
             stored = await in_thread(warnings.state.store.get_many, users)
@@ -153,11 +158,13 @@ class ChurnSweep:
                 position = SweepPosition(int(time.time() * 1000), "", is_done=False, clock_ms=self._newest_ms)
             rows = warnings.state.store.rows(position.after.encode())
             pairs = await in_thread(lambda: list(islice(rows, CHUNK_USERS)))
-            looked = len(pairs)
-            after = pairs[-1][0].decode() if pairs else position.after
-            position = SweepPosition(position.began_ms, after, looked < CHUNK_USERS, self._newest_ms)
         found = await run_in(compute, self._find, pairs, warnings, bool(users))
         self._newest_ms = max(self._newest_ms, found.newest_ms)
+        looked = 0 if users else found.looked
+        if not users:
+            after = pairs[looked - 1][0].decode() if looked else position.after
+            is_done = looked == len(pairs) < CHUNK_USERS
+            position = SweepPosition(position.began_ms, after, is_done, self._newest_ms)
         due = position.is_done or time.monotonic() - self._written_s > _POSITION_S
         if found.values or (due and not users):
             await self._write(warnings, found, position)
@@ -173,7 +180,7 @@ class ChurnSweep:
         self.warned += len(found.values)
         spent_s = time.perf_counter() - began_s
         self.seconds += spent_s
-        return max(0.0, max(looked, 1) / self._settings.users_per_s - spent_s)
+        return max(max(looked, 1) / self._settings.users_per_s - spent_s, _REST * spent_s)
 
     def _next(self) -> PartitionWarnings | None:
         """Of users who have come back, else of the pass in work, else of the one that is due for longest."""
@@ -199,11 +206,11 @@ class ChurnSweep:
         newest_ms = int(rows["last_time_ms"].max(initial=0))
         if returned:
             values = [(user, return_of(user, row, self._engine.version)) for user, row in zip(users, rows, strict=True)]
-            return _Found(dict.fromkeys(users, 0), values, newest_ms)
+            return _Found(dict.fromkeys(users, 0), values, newest_ms, len(pairs))
         kept = np.flatnonzero(rows["steps"])
         rows, users = rows[kept], [users[row] for row in kept.tolist()]
         if not users:
-            return _Found({}, [], newest_ms)
+            return _Found({}, [], newest_ms, len(pairs))
         register = self._items.register
         if register.has_evicted:
             rows["ring_item"] = register.slots(rows["ring_item"])
@@ -215,8 +222,13 @@ class ChurnSweep:
         back = (known > 0) & (silent_s < self._settings.min_silent_days * 86_400)
         levels = risk_levels(no_event_p, silent_s, known, self._settings)
         levels[back] = 0
+        raised, looked = np.flatnonzero(levels > known), len(pairs)
+        if len(raised) > MOST_WARNED:
+            # The others with the next call.
+            end = int(raised[MOST_WARNED])
+            looked, raised = int(kept[end]), raised[:MOST_WARNED]
+            levels, back = levels[:end], back[:end]
         values = [(users[row], return_of(users[row], rows[row], self._engine.version)) for row in np.flatnonzero(back)]
-        raised = np.flatnonzero(levels > known)
         if len(raised):
             chosen, silence = rows[raised], silent_s[raised]
             outlook = self._engine.outlook(chosen, silence, chosen["lineage"])
@@ -225,8 +237,8 @@ class ChurnSweep:
                 named, chosen, levels[raised], outlook, silence, self._items, self._engine.version, now_ms
             )
             values += zip(named, made, strict=True)
-        changed = np.flatnonzero(levels != known).tolist()
-        return _Found({users[row]: int(levels[row]) for row in changed}, values, newest_ms)
+        changed = np.flatnonzero(levels != known[: len(levels)]).tolist()
+        return _Found({users[row]: int(levels[row]) for row in changed}, values, newest_ms, looked)
 
     def _now_ms(self, newest_ms: int) -> int:
         if self._settings.clock == "wall":

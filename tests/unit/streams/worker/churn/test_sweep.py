@@ -148,3 +148,23 @@ async def test_a_pass_goes_on_where_the_owner_before_was(
     positions = [r for r in driver.committed(driver.topics.interest_churn) if r.key == SWEEP_KEY]
     assert decode_position(positions[-1].value or b"").is_done
     await second.stop()
+
+
+async def test_of_many_to_be_warned_of_some_wait_for_the_next_call(
+    make_driver: Callable[..., WorkerDriver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.worker.churn.sweep.MOST_WARNED", 2)
+    driver = make_driver(*OVERRIDES, "churn.sweep_interval_s=1000000", "topics.partitions=1")
+    driver.send([later(f"s{number}", 10 if number in (1, 4) else 0) for number in range(7)])
+    worker = await driver.start("a", engine=None)
+    await worker.apply_all()
+    told = []
+    for _ in range(4):
+        await worker.sweep(1)
+        told.append([user for user, _ in warnings(driver)])
+    assert told[0] == ["s0", "s2"]
+    assert told[1] == ["s0", "s2", "s3", "s5"]
+    assert told[2] == told[3] == ["s0", "s2", "s3", "s5", "s6"]
+    positions = [r for r in driver.committed(driver.topics.interest_churn) if r.key == SWEEP_KEY]
+    assert [decode_position(r.value or b"").after for r in positions] == ["s2", "s5", "s6"]
+    await worker.stop()
