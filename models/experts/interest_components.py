@@ -14,8 +14,8 @@ from models.experts.mixture import MixtureBlock
 from models.experts.outputs import MIN_P
 from models.transfers import to_device, to_host
 
-_POPULAR = (1, 3)
-"""Of the half-lives of popularity_counts"""
+POPULAR = (1, 2, 3)
+"""Of the half-lives of popularity_counts, as many as interest_gate.COMPONENTS has"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ def ring_items(rows: NDArray[np.void], known: int) -> NDArray[np.int64]:
 
 
 def popularity_of(block: MixtureBlock) -> tuple[Tensor, Tensor]:
-    """Popularity [2, N + 1] that the components read, and its mass [p or 1, 2] among each one's candidates."""
+    """Popularity [3, N + 1] that the components read, and its mass [p or 1, 3] among each one's candidates."""
     if block.outputs is None:
         uniform = torch.ones_like(block.candidate_mask[:1]) / max(block.candidate_mask.shape[1] - 1, 1)
         uniform[:, 0] = 0
-        popular = uniform.expand(len(_POPULAR), -1)
+        popular = uniform.expand(len(POPULAR), -1)
         return popular, (block.candidate_mask @ popular.T).clamp_min(MIN_P)
     popular = block.outputs.popularity.p
-    return popular[list(_POPULAR)], block.outputs.popularity_mass[:, list(_POPULAR)].clamp_min(MIN_P)
+    return popular[list(POPULAR)], block.outputs.popularity_mass[:, list(POPULAR)].clamp_min(MIN_P)
 
 
 def category_profile(candidates: Candidates, item: Tensor, width: int) -> Tensor:
@@ -93,7 +93,7 @@ class InterestComponents:
     def of_items(self, item: Tensor) -> Tensor:
         """[p, m, E] probability of items [p, m]; those of 0 are 0."""
         mask = self._mask.expand(len(item), -1).gather(1, item)
-        popular = self._popular[:, item] / self._mass.T.unsqueeze(2) * mask  # [2, p, m]
+        popular = self._popular[:, item] / self._mass.T.unsqueeze(2) * mask  # [3, p, m]
         same = (self._ring.item.unsqueeze(1) == item.unsqueeze(2)) & (item > 0).unsqueeze(2)  # [p, m, K]
         profile = torch.einsum("pmk,epk->epm", same.float(), self._ring.weights(self._ring.item))
         return torch.cat([self._block.p.gather(1, item).unsqueeze(0), popular, profile]).permute(1, 2, 0)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from models.data.horizons import HORIZON_DAYS
 
-COMPONENTS: Final = ("next", "popular_1000", "popular", "recent_profile", "profile")
-"""Distribution of the next event; popularity with a half-life of 1 000 events and undecayed; the user's last events,
-those before counting less (.8 for each), and all that the row holds alike"""
+COMPONENTS: Final = ("next", "popular_1000", "popular_20000", "popular", "recent_profile", "profile")
+"""Distribution of the next event; popularity with half-lives of 1 000 and 20 000 events, and undecayed; the user's last
+events, those before counting less (.8 for each), and all that the row holds alike"""
 
 RECENT_DECAY: Final = 0.8
 
@@ -25,7 +25,7 @@ INTEREST_FEATURES: Final = 4
 
 KINDS: Final = ("item", "category")
 
-_INITIAL: Final = np.array([2.0, 0.0, 0.0, -1.0, -1.0])
+_INITIAL: Final = np.array([2.0, 0.0, 0.0, 0.0, -1.0, -1.0])
 _MIN_P: Final = 1e-9
 _LR: Final = 0.02
 _BETAS: Final = (0.9, 0.99)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.experts.candidates import Candidates, largest
 from models.experts.gate import log_confidence
-from models.experts.interest_components import Ring, category_profile, popularity_of, ring_items
+from models.experts.interest_components import POPULAR, Ring, category_profile, popularity_of, ring_items
 from models.experts.mixture import MixtureBlock
 from models.transfers import to_device, to_host
 
@@ -23,13 +23,14 @@ class InterestTops:
         """How many each user has"""
         self._wide = min(2 * self._count, candidates.known)
         (self._ring,) = to_device([ring_items(rows, candidates.known)], candidates.device)  # [U, K]
-        width, device = 3 * self._wide + self._ring.shape[1], candidates.device
+        self._listed = (1 + len(POPULAR)) * self._wide  # columns before those of the ring
+        width, device = self._listed + self._ring.shape[1], candidates.device
         self._columns = torch.zeros(users, width, dtype=torch.long, device=device)
         self._next_p = torch.zeros(self._columns.shape, device=device)
         self._mask = torch.zeros(self._columns.shape, device=device)
-        self._mass = torch.ones(users, 2, device=device)
+        self._mass = torch.ones(users, len(POPULAR), device=device)
         self._next_category = torch.zeros(users, candidates.category_matrix.shape[0], device=device)
-        self._popular: Tensor | None = None  # [2, N + 1], the same in all blocks
+        self._popular: Tensor | None = None  # [3, N + 1], the same in all blocks
         self._popular_top = self._columns[:1, :0]
 
     @property
@@ -64,13 +65,13 @@ class InterestTops:
 
     def items(self, shares: Tensor) -> tuple[Tensor, Tensor]:
         """Items [U, H, k] with the largest mixed probability, and that, of shares [U, H, E] of the components."""
-        ring = self._ring * (self._mask[:, 3 * self._wide :] > 0)
+        ring = self._ring * (self._mask[:, self._listed :] > 0)
         if self._popular is None or not self._count:
             nothing = self._mask.new_zeros(*shares.shape[:2], 0)
             return nothing.long(), nothing
         own = Ring.weights(ring)
-        weight = torch.cat([own.new_zeros(2, len(ring), 3 * self._wide), own], 2)  # [2, U, M]
-        column, order = torch.cat([self._columns[:, : 3 * self._wide], ring], 1).sort(1)
+        weight = torch.cat([own.new_zeros(2, len(ring), self._listed), own], 2)  # [2, U, M]
+        column, order = torch.cat([self._columns[:, : self._listed], ring], 1).sort(1)
         # An item has one column: the last of those alike, with what the user's events give all of them.
         total = weight.gather(2, order.expand(2, -1, -1)).cumsum(2)
         is_last = torch.ones_like(column, dtype=torch.bool)

@@ -16,7 +16,7 @@ RANDOM = np.random.default_rng(0)
 def scored(query: list[int], days: list[float], weight: float = 1.0) -> ScoredParts:
     count = len(query)
     return ScoredParts(
-        np.array(query), np.array(days) * DAY_S, np.ones((count, 4)), np.full((count, 5), 0.1), np.full(count, weight)
+        np.array(query), np.array(days) * DAY_S, np.ones((count, 4)), np.full((count, 6), 0.1), np.full(count, weight)
     )
 
 

@@ -54,10 +54,10 @@ def test_every_component_is_a_distribution_over_what_may_come(components: Intere
     assert (p >= 0).all()
     assert not p[:, 0].any()
     total = p.sum(1)
-    torch.testing.assert_close(total[:, :3], torch.ones(USERS, 3), rtol=1e-4, atol=1e-4)
-    profile = total[:, 3:]
+    torch.testing.assert_close(total[:, :4], torch.ones(USERS, 4), rtol=1e-4, atol=1e-4)
+    profile = total[:, 4:]
     assert ((profile - 1).abs() < 1e-4).logical_or(profile == 0).all()
-    assert not p[-1, :, 3:].any()  # who had nothing has no profile
+    assert not p[-1, :, 4:].any()  # who had nothing has no profile
 
 
 def test_the_top_of_the_mixture_is_that_of_all_items(components: InterestComponents) -> None:
@@ -85,4 +85,4 @@ def test_categories_are_those_of_the_items(components: InterestComponents) -> No
     following = all_items(components)[:, :, 0] @ matrix.T
     torch.testing.assert_close(p[:, 0], following, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(p[:-1].sum(2), torch.ones(USERS - 1, len(COMPONENTS)), rtol=1e-3, atol=1e-3)
-    assert not p[-1, 3:].any()
+    assert not p[-1, 4:].any()
