@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import admin as confluent_admin
 
+from streams.kafka.topic_specs import every_topic_spec
 from streams.settings.settings import Settings
 from tests.secured_kafka import USER, SecuredKafka
 
@@ -122,7 +123,7 @@ def transactional_id(settings: Settings) -> Acl:
 def topics_acls(settings: Settings) -> list[Acl]:
     """Those of docs/kafka.md for `topics`."""
     operations = ("Create", "Describe", "DescribeConfigs")
-    return [("topic", name, operation) for name in names_of(settings).values() for operation in operations]
+    return [("topic", spec.name, operation) for spec in every_topic_spec(settings) for operation in operations]
 
 
 def web_acls(settings: Settings) -> list[Acl]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streams.kafka.client.metadata import describe_topics
-from streams.kafka.topic_specs import topic_specs
+from streams.kafka.topic_specs import every_topic_spec, topic_specs
 from streams.local_kafka.cluster import LocalKafka
 from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deployment, round_robin_event
@@ -72,7 +72,7 @@ def test_no_command_creates_a_topic(site: Deployment) -> None:
         assert "does not exist" in answer(site, command), command
     assert asyncio.run(topics(site)) == set()
 
-    every = {spec.name for spec in topic_specs(site.settings)}
+    every = {spec.name for spec in every_topic_spec(site.settings)}
     for setting, commands in COMMANDS.items():
         succeeds(site, "topics")
         topic = site.settings.changelog_topic if setting == "changelog" else getattr(site.settings.topics, setting)
