@@ -86,10 +86,10 @@ def attacked(events: EventLog, attack: str | None, user_share: float, event_shar
     first_ms, last_ms = int(part.time_ms.min()), int(part.time_ms.max())
     plan = _Plan(target, by_count[::-1][:_POPULAR_ITEMS], first_ms, last_ms, generator)
     share = np.array_split(np.arange(round(len(part) * event_share)), len(attackers))
-    made = [ATTACKS[attack](plan, len(own)) for own in share]
+    made = [ATTACKS[attack](plan, len(of_attacker)) for of_attacker in share]
     item, time_ms = (np.concatenate(column) for column in zip(*made, strict=True))
     added = EventLog(
-        user=np.repeat(attackers, [len(own) for own in share]),
+        user=np.repeat(attackers, [len(of_attacker) for of_attacker in share]),
         item=item.astype(np.int64),
         time_ms=time_ms.astype(np.int64),
         type=np.full(len(item), events.type[0]),

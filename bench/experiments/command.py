@@ -46,8 +46,8 @@ def experiments(
             for first in range(0, simulated, _CHUNK):
                 number = min(_CHUNK, simulated - first)
                 moments = arrivals(random, population, number, looks, users_per_look, lift)
-                for test, found in decided(moments, users[-1]).items():
-                    counts[test] += found.sum(axis=0)
+                for test, decided_at in decided(moments, users[-1]).items():
+                    counts[test] += decided_at.sum(axis=0)
                 progress.advance(task, number)
             shares[lift] = {test: (count / simulated).tolist() for test, count in counts.items()}
     Console().print(_table(users[-1], shares))
@@ -57,7 +57,7 @@ def experiments(
             "alpha": ALPHA,
             "experiments": simulated,
             "users_of_each_arm": users,
-            "decided": {f"{lift:g}": each for lift, each in shares.items()},
+            "decided": {f"{lift:g}": share_by_look for lift, share_by_look in shares.items()},
         }
         json.parent.mkdir(parents=True, exist_ok=True)
         json.write_text(json_format.dumps(report) + "\n")
@@ -73,5 +73,5 @@ def _table(users: int, shares: dict[float, dict[str, list[float]]]) -> Table:
         "decided", *(f"lift {lift:.0%}" for lift in shares), title=f"after {users:,} users of each arm", box=None
     )
     for test in TESTS:
-        table.add_row(test, *(f"{each[test][-1]:.1%}" for each in shares.values()))
+        table.add_row(test, *(f"{shares_of_lift[test][-1]:.1%}" for shares_of_lift in shares.values()))
     return table

@@ -56,5 +56,5 @@ def _leaves_zero_out(delta: Estimate, rate: float) -> Decided:
     return np.asarray((low > 0) | (high < 0))
 
 
-def _ever(at: Decided) -> Decided:
-    return np.logical_or.accumulate(at, axis=1)
+def _ever(looks: Decided) -> Decided:
+    return np.logical_or.accumulate(looks, axis=1)

@@ -52,13 +52,13 @@ def compare(
 
     Nothing is concluded of an arm with fewer than `min_users` users. The winner is among the arms that are `active`.
     """
-    each, rate = pair_alpha(alpha, len(moments)), mixture_rate(pair_alpha(alpha, len(moments)), expected_users)
+    arm_alpha, rate = pair_alpha(alpha, len(moments)), mixture_rate(pair_alpha(alpha, len(moments)), expected_users)
     plain, of = estimate(moments), adjusted(moments)
     enough = of.users >= min_users
-    low, high = interval(_known(of, enough), each, rate)
+    low, high = interval(_known(of, enough), arm_alpha, rate)
     beside = Estimate(*(np.broadcast_to(values[control], values.shape) for values in (of.mean, of.variance, of.users)))
     delta = _known(difference(of, beside), enough & enough[control])
-    delta_low, delta_high = interval(delta, each, rate)
+    delta_low, delta_high = interval(delta, arm_alpha, rate)
     log_ratio = log_likelihood_ratio(delta, rate)
     arms = []
     for arm in range(len(moments)):
@@ -82,7 +82,7 @@ def compare(
         ratios = of.variance / plain.variance
     known = ratios[np.isfinite(ratios)]
     return Comparison(
-        tuple(arms), _winner(of, enough, candidates, each, rate), float(known.mean()) if len(known) else 1.0
+        tuple(arms), _winner(of, enough, candidates, arm_alpha, rate), float(known.mean()) if len(known) else 1.0
     )
 
 

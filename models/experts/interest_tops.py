@@ -69,8 +69,8 @@ class InterestTops:
         if self._popular is None or not self._count:
             nothing = self._mask.new_zeros(*shares.shape[:2], 0)
             return nothing.long(), nothing
-        own = Ring.weights(ring)
-        weight = torch.cat([own.new_zeros(2, len(ring), self._listed), own], 2)  # [2, U, M]
+        weight = Ring.weights(ring)
+        weight = torch.cat([weight.new_zeros(2, len(ring), self._listed), weight], 2)  # [2, U, M]
         column, order = torch.cat([self._columns[:, : self._listed], ring], 1).sort(1)
         # An item has one column: the last of those alike, with what the user's events give all of them.
         total = weight.gather(2, order.expand(2, -1, -1)).cumsum(2)

@@ -119,7 +119,7 @@ class StreamCounts:
         item: NDArray[np.int64],
         counts: Arrays,
         gate: Arrays,
-        own: Sequence[NewEvents],
+        uncovered: Sequence[NewEvents],
         counted: CountedEvents,
     ) -> None:
         """Go on with popularity and gate of who counts for all, but for the events `own` that are counted here alone.
@@ -128,16 +128,16 @@ class StreamCounts:
         WeightsError where they do not fit.
         """
         now = counted
-        for events in own:
+        for events in uncovered:
             now = now.plus(events)
         aged_by = CountedEvents(*(max(after - before, 0) for after, before in zip(now, self.counted, strict=True)))
         age, age_with_item = (np.array(now) - counts[COUNTED]).T if len(item) else np.zeros((2, 0), np.int64)
         if self.experts is not None:
             popularity = counts[EXPERT_POPULARITY].T if len(item) else np.zeros((len(HALF_LIVES), 0))
-            self.experts.put_popularity(item, popularity, age, gate, own, aged_by.events)
+            self.experts.put_popularity(item, popularity, age, gate, uncovered, aged_by.events)
         self.popularity.advance(aged_by.with_item)
         popularity = counts[POPULARITY] if len(item) else np.zeros(0)
-        self.popularity.put(item, popularity, age_with_item, [events.item for events in own])
+        self.popularity.put(item, popularity, age_with_item, [events.item for events in uncovered])
         # One that has counted less than the last began anew: what is counted elsewhere ages these by its clock.
         began_anew, self._followed = counted.events < self._followed.events, counted
         self.counted = now if began_anew else CountedEvents(*map(max, now, self.counted))

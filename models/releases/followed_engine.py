@@ -72,17 +72,17 @@ class FollowedEngine:
         self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
         if self._engine.horizons is not None and release.horizons:
             self._engine.horizons.restore(release.horizons)
-        own = deque(own for own in self._own if own.position > covered.get(own.source, 0))
-        events = [counted.events for counted in own]
+        kept = deque(step for step in self._own if step.position > covered.get(step.source, 0))
+        events = [step.events for step in kept]
         counts = self._engine.counts
         counts.put_rows(release.counted, release.counts, release.gate, events, release.manifest.counted)
         counts.put_pairs(release.paired, release.pairs, [*release.unpaired, *events])
         if len(release.counted):
             self._engine.register.put_last_seen(release.counted, release.counts[LAST_SEEN])
-        self._own, self._covered = own, dict(covered)
+        self._own, self._covered = kept, dict(covered)
         self.own_events = sum(map(len, events))
 
     def _follow_register(self) -> None:
         self._registered, gone = self._engine.register.taken_over(self._registered)
         if len(gone):
-            self._own = deque(own._replace(events=own.events.without(gone)) for own in self._own)
+            self._own = deque(step._replace(events=step.events.without(gone)) for step in self._own)

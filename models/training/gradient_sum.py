@@ -10,21 +10,21 @@ from models.training.process_group import ProcessGroup
 
 
 def sum_gradients(
-    own: Gradients | None, network: InterestNetwork, candidates: SampledCandidates, group: ProcessGroup
+    gradients: Gradients | None, network: InterestNetwork, candidates: SampledCandidates, group: ProcessGroup
 ) -> Gradients | None:
     """Those of all processes' windows together, the same in each; None where none of them has a target.
 
     All processes must have the same network and candidates. `own` is None where this one has no target.
     """
     if group.size == 1:
-        return own
+        return gradients
     device = network.item.device
-    by_name = {} if own is None else {gradient.name: gradient.values for gradient in own.row_gradients}
-    weight = 0.0 if own is None else own.weight
+    by_name = {} if gradients is None else {gradient.name: gradient.values for gradient in gradients.row_gradients}
+    weight = 0.0 if gradients is None else gradients.weight
     shapes = _shapes(network, len(candidates.log_count))
     # One message: the weight, the loss, which parameters have a gradient (a part without text has none of text's), and
     # the gradients, all as sums over the targets instead of means.
-    head = [weight, 0.0 if own is None else own.loss * weight, *(float(name in by_name) for name in shapes)]
+    head = [weight, 0.0 if gradients is None else gradients.loss * weight, *(float(name in by_name) for name in shapes)]
     values = [
         by_name[name].float() * weight if name in by_name else torch.zeros(shape, device=device)
         for name, shape in shapes.items()

@@ -219,8 +219,8 @@ class Trainer:
             dropout = self._dropout(int(generator.integers(1 << 62))).of_rows(rows, len(part))
             results.append(gradients(self._network, part[rows], candidates, self._items.content, dropout, bfloat16))
         with_targets = [result for result in results if result is not None]
-        own = Gradients.mean(with_targets) if with_targets else None
-        return sum_gradients(own, self._network, candidates, self._group)
+        mean = Gradients.mean(with_targets) if with_targets else None
+        return sum_gradients(mean, self._network, candidates, self._group)
 
     def _dropout(self, seed: int) -> Dropout:
         return Dropout(self._training.input_dropout, self._training.dropout, seed, self._device)
@@ -234,8 +234,8 @@ class Trainer:
             rows = np.arange(low, min(low + size, len(self._held_out)))
             windows = self._sequences.windows(self._held_out[rows])
             candidates = self._candidates(windows.item.ravel(), generator)
-            own = windows[self._group.share(len(windows))]
-            loss, weight = log_loss(self._network, own, candidates, self._items.content)
+            windows_of_process = windows[self._group.share(len(windows))]
+            loss, weight = log_loss(self._network, windows_of_process, candidates, self._items.content)
             total, total_weight = total + loss * weight, total_weight + weight
         sums = torch.tensor([total, total_weight], dtype=torch.float64, device=self._device)
         self._group.sum(sums)

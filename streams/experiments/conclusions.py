@@ -47,8 +47,8 @@ def look(experiment: Experiment, statistics: ExperimentStatistics, looks: Looks)
         min_users=experiment.min_users,
         active=[arm.stopped_at is None for arm in experiment.arms],
     )
-    for arm, found in zip(experiment.arms, comparison.arms, strict=True):
-        looks.log_ratio[arm.name] = max(looks.log_ratio.get(arm.name, 0.0), found.log_ratio)
+    for arm, compared in zip(experiment.arms, comparison.arms, strict=True):
+        looks.log_ratio[arm.name] = max(looks.log_ratio.get(arm.name, 0.0), compared.log_ratio)
     if comparison.winner is not None:
         winner = experiment.arms[comparison.winner].name
         if winner != looks.winner:
@@ -87,7 +87,7 @@ def _arm(
     index: int,
     arm: Arm,
 ) -> ArmResult:
-    found, moments = comparison.arms[index], statistics.moments[0, index]
+    compared, moments = comparison.arms[index], statistics.moments[0, index]
     is_control = index == experiment.control_index
     return ArmResult(
         name=arm.name,
@@ -101,12 +101,12 @@ def _arm(
         exposed=statistics.exposed[index],
         users=round(moments[ONE, ONE]),
         decisions=round(moments[ONE, 1]),
-        mean=_finite(found.mean),
-        low=_finite(found.low),
-        high=_finite(found.high),
-        difference=None if is_control else _finite(found.difference),
-        difference_low=None if is_control else _finite(found.difference_low),
-        difference_high=None if is_control else _finite(found.difference_high),
+        mean=_finite(compared.mean),
+        low=_finite(compared.low),
+        high=_finite(compared.high),
+        difference=None if is_control else _finite(compared.difference),
+        difference_low=None if is_control else _finite(compared.difference_low),
+        difference_high=None if is_control else _finite(compared.difference_high),
         p_value=None if is_control else always_valid_p(looks.log_ratio[arm.name]),
         guardrails=[] if is_control else guardrail_results(experiment, statistics, index),
     )
@@ -148,11 +148,11 @@ def _keep_history(statistics: ExperimentStatistics, comparison: Comparison, look
             arms=[
                 ArmPoint(
                     users=round(statistics.moments[0, index, ONE, ONE]),
-                    mean=_finite(found.mean),
-                    low=_finite(found.low),
-                    high=_finite(found.high),
+                    mean=_finite(compared.mean),
+                    low=_finite(compared.low),
+                    high=_finite(compared.high),
                 )
-                for index, found in enumerate(comparison.arms)
+                for index, compared in enumerate(comparison.arms)
             ],
         )
     )

@@ -81,12 +81,12 @@ def stopped_now(experiment: Experiment, because: str, arm: str | None = None) ->
     stop = {"stopped_at": int(time.time() * 1000), "stopped_because": because}
     if arm is None:
         return experiment if experiment.stopped_at is not None else msgspec.structs.replace(experiment, **stop)
-    if arm not in (names := [each.name for each in experiment.arms]):
+    if arm not in (names := [other.name for other in experiment.arms]):
         raise ExperimentError(f"experiment {experiment.name} has no arm {arm}; it has {', '.join(names)}")
     if arm == experiment.control:
         raise ExperimentError(f"{arm} is the control, without which nothing is compared: stop the experiment instead")
     arms = tuple(
-        msgspec.structs.replace(each, **stop) if each.name == arm and each.stopped_at is None else each
-        for each in experiment.arms
+        msgspec.structs.replace(other, **stop) if other.name == arm and other.stopped_at is None else other
+        for other in experiment.arms
     )
     return msgspec.structs.replace(experiment, arms=arms)

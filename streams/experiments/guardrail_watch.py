@@ -40,7 +40,7 @@ def crossed_guardrails(result: ExperimentResult) -> list[tuple[str, GuardrailRes
     return [
         (arm.name, crossed[0])
         for arm in result.arms
-        if arm.state == "running" and (crossed := [each for each in arm.guardrails if each.is_crossed])
+        if arm.state == "running" and (crossed := [guardrail for guardrail in arm.guardrails if guardrail.is_crossed])
     ]
 
 

@@ -37,7 +37,7 @@ class SourceTopics:
     def __init__(self, settings: Settings, sources: Sequence[str]) -> None:
         """Raises SettingsError for a topic of this system's own: its records would go round in a circle."""
         topics = settings.topics
-        own = {
+        topics_of_worker = {
             topics.user_events: "it is what ingest writes",
             topics.user_events_dlq: "`interest-stream dlq replay` sends its records again",
             topics.interest_predictions: "it holds predictions",
@@ -54,7 +54,9 @@ class SourceTopics:
             topics.policy_states: "it holds what policies have learnt",
             topics.interest_experiments: "it holds experiments",
         }
-        if faults := [f"--from {source}: {own[source]}" for source in sources if source in own]:
+        if faults := [
+            f"--from {source}: {topics_of_worker[source]}" for source in sources if source in topics_of_worker
+        ]:
             raise SettingsError(faults)
         self.sources = list(dict.fromkeys(sources))
         self._settings = settings

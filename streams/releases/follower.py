@@ -99,17 +99,17 @@ class ReleaseFollower:
         On the way through a compacted topic, releases of which newer ones have parts are no faults.
         """
         results, self._results = self._results, []
-        whole: Release | None = None
+        release: Release | None = None
         for result in results:
             if isinstance(result, Release):
-                whole = result if whole is None else whole.followed_by(result)
-        if whole is not None:
-            self._remember(whole)
+                release = result if release is None else release.followed_by(result)
+        if release is not None:
+            self._remember(release)
         if results:
             self._note(results[-1])
         elif self.assembler.holds_parts:
             self._note(ReleaseFault(None, "manifest", "the topic holds parts of a model and no manifest"))
-        return whole
+        return release
 
     def _note(self, result: Release | ReleaseFault) -> None:
         if isinstance(result, Release):

@@ -53,10 +53,10 @@ def print_result(console: Console, result: ExperimentResult) -> None:
         console.print(line, soft_wrap=True, markup=False)
 
 
-def print_estimates(console: Console, found: Sequence[ArmEstimate], decisions: int, left_out: int) -> None:
+def print_estimates(console: Console, estimates: Sequence[ArmEstimate], decisions: int, left_out: int) -> None:
     """One line for each arm."""
     table = Table("arm", "reward (SNIPS)", "reward (switch-DR)", "decisions, effectively", box=None, pad_edge=False)
-    for arm in found:
+    for arm in estimates:
         cells = [
             "" if (of := arm.estimates.get(name)) is None else _interval(of.value, of.low, of.high)
             for name in ("snips", "switch_dr")

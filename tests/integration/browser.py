@@ -85,8 +85,8 @@ class Window:
 
     async def faults(self) -> list[str]:
         """What is hard to read, and what has no name."""
-        found: list[str] = await self.page.evaluate(FAULTS)
-        return found
+        faults: list[str] = await self.page.evaluate(FAULTS)
+        return faults
 
 
 @asynccontextmanager

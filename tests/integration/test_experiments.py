@@ -38,24 +38,26 @@ def outcomes(start_ms: int) -> list[Reward]:
         for arm, rate in RATES.items():
             value = float(source.random() < rate)
             closed = "feedback" if value else "horizon"
-            at = start_ms + number
-            closed_at = at + (100 if value else 1000)
+            time_ms = start_ms + number
+            closed_at = time_ms + (100 if value else 1000)
             user = f"{arm}-{number % USERS}"
-            made.append(reward(user, value, time=at, closed=closed, closed_at=closed_at, experiment="explore", arm=arm))
-    return sorted(made, key=lambda each: each.closed_at)
+            made.append(
+                reward(user, value, time=time_ms, closed=closed, closed_at=closed_at, experiment="explore", arm=arm)
+            )
+    return sorted(made, key=lambda one: one.closed_at)
 
 
 async def send(site: Deployment, rewards: list[Reward]) -> None:
     topics, web = site.settings.topics, WebSite.of(site)
     decisions = [
         Decision(
-            decision_id=each.decision_id, user_id=each.user_id, time=each.time, slate=each.slate, propensities=(1.0,),
-            policy="greedy", policy_version=0, experiment=each.experiment, arm=each.arm,
+            decision_id=one.decision_id, user_id=one.user_id, time=one.time, slate=one.slate, propensities=(1.0,),
+            policy="greedy", policy_version=0, experiment=one.experiment, arm=one.arm,
         )
-        for each in rewards
+        for one in rewards
     ]  # fmt: skip
-    await web.send(topics.interest_decisions, [(each.user_id.encode(), encode_decision(each)) for each in decisions])
-    await web.send(topics.interest_rewards, [(each.user_id.encode(), msgspec.json.encode(each)) for each in rewards])
+    await web.send(topics.interest_decisions, [(one.user_id.encode(), encode_decision(one)) for one in decisions])
+    await web.send(topics.interest_rewards, [(one.user_id.encode(), msgspec.json.encode(one)) for one in rewards])
     await web.send(topics.interest_rewards, [(b"u", b"{}")])  # is passed over
 
 
@@ -80,7 +82,7 @@ async def test_an_experiment_from_its_beginning_to_its_end(deploy: Deploy) -> No
     assert [(arm["name"], arm["users"], arm["exposed"], arm["decisions"]) for arm in printed["arms"]] == [
         (arm, USERS, USERS, 5 * USERS) for arm in RATES
     ]
-    means = {arm: sum(each.reward for each in rewards if each.arm == arm) / (5 * USERS) for arm in RATES}
+    means = {arm: sum(one.reward for one in rewards if one.arm == arm) / (5 * USERS) for arm in RATES}
     assert {arm["name"]: round(arm["mean"], 9) for arm in printed["arms"]} == {
         arm: round(mean, 9) for arm, mean in means.items()
     }
@@ -91,7 +93,7 @@ async def test_an_experiment_from_its_beginning_to_its_end(deploy: Deploy) -> No
     assert "guardrail reward of harmful crossed" in shown
     async with WebSite.of(site).serve(is_ready=False) as client:
         listed = await eventually(client, "/v1/experiments", lambda body: body["experiments"])
-        assert [(each["name"], each["winner"]) for each in listed["experiments"]] == [("explore", "warm")]
+        assert [(one["name"], one["winner"]) for one in listed["experiments"]] == [("explore", "warm")]
         answered = (await client.get("/v1/experiments/explore")).json()
         assert (answered["arms"], answered["history"]) == (printed["arms"], printed["history"])
         assert (await client.get("/v1/experiments/other")).status_code == 404
@@ -128,8 +130,8 @@ async def test_arms_are_estimated_before_anybody_is_in_them(deploy: Deploy) -> N
     web = WebSite.of(site)
     pairs = shown_at_random(300)
     topics = site.settings.topics
-    await web.send(topics.interest_decisions, [(each.user_id.encode(), encode_decision(each)) for each, _ in pairs])
-    await web.send(topics.interest_rewards, [(each.user_id.encode(), msgspec.json.encode(each)) for _, each in pairs])
+    await web.send(topics.interest_decisions, [(one.user_id.encode(), encode_decision(one)) for one, _ in pairs])
+    await web.send(topics.interest_rewards, [(one.user_id.encode(), msgspec.json.encode(one)) for _, one in pairs])
     printed = await asyncio.to_thread(succeeds, site, *estimate, "--json", overrides=settings)
     logged, best, at_random = json.loads(printed)
     assert (logged["name"], best["name"], at_random["name"]) == ("logged", "best", "any")

@@ -40,9 +40,14 @@ async def recreate(ingest: IngestSite, topic: str) -> None:
 
 async def test_topics_that_cannot_be_ingested_are_refused(ingest: IngestSite, tmp_path: Path) -> None:
     names = ingest.site.settings.topics
-    own = [names.user_events, names.user_events_dlq, names.item_index, ingest.site.settings.changelog_topic]
+    topics_of_worker = [
+        names.user_events,
+        names.user_events_dlq,
+        names.item_index,
+        ingest.site.settings.changelog_topic,
+    ]
     ends = [
-        (ingest.start_from(own), [f"--from {topic}: " for topic in own]),
+        (ingest.start_from(topics_of_worker), [f"--from {topic}: " for topic in topics_of_worker]),
         (ingest.start_from(["nowhere", ingest.clicks]), ["nowhere does not exist at ", "create it"]),
         (ingest.start("--format", "protobuf"), ["--format protobuf: there is no such format", "segment, mixpanel"]),
         (ingest.start("--set=topics.partitions=5"), ["has 3 partitions, must have 5", "--set topics.partitions=3"]),

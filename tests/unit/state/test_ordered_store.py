@@ -49,11 +49,11 @@ def test_a_scan_is_a_slice_of_the_sorted_keys(
     store.write({key: key for key in keys} | {b"j": b"", b"l": b""})
     low = b"k" + after if after is not None and after.startswith(prefix) else b""
     high = b"k" + before if before is not None and before.startswith(prefix) else b""
-    found = [key for key, _ in store.scan(b"k" + prefix, low, before=high, reverse=reverse)]
+    scanned = [key for key, _ in store.scan(b"k" + prefix, low, before=high, reverse=reverse)]
     expected = [
         key for key in keys if key.startswith(b"k" + prefix) and (not low or key > low) and (not high or key < high)
     ]
-    assert found == (expected[::-1] if reverse else expected)
+    assert scanned == (expected[::-1] if reverse else expected)
     store.close()
 
 

@@ -15,8 +15,8 @@ def test_only_tests_that_may_be_looked_at_again_hold_alpha(tmp_path: Path) -> No
     errors = {test: shares[-1] for test, shares in report["decided"]["0"].items()}
     assert max(errors["sequence"], errors["sequence_cuped"]) <= report["alpha"] < 0.1 < errors["peeking"]
     assert errors["peeking_by_decision"] > errors["peeking"]
-    found = {test: shares[-1] for test, shares in report["decided"]["0.2"].items()}
-    assert found["fixed"] >= found["sequence"] > errors["sequence"]
-    assert found["sequence_cuped"] >= found["sequence"]
+    decided = {test: shares[-1] for test, shares in report["decided"]["0.2"].items()}
+    assert decided["fixed"] >= decided["sequence"] > errors["sequence"]
+    assert decided["sequence_cuped"] >= decided["sequence"]
     assert len(report["users_of_each_arm"]) == 30
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -14,9 +14,9 @@ def arrivals(
     experiment: `spread` is how much users differ.
     """
     shape = (experiments, users, 2)
-    own = np.clip(np.asarray(rates) * np.exp(spread * random.standard_normal(shape) - spread**2 / 2), 0, 1)
+    rate_of_user = np.clip(np.asarray(rates) * np.exp(spread * random.standard_normal(shape) - spread**2 / 2), 0, 1)
     decisions = 1 + random.poisson(2.0, shape)
-    before = random.binomial(20, np.clip(own * (np.mean(rates) / np.asarray(rates)), 0, 1)) / 20
-    each = products(user_rows(decisions, random.binomial(decisions, own), before))  # [E, U, 2, 4, 4]
-    moments: FloatArray = each.reshape(experiments, users // 10, 10, 2, 4, 4).sum(axis=2).cumsum(axis=1)
+    before = random.binomial(20, np.clip(rate_of_user * (np.mean(rates) / np.asarray(rates)), 0, 1)) / 20
+    of_users = products(user_rows(decisions, random.binomial(decisions, rate_of_user), before))  # [E, U, 2, 4, 4]
+    moments: FloatArray = of_users.reshape(experiments, users // 10, 10, 2, 4, 4).sum(axis=2).cumsum(axis=1)
     return moments

@@ -73,8 +73,8 @@ def test_the_mixture_test_rejects_where_the_sequence_leaves_zero_out(better: Flo
 def test_decisions_of_the_same_users_are_no_new_users() -> None:
     random = np.random.default_rng(4)
     experiments, users, steps = 300, 100, 60
-    own = random.beta(1, 4, (experiments, users, 2))
-    reward = random.binomial(5, own[:, None], (experiments, steps, users, 2)).cumsum(axis=1)
+    rate_of_user = random.beta(1, 4, (experiments, users, 2))
+    reward = random.binomial(5, rate_of_user[:, None], (experiments, steps, users, 2)).cumsum(axis=1)
     decisions = np.broadcast_to(5 * np.arange(1, steps + 1)[None, :, None, None], reward.shape)
     moments = products(user_rows(decisions, reward)).sum(axis=2)  # [E, T, 2, 4, 4]
     assert ever_decided(moments) <= ALPHA
@@ -90,11 +90,11 @@ def test_a_sample_ratio_is_found_wrong_only_where_it_is() -> None:
     random = np.random.default_rng(5)
     for share, (least, most) in {0.5: (0.0, ALPHA), 0.46: (0.9, 1.0)}.items():
         first = random.binomial(10, share, (200, 400)).cumsum(axis=1)
-        found = [
+        results = [
             any(log_bayes_factor((one, 10 * (step + 1) - one), (1, 1)) > -np.log(ALPHA) for step, one in enumerate(run))
             for run in first.tolist()
         ]
-        assert least <= np.mean(found) <= most, share
+        assert least <= np.mean(results) <= most, share
 
 
 def test_the_winner_is_better_than_each_other_active_arm() -> None:
@@ -107,12 +107,12 @@ def test_the_winner_is_better_than_each_other_active_arm() -> None:
     def result(min_users: int = 100, active: tuple[bool, ...] = (True, True, True), scale: int = 1) -> Comparison:
         return compare(scale * moments, control=0, alpha=ALPHA, expected_users=2400, min_users=min_users, active=active)
 
-    found = result()
-    assert found.winner == 2
-    assert found.arms[0].difference == 0.0
-    for arm, rate in zip(found.arms, arm_rates, strict=True):
+    results = result()
+    assert results.winner == 2
+    assert results.arms[0].difference == 0.0
+    for arm, rate in zip(results.arms, arm_rates, strict=True):
         assert arm.low < rate < arm.high
-    assert min(arm.difference_low for arm in found.arms[1:]) > 0
+    assert min(arm.difference_low for arm in results.arms[1:]) > 0
     assert result(active=(True, True, False)).winner == 1
     assert result(min_users=801).winner is None
     assert result(scale=0).winner is None

@@ -65,11 +65,11 @@ def test_the_radius_is_least_at_the_expected_users() -> None:
 
 
 def test_the_likelihood_ratio_is_that_of_a_normal_mixture() -> None:
-    variance, tau2, found = 0.04, 0.3, 0.5
-    of = Estimate(np.array(found), np.array(variance), np.array(100.0))
+    variance, tau2, difference = 0.04, 0.3, 0.5
+    of = Estimate(np.array(difference), np.array(variance), np.array(100.0))
     grid = np.linspace(-8, 8, 160_001)
     prior = np.exp(-(grid**2) / (2 * tau2)) / np.sqrt(2 * np.pi * tau2)
-    likelihood = np.exp(-((found - grid) ** 2) / (2 * variance) + found**2 / (2 * variance))
+    likelihood = np.exp(-((difference - grid) ** 2) / (2 * variance) + difference**2 / (2 * variance))
     mixture = (prior * likelihood).sum() * (grid[1] - grid[0])
     assert float(log_likelihood_ratio(of, tau2 / variance / 100)) == pytest.approx(np.log(mixture))
     assert always_valid_p(np.log(40)) == pytest.approx(1 / 40)

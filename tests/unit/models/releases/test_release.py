@@ -104,9 +104,9 @@ def test_newest_parts_of_all_releases_are_the_complete_model() -> None:
     first, second = release(), release()
     second.embeddings["weight"][:] += 1
     parts = first.parts() | {name: part for name, part in second.parts().items() if name == "items/2"}
-    whole = Release.of(parts, MANIFEST)
-    np.testing.assert_array_equal(whole.item, first.item)
-    changed = whole.embeddings["weight"] != first.embeddings["weight"]
+    complete = Release.of(parts, MANIFEST)
+    np.testing.assert_array_equal(complete.item, first.item)
+    changed = complete.embeddings["weight"] != first.embeddings["weight"]
     np.testing.assert_array_equal(changed.all(1), first.item >= 256)
 
 

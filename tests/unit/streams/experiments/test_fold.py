@@ -83,7 +83,7 @@ def test_equal_arms_have_no_winner() -> None:
 
 def test_results_are_the_same_in_whatever_order_the_topics_are_read() -> None:
     records = rewards({"a": 0.2, "b": 0.4}, users=60)
-    exposures = [Exposure(each.user_id, each.time, "e", each.arm) for each in records]
+    exposures = [Exposure(record.user_id, record.time, "e", record.arm) for record in records]
     first = ExperimentFold()
     first.put("e", experiment())
     for exposure in exposures:
@@ -133,9 +133,9 @@ def test_a_guardrail_is_crossed_by_an_arm_that_does_harm(rate: float, crossed: b
     )
     result = folded(guarded, rewards({"a": 0.5, "b": rate}, users=150))
     assert result.arms[0].guardrails == []
-    [found] = result.arms[1].guardrails
-    assert found.is_crossed is crossed
-    assert found.mean == pytest.approx(1 - rate, abs=0.1)
+    [guardrail] = result.arms[1].guardrails
+    assert guardrail.is_crossed is crossed
+    assert guardrail.mean == pytest.approx(1 - rate, abs=0.1)
     assert result.arms[1].mean == 0.0  # purchases
 
 

@@ -9,7 +9,7 @@ def test_a_reward_that_came_early_waits_until_those_without_feedback_have_come()
     order.add(reward("late", 0.0, time=START_MS))
     assert list(order.due()) == []  # others of that millisecond may come
     order.add(reward("later", 0.0, time=START_MS + 20))
-    assert [each.user_id for each in order.due()] == ["late", "early"]
+    assert [due.user_id for due in order.due()] == ["late", "early"]
     assert list(order.due()) == []
 
 
@@ -19,7 +19,7 @@ def test_time_passes_without_records() -> None:
     order.close(START_MS)
     assert list(order.due()) == []
     order.close(START_MS + 1)
-    assert [each.user_id for each in order.due()] == ["u"]
+    assert [due.user_id for due in order.due()] == ["u"]
 
 
 def test_a_decision_counts_once() -> None:

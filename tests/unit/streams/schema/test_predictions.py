@@ -124,9 +124,9 @@ def test_an_outlook_is_told_after_a_users_last_event(items: ItemVocabulary, orig
         np.array([[[1, 0], [0, -1], [-1, -1]]]),
         np.array([[[0.5, 0.25], [0.5, 0], [0, 0]]], P),
     )
-    without, told = encode(replace(made, outlook=outlook, outlook_row=np.array([-1, 0])), origins, items, 0)
+    without, with_outlook = encode(replace(made, outlook=outlook, outlook_row=np.array([-1, 0])), origins, items, 0)
     assert decode(without).horizons is decode(without).return_p is UNSET
-    prediction = decode(told)
+    prediction = decode(with_outlook)
     assert prediction.return_p == {"1": 0.25, "7": 0.5, "30": 0.75}
     assert prediction.horizons == [
         Horizon(1, ["Sci-Fi", "Drama"], [0.5, 0.25], ["i2", "i5"], [0.5, 0.25]),

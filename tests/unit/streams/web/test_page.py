@@ -14,9 +14,9 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 def texts(language: str) -> dict[str, str]:
     lines = TEXTS[language].read_text().splitlines()
     assert (lines[0], lines[-1]) == ("export default {", "};")
-    found = [re.fullmatch(r'  "([\w.]+)": "((?:[^"\\]|\\.)*)",', line) for line in lines[1:-1]]
-    assert all(found), f"{language}: one key and its text per line"
-    pairs = [(match[1], match[2]) for match in found if match]
+    matches = [re.fullmatch(r'  "([\w.]+)": "((?:[^"\\]|\\.)*)",', line) for line in lines[1:-1]]
+    assert all(matches), f"{language}: one key and its text per line"
+    pairs = [(match[1], match[2]) for match in matches if match]
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
 

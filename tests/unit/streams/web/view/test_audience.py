@@ -31,8 +31,8 @@ class Site:
 
     def put(self, *predictions: Prediction) -> None:
         batch = ViewBatch(self.store)
-        for each in predictions:
-            self.users.put(each, f"0:{each.source.offset}", batch)
+        for newest in predictions:
+            self.users.put(newest, f"0:{newest.source.offset}", batch)
         self.write(batch)
 
     def erase(self, user: str) -> None:
@@ -54,11 +54,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def expected_shares(newest: dict[str, Prediction]) -> dict[str, float]:
     """By the definition, weights relative to the newest of all."""
-    now_ms = max((each.emitted_at for each in newest.values()), default=0)
-    weights = {user: 2 ** (-(now_ms - each.emitted_at) / 1000 / HALF_LIFE_S) for user, each in newest.items()}
+    now_ms = max((prediction.emitted_at for prediction in newest.values()), default=0)
+    weights = {
+        user: 2 ** (-(now_ms - prediction.emitted_at) / 1000 / HALF_LIFE_S) for user, prediction in newest.items()
+    }
     shares: dict[str, float] = {}
-    for user, each in newest.items():
-        for item, p in zip(each.items, each.item_p, strict=True):
+    for user, of_user in newest.items():
+        for item, p in zip(of_user.items, of_user.item_p, strict=True):
             shares[item] = shares.get(item, 0.0) + weights[user] * p / sum(weights.values())
     return shares
 
@@ -97,7 +99,7 @@ def test_shares_are_those_of_the_definition_and_survive_a_restart(
         shares = dict(zip(shot.items, shot.item_share, strict=True))
         for item in "xyz":
             assert shares.get(item, 0.0) == pytest.approx(expected.get(item, 0.0), abs=1e-9)
-            assert audience.item(item)[1] == sum(item in each.items for each in newest.values())
+            assert audience.item(item)[1] == sum(item in prediction.items for prediction in newest.values())
         assert shot.item_share == sorted(shot.item_share, reverse=True)
     site.store.close()
 

@@ -44,8 +44,8 @@ class Follower:
 
     def scored(self) -> tuple[int, int]:
         """Predictions that were scored, and those of them that were right."""
-        found = self.events.calibration(0)
-        return sum(found.count), sum(found.hits)
+        calibration = self.events.calibration(0)
+        return sum(calibration.count), sum(calibration.hits)
 
 
 @pytest.fixture

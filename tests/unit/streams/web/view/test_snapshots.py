@@ -29,10 +29,10 @@ def test_each_tier_keeps_its_time_and_the_past_is_found_in_the_finest(tmp_path: 
     counts = [len(list(store.scan(tier.prefix))) for tier in TIERS]
     assert counts == [361, 121, 2]
     now_ms = BEGIN_MS - 600_000 + seconds[-1] * 1000
-    found = snapshots.before(now_ms - 30_000)
-    assert found is not None
-    assert found == (found[0], shot(seconds[-1] - 30))
-    assert 0 <= now_ms - 30_000 - found[0] < 10_000
+    snapshot = snapshots.before(now_ms - 30_000)
+    assert snapshot is not None
+    assert snapshot == (snapshot[0], shot(seconds[-1] - 30))
+    assert 0 <= now_ms - 30_000 - snapshot[0] < 10_000
     oldest = snapshots.before(now_ms - 7_000_000)  # only minutes reach so far
     assert oldest is not None
     assert oldest[0] % 60_000 == 0
