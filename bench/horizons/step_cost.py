@@ -18,12 +18,16 @@ from models.progress import ProgressCallback
 Batches = Iterator[tuple[NDArray[np.int64], EventBatch]]
 
 BATCHES: Final = (1, 32, 1000)
-_MIN_EVENTS: Final = 128
-"""Of a round"""
+_ROUND_EVENTS: Final = 128
+"""At least: a single micro-batch of one event is too short for the clock"""
 
 
 def step_cost(
-    rounds: int, on_progress: ProgressCallback, batches: Sequence[int] = BATCHES, workload: Workload | None = None
+    rounds: int,
+    on_progress: ProgressCallback,
+    batches: Sequence[int] = BATCHES,
+    workload: Workload | None = None,
+    round_events: int = _ROUND_EVENTS,
 ) -> dict[str, dict[str, float]]:
     """By batch size: µs per event without and with `model.horizons`, and the share that it adds.
 
@@ -35,7 +39,7 @@ def step_cost(
     results, done = {}, 0
     for size in batches:
         streams = [model.batches(size) for model in models]
-        steps, spent = max(_MIN_EVENTS // size, 1), []
+        steps, spent = max(round_events // size, 1), []
         for _ in range(rounds + 1):
             pairs = zip(models, streams, strict=True)
             spent.append([_round(model, stream, steps) / (steps * size) for model, stream in pairs])

@@ -32,11 +32,11 @@ def simulated(users: int, seed: int) -> Questions:
 
 
 def test_it_finds_the_parameters_of_users_who_are_as_it_assumes() -> None:
-    questions = simulated(4000, seed=1)
+    questions = simulated(2000, seed=1)
     model = BgNbd(questions, HORIZON * DAY_S)
     r, alpha, a, b = model.parameters
-    np.testing.assert_allclose([r, r / alpha, a / (a + b)], [R, R / ALPHA, A / (A + B)], rtol=0.2)
+    np.testing.assert_allclose([r, r / alpha, a / (a + b)], [R, R / ALPHA, A / (A + B)], rtol=0.3)
     p, returned = model.return_p(questions), questions.returned(HORIZON * DAY_S)
-    assert abs(p.mean() - returned.mean()) < 0.02
+    assert abs(p.mean() - returned.mean()) < 0.025
     likely = p > np.median(p)
-    assert abs(p[likely].mean() - returned[likely].mean()) < 0.03
+    assert abs(p[likely].mean() - returned[likely].mean()) < 0.04
