@@ -10,10 +10,11 @@ from tests.unit.bench.horizons.small_log import DAY_S, log_of
 
 
 def test_a_silence_is_flagged_at_the_first_question_below_the_threshold() -> None:
-    """User 0 comes always, user 1 leaves on day 370, user 2 came back after 60 days."""
-    events = [(0, 1), *((day, 0) for day in range(0, 546, 5)), (370, 1), (370, 2), (430, 2)]
+    """User 1 leaves on day 370, user 2 comes back after 60 days, the others come always."""
+    always = [(day, user) for day in range(0, 546, 5) for user in (0, 3, 4, 5, 6, 7)]
+    events = [(0, 1), *always, (370, 1), (370, 2), (430, 2)]
     log = log_of(sorted(events))
-    dataset = Dataset("log", log, 3, [""], [""], [()], True, np.ones(3, np.bool_))
+    dataset = Dataset("log", log, 8, [""], [""], [()], True, np.ones(8, np.bool_))
     measurement = ReturnMeasurement(HorizonLog("log", dataset, SCHEDULES["cdnow"]))
     assert final_days(measurement) == 90
     test, training = measurement.test, measurement.training
