@@ -53,7 +53,9 @@ def with_parameters(policy: Policy, parameters: Mapping[str, Any]) -> Policy:
 
 def _typed(options: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The options with these in their place, as whole numbers where they are: those of the settings are all floats."""
-    return options | {key: type(options.get(key, value))(value) for key, value in parameters.items()}
+    if unknown := [key for key in parameters if key not in options]:
+        raise ValueError(f"there is no option {unknown[0]!r} (options: {', '.join(options)})")
+    return options | {key: type(options[key])(value) for key, value in parameters.items()}
 
 
 def restored_policy(name: str, settings: PolicySettings, state: bytes) -> Policy:

@@ -154,10 +154,14 @@ def test_changed_options_hold_for_what_was_learnt_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"epsilon_greedy": {"epsilom": 1.0}}, {"softmax": {"temperature": 1.0}}], ids=["option", "policy"]
+    ("options", "message"),
+    [
+        ({"epsilon_greedy": {"epsilom": 1.0}}, r"of epsilon_greedy: there is no option 'epsilom' \(options: epsilon\)"),
+        ({"softmax": {"temperature": 1.0}}, r"softmax is not among policy\.kinds"),
+    ],
 )
-def test_options_that_do_not_exist_are_named(options: dict[str, dict[str, float]]) -> None:
-    with pytest.raises(SettingsError, match=r"policy\.options"):
+def test_options_that_do_not_exist_are_named(options: dict[str, dict[str, float]], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         KnownPolicies(PolicySettings(options=options))
 
 
