@@ -9,15 +9,19 @@ import numpy as np
 
 from models.policy.choice import softmax
 from models.policy.learnt import RewardPolicy
+from models.policy.option_ranges import POSITIVE, check_ranges
 from models.policy.slate import BoolArray, CandidateBatch, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class SoftmaxOptions:
-    """Options of `Softmax`."""
+    """Options of `Softmax`. `ValueError` for values out of range."""
 
     temperature: float = 0.02
     """In units of the reward: a candidate that is better by this much is e times as probable"""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, temperature=POSITIVE)
 
 
 class Softmax(RewardPolicy):

@@ -9,15 +9,19 @@ import numpy as np
 
 from models.policy.choice import best_share, mixed_with_uniform
 from models.policy.learnt import RewardPolicy
+from models.policy.option_ranges import SHARE, check_ranges
 from models.policy.slate import BoolArray, CandidateBatch, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class EpsilonGreedyOptions:
-    """Options of `EpsilonGreedy`."""
+    """Options of `EpsilonGreedy`. `ValueError` for values out of range."""
 
     epsilon: float = 0.05
     """Probability that a place shows any of the candidates, each alike"""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, epsilon=SHARE)
 
 
 class EpsilonGreedy(RewardPolicy):

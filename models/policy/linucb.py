@@ -9,17 +9,21 @@ import numpy as np
 
 from models.policy.choice import best_share, mixed_with_uniform
 from models.policy.learnt import RewardPolicy
+from models.policy.option_ranges import NOT_NEGATIVE, SHARE, check_ranges
 from models.policy.slate import BoolArray, CandidateBatch, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class LinUCBOptions:
-    """Options of `LinUCB`."""
+    """Options of `LinUCB`. `ValueError` for values out of range."""
 
     alpha: float = 0.5
     """Standard deviations of the expected reward that are added to it"""
     uniform_share: float = 0.01
     """Probability that a place shows any of the candidates, each alike: without it logs are of no use for others"""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, alpha=NOT_NEGATIVE, uniform_share=SHARE)
 
 
 class LinUCB(RewardPolicy):

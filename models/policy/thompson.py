@@ -9,12 +9,13 @@ import numpy as np
 
 from models.policy.choice import best_share, mixed_with_uniform
 from models.policy.learnt import RewardPolicy
+from models.policy.option_ranges import NOT_NEGATIVE, SHARE, check_ranges
 from models.policy.slate import BoolArray, CandidateBatch, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class ThompsonOptions:
-    """Options of `Thompson`."""
+    """Options of `Thompson`. `ValueError` for values out of range."""
 
     draws: int = 16
     """Draws of the posterior for a decision"""
@@ -22,6 +23,9 @@ class ThompsonOptions:
     """Multiplies the posterior's deviation: less than 1 explores less (Chapelle and Li, 2011)"""
     uniform_share: float = 0.01
     """Probability that a place shows any of the candidates, each alike"""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, draws=(1, 10_000), deviation_scale=NOT_NEGATIVE, uniform_share=SHARE)
 
 
 class Thompson(RewardPolicy):

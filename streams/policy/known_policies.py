@@ -52,10 +52,19 @@ def with_parameters(policy: Policy, parameters: Mapping[str, Any]) -> Policy:
 
 
 def _typed(options: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with these in their place, as whole numbers where they are: those of the settings are all floats."""
-    if unknown := [key for key in parameters if key not in options]:
-        raise ValueError(f"there is no option {unknown[0]!r} (options: {', '.join(options)})")
-    return options | {key: type(options[key])(value) for key, value in parameters.items()}
+    """The options with these in their place, as whole numbers where they are: those of the settings are all floats.
+
+    Raises ValueError for an option that is not there, or no number.
+    """
+    typed = dict(options)
+    for key, value in parameters.items():
+        if key not in options:
+            raise ValueError(f"there is no option {key!r} (options: {', '.join(options) or 'none'})")
+        try:
+            typed[key] = type(options[key])(value)
+        except (ValueError, OverflowError):
+            raise ValueError(f"{key} must be a number, not {value!r}") from None
+    return typed
 
 
 def restored_policy(name: str, settings: PolicySettings, state: bytes) -> Policy:

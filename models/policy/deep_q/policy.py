@@ -12,6 +12,7 @@ from models.errors import PolicyError
 from models.policy.choice import mixed_with_uniform, softmax
 from models.policy.deep_q.network import Weights, advantages, first_weights
 from models.policy.deep_q.scaling import InputScaling
+from models.policy.option_ranges import COUNT, POSITIVE, SHARE, check_ranges
 from models.policy.reward_model import RewardModel, RewardModelSettings
 from models.policy.rules import SlateRules
 from models.policy.saved_arrays import dump_policy
@@ -23,7 +24,7 @@ _NETWORK, _MODEL = "network.", "model."
 
 @dataclass(frozen=True, slots=True)
 class DeepQOptions:
-    """Options of `DeepQ` and of its learner."""
+    """Options of `DeepQ` and of its learner. `ValueError` for values out of range."""
 
     context_size: int = 16
     """S of the candidates"""
@@ -44,6 +45,12 @@ class DeepQOptions:
     """By which the target network follows with each of them"""
     replay_decisions: int = 40_000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self, context_size=COUNT, hidden=COUNT, steps=COUNT, updates=COUNT)
+        check_ranges(self, batch_decisions=COUNT, replay_decisions=COUNT)
+        check_ranges(self, epsilon=SHARE, discount=SHARE, target_share=SHARE)
+        check_ranges(self, temperature=POSITIVE, learning_rate=POSITIVE)
 
 
 class DeepQ(SuccessiveChoice):

@@ -1,8 +1,11 @@
+import pytest
+
+from streams.errors import ExperimentError
 from streams.experiments.assigned_arm import assigned_arm
-from streams.policy.arms import Arms
+from streams.policy.arms import Arms, check_arms
 from streams.policy.known_policies import KnownPolicies
 from streams.schema.decisions import DecisionRequest
-from streams.schema.experiments import Arm, Experiment, encode_experiment
+from streams.schema.experiments import Arm, Experiment, Parameter, encode_experiment
 from streams.settings.policy_section import PolicySettings
 from tests.unit.streams.experiments.rewards import experiment
 
@@ -61,3 +64,30 @@ def test_each_decision_is_of_the_processes_of_one_recipe() -> None:
     for experiment_name, arm in (("e", "a"), ("e", "c"), ("", ""), ("gone", "x")):
         assert sum(each.decides(experiment_name, arm) for each in both) == 1
     assert both[1].decides("e", "c")
+
+
+@pytest.mark.parametrize(
+    ("policy", "option", "value", "fault"),
+    [
+        ("softmax", "temperature", -1, "temperature must be from 1e-09 to 1e.09, not -1"),
+        ("softmax", "temperature", 0, "temperature must be"),
+        ("softmax", "temperature", "nan", "temperature must be"),
+        ("softmax", "temperature", "warm", "temperature must be a number, not 'warm'"),
+        ("softmax", "temprature", 1, "there is no option 'temprature' .options: temperature"),
+        ("greedy", "epsilon", 0.1, "there is no option 'epsilon' .options: none"),
+        ("epsilon_greedy", "epsilon", 5, "epsilon must be from 0 to 1, not 5"),
+        ("thompson", "draws", 0, "draws must be"),
+        ("linucb", "alpha", -0.1, "alpha must be"),
+        ("dqn", "discount", 1.5, "discount must be"),
+    ],
+)
+def test_options_that_give_no_probabilities_are_refused(policy: str, option: str, value: Parameter, fault: str) -> None:
+    tried = experiment(arms=(Arm(name="a"), Arm(name="b", policy=policy, parameters={option: value})))
+    with pytest.raises(ExperimentError, match=f"arm b: policy.options of {policy}: {fault}"):
+        check_arms(tried, PolicySettings(kinds=policy))
+    user = next(user for user in USERS if (arm := assigned_arm(tried, user)) is not None and arm.name == "b")
+    made = Arms(KnownPolicies(PolicySettings(kinds=policy)))
+    made.put(b"e", encode_experiment(tried))
+    chosen = made.choose(DecisionRequest(user, experiment="e"))
+    assert chosen is not None
+    assert chosen[1].arm == ""  # the user gets what is usual
