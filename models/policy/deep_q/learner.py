@@ -76,9 +76,8 @@ class DeepQLearner(DeepQ):
         places = now.rewards.shape[1]
         returns = np.zeros(len(rows))
         for step in range(options.steps - 1):  # rewards of the decisions before the last one that is known
-            between = known > step + 1
-            later = self._replay.decisions(path[:, step])
-            returns += between * options.discount ** (step + 1) * later.rewards.sum(1)
+            between = np.flatnonzero(known > step + 1)
+            returns[between] += options.discount ** (step + 1) * self._expected_rewards(path[between, step])
         final = self._replay.decisions(path[np.arange(len(rows)), known - 1])
         with torch.no_grad():
             value = self._best_value(final, places)
@@ -97,6 +96,12 @@ class DeepQLearner(DeepQ):
             for name, parameter in self._target.items():
                 parameter.lerp_(self._online[name], options.target_share)
 
+    def _expected_rewards(self, rows: IntArray) -> FloatArray:
+        """[n] expected reward of what these decisions showed: less noisy than what came of it."""
+        items, interest, features = self._replay.shown(rows)
+        examined = self.model.examination(items.shape[1]) * (items >= 0)
+        return np.asarray((self.model.mean(items, interest, features) * examined).sum(1))
+
     def _best_value(self, decisions: StoredDecisions, places: int) -> Tensor:
         """[n] value by the target network of the best slates by the network that learns."""
         expected, advantage, _ = self._heads(self._online, decisions)
@@ -113,8 +118,7 @@ class DeepQLearner(DeepQ):
         """Expected reward and advantage [n, (M + 1) K], and the value [n]."""
         expected, inputs = self.inputs(decisions.items, decisions.interest, decisions.features)
         context = torch.tensor(self.context_scaling.scaled(decisions.context))
-        of_context = (context @ weights["context"] + weights["bias"]).unsqueeze(1)
-        hidden = (torch.tensor(self.input_scaling.scaled(inputs)) @ weights["item"] + of_context).relu()
+        hidden = (torch.tensor(self.input_scaling.scaled(inputs)) @ weights["item"] + weights["bias"]).relu()
         summary = torch.tensor(self._summary(decisions, expected))
         value_hidden = torch.cat([context, summary], 1) @ weights["value_hidden"] + weights["value_bias"]
         value = (value_hidden.relu() @ weights["value"]).squeeze(1)

@@ -17,7 +17,8 @@ SUMMARY = 2
 def first_weights(context_size: int, inputs: int, hidden: int, seed: int) -> Weights:
     """Weights before learning, which give every candidate the advantage 0.
 
-    (context, summary) [S + 2] → value_hidden [H] → value; (context, item) [S + I] → hidden [H] → advantage.
+    (context, summary) [S + 2] → value_hidden [H] → value; item [I] → hidden [H] → advantage. An item's inputs are of
+    user and item together; with the context beside them, the advantage was learnt worse.
     """
     random = np.random.default_rng(seed)
 
@@ -28,16 +29,14 @@ def first_weights(context_size: int, inputs: int, hidden: int, seed: int) -> Wei
         "value_hidden": layer(context_size + SUMMARY, context_size + SUMMARY),
         "value_bias": np.zeros(hidden, np.float32),
         "value": np.zeros((hidden, 1), np.float32),
-        "context": layer(context_size, context_size + inputs),
-        "item": layer(inputs, context_size + inputs),
+        "item": layer(inputs, inputs),
         "bias": np.zeros(hidden, np.float32),
         "advantage": np.zeros((hidden, 1), np.float32),
     }
 
 
-def advantages(weights: Weights, context: FloatArray, inputs: FloatArray) -> FloatArray:
-    """[B, C] advantages in later reward, of contexts [B, S] and inputs [B, C, I]."""
-    hidden = inputs @ weights["item"]  # [B, C, H]
-    hidden += (context @ weights["context"] + weights["bias"])[:, None]
+def advantages(weights: Weights, inputs: FloatArray) -> FloatArray:
+    """[...] advantages in later reward, of inputs [..., I]."""
+    hidden = inputs @ weights["item"] + weights["bias"]  # [..., H]
     np.maximum(hidden, 0, out=hidden)
     return np.asarray((hidden @ weights["advantage"])[..., 0])

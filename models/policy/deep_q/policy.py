@@ -32,12 +32,13 @@ class DeepQOptions:
     """Probability that a place shows any of the candidates, each alike"""
     temperature: float = 0.005
     """Of the softmax by which the others are chosen, in units of the reward: what tells the effects of items apart"""
-    discount: float = 0.8
+    discount: float = 0.9
     """Of the reward of the user's next decision"""
-    hidden: int = 64
-    steps: int = 1
-    """Decisions whose rewards are summed before the target network's value"""
-    learning_rate: float = 1e-3
+    hidden: int = 16
+    """Units of each stream; more learnt noise on simulated users"""
+    steps: int = 8
+    """Decisions whose expected rewards are summed before the target network's value"""
+    learning_rate: float = 3e-4
     batch_decisions: int = 256
     updates: int = 8
     """Optimiser steps per batch of outcomes"""
@@ -123,9 +124,7 @@ class DeepQ(SuccessiveChoice):
 
     def _scores(self, batch: CandidateBatch, random: np.random.Generator) -> FloatArray:
         expected, inputs = self.inputs(batch.items, batch.interest, batch.features)
-        advantage = advantages(
-            self.weights, self.context_scaling.scaled(batch.context), self.input_scaling.scaled(inputs)
-        )
+        advantage = advantages(self.weights, self.input_scaling.scaled(inputs))
         return (expected + advantage)[None]
 
     def _choice(self, scores: FloatArray, available: BoolArray) -> FloatArray:

@@ -70,6 +70,12 @@ class ReplayBuffer:
         """The decisions of these rows."""
         return StoredDecisions(*(self._columns[name][rows] for name in StoredDecisions.__slots__))  # type: ignore[arg-type]
 
+    def shown(self, rows: IntArray) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Items [n, K], interest [n, K] and features [n, K, F] of what these decisions showed."""
+        places = self._columns["rewards"].shape[1]
+        items, interest, features = (self._columns[name][rows, :places] for name in ("items", "interest", "features"))
+        return items, interest, features  # type: ignore[return-value]
+
     def _has_next(self, rows: IntArray) -> BoolArray:
         return np.asarray(self._next[rows] != _NONE)
 

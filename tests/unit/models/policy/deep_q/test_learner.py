@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -103,3 +104,15 @@ def test_it_runs_on_simulated_users() -> None:
     run = run_policy(parameters, 0, policy, alternatives=1)
     assert policy.version == 8
     assert run.reward.mean() > 0.3
+
+
+def test_its_propensities_sum_to_one_over_all_slates() -> None:
+    random = np.random.default_rng(0)
+    learner = DeepQLearner(SETTINGS, replace(OPTIONS, temperature=0.1, epsilon=0.1))
+    learner.learn(outcomes_at_random(random, 40, 2))
+    learner.learn(outcomes_at_random(random, 40, 2))
+    batch = batch_of(random, 1, 4)
+    slates = np.array(list(permutations(range(4), 2)))
+    p = [learner.propensities(batch, slate[None], random).prod() for slate in slates]
+    assert sum(p) == pytest.approx(1)
+    assert min(p) > 0
