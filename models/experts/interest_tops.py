@@ -43,7 +43,7 @@ class InterestTops:
         popular, mass = popularity_of(block)
         if self._popular is None:
             self._popular = popular
-            self._popular_top = torch.cat([largest(part.unsqueeze(0), self._wide)[1] for part in popular], 1)
+            self._popular_top = largest(popular, self._wide)[1].flatten().unsqueeze(0)
         index, users = to_device([wanted, user], block.p.device)
         is_whole = len(wanted) == len(block.p)
         p = block.p if is_whole else block.p[index]
