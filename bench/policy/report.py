@@ -78,10 +78,18 @@ def merge(file: Path, figures: Figures) -> Figures:
             merged = json.loads(file.read_bytes())
         except ValueError as error:
             raise BenchError(f"{file} is no JSON ({error}): move it, or write to another file") from error
-    for key, value in figures.items():
-        merged[key] = merged.get(key, {}) | value if isinstance(value, dict) else value
+    merged = _merged(merged, figures, levels=3)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(merged, indent=2) + "\n", encoding="utf-8")
+    return merged
+
+
+def _merged(old: Figures, new: Figures, levels: int) -> Figures:
+    """The old figures with the new ones in their place, level by level: scenarios, policies, figures."""
+    merged = dict(old)
+    for key, value in new.items():
+        deeper = levels > 1 and isinstance(value, dict) and isinstance(old.get(key), dict)
+        merged[key] = _merged(old[key], value, levels - 1) if deeper else value
     return merged
 
 

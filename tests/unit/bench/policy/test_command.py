@@ -33,7 +33,9 @@ def write_logs(folder: Path, decisions: int) -> None:
 
 def test_rewards_regret_and_differences_are_merged_into_the_file(tmp_path: Path) -> None:
     file = tmp_path / "policy.json"
-    file.write_text(json.dumps({"attack": {"kept": 1}, "scenarios": {"plain": {"kept": 2}}}))
+    file.write_text(
+        json.dumps({"attack": {"kept": 1}, "scenarios": {"plain": {"kept": 2}}, "simulator": {"dqn": {"reward": 3}}})
+    )
     options = "--simulator", "--rounds", "20", "--seeds", "2", "--kind", "greedy", "--kind", "softmax"
     result = run(*options, "--scenario", "all", "--scenario", "change_of_taste", "--json", str(file),
                  "--pictures", str(tmp_path))  # fmt: skip
@@ -41,6 +43,7 @@ def test_rewards_regret_and_differences_are_merged_into_the_file(tmp_path: Path)
     figures = json.loads(file.read_text())
     assert figures["attack"] == {"kept": 1}
     assert figures["scenarios"]["plain"] == {"kept": 2}
+    assert figures["simulator"]["dqn"] == {"reward": 3}
     greedy, softmax = figures["simulator"]["greedy"], figures["simulator"]["softmax"]
     assert greedy["reward"] > 0
     assert greedy["error"] > 0
