@@ -17,6 +17,7 @@ from streams.cli.ingest import ingest
 from streams.cli.kafka import kafka_app
 from streams.cli.logs.commands import profile, replay, train
 from streams.cli.logs.options import Columns, Items, Limit, format_options
+from streams.cli.logs.synthesize import synthesize
 from streams.cli.models import models_app
 from streams.cli.operations import reset
 from streams.cli.option_group import with_options
@@ -158,64 +159,7 @@ app.command()(replay)
 app.command()(ingest)
 app.command()(train)
 app.command()(profile)
-
-
-@app.command()
-def synthesize(
-    ctx: typer.Context,
-    events: Annotated[int, typer.Option(min=1, help="How many events.")] = 10_000,
-    users: Annotated[int, typer.Option(min=1, help="How many users.")] = 100,
-    items: Annotated[int, typer.Option(min=12, help="How many items.")] = 240,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another population.")] = 0,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON lines.", show_default="stdout")] = None,
-    items_out: Annotated[Path | None, typer.Option(metavar="FILE", help="The items, as JSON lines.")] = None,
-    rate: Annotated[
-        str | None, typer.Option(metavar="N/s", help="Send to Kafka instead, at this rate or [bold]max[/].")
-    ] = None,
-    feedback: Annotated[
-        bool,
-        typer.Option(
-            "--feedback",
-            help="Instead: users who see slates; impressions, clicks and purchases name the decision.",
-        ),
-    ] = False,
-    decisions_out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Of --feedback: the decisions with propensities, as JSON lines."),
-    ] = None,
-) -> None:
-    """Generate users whose interests drift: to a file, or straight into Kafka.
-
-    interest-stream synthesize --events 50000 --out events.jsonl --items-out items.jsonl
-
-    interest-stream synthesize --events 50000 --rate 300/s
-
-    interest-stream synthesize --feedback --events 50000 --out events.jsonl --decisions-out decisions.jsonl
-    """
-    if feedback:
-        if rate is not None:
-            raise typer.BadParameter("--feedback writes files, as its decisions are not those of a policy on Kafka")
-        from streams.files.simulated_feedback import simulate_feedback
-        from streams.files.synthetic import write_files
-
-        simulated = simulate_feedback(events, users, items, seed)
-        write_files(simulated, out, items_out)
-        if decisions_out is not None:
-            simulated.write_decisions(decisions_out)
-        return
-    if decisions_out is not None:
-        raise typer.BadParameter("--decisions-out is of --feedback: give both")
-    from streams.cli.logs.replay import send
-    from streams.files.synthetic import synthesize as generate
-    from streams.files.synthetic import write_files
-    from streams.kafka.pacing import parse_rate
-
-    stream = generate(events, users, items, seed)
-    if rate is None:
-        write_files(stream, out, items_out)
-    else:
-        settings, rate_per_s = ctx.obj.settings(), parse_rate(rate)
-        run(send(settings, console(), stream.events(), events, stream.items(), rate_per_s))
+app.command()(synthesize)
 
 
 @app.command()
