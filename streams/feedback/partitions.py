@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from aiokafka.structs import TopicPartition
 
+from state.errors import StoreError
 from state.options import StoreMemory
 from streams.feedback.feedback_store import FeedbackStore, StorePosition
 from streams.feedback.partition_reader import PartitionReader
 from streams.feedback.topics import PolicyTopicIds, feedback_changelog
 from streams.settings.settings import Settings
 from streams.worker.process.threads import in_thread
+
+log = logging.getLogger(__name__)
 
 _RESTORED_AT_ONCE = 10_000
 
@@ -67,10 +71,13 @@ class Partitions:
         return is_current()
 
     async def close(self) -> None:
-        """Releases all files."""
+        """Releases all files, those of a store that cannot be written any more too: the changelog has all of it."""
         stores, self.stores, self.positions = self.stores, {}, {}
         for store in stores.values():
-            await in_thread(store.close)
+            try:
+                await in_thread(store.close)
+            except StoreError as error:
+                log.warning("nothing is lost, the changelog has it: %s", error)
 
     def moved(self, partition: int, changelog: int | None, predictions: int | None) -> StorePosition:
         """The position after these ends; None where nothing was written or read."""
