@@ -44,8 +44,8 @@ def print_result(console: Console, result: ExperimentResult) -> None:
             f"{arm.users:,}",
             f"{arm.decisions:,}",
             _interval(arm.mean, arm.low, arm.high),
-            "control" if arm.difference is None else _interval(arm.difference, arm.difference_low, arm.difference_high),
-            "" if arm.p_value is None else f"{arm.p_value:.3g}",
+            _from_control(arm, result),
+            "" if arm.p_value is None or arm.difference is None else f"{arm.p_value:.3g}",
             printable(_state(arm, result)),
         )
     console.print(table)
@@ -90,6 +90,12 @@ def _conclusions(result: ExperimentResult) -> Iterable[str]:
             )
     if result.variance_ratio < 0.995:
         yield f"what was known of users before leaves {result.variance_ratio:.0%} of the variance (CUPED)"
+
+
+def _from_control(arm: ArmResult, result: ExperimentResult) -> str:
+    if arm.name == result.control:
+        return "control"
+    return _interval(arm.difference, arm.difference_low, arm.difference_high)
 
 
 def _state(arm: ArmResult, result: ExperimentResult) -> str:

@@ -43,7 +43,8 @@ VIEWS = {  # what is to be seen in each once its figures have come
     "#/segments": ["Will want most", "Sizes over time", "Music"],
     "#/model": ["Calibration", "00000001.29", "Log-loss by version"],
     "#/experiments": ["Reward per decision", "softmax, temperature=1", "certain at level 0.95"],
-    "#/experiments/before": ["Guardrails", "not yet", "stopped"],
+    "#/experiments/before": ["Guardrails", "not yet", "stopped", "No reward yet"],
+    "#/experiments/nope": ["There is no experiment nope", "warmth"],
     "#/data": ["3 records could not be used", "missing_field", "Snowplow"],
 }
 CHINESE_VIEWS = {

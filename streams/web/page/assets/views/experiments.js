@@ -18,7 +18,8 @@ export function experiments(name = null) {
   };
   for (const shown of Object.values(tiles)) shown.update({ value: "–" });
   const nothing = () => empty(t("experiments.empty"), "interest-stream experiments create --help");
-  const chart = lineChart({ label: t("experiments.chart"), height: (width) => (width < 600 ? 240 : 300), empty: nothing(), format: (value) => decimal(value) });
+  const why_empty = h("div", {}, nothing());
+  const chart = lineChart({ label: t("experiments.chart"), height: (width) => (width < 600 ? 240 : 300), empty: why_empty, format: (value) => decimal(value) });
   const over_time = card(t("experiments.chart"), { size: "full", explained: t("experiments.explained") });
   over_time.body.append(chart.element);
   const arms = card(t("experiments.arms"), { size: "full" });
@@ -41,6 +42,7 @@ export function experiments(name = null) {
     tiles.ratio.update(result.sample_ratio.is_right
       ? { value: t("experiments.ratio.right"), detail: t("experiments.ratio.p", { p: decimal(result.sample_ratio.p_value, 2) }), kind: "code" }
       : { value: t("experiments.ratio.wrong"), detail: t("experiments.ratio.wrong.note"), kind: "code warning" });
+    redraw(why_empty, result.name, () => empty(t("experiments.wait"), `{"experiment": "${result.name}"}`));
     chart.update(result.history.length === 0 ? null : {
       times: result.history.map(({ time }) => time),
       series: result.arms.map((arm, index) => ({
@@ -77,9 +79,17 @@ export function experiments(name = null) {
         showAll(found);
         const shown = name ?? found[0]?.name;
         if (shown === undefined) {
+          redraw(why_empty, "none", nothing);
           chart.update(null);
           redraw(arms.body, "none", nothing);
-        } else show(await get(`experiments/${encodeURIComponent(shown)}`, {}, signal));
+          return;
+        }
+        if (found.some((each) => each.name === shown)) {
+          show(await get(`experiments/${encodeURIComponent(shown)}`, {}, signal));
+          return;
+        }
+        redraw(why_empty, shown, () => empty(t("experiments.unknown", { name: shown })));
+        chart.update(null);
       }, 2_000, signal);
     },
   };
@@ -93,8 +103,7 @@ function showArms(result) {
   return table(t("experiments.arms"), columns, result.arms.map((arm, index) => [
     h("span", { class: "tag" }, h("i", { class: `swatch ${colour(result, index)}` }), arm.name),
     described(arm), count(arm.users), count(arm.decisions), interval(arm.mean, arm.low, arm.high),
-    arm.difference === null ? t("experiments.control") : interval(arm.difference, arm.difference_low, arm.difference_high),
-    arm.p_value === null ? "–" : decimal(arm.p_value), remark(arm, result),
+    difference(arm, result), arm.difference === null || arm.p_value === null ? "–" : decimal(arm.p_value), remark(arm, result),
   ]));
 }
 
@@ -127,6 +136,11 @@ function metric(name) {
 
 function state({ state: name }) {
   return name === "running" ? t("experiments.running") : t("experiments.stopped");
+}
+
+function difference(arm, result) {
+  if (arm.name === result.control) return t("experiments.control");
+  return arm.difference === null ? "–" : interval(arm.difference, arm.difference_low, arm.difference_high);
 }
 
 function remark(arm, result) {
