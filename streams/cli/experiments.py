@@ -60,7 +60,7 @@ def create(
     from streams.policy.arms import check_arms
     from streams.schema.experiments import Experiment
 
-    arms = tuple(parse_arm(text) for text in arm)
+    arms = parse_arms(arm)
     experiment = Experiment(
         name=name,
         created_at=int(time.time() * 1000),
@@ -181,6 +181,16 @@ def estimate(
         typer.echo(json.dumps([each.model_dump() for each in found]))
     else:
         print_estimates(console(), found, len(logged.decisions), logged.left_out)
+
+
+def parse_arms(texts: list[str]) -> "tuple[Arm, ...]":
+    """The arms of an experiment. Raises ExperimentError where there are fewer than two."""
+    if len(texts) < 2:
+        raise ExperimentError(
+            f"--arm {texts[0]}: an experiment compares two arms or more, the control first: "
+            "--arm usual --arm NAME:policy=POLICY"
+        )
+    return tuple(parse_arm(text) for text in texts)
 
 
 def parse_arm(text: str) -> "Arm":

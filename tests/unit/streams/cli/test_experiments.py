@@ -1,6 +1,6 @@
 import pytest
 
-from streams.cli.experiments import parse_arm, parse_guardrail
+from streams.cli.experiments import parse_arm, parse_arms, parse_guardrail
 from streams.errors import ExperimentError
 from streams.schema.experiments import Arm, Guardrail
 
@@ -19,6 +19,12 @@ from streams.schema.experiments import Arm, Guardrail
 )
 def test_arms_are_read(text: str, arm: Arm) -> None:
     assert parse_arm(text) == arm
+
+
+def test_one_arm_is_no_experiment() -> None:
+    assert [arm.name for arm in parse_arms(["usual", "a:policy=x"])] == ["usual", "a"]
+    with pytest.raises(ExperimentError, match=r"--arm usual: an experiment compares two arms or more"):
+        parse_arms(["usual"])
 
 
 def test_guardrails_are_read() -> None:
