@@ -81,7 +81,10 @@ def draw_estimates(simulator: Figures | None, open_bandit: Figures | None, file:
 
 
 def draw_attack(attack: Figures, file: Path) -> None:
-    """Share of others' slates with the pushed item by the share of attackers, with (solid) and without the guard."""
+    """Share of others' slates with the pushed item by the share of attackers, with (solid) and without the guard.
+
+    Without errors: populations differ in how often the item is shown by more than any attack moves it.
+    """
     figure = Figure(figsize=(6, 3.8), layout="constrained", dpi=150)
     axes = figure.subplots()
     shares = np.array(attack["shares"]) * 100
@@ -90,9 +93,8 @@ def draw_attack(attack: Figures, file: Path) -> None:
             continue
         for guard, style in (("no_guard", "o--"), ("guard", "o-")):
             values = np.array(rows[guard]["slates_with_item"]) * 100
-            error = None if rows[guard]["error"] is None else np.array(rows[guard]["error"]) * 100
             label = f"{name}, {guard.replace('_', ' ')}"
-            axes.errorbar(shares, values, error, fmt=style, color=_COLOURS[name], label=label, capsize=2, markersize=4)
+            axes.plot(shares, values, style, color=_COLOURS[name], label=label, markersize=4)
     _finish(axes, "others' slates with the item, %", "Users who click one item at every sight")
     axes.set(xlabel="attackers, % of users")
     axes.legend(frameon=False, fontsize=8)
