@@ -1,4 +1,7 @@
-"""The policies that are compared, with the settings that they were tuned to."""
+"""The policies that are compared, with the settings that they were tuned to.
+
+They were tuned on the simulated users of seeds 100 to 102; those that are reported begin with 0.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,6 @@ from models.policy.reward_model import RewardModelSettings
 from models.policy.simulator.parameters import SimulatorParameters
 from models.policy.successive import SuccessiveChoice
 from models.policy.thompson import Thompson, ThompsonOptions
-
-TUNING_SEEDS: Final = (100, 101)
-"""Seeds of the simulated users that settings were tuned on; those that are reported begin with 0"""
 
 DQN: Final = "dqn"
 
