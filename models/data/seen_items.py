@@ -33,6 +33,14 @@ def seen_after_each(timeline: Timeline, index: NDArray[np.int64]) -> NDArray[np.
     return seen | before[batch.user]
 
 
+def seen_before_each(timeline: Timeline, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """[n, bytes] the user's map right before each event of the batch, of items `index` [n] of the register."""
+    seen = np.roll(seen_after_each(timeline, index), 1, axis=0)
+    first = np.flatnonzero(timeline.position == 0)
+    seen[first] = timeline.rows["seen"][timeline.batch.user[first]]
+    return seen
+
+
 def seen_before(timeline: Timeline, event: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.uint8]:
     """[P, bytes] the user's map right before each of these events; for few events of a batch.
 

@@ -19,7 +19,7 @@ from models.config import ModelConfig
 from models.data.events import EventBatch
 from models.data.influence import NO_LIMITS, InfluenceLimits
 from models.data.new_events import NewEvents
-from models.data.seen_items import mark_seen, seen_after_each
+from models.data.seen_items import mark_seen, seen_after_each, seen_before_each
 from models.data.timeline import Timeline
 from models.device import compute_device, explain_out_of_memory, require_dtype
 from models.errors import HorizonsError, UnknownItemError, WeightsError
@@ -200,9 +200,8 @@ class Engine:
     def _with_states(self, rows: NDArray[np.void], lineage: Lineage) -> NDArray[np.void]:
         """The rows with usable states of the present weights."""
         self._refresh(rows)
-        model = self._model
-        rows, _ = rebuild_states(model.network, model.item_table, rows, lineage)
-        return repair_nonfinite_states(model.network, model.item_table, rows)[0]
+        network, table = self._model.network, self._model.item_table
+        return repair_nonfinite_states(network, table, rebuild_states(network, table, rows, lineage)[0])[0]
 
     def distributions(
         self, rows: NDArray[np.void], lineage: Lineage = None
@@ -223,12 +222,8 @@ class Engine:
         model, known = self._model, self.candidates.known if known is None else known
         rows, _ = repair_nonfinite_states(model.network, model.item_table, rows)
         timeline = Timeline(batch, rows, Reviews.of(batch, self._items.content).codes)
-        seen = None
-        if not self.config.allow_repeats:
-            seen = seen_after_each(timeline, self.register.indices(batch.item))
-            seen = np.roll(seen, 1, axis=0)  # [n, bytes]
-            first = np.flatnonzero(timeline.position == 0)
-            seen[first] = rows["seen"][batch.user[first]]
+        filters = not self.config.allow_repeats
+        seen = seen_before_each(timeline, self.register.indices(batch.item)) if filters else None  # [n, bytes]
         h = lstm_step(model.network, model.item_table, timeline).h
         contexts = model.contexts_before(timeline, h, np.arange(len(batch)), seen, self.candidates, known)
         return score_targets(batch.item, known, self._blocks(contexts, known), self.device)
@@ -284,11 +279,9 @@ class Engine:
 
     def _score_sample(self, timeline: Timeline, h: Tensor) -> tuple[PrequentialSample | None, list[GateExamples]]:
         """Score some of the batch's events before any of it is counted; also what the gate may learn from them."""
-        event = draw_events(timeline.batch, self.config.sampled_events)
-        if not len(event):
+        if not len(event := draw_events(timeline.batch, self.config.sampled_events)):
             return None, []
-        number = timeline.event_number[event]
-        return score_events(self._model, self.candidates, self.counts, timeline, h, event, number)
+        return score_events(self._model, self.candidates, self.counts, timeline, h, event, timeline.event_number[event])
 
     def _predict(
         self, event: NDArray[np.int64], contexts: PredictionContexts, outlook: BlockOutlook | None
