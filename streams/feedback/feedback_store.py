@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from shutil import rmtree
 from typing import Final
@@ -105,6 +106,11 @@ class FeedbackStore:
     def prediction(self, user_id: str) -> bytes | None:
         """The value of the user's newest prediction."""
         return self._store.get(_PREDICTION + user_id.encode())
+
+    def predicted_users(self, most: int) -> Iterator[bytes]:
+        """Users with a prediction, `most` at most; read as they are asked for."""
+        for key, _ in islice(self._store.scan(_PREDICTION), most):
+            yield key[len(_PREDICTION) :]
 
     def write(self, changes: Changes, predictions: Mapping[bytes, bytes | None], position: StorePosition) -> None:
         """Applies what a transaction has committed, and what followed of predictions, by user: all or nothing."""

@@ -15,6 +15,7 @@ from streams import __version__
 from streams.errors import Rejected
 from streams.feedback.feedback_store import FeedbackStore
 from streams.feedback.join import Join, JoinCounts
+from streams.feedback.request_partitioner import RequestPartitioner
 from streams.kafka.transaction import ProducerRecord
 from streams.kafka.undecodable import UndecodableRecord
 from streams.policy.arms import Arms
@@ -29,6 +30,7 @@ from streams.settings.settings import Settings
 log = logging.getLogger(__name__)
 
 _DAY_MS: Final = 86_400_000
+_KNOWN_USERS: Final = 10
 _encode: Final = msgspec.json.Encoder().encode
 
 Records = Sequence[ConsumerRecord[bytes, bytes]]
@@ -80,6 +82,7 @@ class PartitionStepper:
         self._arms = arms
         self._categories_of = categories_of
         self._decider = Decider(settings.policy)
+        self._partitioner = RequestPartitioner(settings.topics.decision_requests, settings.topics.partitions)
 
     def step(self, store: FeedbackStore, records: PartitionRecords) -> PartitionStep:
         """Decisions first, then the events that may name them, then deadlines, then requests."""
@@ -116,6 +119,8 @@ class PartitionStepper:
         request = decode_request(record.key, record.value)
         user = request.user_id.encode()
         value = predictions[user] if user in predictions else store.prediction(request.user_id)
+        if value is None:
+            self._partitioner.look(record.partition, user, store.predicted_users(_KNOWN_USERS))
         if (chosen := self._arms.choose(request)) is None:
             return None
         policy, assignment = chosen
