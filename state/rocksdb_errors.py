@@ -46,10 +46,12 @@ def corrupt_message(folder: Path, fault: str) -> str:
 
 
 _CURES = {
-    "No space left": "free some disk space, or set worker.data_dir (web.data_dir) to a larger disk",
-    "Disk quota exceeded": "raise the quota, or set worker.data_dir (web.data_dir) to another disk",
-    "Read-only file system": "mount the file system writable, or set worker.data_dir (web.data_dir)",
-    "Permission denied": "change the owner or permissions of the data folder, or set worker.data_dir (web.data_dir)",
+    "No space left": "free some disk space, or set worker.data_dir (policy.data_dir, web.data_dir) to a larger disk",
+    "Disk quota exceeded": "raise the quota, or set worker.data_dir (policy.data_dir, web.data_dir) to another disk",
+    "Read-only file system": "mount the file system writable, or set worker.data_dir (policy.data_dir, web.data_dir)",
+    "Permission denied": (
+        "change the owner or permissions of the data folder, or set worker.data_dir (policy.data_dir, web.data_dir)"
+    ),
     "Too many open files": "raise the limit of open files (`ulimit -n 65536`, LimitNOFILE= of a systemd unit)",
     "File too large": "raise the limit of file sizes (`ulimit -f unlimited`)",
 }

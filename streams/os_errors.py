@@ -12,15 +12,17 @@ from pathlib import Path
 def os_error_cure(error: OSError, *, of_output: bool = False) -> str | None:
     """One line for an error of the operating system; None for one that says enough, or that is a bug.
 
-    `of_output`: it is of what a command writes or reads, and not of worker.data_dir.
+    `of_output`: it is of what a command writes or reads, and not of a process's data_dir.
     """
     path = None if error.filename is None else os.fsdecode(error.filename)
     where = path or ("the output of this command" if of_output else "the data folder")
-    other_place = "name another place" if of_output else "set worker.data_dir"
+    other_place = "name another place" if of_output else "set worker.data_dir (policy.data_dir of `policy`)"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space is left for {where}: free some, or {other_place}{'' if of_output else ' to a larger disk'}"
     if error.errno == errno.EROFS:
         return f"{where} is on a file system that is mounted read-only: mount it writable, or {other_place}"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST) and not of_output:
+        return f"{where} can be no folder, as a file is in its place: move that, or {other_place}"
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
             f"{where} cannot be used by user {_user(os.geteuid())}{_owner(path)}: change its owner or permissions, or "

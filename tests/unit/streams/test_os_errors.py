@@ -19,6 +19,7 @@ from streams.settings.source import CommandLine
         (errno.ENOSPC, "no space is left for /data/users: free some"),
         (errno.EROFS, "/data/users is on a file system that is mounted read-only"),
         (errno.EACCES, "/data/users cannot be used by user"),
+        (errno.EEXIST, "/data/users can be no folder, as a file is in its place: move that, or set worker.data_dir"),
         (errno.EMFILE, "too many open files: this process may have"),
     ],
 )
