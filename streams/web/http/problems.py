@@ -71,8 +71,11 @@ def add_problem_handlers(app: FastAPI) -> None:
         detail = "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
         return problem_response(error.status_code, detail, error.headers)
 
-    async def on_invalid(_: Request, error: Exception) -> Response:
+    async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        of_body = any(tuple(fault["loc"]) == ("body",) for fault in error.errors())
+        if of_body and "json" not in request.headers.get("content-type", ""):
+            return problem_response(415, "send a JSON object as application/json, {} where nothing is to be said")
         errors = [
             {"where": ".".join(str(part) for part in fault["loc"]), "fault": fault["msg"]} for fault in error.errors()
         ][:_MOST_ERRORS]
