@@ -54,9 +54,10 @@ class Decider:
     ) -> list[str]:
         """Ids that may be shown: those of the request, else those of the prediction; without what it rules out."""
         allowed, excluded = frozenset(request.categories), frozenset(request.exclude)
+        offered = interests.items if request.candidates is None else request.candidates
         return [
             item_id
-            for item_id in dict.fromkeys(request.candidates or interests.items)
+            for item_id in dict.fromkeys(offered)
             if item_id not in excluded and (not allowed or not allowed.isdisjoint(categories_of.get(item_id, ())))
         ]
 

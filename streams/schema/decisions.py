@@ -55,10 +55,15 @@ class DecisionRequest(Struct, gc=False, omit_defaults=True):
 
     user_id: TextId
     size: Annotated[int, Meta(ge=1, le=MAX_SLATE, description="Places of the slate.")] = 10
-    candidates: Annotated[
-        tuple[TextId, ...],
-        Meta(max_length=MAX_CANDIDATES, description="Items to choose from; empty: those of the user's prediction."),
-    ] = ()
+    candidates: (
+        Annotated[
+            tuple[TextId, ...],
+            Meta(
+                max_length=MAX_CANDIDATES, description="Items to choose from; without: those of the user's prediction."
+            ),
+        ]
+        | None
+    ) = None
     categories: Annotated[
         tuple[TextId, ...], Meta(max_length=MAX_CATEGORIES, description="Only items of one of these; empty: of any.")
     ] = ()

@@ -47,6 +47,7 @@ async def test_records_of_any_key_and_schema_reach_the_worker(ingest: IngestSite
         "text": "",
         "categories": [],
         "features": [],
+        "numbers": {},
         "protected": False,
         "schema_version": 1,
     }

@@ -27,8 +27,8 @@ class Question(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     size: int = Field(10, ge=1, le=MAX_SLATE, description="Places of the slate.")
-    candidates: list[Id] = Field(
-        [], max_length=MAX_CANDIDATES, description="Items to choose from; empty: those of the user's prediction."
+    candidates: list[Id] | None = Field(
+        None, max_length=MAX_CANDIDATES, description="Items to choose from; without: those of the user's prediction."
     )
     categories: list[Id] = Field(
         [], max_length=MAX_CATEGORIES, description="Only items of one of these; empty: of any."
@@ -79,7 +79,7 @@ def decision_routes(services: Services) -> APIRouter:
         request = DecisionRequest(
             user_id,
             question.size,
-            tuple(question.candidates),
+            None if question.candidates is None else tuple(question.candidates),
             tuple(question.categories),
             tuple(question.exclude),
             question.experiment,

@@ -68,6 +68,7 @@ def test_every_policy_fills_the_slate_with_positive_propensities(kind: str) -> N
         (DecisionRequest("u1", exclude=("i1",)), {"i2", "i3"}),
         (DecisionRequest("u1", candidates=("i1", "i8"), categories=("Drama",)), {"i1"}),
         (DecisionRequest("u1", categories=("None",)), set()),
+        (DecisionRequest("u1", candidates=()), set()),
     ],
 )
 def test_what_a_request_rules_out_is_not_shown(request_: DecisionRequest, slate: set[str]) -> None:
