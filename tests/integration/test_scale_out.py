@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.scale_out.releases import release_lag
 from tests.unit.bench.scale_out.test_command import circling_log
 
 
@@ -37,10 +36,20 @@ def test_two_workers_of_one_trainer_through_kafka(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_releases_are_timed_from_commit_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_lag, "WARMUP_S", 3.0)
+def test_releases_are_timed_from_commit_to_use(tmp_path: Path) -> None:
     figures = tmp_path / "scale-out.json"
-    words = ["scale-out", "--releases", "--row-rate", "200", "--items", "500", "--seconds", "8", "--json", str(figures)]
+    words = [
+        "scale-out",
+        "--releases",
+        "--row-rate",
+        "200",
+        "--items",
+        "500",
+        "--seconds",
+        "10",
+        "--json",
+        str(figures),
+    ]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     (row,) = json.loads(figures.read_text())["releases"]

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ def two_processes(folder: Path, module: str, words: list[str]) -> Iterator[subpr
         yield process
     finally:
         if process.poll() is None:
+            for started in psutil.Process(process.pid).children(recursive=True):
+                started.kill()  # they would go on, and keep the output open
             process.kill()
             process.communicate()
 
@@ -146,9 +149,18 @@ def test_two_processes_train_as_one_does(log_file: Path, tmp_path: Path, trainin
         torch.testing.assert_close(weights[1].tensors[name], tensor, rtol=0.02, atol=0.002)
 
 
+def wait_for_file(file: Path) -> None:
+    """Returns once it is there: an epoch is printed before it is saved."""
+    end_s = time.monotonic() + TIMEOUT_S
+    while not file.exists():
+        assert time.monotonic() < end_s, file
+        time.sleep(0.02)
+
+
 def test_the_end_of_one_process_ends_the_others_with_what_to_do(log_file: Path, tmp_path: Path) -> None:
     with two_processes(tmp_path, "streams.cli", ["train", *endless(log_file, tmp_path / "out")]) as process:
         printed_before(process, FIRST_EPOCH)
+        wait_for_file(tmp_path / "out" / "training.safetensors")
         (second,) = (child for child in psutil.Process(process.pid).children() if child.environ().get("RANK") == "1")
         second.send_signal(signal.SIGKILL)
         rest, _ = process.communicate(timeout=TIMEOUT_S)
