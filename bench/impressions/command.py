@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from bench.errors import BenchError
@@ -92,9 +93,13 @@ def _measure_all(dataset: Dataset, shown: int, batch: int, settings: Settings) -
                 first_scored,
                 replace(settings, model=model),
                 batch,
-                lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]
+                partial(_show, progress, task),
             )
     return figures
+
+
+def _show(progress: Progress, task: TaskID, done: int, total: int) -> None:
+    progress.update(task, completed=done, total=total)
 
 
 def _measure(
@@ -106,10 +111,10 @@ def _measure(
         if title or categories:
             items.describe(item_id, title, categories)
     replay = PrequentialReplay(settings.model, settings.learning, items, dataset.users, TOP_K)
-    own = ~is_impression(log)
-    number = np.cumsum(own) - 1  # of each of the log's own events among them
+    is_logged = ~is_impression(log)
+    number = np.cumsum(is_logged) - 1  # of each of the log's own events among them
     # As many of the log's own events in each micro-batch, whatever comes with them.
-    bounds = [0, *(np.flatnonzero(own)[batch - 1 :: batch] + 1).tolist()]
+    bounds = [0, *(np.flatnonzero(is_logged)[batch - 1 :: batch] + 1).tolist()]
     if bounds[-1] < len(log):
         bounds.append(len(log))
     ranks, appeared = [], 0
@@ -118,7 +123,7 @@ def _measure(
         latest = max(appeared, int(part.item.max(initial=0)))
         for item_id in dataset.item_ids[appeared + 1 : latest + 1]:
             items.add(item_id)
-        scored = own[low:high] & (number[low:high] >= first_scored) & (part.item > 0)
+        scored = is_logged[low:high] & (number[low:high] >= first_scored) & (part.item > 0)
         if scored.any():
             ranks.append(replay.score(part, appeared).rank[scored])
         replay.step(part, learn=True)

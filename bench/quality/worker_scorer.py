@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.quality.datasets import Dataset
 from bench.quality.scorer import TOP_K, EventScores
-from models.config import LearnerConfig, ModelConfig, TrainingConfig
+from models.config import LearnerConfig, ModelConfig
 from models.data.event_log import EventLog
 from models.device import set_compute_threads
 from models.items.content import ItemContent
@@ -16,6 +16,7 @@ from models.progress import ProgressCallback
 from models.training.offline import Trainer
 from models.training.prequential_replay import PrequentialReplay
 from models.training.sequences import UserSequences
+from models.training_config import TrainingConfig
 
 
 class WorkerScorer:

@@ -1,8 +1,8 @@
 """Assignment of users to the arms of an experiment, by hashes alone: every process computes the same, and stores none.
 
 Hash and partition, as in Kohavi, Longbotham, Sommerfield and Henne, "Controlled experiments on the web: survey and
-practical guide", 2009, section 4.1.2: a user's place in [0, 1) is a cryptographic hash of a salt and the id, so that it
-never changes, and places under different salts are independent.
+practical guide", 2009, section 4.1.2: the hash of a salt and a user's id, as a number in [0, 1), never changes,
+and those of different salts are independent.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Final
 _HOLDOUT_SALT: Final = "holdout"
 
 
-def place(salt: str, user_id: str) -> float:
-    """The user's place in [0, 1) under this salt."""
+def hash_fraction(salt: str, user_id: str) -> float:
+    """A number in [0, 1) by salt and user, evenly distributed over users."""
     digest = hashlib.blake2b(f"{len(salt)}:{salt}{user_id}".encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2.0**53
 
@@ -27,7 +27,7 @@ def place(salt: str, user_id: str) -> float:
 class Assignment:
     """How users are divided between arms.
 
-    Three independent places decide: one that all experiments share, whether the user is held out of experiments; one
+    Three independent hashes decide: one that all experiments share, whether the user is held out of experiments; one
     of the experiment, whether the user takes part; another of the experiment, in which arm. So a larger `traffic` adds
     users and moves none, and who is held out of one experiment is held out of all with the same or a larger `holdout`.
     """
@@ -43,8 +43,11 @@ class Assignment:
 
     def arm(self, user_id: str) -> int | None:
         """Index of the user's arm; None for one who takes no part."""
-        if place(_HOLDOUT_SALT, user_id) < self.holdout or place(f"{self.salt}/traffic", user_id) >= self.traffic:
+        if (
+            hash_fraction(_HOLDOUT_SALT, user_id) < self.holdout
+            or hash_fraction(f"{self.salt}/traffic", user_id) >= self.traffic
+        ):
             return None
         bounds = list(accumulate(self.weights))
-        arm = bisect_right(bounds, place(f"{self.salt}/arm", user_id) * bounds[-1])
+        arm = bisect_right(bounds, hash_fraction(f"{self.salt}/arm", user_id) * bounds[-1])
         return min(arm, len(bounds) - 1)

@@ -48,7 +48,7 @@ class EventForecast:
 
     def spending(self, recency: NDArray[np.float64], type_p: NDArray[np.float64]) -> NDArray[np.float64]:
         """[n, H] expected sum of the values of purchases, of features and `type_p`."""
-        amount = np.maximum(self._spending.predict(_worth(recency)), 0)
+        amount = np.maximum(self._spending.predict(_spending_features(recency)), 0)
         spent: NDArray[np.float64] = np.maximum.accumulate(type_p[:, :, PURCHASE] * amount, axis=1)
         return spent
 
@@ -68,7 +68,7 @@ class EventForecast:
                 self._types.fit(number, x, types[:, kind])
         bought = np.flatnonzero(types[:, PURCHASE] & np.isfinite(spent))
         if len(bought):
-            self._spending.fit(horizon, _worth(recency[bought]), spent[bought])
+            self._spending.fit(horizon, _spending_features(recency[bought]), spent[bought])
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Copy of everything."""
@@ -81,7 +81,7 @@ class EventForecast:
             part.restore({name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)})
 
 
-def _worth(recency: NDArray[np.float64]) -> NDArray[np.float64]:
+def _spending_features(recency: NDArray[np.float64]) -> NDArray[np.float64]:
     """[n, 3] what the user's events were worth so far, alone and by how many they were."""
     value = mean_value_of(recency[:, MEAN_VALUE])
     return np.column_stack([np.ones(len(value)), value, value * recency[:, _LOG_EVENTS]])

@@ -44,7 +44,7 @@ class PlacesFilled:
             raise ValueError("max_per_category and diversity need the categories of the candidates")
         self._same_category = np.zeros(batch.items.shape, np.int64) if needs_category else None
 
-    def place(self, position: IntArray) -> None:
+    def fill(self, position: IntArray) -> None:
         """Fill the next place of each slate with the candidate at this position [B], NO_ITEM where there is none."""
         filled = self._rows[position != NO_ITEM]
         self.available[filled, position[filled]] = False

@@ -46,18 +46,18 @@ class SuccessiveChoice(ABC):
         shape = len(batch.items), size
         chosen, propensities = np.full(shape, NO_ITEM), np.ones(shape)
         for place in range(size):
-            p = self._place_p(scores, filled)
+            p = self._next_p(scores, filled)
             chosen[:, place], propensities[:, place] = sample(p, random)
-            filled.place(chosen[:, place])
+            filled.fill(chosen[:, place])
         return SlateBatch(chosen, propensities)
 
     def propensities(self, batch: CandidateBatch, chosen: IntArray, random: np.random.Generator) -> FloatArray:
         """As `Policy.propensities`; 0 where the policy or its rules would not choose so."""
-        p = self.place_probabilities(batch, chosen, random)
+        p = self.slate_probabilities(batch, chosen, random)
         of_chosen = np.take_along_axis(p, np.maximum(chosen, 0)[..., None], 2)[..., 0]
         return np.where(chosen == NO_ITEM, p.sum(-1) == 0, of_chosen)
 
-    def place_probabilities(self, batch: CandidateBatch, chosen: IntArray, random: np.random.Generator) -> FloatArray:
+    def slate_probabilities(self, batch: CandidateBatch, chosen: IntArray, random: np.random.Generator) -> FloatArray:
         """[B, K, C] probabilities of all candidates at each place, after these choices [B, K] at the places before it.
 
         All zero where no candidate is left.
@@ -65,8 +65,8 @@ class SuccessiveChoice(ABC):
         scores, filled = self._scores(batch, random), PlacesFilled(self.rules, batch)
         p = np.zeros((*chosen.shape, batch.items.shape[1]))
         for place in range(chosen.shape[1]):
-            p[:, place] = self._place_p(scores, filled)
-            filled.place(chosen[:, place])
+            p[:, place] = self._next_p(scores, filled)
+            filled.fill(chosen[:, place])
         return p
 
     @abstractmethod
@@ -85,5 +85,5 @@ class SuccessiveChoice(ABC):
     def _choice(self, scores: FloatArray, available: BoolArray) -> FloatArray:
         """[B, C] probabilities of the next place; all zero in rows where nothing is available."""
 
-    def _place_p(self, scores: FloatArray, filled: PlacesFilled) -> FloatArray:
+    def _next_p(self, scores: FloatArray, filled: PlacesFilled) -> FloatArray:
         return filled.with_fresh(self._choice(filled.adjusted(scores), filled.available))

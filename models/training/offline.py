@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.device import compute_device, explain_out_of_memory
 from models.errors import TrainingError
 from models.items.vocabulary import ItemVocabulary
@@ -30,6 +30,7 @@ from models.training.loss import Gradients, SampledCandidates, gradients, log_lo
 from models.training.optimizer import NetworkOptimizer
 from models.training.process_group import ALONE, ProcessGroup
 from models.training.sequences import SequenceSlices, UserSequences
+from models.training_config import TrainingConfig
 
 _LR_REDUCTION_FACTOR: Final = 0.3
 _MIN_LOSS_DECREASE: Final = 1e-3

@@ -11,6 +11,7 @@ from streams.schema.model_version import ModelVersion
 SCHEMA_VERSION: Final = 1
 
 Level = Literal["none", "at_risk", "lost"]
+Reason = Literal["returned", "silence", "engagement", "forecast"]
 LEVELS: Final[tuple[Level, ...]] = ("none", "at_risk", "lost")
 """By rising risk"""
 HORIZON_DAYS: Final = 30
@@ -31,7 +32,7 @@ class ChurnWarning(Struct, gc=False):
         Share, Meta(description="Probability of no event within 30 days; 0 where the user has come back.")
     ]
     reason: Annotated[
-        Literal["returned", "silence", "engagement", "forecast"],
+        Reason,
         Meta(
             description="'silence': the gap exceeds twice the user's own; 'engagement': the user did less and less "
             "before; 'forecast': neither shows, but the model expects it."

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, cast
 from pydantic import SecretStr, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from models.config import LearnerConfig, ModelConfig, TrainingConfig
+from models.config import LearnerConfig, ModelConfig
+from models.training_config import TrainingConfig
 from streams.errors import SettingsError
 from streams.settings.churn_section import ChurnSettings
 from streams.settings.monitoring_section import LoggingSettings, MonitoringSettings

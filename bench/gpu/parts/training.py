@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bench.gpu.part import Deadline, Figures, GpuRun, OutOfTime, PartFailed, PartSkipped
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.training.offline import Trainer
 from models.training.sequences import UserSequences
+from models.training_config import TrainingConfig
 
 LOG: Final = "ml-1m"
 _CPU_SHARE = 0.6

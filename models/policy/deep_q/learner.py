@@ -88,7 +88,7 @@ class DeepQLearner(DeepQ):
         later_reward = state_value + (examination * _centred(advantage, places)).sum(1)
         loss = (weight * (later_reward - target).square()).mean()
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
         norm = torch.nn.utils.clip_grad_norm_(self._online.values(), _MAX_GRADIENT_NORM)
         if torch.isfinite(norm):
             self._optimizer.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class ReplayBuffer:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._added = 0
-        self._columns: dict[str, NDArray[np.generic]] = {}
+        self._columns: dict[str, NDArray[Any]] = {}
         self._next = np.full(capacity, _NONE)  # number of the user's next decision, by row
         self._last: dict[int, int] = {}  # number of the user's last decision
 
@@ -68,13 +69,13 @@ class ReplayBuffer:
 
     def decisions(self, rows: IntArray) -> StoredDecisions:
         """The decisions of these rows."""
-        return StoredDecisions(*(self._columns[name][rows] for name in StoredDecisions.__slots__))  # type: ignore[arg-type]
+        return StoredDecisions(*(self._columns[name][rows] for name in StoredDecisions.__slots__))
 
     def shown(self, rows: IntArray) -> tuple[IntArray, FloatArray, FloatArray]:
         """Items [n, K], interest [n, K] and features [n, K, F] of what these decisions showed."""
         places = self._columns["rewards"].shape[1]
         items, interest, features = (self._columns[name][rows, :places] for name in ("items", "interest", "features"))
-        return items, interest, features  # type: ignore[return-value]
+        return items, interest, features
 
     def _has_next(self, rows: IntArray) -> BoolArray:
         return np.asarray(self._next[rows] != _NONE)

@@ -26,7 +26,7 @@ def logged_rewards(
     The model of the rewards is learnt from one half of the users for the other (cross-fitting).
     """
     predicted, expected = np.zeros(rewards.shape), np.zeros(rewards.shape)
-    p = policy.place_probabilities(batch, slates.chosen, random)  # [n, K, C]
+    p = policy.slate_probabilities(batch, slates.chosen, random)  # [n, K, C]
     fold = users % _FOLDS
     rows = np.arange(len(users))
     for held_out in range(_FOLDS):

@@ -13,7 +13,7 @@ from models.data.activity import DECAY_DAYS, Activity
 from models.data.horizons import DAY_S
 from models.inference.predictions import ModelVersion, Outlook
 from models.items.vocabulary import ItemVocabulary
-from streams.schema.churn import LEVELS, ChurnWarning
+from streams.schema.churn import LEVELS, ChurnWarning, Reason
 from streams.schema.prediction_encoder import truncated
 from streams.settings.churn_section import ChurnSettings
 
@@ -54,7 +54,7 @@ class Engagement:
         ratio = np.where(rates[1] > 0, rates[0] / np.maximum(rates[1], 1e-12), 1.0)
         return Engagement(np.expm1(activity.mean_log_gap), ratio)
 
-    def reason(self, user: int, silent_days: float) -> str:
+    def reason(self, user: int, silent_days: float) -> Reason:
         """What shows that the user leaves."""
         if 0 < self.usual_gap_days[user] * _SILENT_GAPS < silent_days:
             return "silence"
@@ -86,7 +86,7 @@ def warnings_of(
             now_ms,
             int(row["last_time_ms"]),
             float(no_event_p[user]),
-            engagement.reason(user, silent_days),  # type: ignore[arg-type]  # one of the reasons
+            engagement.reason(user, silent_days),
             round(silent_days, 3),
             round(float(engagement.usual_gap_days[user]), 3),
             round(float(engagement.ratio[user]), 3),

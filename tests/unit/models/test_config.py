@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from models.config import LearnerConfig, ModelConfig, TrainingConfig
+from models.config import LearnerConfig, ModelConfig
+from models.training_config import TrainingConfig
 
 
 @pytest.mark.parametrize("section", [ModelConfig, LearnerConfig, TrainingConfig])

@@ -8,8 +8,9 @@ from bench.quality import metrics
 from bench.quality.counters.counter_scorer import popularity_scorer
 from bench.quality.protocols import evaluate, split_events
 from bench.quality.worker_scorer import WorkerScorer
-from models.config import LearnerConfig, ModelConfig, TrainingConfig
+from models.config import LearnerConfig, ModelConfig
 from models.data.events import TYPE_WEIGHT
+from models.training_config import TrainingConfig
 from tests.unit.bench.small_logs import random_log
 
 LOG = random_log(events=4000)

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.data.event_log import EventLog
 from models.errors import TrainingError
 from models.training.loss import Gradients, SampledCandidates, gradients
 from models.training.offline import EpochResult, Trainer
 from models.training.sequences import UserSequences
+from models.training_config import TrainingConfig
 from tests.unit.models.circle_log import circle_log, circle_vocabulary
 
 ITEMS = 30

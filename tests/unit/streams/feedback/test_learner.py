@@ -33,8 +33,8 @@ def reward(number: int, user: str, value: float, **wrong: object) -> "ConsumerRe
     return consumer_record(value_, user.encode(), topic=TP.topic, partition=0, offset=number, timestamp=number)
 
 
-def places(learner: Learner) -> dict[str, float]:
-    """By policy the places that it has learnt from, as they would be published."""
+def rewards_learnt(learner: Learner) -> dict[str, float]:
+    """By policy how many rewards it has learnt from, as they would be published."""
     publication = learner.publication()
     assert publication is not None
     states = {record.key.decode(): record.value for record in publication[0] if record.key and record.value}
@@ -45,7 +45,7 @@ def test_every_policy_learns_every_reward_once_and_goes_on_from_its_state() -> N
     settings = PolicySettings(kinds="greedy,linucb", publish_interval_s=3600)
     learner = Learner(settings, {})
     learner.learn({TP: [reward(0, "u1", 1.0), reward(1, "u2", 0.0)]})
-    assert places(learner) == {"greedy": 2, "linucb": 2}
+    assert rewards_learnt(learner) == {"greedy": 2, "linucb": 2}
     publication = learner.publication()
     assert publication is not None
     states, offsets = publication
@@ -58,7 +58,7 @@ def test_every_policy_learns_every_reward_once_and_goes_on_from_its_state() -> N
     )
     assert successor.publication() is None  # nothing new
     successor.learn({TP: [reward(2, "u1", 0.0)]})
-    assert places(successor) == {"greedy": 3, "linucb": 3}
+    assert rewards_learnt(successor) == {"greedy": 3, "linucb": 3}
 
 
 def test_rewards_without_features_and_what_is_none_are_counted_and_passed_over() -> None:
@@ -66,7 +66,7 @@ def test_rewards_without_features_and_what_is_none_are_counted_and_passed_over()
     broken = consumer_record(b"{", b"u1", topic=TP.topic, partition=0, offset=2)
     learner.learn({TP: [reward(0, "u1", 1.0, features=[[1.0]]), reward(1, "u2", 0.0, slate=[]), broken]})
     assert (learner.learnt, learner.unusable) == (0, 3)
-    assert places(learner) == {"greedy": 0}
+    assert rewards_learnt(learner) == {"greedy": 0}
 
 
 def test_the_guard_leaves_out_who_rewards_an_item_at_every_sight() -> None:
@@ -77,7 +77,7 @@ def test_the_guard_leaves_out_who_rewards_an_item_at_every_sight() -> None:
         learner = Learner(PolicySettings(kinds="greedy", guard=guard), {})
         for begin in range(0, 300, 10):
             learner.learn({TP: records[begin : begin + 10]})
-        learnt[guard] = places(learner)["greedy"], learner.left_out
+        learnt[guard] = rewards_learnt(learner)["greedy"], learner.left_out
     assert learnt[False] == (300, 0)
     assert learnt[True][0] + learnt[True][1] == 300
     assert learnt[True][1] > 70
