@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
@@ -17,22 +16,15 @@ import pytest
 
 from models.policy.saved_arrays import load_policy
 from streams.feedback.topics import feedback_changelog, policy_topics
-from streams.kafka.reader import partition_of, read_topic
+from streams.kafka.reader import partition_of
 from streams.kafka.topics import ensure_topics
-from streams.local_kafka.cluster import LocalKafka
-from streams.policy.known_policies import new_policy
-from streams.policy.outcomes import outcomes_of
 from streams.schema.decisions import Decision, decode_decision
-from streams.schema.experiments import Arm, Experiment, encode_experiment
 from streams.schema.rewards import Reward, decode_reward
-from streams.settings.policy_section import PolicySettings
 from streams.settings.settings import load_settings
 from tests.integration.deployment import Deploy, Deployment
 from tests.integration.faults import combine, keep_transactions_open, signal_at
-from tests.integration.web_site import WebSite
 from tests.integration.worker import DEADLINE_S, Command, Fault, killed_at_end
 from tests.topics import create_topics
-from tests.unit.streams.web.predictions import prediction as user_prediction
 
 PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
 USERS = 12
@@ -293,46 +285,3 @@ async def test_a_process_without_a_right_to_its_options_says_so_in_one_line(poli
     assert await wrong.ended() == 70
     assert "policy.options: softmax is not among policy.kinds" in wrong.text()
     assert "Traceback" not in wrong.text()
-
-
-async def test_the_http_server_decides_by_the_policies_and_experiments_that_it_follows(
-    kafka: LocalKafka, prefix: str, tmp_path: Path
-) -> None:
-    web = await WebSite.on(kafka.bootstrap_servers, prefix, tmp_path).create()
-    topics, chosen = web.settings.topics, PolicySettings(kinds="greedy,softmax")
-    await ensure_topics(web.settings, [topics.interest_decisions, topics.policy_states, topics.interest_experiments])
-    await web.describe(i1=["One", "Drama"], i2=["Two", "Comedy"])
-    await web.predict(user_prediction("u1", 7), user_prediction("u2", 8))
-    async with web.serve("policy.kinds=greedy,softmax") as client:
-
-        async def decide(user: str, **question: Any) -> dict[str, Any]:
-            answer = await client.post(f"/v1/users/{user}/decisions", json=question)
-            assert answer.status_code == 200, answer.text
-            body: dict[str, Any] = answer.json()
-            return body
-
-        made = await decide("u1", size=1, request_id="r")
-        assert (made["slate"], made["propensities"], made["policy"]) == (["i1"], [1.0], "greedy")
-        assert (made["model_version"], made["prediction_id"]) == ("00000001.1", "user-events:0:7")
-        (record,) = [record async for record in read_topic(web.settings.kafka, topics.interest_decisions)]
-        assert (record.key, orjson.loads(record.value or b"")) == (b"u1", made)
-        assert (await decide("u1", categories=["Comedy"]))["slate"] == ["i2"]
-        assert (await decide("nobody"))["slate"] == []
-        assert (await decide("nobody", candidates=["i8"], exclude=["i1"]))["slate"] == ["i8"]
-
-        softmax = new_policy("softmax", chosen)
-        softmax.learn(outcomes_of([], chosen.item_buckets))
-        arms = tuple(Arm(name=name, policy=name) for name in chosen.names)
-        experiment = Experiment(name="e", created_at=1, arms=arms, control="greedy", salt="s")
-        await web.send(topics.policy_states, [(b"softmax", softmax.state())])
-        await web.send(topics.interest_experiments, [(b"e", encode_experiment(experiment))])
-        by_arm: dict[str, tuple[str, int]] = {}
-        async with asyncio.timeout(DEADLINE_S):
-            while by_arm != {"greedy": ("greedy", 0), "softmax": ("softmax", 1)}:
-                for number in range(8):
-                    made = await decide(f"user-{number}", candidates=["i1"], experiment="e")
-                    by_arm[made["arm"]] = made["policy"], made["policy_version"]
-                by_arm.pop("", None)  # the experiment was not known yet
-        for wrong in ({"size": 0}, {"candidates": "i1"}, {"places": 3}):
-            assert (await client.post("/v1/users/u1/decisions", json=wrong)).status_code == 422
-        assert (await client.post("/v1/users/u1/decisions", content="{}")).status_code in (415, 422)

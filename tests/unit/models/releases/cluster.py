@@ -93,3 +93,11 @@ def assert_same_counts(engine: Engine, other: Engine, *, gate: bool = True, exac
 
 def _padded(array: NDArray[Any], shape: list[int]) -> NDArray[Any]:
     return np.pad(array, [(0, size - length) for size, length in zip(shape, array.shape, strict=True)])
+
+
+def many_items() -> ItemVocabulary:
+    """In two blocks."""
+    items = ItemVocabulary(1000)
+    for number in range(200):
+        items.add(f"i{number}")
+    return items

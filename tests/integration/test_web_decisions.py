@@ -1,0 +1,87 @@
+"""Decisions over HTTP, on a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from streams.kafka.reader import read_topic
+from streams.kafka.topics import ensure_topics
+from streams.local_kafka.cluster import LocalKafka
+from streams.policy.known_policies import new_policy
+from streams.policy.outcomes import outcomes_of
+from streams.schema.experiments import Arm, Experiment, encode_experiment
+from streams.settings.policy_section import PolicySettings
+from tests.integration.web_site import WebSite
+from tests.integration.worker import DEADLINE_S
+from tests.unit.streams.web.predictions import prediction as user_prediction
+
+PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
+USERS = 12
+DECISIONS = 240
+CLOSED_AGO_S = 7200.0
+PREDICTION = {
+    "prediction_id": "user-events:0:7",
+    "user_id": "u1",
+    "caused_by": "e",
+    "event_time": 1,
+    "emitted_at": 2,
+    "model_version": "5e1f09d4.17",
+    "state_version": 3,
+    "source": {"topic": "user-events", "partition": 0, "offset": 7},
+    "items": ["i1", "i2", "i3"],
+    "item_p": [0.5, 0.2, 0.1],
+    "other_p": 0.2,
+    "categories": ["Drama"],
+    "category_p": [0.9],
+    "because": [],
+    "because_weight": [],
+    "because_other": 0.1,
+    "carried_by": {"attention": 0.25, "copying": 0.25, "following": 0.25, "popularity": 0.25},
+}
+
+
+async def test_the_http_server_decides_by_the_policies_and_experiments_that_it_follows(
+    kafka: LocalKafka, prefix: str, tmp_path: Path
+) -> None:
+    web = await WebSite.on(kafka.bootstrap_servers, prefix, tmp_path).create()
+    topics, chosen = web.settings.topics, PolicySettings(kinds="greedy,softmax")
+    await ensure_topics(web.settings, [topics.interest_decisions, topics.policy_states, topics.interest_experiments])
+    await web.describe(i1=["One", "Drama"], i2=["Two", "Comedy"])
+    await web.predict(user_prediction("u1", 7), user_prediction("u2", 8))
+    async with web.serve("policy.kinds=greedy,softmax") as client:
+
+        async def decide(user: str, **question: Any) -> dict[str, Any]:
+            answer = await client.post(f"/v1/users/{user}/decisions", json=question)
+            assert answer.status_code == 200, answer.text
+            body: dict[str, Any] = answer.json()
+            return body
+
+        made = await decide("u1", size=1, request_id="r")
+        assert (made["slate"], made["propensities"], made["policy"]) == (["i1"], [1.0], "greedy")
+        assert (made["model_version"], made["prediction_id"]) == ("00000001.1", "user-events:0:7")
+        (record,) = [record async for record in read_topic(web.settings.kafka, topics.interest_decisions)]
+        assert (record.key, orjson.loads(record.value or b"")) == (b"u1", made)
+        assert (await decide("u1", categories=["Comedy"]))["slate"] == ["i2"]
+        assert (await decide("nobody"))["slate"] == []
+        assert (await decide("nobody", candidates=["i8"], exclude=["i1"]))["slate"] == ["i8"]
+
+        softmax = new_policy("softmax", chosen)
+        softmax.learn(outcomes_of([], chosen.item_buckets))
+        arms = tuple(Arm(name=name, policy=name) for name in chosen.names)
+        experiment = Experiment(name="e", created_at=1, arms=arms, control="greedy", salt="s")
+        await web.send(topics.policy_states, [(b"softmax", softmax.state())])
+        await web.send(topics.interest_experiments, [(b"e", encode_experiment(experiment))])
+        by_arm: dict[str, tuple[str, int]] = {}
+        async with asyncio.timeout(DEADLINE_S):
+            while by_arm != {"greedy": ("greedy", 0), "softmax": ("softmax", 1)}:
+                for number in range(8):
+                    made = await decide(f"user-{number}", candidates=["i1"], experiment="e")
+                    by_arm[made["arm"]] = made["policy"], made["policy_version"]
+                by_arm.pop("", None)  # the experiment was not known yet
+        for wrong in ({"size": 0}, {"candidates": "i1"}, {"places": 3}):
+            assert (await client.post("/v1/users/u1/decisions", json=wrong)).status_code == 422
+        assert (await client.post("/v1/users/u1/decisions", content="{}")).status_code in (415, 422)
