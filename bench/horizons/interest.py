@@ -119,11 +119,11 @@ class InterestMeasurement:
                 )
             for kind, (component_p, popularity, came) in enumerate(by_kind):
                 shares = horizons.interest.shares(kind, features)[:, horizon]
-                own = component_p[:, :, COMPONENTS.index("recent_profile")]
+                profile = component_p[:, :, COMPONENTS.index("recent_profile")]
                 predicted = {
                     "model": np.einsum("pne,pe->pn", component_p, shares),
                     "next_event": component_p[:, :, COMPONENTS.index("next")],
-                    "decayed_profile": _OWN_SHARE * own + (1 - _OWN_SHARE) * popularity,
+                    "decayed_profile": _OWN_SHARE * profile + (1 - _OWN_SHARE) * popularity,
                     "popularity": popularity,
                 }
                 for scorer in SCORERS:

@@ -68,8 +68,8 @@ class ReturnMeasurement:
     def add_model(self, asked: list[Asked]) -> None:
         """The model's predictions at the times of all questions."""
         horizon = HORIZON_DAYS.index(self.log.schedule.horizon_days)
-        by_time = {at.time_ms: at.return_p[:, horizon].astype(np.float64) for at in asked}
-        spent = {at.time_ms: at.spent[:, horizon].astype(np.float64) for at in asked}
+        by_time = {answer.time_ms: answer.return_p[:, horizon].astype(np.float64) for answer in asked}
+        spent = {answer.time_ms: answer.spent[:, horizon].astype(np.float64) for answer in asked}
         self._spent = np.concatenate([spent[time_ms] for time_ms in np.unique(self.test.time_ms).tolist()])
 
         def return_p(questions: Questions) -> NDArray[np.float64]:

@@ -45,9 +45,9 @@ def f1_threshold(p: Floats, label: NDArray[np.bool_]) -> float:
 def roc_curve(p: Floats, label: NDArray[np.bool_], points: int = 101) -> tuple[Floats, Floats]:
     """False and true positive rates at thresholds that fall."""
     order = np.argsort(-p)
-    at = np.linspace(0, len(p) - 1, points).round().astype(np.int64)
+    point = np.linspace(0, len(p) - 1, points).round().astype(np.int64)
     true, false = np.cumsum(label[order]), np.cumsum(~label[order])
-    return false[at] / max(int(false[-1]), 1), true[at] / max(int(true[-1]), 1)
+    return false[point] / max(int(false[-1]), 1), true[point] / max(int(true[-1]), 1)
 
 
 def figures(p: Floats, label: NDArray[np.bool_], threshold: float) -> dict[str, float]:

@@ -141,7 +141,7 @@ def _frequencies(log: _Log, items: int) -> FloatArray:
     return np.asarray(counts / counts.sum(1, keepdims=True))
 
 
-def _estimates(log: _Log, own: _Log, policy: FloatArray) -> Figures:
+def _estimates(log: _Log, target_log: _Log, policy: FloatArray) -> Figures:
     items = policy.shape[1]
     predicted, expected = np.zeros(len(log.item)), np.zeros(len(log.item))
     fold = np.arange(len(log.item)) % 2
@@ -161,8 +161,8 @@ def _estimates(log: _Log, own: _Log, policy: FloatArray) -> Figures:
         expected[:, None],
     )
     random = np.random.default_rng(0)
-    truth = float(own.click.mean())
-    error = float(np.sqrt(truth * (1 - truth) / len(own.click)))
+    truth = float(target_log.click.mean())
+    error = float(np.sqrt(truth * (1 - truth) / len(target_log.click)))
     estimates = {key: estimate(key, data, random) for key in ESTIMATORS}
     return {
         "truth": round(truth, 5),

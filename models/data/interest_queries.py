@@ -88,13 +88,13 @@ class InterestQueries:
         total = sum(len(query) for query, _ in matches)
         kept = np.zeros(total, np.bool_)
         kept[random.choice(total, min(total, MAX_SCORED), replace=False) if total else []] = True
-        found, low = [], 0
+        scored, low = [], 0
         for asked, (query, event) in zip(self._asked, matches, strict=True):
             part = kept[low : low + len(query)]
             low += len(query)
             if part.any():
-                found.append((asked, query[part], event[part]))
-        return found
+                scored.append((asked, query[part], event[part]))
+        return scored
 
     def take_due(self, clock_ms: int) -> list[DueInterest]:
         """Soft labels whose horizon has passed since the last call."""

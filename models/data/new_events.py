@@ -101,9 +101,9 @@ class NewestEvents:
         every = np.arange(len(rows))[:, None]
         time_ms = rows["last_time_ms"][:, None] - event_ages_ms(rows["ring_gap"][every, slot])
         row, column = np.nonzero(lag < count[:, None])
-        at = slot[row, column]
-        item, kind = (rows[name][row, at].astype(np.int64) for name in ("ring_item", "ring_type"))
-        return NewestEvents(row, item, kind, rows["ring_value"][row, at], time_ms[row, column])
+        cell = slot[row, column]
+        item, kind = (rows[name][row, cell].astype(np.int64) for name in ("ring_item", "ring_type"))
+        return NewestEvents(row, item, kind, rows["ring_value"][row, cell], time_ms[row, column])
 
 
 def event_ages_ms(gap: NDArray[np.uint8]) -> NDArray[np.int64]:

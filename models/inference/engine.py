@@ -46,10 +46,7 @@ from models.transfers import to_device
 
 Seconds = NDArray[np.float64]
 Lineage = NDArray[np.uint32] | None
-_MEMORY_ADVICE = (
-    "lower worker.step_max_events (events of a micro-batch) or items.capacity (items, all of which are scored), or set "
-    "model.dtype = 'bfloat16'"
-)
+_MEMORY_ADVICE = "lower worker.step_max_events or items.capacity (all are scored), or set model.dtype = 'bfloat16'"
 
 
 class Engine:

@@ -82,8 +82,8 @@ class RewardModel:
         x = self._design(interest, features)
         weights = self.weights[:, None] + scale * self._root @ random.standard_normal((len(self.weights), count))
         own_mean, own_deviation = self.item_posterior(items)
-        own = own_mean + scale * own_deviation * random.standard_normal((count, *items.shape), np.float32)
-        return np.asarray(np.moveaxis(x @ weights, -1, 0) + self._own_input(interest) * own)
+        item_coefficient = own_mean + scale * own_deviation * random.standard_normal((count, *items.shape), np.float32)
+        return np.asarray(np.moveaxis(x @ weights, -1, 0) + self._own_input(interest) * item_coefficient)
 
     def item_posterior(self, items: IntArray) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation [...] of the own coefficients of items [...]."""
@@ -118,11 +118,11 @@ class RewardModel:
             rows = int(items.max()) + 1
             self._item_count, self._item_sum = grown(self._item_count, rows), grown(self._item_sum, rows)
         own_input = self._own_input(outcomes.interest[shown]) * examined
-        own = self.item_posterior(items)[0] * own_input
-        residual = reward - x @ self.weights - own
+        of_item = self.item_posterior(items)[0] * own_input
+        residual = reward - x @ self.weights - of_item
         self._noise += weight @ np.square(residual), weight.sum()
         self._precision += (x * weight[:, None]).T @ x
-        self._moment += (weight * (reward - own)) @ x
+        self._moment += (weight * (reward - of_item)) @ x
         self._solve()
         np.add.at(self._item_count, items, weight * np.square(own_input))
         np.add.at(self._item_sum, items, weight * own_input * (reward - x @ self.weights))

@@ -214,10 +214,10 @@ class HorizonLearner:
         queries = queries[open_]
         event_s = np.where(queries.return_s == NOT_RETURNED, np.nan, queries.silent_s + queries.return_s)
         low_s, high_s = queries.silent_s + begin_s, queries.silent_s + HORIZON_S[horizon]
-        at = event_share(low_s, high_s, event_s)
+        event_bucket = event_share(low_s, high_s, event_s)
         # Without what lies in the event's own bucket: all that is said of that is that the event came in it.
-        before = bucket_shares(low_s, np.where(np.isnan(event_s), high_s, event_s)) * (at == 0)
-        tensors = [torch.from_numpy(array).to(self._device) for array in (before, at)]
+        before = bucket_shares(low_s, np.where(np.isnan(event_s), high_s, event_s)) * (event_bucket == 0)
+        tensors = [torch.from_numpy(array).to(self._device) for array in (before, event_bucket)]
         hazard = self.model.heads.return_time(torch.from_numpy(queries.inputs.astype(np.float32)).to(self._device))
         loss = return_loss(hazard, *tensors).mean()
         self._optimizer.zero_grad()

@@ -79,7 +79,7 @@ def create(
     check_arms(experiment, settings.policy)
     run(create_experiment(settings, experiment))
     console().print(
-        f"[green]✓[/] {name} runs: {', '.join(each.name for each in arms)}, compared with {experiment.control}; "
+        f"[green]✓[/] {name} runs: {', '.join(arm.name for arm in arms)}, compared with {experiment.control}; "
         f"see `experiments result {name}`",
         soft_wrap=True,
     )
@@ -176,11 +176,11 @@ def estimate(
     from streams.terminal.experiments import print_estimates
 
     logged = run(read_logged(ctx.obj.settings(), limit, by))
-    found = estimate_arms(logged, [parse_arm(text) for text in arm])
+    estimates = estimate_arms(logged, [parse_arm(text) for text in arm])
     if as_json:
-        typer.echo(json.dumps([each.model_dump() for each in found]))
+        typer.echo(json.dumps([of_arm.model_dump() for of_arm in estimates]))
     else:
-        print_estimates(console(), found, len(logged.decisions), logged.left_out)
+        print_estimates(console(), estimates, len(logged.decisions), logged.left_out)
 
 
 def parse_arms(texts: list[str]) -> "tuple[Arm, ...]":

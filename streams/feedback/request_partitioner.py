@@ -42,9 +42,9 @@ class RequestPartitioner:
 
     def _partitioners(self, user: bytes, partition: int) -> set[str]:
         """Which of the two send the user here, where it is one alone; empty where it is both or none."""
-        found = {
+        matching = {
             name
             for name, of in (("murmur2", partition_of), ("CRC32", crc32_partition_of))
             if of(user, self._partitions) == partition
         }
-        return found if len(found) == 1 else set()
+        return matching if len(matching) == 1 else set()

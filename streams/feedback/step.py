@@ -90,7 +90,7 @@ class PartitionStepper:
         join = Join(store, self._settings.feedback)
         decisions = filter(None, map(_decision, records.decisions))
         # Processes of another recipe write the rewards of theirs.
-        join.add_decisions((each for each in decisions if self._arms.decides(each.experiment, each.arm)), now_ms)
+        join.add_decisions((made for made in decisions if self._arms.decides(made.experiment, made.arm)), now_ms)
         for record in records.events:
             if not isinstance(record, UndecodableRecord):  # workers have put it into the dead letters, as all others
                 join.add_events(decode(record, self._settings.kafka.max_record_bytes, self._rules)[0], now_ms)

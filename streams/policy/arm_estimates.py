@@ -23,15 +23,15 @@ def estimate_arms(logged: Logged, arms: Sequence[Arm]) -> list[ArmEstimate]:
 
     Policies are as they were published last: one that has learnt from these rewards looks somewhat better than it is.
     """
-    found = [_result(LOGGED, {"mean": _mean(logged.decisions)})]
+    arm_estimates = [_result(LOGGED, {"mean": _mean(logged.decisions)})]
     for arm in arms:
         if arm.recipe:
             raise ExperimentError(f"arm {arm.name}: what another recipe would have predicted is not in the log")
         policy = logged.policies.of(arm.policy, arm.parameters)
         if not isinstance(policy, SuccessiveChoice):
             raise ExperimentError(f"arm {arm.name}: the policy {policy.name} gives no probabilities to estimate by")
-        found.append(_result(arm.name, estimates(policy, logged.decisions)))
-    return found
+        arm_estimates.append(_result(arm.name, estimates(policy, logged.decisions)))
+    return arm_estimates
 
 
 def _mean(decisions: LoggedDecisions) -> Estimate:
@@ -41,9 +41,12 @@ def _mean(decisions: LoggedDecisions) -> Estimate:
     return estimate("ips", same, np.random.default_rng(0))
 
 
-def _result(name: str, found: dict[str, Estimate]) -> ArmEstimate:
+def _result(name: str, by_estimator: dict[str, Estimate]) -> ArmEstimate:
     return ArmEstimate(
         name=name,
-        estimates={key: Interval(value=each.value, low=each.low, high=each.high) for key, each in found.items()},
-        effective_decisions=next(iter(found.values())).effective_sample_size,
+        estimates={
+            key: Interval(value=interval.value, low=interval.low, high=interval.high)
+            for key, interval in by_estimator.items()
+        },
+        effective_decisions=next(iter(by_estimator.values())).effective_sample_size,
     )

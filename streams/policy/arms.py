@@ -44,7 +44,7 @@ class Arms:
     def decides(self, experiment: str, arm: str) -> bool:
         """Whether a decision of this arm, empty: of none, was made by a process of this one's recipe."""
         known = self._experiments.get(experiment)
-        recipes = () if known is None else [each.recipe for each in known.arms if each.name == arm]
+        recipes = () if known is None else [other.recipe for other in known.arms if other.name == arm]
         return next(iter(recipes), "") == self._recipe
 
     def choose(self, request: DecisionRequest) -> tuple[Policy, Assignment] | None:

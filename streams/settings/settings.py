@@ -291,9 +291,7 @@ def _exposed_secret(entry: _Entry) -> str | None:
 
 
 def _spelling(key: str, source: str) -> str:
-    if source.startswith(_VARIABLE):
-        return ENVIRONMENT_PREFIX + key.upper().replace(".", "__")
-    return key
+    return ENVIRONMENT_PREFIX + key.upper().replace(".", "__") if source.startswith(_VARIABLE) else key
 
 
 def _messages(error: ValidationError) -> list[str]:

@@ -35,12 +35,12 @@ Levels = dict[str, list[str]]
 
 async def levels(site: Deployment) -> Levels:
     """The levels of each user in their order, as a reader of committed records sees them."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    levels_of_user: defaultdict[str, list[str]] = defaultdict(list)
     async for record in site.read(site.settings.topics.interest_churn):
         if record.key != SWEEP_KEY:
             warning = decode_warning(record.value)
-            found[warning.user_id].append(warning.level)
-    return found
+            levels_of_user[warning.user_id].append(warning.level)
+    return levels_of_user
 
 
 async def wait_for(site: Deployment, is_as_expected: Callable[[Levels], bool]) -> None:
@@ -70,14 +70,19 @@ async def test_warnings_of_a_worker_killed_in_the_sweep_are_written_once(
     await successor.owns()
     await site.applied()
     silent = {f"u{user}" for user in range(USERS)} - {*back}
-    await wait_for(site, lambda found: silent <= {user for user, of_user in found.items() if of_user[-1] == "at_risk"})
+    await wait_for(
+        site,
+        lambda levels_of_user: silent <= {user for user, of_user in levels_of_user.items() if of_user[-1] == "at_risk"},
+    )
     await site.send([event("u1", 10 * DAY + 200)])
-    await wait_for(site, lambda found: found["u1"][-1] == "none")
+    await wait_for(site, lambda levels_of_user: levels_of_user["u1"][-1] == "none")
     await successor.stop()
-    found = await levels(site)
-    assert found.pop("u1") == ["at_risk", "none"]
-    assert {user: found.pop(user) for user in silent - {"u1"}} == {user: ["at_risk"] for user in silent - {"u1"}}
+    levels_of_user = await levels(site)
+    assert levels_of_user.pop("u1") == ["at_risk", "none"]
+    assert {user: levels_of_user.pop(user) for user in silent - {"u1"}} == {
+        user: ["at_risk"] for user in silent - {"u1"}
+    }
     # Of those who came back between the two workers, whoever the first had warned of is cleared.
-    assert found.keys() <= {*back}
-    assert all(of_user == ["at_risk", "none"] for of_user in found.values())
+    assert levels_of_user.keys() <= {*back}
+    assert all(of_user == ["at_risk", "none"] for of_user in levels_of_user.values())
     await site.check(stopped=["b"])

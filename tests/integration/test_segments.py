@@ -56,7 +56,7 @@ async def test_segments_are_counted_listed_exported_and_published(web: WebSite) 
         assert answer.status_code == 200, answer.text
         body = answer.json()
         assert body["users"] == 6
-        assert [(found["category"], found["risk"], found["users"]) for found in body["segments"]] == [
+        assert [(segment["category"], segment["risk"], segment["users"]) for segment in body["segments"]] == [
             ("Sci-Fi", "none", 3),
             (None, "none", 1),
             ("Drama", "lost", 1),

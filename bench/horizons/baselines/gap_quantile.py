@@ -34,10 +34,10 @@ class GapQuantile:
             gaps = Gaps.until(self._log, time_ms)
             silent = np.zeros(int(questions.user.max()) + 1)
             silent[questions.user[asked]] = questions.silent_s[asked]
-            own = gaps.is_observed & (gaps.user < len(silent))
-            user = gaps.user[own]
+            of_user = gaps.is_observed & (gaps.user < len(silent))
+            user = gaps.user[of_user]
             count = np.bincount(user, minlength=len(silent))[questions.user[asked]]
-            above = np.bincount(user, gaps.gap_s[own] > silent[user], len(silent))[questions.user[asked]]
-            others = SurvivalCurve(gaps.gap_s, gaps.is_observed).at(questions.silent_s[asked])
+            above = np.bincount(user, gaps.gap_s[of_user] > silent[user], len(silent))[questions.user[asked]]
+            others = SurvivalCurve(gaps.gap_s, gaps.is_observed).survival_of(questions.silent_s[asked])
             longer[asked] = (above + _OTHERS * others) / (count + _OTHERS)
         return np.column_stack([np.ones(len(longer)), logit(longer.clip(1e-3, 1 - 1e-3))])

@@ -26,7 +26,7 @@ class SurvivalCurve:
         self.survival = np.cumprod(1 - ended / at_risk) if len(times) else np.zeros(0)
         """[k] after each of them"""
 
-    def at(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
+    def survival_of(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
         """S of these times."""
         before = np.searchsorted(self.times, time, side="right")
         return np.append(1.0, self.survival)[before]
@@ -50,7 +50,7 @@ class KaplanMeier:
         frequency = _class(questions.events)
         for number, curve in enumerate(self.curves):
             asked = frequency == number
-            now, then = (curve.at(questions.silent_s[asked] + more) for more in (0.0, self._horizon_s))
+            now, then = (curve.survival_of(questions.silent_s[asked] + more) for more in (0.0, self._horizon_s))
             p[asked] = 1 - np.divide(then, now, out=np.ones_like(now), where=now > 0)
         return p.clip(_MIN_P, 1 - _MIN_P)  # at the end of a curve no gap is left to tell
 

@@ -74,15 +74,15 @@ def event_share(
     return shares
 
 
-def return_loss(hazard: Tensor, before: Tensor, at: Tensor) -> Tensor:
+def return_loss(hazard: Tensor, before: Tensor, event_bucket: Tensor) -> Tensor:
     """[n] negative log-likelihood of intervals of silence and of what ended them.
 
-    `before` [n, buckets]: shares of the buckets that passed without event; `at`: that of the one in which the event
-    came, all 0 where none came (censored).
+    `before` [n, buckets]: shares of the buckets that passed without event; `event_bucket` [n, buckets]: that of the one
+    in which the event came, all 0 where none came (censored).
     """
     survived = (hazard * before).sum(1)
-    ended = (hazard * at).sum(1)
-    has_event = (at > 0).any(1)
+    ended = (hazard * event_bucket).sum(1)
+    has_event = (event_bucket > 0).any(1)
     # log(1 - exp(-Λ)); the clamp keeps the gradient finite where Λ underflows.
     log_event = torch.log(-torch.expm1(-ended.clamp_min(1e-7)))
     return survived - torch.where(has_event, log_event, torch.zeros_like(log_event))

@@ -141,10 +141,10 @@ def segment_routes(services: Services) -> APIRouter:
     ) -> Response:
         """Users of a segment, in order of their ids. A page may have fewer than `limit` users and a next one."""
         shown: list[SegmentUser] = []
-        for seen, found in enumerate(matching(category, risk, from_cursor(cursor) or ""), 1):
-            last = found if isinstance(found, str) else found.user_id
-            if not isinstance(found, str):
-                shown.append(found)
+        for seen, match_ in enumerate(matching(category, risk, from_cursor(cursor) or ""), 1):
+            last = match_ if isinstance(match_, str) else match_.user_id
+            if not isinstance(match_, str):
+                shown.append(match_)
             if len(shown) == limit or seen == _MOST_LOOKED_AT:
                 return answer(request, SegmentUsers(users=shown, next=to_cursor(last)))
         return answer(request, SegmentUsers(users=shown, next=None))
@@ -182,12 +182,12 @@ def sizes_over_time(series: Sequence[tuple[int, Snapshot]], by: Literal["categor
     )
 
 
-def _csv(found: Iterator[SegmentUser | str]) -> Iterator[str]:
+def _csv(users: Iterator[SegmentUser | str]) -> Iterator[str]:
     """The lines, some hundred at a time."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(CSV_COLUMNS)
-    for number, user in enumerate(found, 1):
+    for number, user in enumerate(users, 1):
         if not isinstance(user, str):
             writer.writerow(["" if value is None else value for value in user.model_dump().values()])
         if number % _CHUNK_USERS == 0:

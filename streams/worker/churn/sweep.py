@@ -158,18 +158,18 @@ class ChurnSweep:
                 position = SweepPosition(int(time.time() * 1000), "", is_done=False, clock_ms=self._newest_ms)
             rows = warnings.state.store.rows(position.after.encode())
             pairs = await in_thread(lambda: list(islice(rows, CHUNK_USERS)))
-        found = await run_in(compute, self._find, pairs, warnings, bool(users))
-        self._newest_ms = max(self._newest_ms, found.newest_ms)
-        looked = 0 if users else found.looked
+        chunk = await run_in(compute, self._find, pairs, warnings, bool(users))
+        self._newest_ms = max(self._newest_ms, chunk.newest_ms)
+        looked = 0 if users else chunk.looked
         if not users:
             after = pairs[looked - 1][0].decode() if looked else position.after
             is_done = looked == len(pairs) < CHUNK_USERS
             position = SweepPosition(position.began_ms, after, is_done, self._newest_ms)
         due = position.is_done or time.monotonic() - self._written_s > _POSITION_S
-        if found.values or (due and not users):
-            await self._write(warnings, found, position)
+        if chunk.values or (due and not users):
+            await self._write(warnings, chunk, position)
         warnings.position = position
-        for user, level in found.levels.items():
+        for user, level in chunk.levels.items():
             if level:
                 warnings.levels[user] = level
             else:
@@ -177,7 +177,7 @@ class ChurnSweep:
         for user in users:
             warnings.returned.pop(user, None)
         self.users += looked
-        self.warned += len(found.values)
+        self.warned += len(chunk.values)
         spent_s = time.perf_counter() - began_s
         self.seconds += spent_s
         return max(max(looked, 1) / self._settings.users_per_s - spent_s, _REST * spent_s)
@@ -245,8 +245,8 @@ class ChurnSweep:
             return int(time.time() * 1000)
         return max(self._newest_ms, newest_ms)
 
-    async def _write(self, warnings: PartitionWarnings, found: _Found, position: SweepPosition) -> None:
-        records = [ProducerRecord(user, value) for user, value in found.values]
+    async def _write(self, warnings: PartitionWarnings, chunk: _Found, position: SweepPosition) -> None:
+        records = [ProducerRecord(user, value) for user, value in chunk.values]
         records.append(ProducerRecord(SWEEP_KEY, position.encode()))
         tp = TopicPartition(self._topic, warnings.state.partition)
         await self._pipeline.write_beside(warnings.state, {tp: records})

@@ -63,6 +63,6 @@ def test_it_goes_on_from_its_state(config: ModelConfig) -> None:
     assert set(other.users.tolist()) == set(panel.users.tolist())
     np.testing.assert_array_equal(other.rows["steps"], other.users)
     more = np.arange(200, 300, dtype=np.uint32)
-    for each in (panel, other):
-        each.put(more, rows_of(config, more))
+    for one in (panel, other):
+        one.put(more, rows_of(config, more))
     assert set(other.users.tolist()) == set(panel.users.tolist())

@@ -60,9 +60,9 @@ def test_each_decision_is_of_the_processes_of_one_recipe() -> None:
     for user in USERS:
         for name in ("e", ""):
             request = DecisionRequest(user, experiment=name)
-            assert sum(each.choose(request) is not None for each in both) == 1
+            assert sum(process.choose(request) is not None for process in both) == 1
     for experiment_name, arm in (("e", "a"), ("e", "c"), ("", ""), ("gone", "x")):
-        assert sum(each.decides(experiment_name, arm) for each in both) == 1
+        assert sum(process.decides(experiment_name, arm) for process in both) == 1
     assert both[1].decides("e", "c")
 
 

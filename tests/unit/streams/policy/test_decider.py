@@ -202,12 +202,12 @@ def test_who_decides_is_the_user_s_arm_or_what_is_usual() -> None:
     )
     arms.put(b"e", encode_experiment(experiment))
     arms.put(b"e", b"damaged")
-    chosen = [found for user in USERS if (found := arms.choose(DecisionRequest(user, experiment="e"))) is not None]
+    chosen = [choice for user in USERS if (choice := arms.choose(DecisionRequest(user, experiment="e"))) is not None]
     assert {(policy.name, assignment.arm) for policy, assignment in chosen} == {("greedy", "a"), ("softmax", "b")}
     assert {assignment.experiment for _, assignment in chosen} == {"e"}
     without = replace(experiment, arms=(Arm(name="a", policy="greedy"), Arm(name="b", policy="dqn")))
     arms.put(b"e", encode_experiment(without))
-    chosen = [found for user in USERS if (found := arms.choose(DecisionRequest(user, experiment="e"))) is not None]
+    chosen = [choice for user in USERS if (choice := arms.choose(DecisionRequest(user, experiment="e"))) is not None]
     assert {(policy.name, assignment.arm) for policy, assignment in chosen} == {("greedy", "a"), ("greedy", "")}
     arms.put(b"e", None)
     assert arms.choose(DecisionRequest("u1", experiment="e")) == (known.default, Assignment())

@@ -13,9 +13,9 @@ KNOWN = KnownPolicies(PolicySettings(kinds="greedy,softmax"))
 
 
 def policy(name: str, **parameters: float) -> SuccessiveChoice:
-    found = KNOWN.of(name, parameters)
-    assert isinstance(found, SuccessiveChoice)
-    return found
+    policy = KNOWN.of(name, parameters)
+    assert isinstance(policy, SuccessiveChoice)
+    return policy
 
 
 @pytest.mark.parametrize(("places", "at_random"), [(1, 1 / 3), (2, 2 / 3)])

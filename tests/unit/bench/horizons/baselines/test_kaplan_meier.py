@@ -12,7 +12,7 @@ def test_the_product_limit_estimate_of_a_textbook_example() -> None:
     observed = np.array([1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0], np.bool_)
     curve = SurvivalCurve(gap, observed)
     np.testing.assert_allclose(
-        curve.at(np.array([5.0, 6, 7, 10, 13, 16, 22, 40])),
+        curve.survival_of(np.array([5.0, 6, 7, 10, 13, 16, 22, 40])),
         [1, 0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448],
         atol=5e-4,
     )

@@ -13,10 +13,10 @@ def test_shares_of_consecutive_intervals_add_up() -> None:
     cuts = np.array([0.0, 30.0, 61.0, 5_000.0, 9e5, 1e9, 3e9])
     low, high = cuts[:-1], cuts[1:]
     parts = bucket_shares(low, high).sum(0)
-    (whole,) = bucket_shares(cuts[:1], cuts[-1:])
-    np.testing.assert_allclose(parts, whole, rtol=1e-5)
-    assert (whole[:-1] == 1).all()
-    assert whole[-1] > 1  # the last bucket has no end
+    (shares,) = bucket_shares(cuts[:1], cuts[-1:])
+    np.testing.assert_allclose(parts, shares, rtol=1e-5)
+    assert (shares[:-1] == 1).all()
+    assert shares[-1] > 1  # the last bucket has no end
 
 
 def test_an_interval_within_a_bucket_has_its_share_by_time() -> None:
@@ -28,10 +28,10 @@ def test_an_interval_within_a_bucket_has_its_share_by_time() -> None:
 
 
 def test_an_event_at_the_edge_of_a_bucket_is_in_the_one_that_ends_there() -> None:
-    at = event_share(np.zeros(3), np.full(3, 1e7), np.array([60.0, 60.5, np.nan]))
-    assert (at[0].argmax(), at[1].argmax()) == (0, 1)
-    assert not at[2].any()
-    assert len(EDGES_S) == at.shape[1] + 1
+    event_bucket = event_share(np.zeros(3), np.full(3, 1e7), np.array([60.0, 60.5, np.nan]))
+    assert (event_bucket[0].argmax(), event_bucket[1].argmax()) == (0, 1)
+    assert not event_bucket[2].any()
+    assert len(EDGES_S) == event_bucket.shape[1] + 1
 
 
 def test_the_hazard_learns_from_events_and_from_censored_gaps() -> None:
@@ -42,15 +42,17 @@ def test_the_hazard_learns_from_events_and_from_censored_gaps() -> None:
     event = np.where(returns <= seen, returns, np.nan)
     assert 0.3 < np.isnan(event).mean() < 0.9
     low = np.zeros(len(event))
-    at = event_share(low, seen, event)
-    before = bucket_shares(low, np.where(np.isnan(event), seen, event)) * (at == 0)
+    event_bucket = event_share(low, seen, event)
+    before = bucket_shares(low, np.where(np.isnan(event), seen, event)) * (event_bucket == 0)
     head = ReturnTimeHead(1)
     head.reset(torch.Generator().manual_seed(0))
     optimizer = torch.optim.Adam(head.parameters(), 0.05)
     inputs = torch.zeros(len(event), 1)
     for _ in range(120):
         optimizer.zero_grad()
-        torch.autograd.backward(return_loss(head(inputs), torch.from_numpy(before), torch.from_numpy(at)).mean())
+        torch.autograd.backward(
+            return_loss(head(inputs), torch.from_numpy(before), torch.from_numpy(event_bucket)).mean()
+        )
         optimizer.step()
     hazard = head(inputs[:1]).detach().numpy()
     for silent, within in ((0.0, 20_000.0), (10_000.0, 20_000.0), (20_000.0, 30_000.0)):
