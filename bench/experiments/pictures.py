@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import matplotlib.style
 from matplotlib.axes import Axes
@@ -12,23 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bench.experiments.tests_compared import ALPHA
+from bench.picture_style import PICTURE_STYLE
 
-_STYLE: Final[dict[str, Any]] = {
-    "axes.edgecolor": "#6b7280",
-    "axes.grid": True,
-    "axes.labelcolor": "#374151",
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "figure.dpi": 150,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "grid.color": "#e5e7eb",
-    "legend.frameon": False,
-    "xtick.color": "#6b7280",
-    "ytick.color": "#6b7280",
-}
 _LINES: Final = {
     "fixed": ("z-test, looked at once", "#9aa3ad", "--"),
     "peeking": ("z-test, looked at each time", "#e8a33d", "-"),
@@ -41,7 +26,7 @@ _LINES: Final = {
 def draw(file: Path, users: Sequence[int], shares: Mapping[float, Mapping[str, Sequence[float]]]) -> None:
     """Write the picture; `shares` of experiments that are decided, by lift, test and look."""
     lifts = sorted(shares)
-    with matplotlib.style.context(_STYLE):
+    with matplotlib.style.context(PICTURE_STYLE):
         figure = Figure(figsize=(4.2 * len(lifts), 3.6), layout="constrained")
         for place, lift in enumerate(lifts):
             axes = figure.add_subplot(1, len(lifts), place + 1)

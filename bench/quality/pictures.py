@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
+from bench.picture_style import PICTURE_STYLE
 from bench.quality import metrics
 from bench.quality.bootstrap import paired_difference
 from bench.quality.protocols import ScorerResult
@@ -37,23 +38,6 @@ _LOG_SCALE_P = 0.1  # median probability below which axes are logarithmic
 _FAR_BELOW = 0.5  # times the next better mean recall
 _MARKERS = "osD^v"
 _DIAGONAL: dict[str, Any] = {"color": "#374151", "linewidth": 0.8, "linestyle": "--", "zorder": 1}
-_STYLE: dict[str, Any] = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#6b7280",
-    "axes.grid": True,
-    "axes.labelcolor": "#374151",
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "figure.dpi": 150,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "grid.color": "#e5e7eb",
-    "legend.frameon": False,
-    "xtick.color": "#6b7280",
-    "ytick.color": "#6b7280",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +61,7 @@ def save_pictures(report: QualityReport, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"recall": _recall, "reliability": _reliability, "gain": _gain}
     files = []
-    with matplotlib.style.context(_STYLE):
+    with matplotlib.style.context(PICTURE_STYLE):
         for name, draw in figures.items():
             figure = draw(report)
             if figure is not None:
