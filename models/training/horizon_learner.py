@@ -35,7 +35,7 @@ ASK_INTERVAL_S: Final = DAY_S / 4
 _MAX_JUMP_S: Final = DAY_S
 """Events further ahead of what is usual than this do not move the clock: one wrong date must make no label due"""
 # Log-loss of the hazard alone on wikipedia's training days 7 to 11: 1e-3 with the newest 2 048 labels .551, 4 096 .557;
-# 3e-3 with 16 384 .556, and on days that are scored a quarter above what comes: older labels are of another time.
+# 3e-3 with 16 384 .556: older labels are of another time.
 _LR: Final = 1e-3
 _BATCH: Final = 256
 _MAX_BATCHES: Final = 4

@@ -50,7 +50,7 @@ class Learner:
         }
         self._guard = InfluenceGuard() if settings.guard else None
         self._next: dict[TopicPartition, int] = {}
-        self._has_news = any(name not in states for name in settings.names)
+        self._is_changed = any(name not in states for name in settings.names)
         self._published_s = float("-inf")
         self.learnt = 0
         """Rewards since it was made"""
@@ -73,18 +73,18 @@ class Learner:
                 # The replay buffer of a deep Q-network has slates of one width.
                 policy.learn(with_places(outcomes, self._settings.dqn_places) if name == _DEEP_Q else outcomes)
         self._next.update({tp: part[-1].offset + 1 for tp, part in fetched.items() if part})
-        self._has_news |= bool(records)
+        self._is_changed |= bool(records)
 
     def publication(self) -> tuple[list[ProducerRecord], dict[TopicPartition, int]] | None:
         """States, and the offsets after the rewards in them, where it is time and there is something new."""
-        if not self._has_news or time.monotonic() - self._published_s < self._settings.publish_interval_s:
+        if not self._is_changed or time.monotonic() - self._published_s < self._settings.publish_interval_s:
             return None
         states = [ProducerRecord(name.encode(), policy.state()) for name, policy in self._policies.items()]
         return states, dict(self._next)
 
     def published(self) -> None:
         """The publication is committed."""
-        self._published_s, self._has_news = time.monotonic(), False
+        self._published_s, self._is_changed = time.monotonic(), False
 
     def _usable(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[Reward]:
         rewards = []
