@@ -19,7 +19,7 @@ NO_ITEM = -1
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """C items that one decision may show. Its last three fields may be left out."""
+    """C items that one decision may show. Its last four fields may be left out."""
 
     items: IntArray
     """[C] indices of the items, from 0, the same in all decisions"""
@@ -33,6 +33,8 @@ class Candidates:
     """[C] for caps per category and diversity"""
     fresh: BoolArray | None = None
     """[C] new items, which get guaranteed exploration"""
+    categories: IntArray | None = None
+    """[C, M] all categories of each, -1 where it has fewer than M; for diversity by determinants"""
 
     def batch(self) -> CandidateBatch:
         """The decision as a batch of one."""
@@ -43,6 +45,8 @@ class Candidates:
             self.context[None],
             None if self.category is None else self.category[None],
             None if self.fresh is None else self.fresh[None],
+            None,
+            None if self.categories is None else self.categories[None],
         )
 
     def take(self, positions: IntArray | BoolArray) -> Candidates:
@@ -54,6 +58,7 @@ class Candidates:
             self.context,
             None if self.category is None else self.category[positions],
             None if self.fresh is None else self.fresh[positions],
+            None if self.categories is None else self.categories[positions],
         )
 
 
@@ -69,6 +74,7 @@ class CandidateBatch:
     fresh: BoolArray | None = None  # [B, C]
     present: BoolArray | None = None
     """[B, C] false where a row has fewer candidates than C; None: all are there"""
+    categories: IntArray | None = None  # [B, C, M]
 
     def available(self) -> BoolArray:
         """[B, C] a copy of `present`."""

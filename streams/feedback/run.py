@@ -33,6 +33,7 @@ from streams.kafka.transaction import TransactionWriter
 from streams.log_levels import TRANSIENT
 from streams.monitoring.process_monitoring import ProcessMonitoring
 from streams.policy.arms import Arms
+from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies
 from streams.registry.connection import connect_registry
 from streams.registry.prediction_reader import PredictionReader
@@ -111,16 +112,16 @@ async def _start(
     consumer = GroupConsumer(kafka, policy_group(settings), writer.transactional_id)
     positions = SourcePositions(kafka, offsets, consumer, writer.transactional_id, ids, "earliest", log.warning)
     rules = replace(SchemaRules.of(settings.events), transcoder=registry)
-    categories: dict[str, tuple[str, ...]] = {}
+    described: dict[str, DescribedItem] = {}
     arms = Arms(policies, settings.policy.recipe)
 
     def describe(record: ConsumerRecord[bytes, bytes]) -> None:
         with contextlib.suppress(Rejected):  # workers have put it into the dead letters
             item = decode_item(record, transcoder=registry)
             if isinstance(item, ItemUpsert):
-                categories[item.item_id] = item.categories
+                described[item.item_id] = DescribedItem.of(item)
             else:
-                categories.pop(item.item_id, None)
+                described.pop(item.item_id, None)
 
     states = TopicFollower(kafka, topics.policy_states, lambda record: policies.put(record.key, record.value))
     experiments = TopicFollower(kafka, topics.interest_experiments, lambda record: arms.put(record.key, record.value))
@@ -138,7 +139,7 @@ async def _start(
             reader,
             positions,
             partitions,
-            PartitionStepper(settings, rules, arms, categories),
+            PartitionStepper(settings, rules, arms, described),
             policies,
             states,
             (catalog, experiments),

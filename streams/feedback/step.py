@@ -20,6 +20,7 @@ from streams.kafka.transaction import ProducerRecord
 from streams.kafka.undecodable import UndecodableRecord
 from streams.policy.arms import Arms
 from streams.policy.decider import UNKNOWN_USER, Decider, Interests
+from streams.policy.item_filters import DescribedItem
 from streams.schema.dead_letters import dead_letter
 from streams.schema.decisions import Decision, decode_decision, decode_request, encode_decision
 from streams.schema.decoder import SchemaRules, decode
@@ -75,12 +76,12 @@ class PartitionStepper:
         settings: Settings,
         rules: SchemaRules,
         arms: Arms,
-        categories_of: Mapping[str, Sequence[str]],
+        catalog: Mapping[str, DescribedItem],
     ) -> None:
         self._settings = settings
         self._rules = rules
         self._arms = arms
-        self._categories_of = categories_of
+        self._catalog = catalog
         self._decider = Decider(settings.policy)
         self._partitioner = RequestPartitioner(settings.topics.decision_requests, settings.topics.partitions)
 
@@ -125,7 +126,7 @@ class PartitionStepper:
             return None
         policy, assignment = chosen
         return self._decider.decide(
-            position(record), request, interests_of(value), self._categories_of, policy, assignment, now_ms
+            position(record), request, interests_of(value), self._catalog, policy, assignment, now_ms
         )
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from models.policy.policy import Policy
 from models.policy.slate import Candidates
-from streams.policy.features import first_categories, item_features, item_index, user_context
-from streams.policy.known_policies import is_fresh
+from streams.policy.features import all_categories, first_categories, item_features, item_index, user_context
+from streams.policy.item_filters import DescribedItem, ItemFilters, filtered
+from streams.policy.known_policies import compares_all_categories, is_fresh
 from streams.schema.decisions import Decision, DecisionRequest
 from streams.settings.policy_section import PolicySettings
 
@@ -48,31 +49,26 @@ class Decider:
         self._settings = settings
         self._log_candidates = settings.log_candidates
         self._random = np.random.default_rng() if random is None else random
-
-    def candidates(
-        self, request: DecisionRequest, interests: Interests, categories_of: Mapping[str, Sequence[str]]
-    ) -> list[str]:
-        """Ids that may be shown: those of the request, else those of the prediction; without what it rules out."""
-        allowed, excluded = frozenset(request.categories), frozenset(request.exclude)
-        offered = interests.items if request.candidates is None else request.candidates
-        return [
-            item_id
-            for item_id in dict.fromkeys(offered)
-            if item_id not in excluded and (not allowed or not allowed.isdisjoint(categories_of.get(item_id, ())))
-        ]
+        self._filters = ItemFilters.of_settings(settings)
 
     def decide(
         self,
         decision_id: str,
         request: DecisionRequest,
         interests: Interests,
-        categories_of: Mapping[str, Sequence[str]],
+        catalog: Mapping[str, DescribedItem],
         policy: Policy,
         assignment: Assignment,
         now_ms: int,
     ) -> Decision:
-        """A slate of up to the places that were asked for; empty where there is no candidate."""
-        items = self.candidates(request, interests, categories_of)
+        """A slate of up to the places that were asked for; empty, with the reason, where there is no candidate.
+
+        Candidates are those of the request, else the items of the prediction, as far as all filters let them pass.
+        """
+        offered = interests.items if request.candidates is None else request.candidates
+        filters = self._filters, ItemFilters.of_request(request)
+        items, ruled_out = filtered(offered, catalog, filters, now_ms / 1000)
+        categories_of = {item_id: catalog[item_id].categories for item_id in items if item_id in catalog}
         context = user_context(interests.categories, interests.category_p)
         slate: list[str] = []
         propensities: list[float] = []
@@ -96,6 +92,7 @@ class Decider:
                     np.array(context),
                     category,
                     is_fresh(policy, indices, self._settings),
+                    all_categories(items, categories_of) if compares_all_categories(policy) else None,
                 ),
                 request.size,
                 self._random,
@@ -117,6 +114,8 @@ class Decider:
             experiment=assignment.experiment,
             arm=assignment.arm,
             candidates=len(items),
+            ruled_out=ruled_out,
+            empty_because="" if items else _why_empty(request, ruled_out),
             interest=tuple(interest[position] for position in shown),
             features=tuple(features[position] for position in shown),
             context=context,
@@ -125,3 +124,9 @@ class Decider:
             other_features=tuple(features[position] for position in others),
             request_id=request.request_id,
         )
+
+
+def _why_empty(request: DecisionRequest, ruled_out: Mapping[str, int]) -> str:
+    if ruled_out:
+        return "ruled_out"
+    return "unknown_user" if request.candidates is None else "no_candidates"

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 CATEGORY_BUCKETS: Final = 16
 FEATURES: Final = 3
 """Of a candidate: interest in its first category; log of its interest, from 0 for the least to 1; whether predicted"""
+MOST_CATEGORIES: Final = 4
+"""Of an item, that its similarity to others is computed from"""
 _LEAST_INTEREST: Final = 1e-6
 
 
@@ -38,6 +40,15 @@ def user_context(categories: Sequence[str], category_p: Sequence[float]) -> tupl
     for category, p in zip(categories, category_p, strict=True):
         buckets[crc32(category.encode()) % CATEGORY_BUCKETS] += p
     return tuple(round(value, 4) for value in buckets)
+
+
+def all_categories(item_ids: Sequence[str], categories_of: Mapping[str, Sequence[str]]) -> NDArray[np.int64]:
+    """[C, M] numbers of the categories of each item, each once, the first MOST_CATEGORIES of them; -1 behind them."""
+    rows = [list(dict.fromkeys(categories_of.get(item_id, ())))[:MOST_CATEGORIES] for item_id in item_ids]
+    numbers = np.full((len(rows), max([1, *map(len, rows)])), -1, np.int64)
+    for row, names in enumerate(rows):
+        numbers[row, : len(names)] = [category_index(name) for name in names]
+    return numbers
 
 
 def first_categories(

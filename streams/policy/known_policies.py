@@ -15,9 +15,10 @@ from models.policy.deep_q.policy import DeepQ
 from models.policy.learnt import RewardPolicy
 from models.policy.policy import Policy
 from models.policy.reward_model import RewardModelSettings
-from models.policy.rules import SlateRules
+from models.policy.rules import DPP, SlateRules
 from models.policy.saved import POLICIES, policy_from
 from models.policy.saved_arrays import load_policy
+from models.policy.successive import SuccessiveChoice
 from streams.errors import SettingsError
 from streams.policy.features import FEATURES
 from streams.settings.policy_section import PolicySettings
@@ -30,7 +31,9 @@ _MOST_VARIANTS: Final = 50
 def new_policy(name: str, settings: PolicySettings) -> Policy:
     """The policy as the settings have it, before it has learnt anything. Raises SettingsError for its options."""
     kind: Any = POLICIES[name]
-    rules = SlateRules(settings.max_per_category or None, settings.diversity, settings.fresh_share)
+    rules = SlateRules(
+        settings.max_per_category or None, settings.diversity, settings.fresh_share, settings.diversity_by
+    )
     half_life = settings.half_life_places or None
     model = RewardModelSettings(FEATURES, half_life=half_life, examination=settings.examined)
     try:
@@ -87,6 +90,11 @@ def is_fresh(policy: Policy, items: NDArray[np.int64], settings: PolicySettings)
     if not isinstance(policy, RewardPolicy | DeepQ) or not policy.rules.fresh_share:
         return None
     return np.asarray(policy.model.sights(items) < settings.fresh_places)
+
+
+def compares_all_categories(policy: Policy) -> bool:
+    """Whether its rules ask for all categories of the candidates, not only the first."""
+    return isinstance(policy, SuccessiveChoice) and policy.rules.diversity > 0 and policy.rules.diversity_by == DPP
 
 
 class KnownPolicies:

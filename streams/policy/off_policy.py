@@ -14,7 +14,14 @@ from models.policy.off_policy.policy_rewards import logged_rewards
 from models.policy.reward_model import RewardModelSettings
 from models.policy.slate import NO_ITEM, CandidateBatch, FloatArray, IntArray, SlateBatch
 from models.policy.successive import SuccessiveChoice
-from streams.policy.features import CATEGORY_BUCKETS, FEATURES, first_categories, item_index
+from streams.policy.features import (
+    CATEGORY_BUCKETS,
+    FEATURES,
+    MOST_CATEGORIES,
+    all_categories,
+    first_categories,
+    item_index,
+)
 from streams.schema.decisions import Decision
 from streams.schema.rewards import Reward
 
@@ -55,6 +62,7 @@ def logged_decisions(
     n, most = len(pairs), max(decision.candidates for decision, _ in pairs)
     places = max(len(decision.slate) for decision, _ in pairs)
     items, category = np.zeros((n, most), np.int64), np.zeros((n, most), np.int64)
+    categories = np.full((n, most, MOST_CATEGORIES), -1, np.int64)
     interest, features = np.zeros((n, most)), np.zeros((n, most, FEATURES))
     present = np.zeros((n, most), np.bool_)
     chosen, propensities, rewards = np.full((n, places), NO_ITEM), np.ones((n, places)), np.zeros((n, places))
@@ -63,6 +71,8 @@ def logged_decisions(
         size, shown = len(ids), len(decision.slate)
         items[row, :size] = [item_index(item_id, item_buckets) for item_id in ids]
         category[row, :size] = first_categories(ids, categories_of)[1]
+        of_items = all_categories(ids, categories_of)
+        categories[row, :size, : of_items.shape[1]] = of_items
         interest[row, :size] = [*decision.interest, *decision.other_interest]
         features[row, :size] = [*decision.features, *decision.other_features]
         present[row, :size] = True
@@ -72,7 +82,14 @@ def logged_decisions(
     return LoggedDecisions(
         np.array([crc32(decision.user_id.encode()) for decision, _ in pairs], np.int64),
         CandidateBatch(
-            items, interest, features, np.array([decision.context for decision, _ in pairs]), category, None, present
+            items,
+            interest,
+            features,
+            np.array([decision.context for decision, _ in pairs]),
+            category,
+            None,
+            present,
+            categories,
         ),
         SlateBatch(chosen, propensities),
         rewards,

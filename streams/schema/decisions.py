@@ -72,6 +72,23 @@ class DecisionRequest(Struct, gc=False, omit_defaults=True):
     ] = ()
     experiment: ExperimentName = ""
     request_id: Annotated[TextId, Meta(description="Of the caller's choice; the decision repeats it.")] | None = None
+    exclude_categories: Annotated[
+        tuple[TextId, ...], Meta(max_length=MAX_CATEGORIES, description="No items of any of these.")
+    ] = ()
+    min_price: Annotated[float, Meta(description="Only items whose `numbers.price` is known and not below.")] | None = (
+        None
+    )
+    max_price: Annotated[float, Meta(description="Only items whose `numbers.price` is known and not above.")] | None = (
+        None
+    )
+    in_stock: Annotated[bool, Meta(description="Only items whose `numbers.stock` is known and above 0.")] = False
+    max_age_s: (
+        Annotated[
+            float,
+            Meta(ge=0, description="Only items whose `numbers.published_at` (epoch s) is known, past and so new."),
+        ]
+        | None
+    ) = None
     schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
 
 
@@ -92,6 +109,16 @@ class Decision(Struct, gc=False, kw_only=True):
     experiment: ExperimentName = ""
     arm: ArmName = ""
     candidates: Annotated[int, Meta(ge=0, description="Items among which the policy chose.")] = 0
+    ruled_out: Annotated[
+        dict[str, int], Meta(description="Items that could not be shown: by field of the request how many.")
+    ] = {}
+    empty_because: Annotated[
+        str,
+        Meta(
+            description="Why the slate is empty: ruled_out, all items were; no_candidates, an empty list was offered; "
+            "unknown_user, no prediction and no list. Empty where it is not."
+        ),
+    ] = ""
     interest: Interest = ()
     features: Features = ()
     context: Context = ()

@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.dataclasses import dataclass
@@ -39,6 +39,16 @@ def _shares(shares: str) -> tuple[float, ...]:
         raise ValueError("must be numbers with commas between: 1, 0.7, 0.5") from None
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+
+
+def _category_names(text: str) -> str:
+    if "" in _names(text):
+        raise ValueError("must be names with commas between")
+    return text
+
+
 def _event_weights(weights: dict[str, float]) -> dict[str, float]:
     for name in weights:
         if name not in EVENT_TYPES:
@@ -62,7 +72,32 @@ class PolicySettings:
         default=0, metadata={"help": "places of a slate that show one category, the item's first; 0: any number"}
     )
     diversity: Annotated[float, Field(ge=0, le=1e6)] = field(
-        default=0.0, metadata={"help": "reward that a candidate loses for each earlier place of its category (MMR)"}
+        default=0.0, metadata={"help": "weight of a slate's diversity, in units of the reward; 0: none"}
+    )
+    diversity_by: Literal["mmr", "dpp"] = field(
+        default="mmr",
+        metadata={
+            "help": "mmr: a candidate loses `diversity` for each earlier place of its first category; dpp: by a "
+            "determinantal point process, the more the more of all its categories earlier places have"
+        },
+    )
+    categories: Annotated[str, AfterValidator(_category_names)] = field(
+        default="", metadata={"help": "only items of one of these are shown, with commas between; empty: of any"}
+    )
+    exclude_categories: Annotated[str, AfterValidator(_category_names)] = field(
+        default="", metadata={"help": "items of these are not shown, with commas between"}
+    )
+    min_price: Annotated[float, Field(ge=0, le=1e12)] = field(
+        default=0.0,
+        metadata={"help": "only items of this price or more (`numbers.price` of the catalog) are shown; 0: any"},
+    )
+    max_price: Annotated[float, Field(ge=0, le=1e12)] = field(
+        default=0.0, metadata={"help": "only items of this price or less are shown; 0: any"}
+    )
+    in_stock: bool = field(default=False, metadata={"help": "only items in stock (`numbers.stock` above 0) are shown"})
+    max_age_s: Annotated[float, Field(ge=0, le=1e12)] = field(
+        default=0.0,
+        metadata={"help": "only items so new (`numbers.published_at`, epoch seconds) are shown; 0: of any age"},
     )
     fresh_share: Annotated[float, Field(ge=0, le=1)] = field(
         default=0.0,
@@ -114,6 +149,16 @@ class PolicySettings:
     def examined(self) -> tuple[float, ...]:
         """The numbers of `examination`."""
         return _shares(self.examination)
+
+    @property
+    def only_categories(self) -> tuple[str, ...]:
+        """Those of `categories`."""
+        return _names(self.categories)
+
+    @property
+    def without_categories(self) -> tuple[str, ...]:
+        """Those of `exclude_categories`."""
+        return _names(self.exclude_categories)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from streams.policy.arms import Arms
 from streams.policy.decider import UNKNOWN_USER, Decider, Interests
+from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies
 from streams.schema.decisions import Decision, DecisionRequest
 from streams.settings.settings import Settings
@@ -34,8 +35,12 @@ class Decisions:
             if row is None
             else Interests(row.items, row.item_p, row.categories, row.category_p, row.model_version, row.prediction_id)
         )
-        described = self._view.catalog.describe(request.candidates or interests.items)
-        categories_of = {item_id: item.categories for item_id, item in described.items()}
+        offered = interests.items if request.candidates is None else request.candidates
+        described = self._view.catalog.describe(offered)
+        catalog = {
+            item_id: DescribedItem(item.categories, item.price, item.stock, item.published_s)
+            for item_id, item in described.items()
+        }
         return self._decider.decide(
-            uuid4().hex, request, interests, categories_of, policy, assignment, int(time.time() * 1000)
+            uuid4().hex, request, interests, catalog, policy, assignment, int(time.time() * 1000)
         )

@@ -231,6 +231,8 @@ async def test_a_process_that_was_frozen_in_a_transaction_changes_nothing_after_
 async def test_requests_are_answered_and_feedback_reaches_the_policy(policies: PolicySite) -> None:
     topics = policies.settings.topics
     await policies.send(topics.interest_predictions, [("u1", PREDICTION)])
+    async with policies.site.producer() as producer:
+        await producer.send_and_wait(topics.item_catalog, orjson.dumps({"numbers": {"price": 7}}), key=b"i2")
     first, second = policies.start("a"), policies.start("b")
     for process in (first, second):
         await process.wait_for("a member of the group")
@@ -247,6 +249,13 @@ async def test_requests_are_answered_and_feedback_reaches_the_policy(policies: P
     assert len(made.slate) == len(made.propensities) == 2
     assert (made.policy, made.request_id) == ("epsilon_greedy", "r")
     assert made.decision_id.startswith(f"{topics.decision_requests}:")
+
+    before = len([record async for record in policies.site.read(topics.interest_decisions)])
+    cheap = [("u1", {"user_id": "u1", "max_price": price}) for price in (7, 6)]
+    await policies.send(topics.decision_requests, cheap)
+    filtered = [decode_decision(r.value) for r in await policies.records(topics.interest_decisions, before + 2)][-2:]
+    assert [decided.slate for decided in filtered] == [("i2",), ()]
+    assert (filtered[1].empty_because, filtered[1].ruled_out) == ("ruled_out", {"max_price": 3})
 
     await policies.send(topics.decision_requests, [("u1", b"{"), ("u2", {"user_id": "u1"})])
     await policies.send(topics.user_events, [("u1", feedback(made, "e1", "purchase", made.slate[1]))])

@@ -51,6 +51,8 @@ async def test_the_http_server_decides_by_the_policies_and_experiments_that_it_f
     topics, chosen = web.settings.topics, PolicySettings(kinds="greedy,softmax")
     await ensure_topics(web.settings, [topics.interest_decisions, topics.policy_states, topics.interest_experiments])
     await web.describe(i1=["One", "Drama"], i2=["Two", "Comedy"])
+    numbers = {"numbers": {"price": 5, "stock": 2, "published_at": 1_000}}
+    await web.send(topics.item_catalog, [(b"i3", orjson.dumps(numbers))])
     await web.predict(user_prediction("u1", 7), user_prediction("u2", 8))
     async with web.serve("policy.kinds=greedy,softmax") as client:
 
@@ -68,6 +70,10 @@ async def test_the_http_server_decides_by_the_policies_and_experiments_that_it_f
         assert (await decide("u1", categories=["Comedy"]))["slate"] == ["i2"]
         assert (await decide("nobody"))["slate"] == []
         assert (await decide("nobody", candidates=["i8"], exclude=["i1"]))["slate"] == ["i8"]
+        assert (await decide("u1", candidates=["i1", "i3"], max_price=5, in_stock=True))["slate"] == ["i3"]
+        ruled_out = await decide("u1", candidates=["i1", "i3"], max_age_s=60, min_price=1)
+        assert (ruled_out["slate"], ruled_out["empty_because"]) == ([], "ruled_out")
+        assert ruled_out["ruled_out"] == {"min_price": 1, "max_age_s": 1}
 
         softmax = new_policy("softmax", chosen)
         softmax.learn(outcomes_of([], chosen.item_buckets))
@@ -82,6 +88,6 @@ async def test_the_http_server_decides_by_the_policies_and_experiments_that_it_f
                     made = await decide(f"user-{number}", candidates=["i1"], experiment="e")
                     by_arm[made["arm"]] = made["policy"], made["policy_version"]
                 by_arm.pop("", None)  # the experiment was not known yet
-        for wrong in ({"size": 0}, {"candidates": "i1"}, {"places": 3}):
+        for wrong in ({"max_age_s": -1}, {"size": 0}, {"candidates": "i1"}, {"places": 3}):
             assert (await client.post("/v1/users/u1/decisions", json=wrong)).status_code == 422
         assert (await client.post("/v1/users/u1/decisions", content="{}")).status_code in (415, 422)

@@ -17,6 +17,8 @@ RULES = [
     SlateRules(max_per_category=1),
     SlateRules(diversity=0.1, fresh_share=0.2),
     SlateRules(max_per_category=2, fresh_share=0.5),
+    SlateRules(diversity=0.1, diversity_by="dpp"),
+    SlateRules(max_per_category=1, diversity=0.02, diversity_by="dpp", fresh_share=0.2),
 ]
 
 
@@ -79,6 +81,7 @@ def test_a_restored_policy_acts_and_learns_as_the_one_that_was_saved(seed: int, 
 def _repeated(batch: CandidateBatch, times: int) -> CandidateBatch:
     assert batch.category is not None
     assert batch.fresh is not None
+    assert batch.categories is not None
     rows = np.zeros(times, np.int64)
     return CandidateBatch(
         batch.items[rows],
@@ -87,4 +90,5 @@ def _repeated(batch: CandidateBatch, times: int) -> CandidateBatch:
         batch.context[rows],
         batch.category[rows],
         batch.fresh[rows],
+        categories=batch.categories[rows],
     )

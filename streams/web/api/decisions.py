@@ -19,6 +19,7 @@ from streams.web.http.problems import Problem
 from streams.web.services import Services
 
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Question(BaseModel):
@@ -36,6 +37,13 @@ class Question(BaseModel):
     exclude: list[Id] = Field([], max_length=MAX_IMPRESSION, description="Items that must not be shown.")
     experiment: str = Field("", max_length=200, description="Experiment that the decision may be part of.")
     request_id: Id | None = Field(None, description="Of the caller's choice; the decision repeats it.")
+    exclude_categories: list[Id] = Field([], max_length=MAX_CATEGORIES, description="No items of any of these.")
+    min_price: Number | None = Field(None, description="Only items whose `numbers.price` is known and not below.")
+    max_price: Number | None = Field(None, description="Only items whose `numbers.price` is known and not above.")
+    in_stock: bool = Field(False, description="Only items whose `numbers.stock` is known and above 0.")
+    max_age_s: Number | None = Field(
+        None, ge=0, description="Only items whose `numbers.published_at` (epoch s) is known, past and so new."
+    )
 
 
 class DecisionAnswer(BaseModel):
@@ -53,6 +61,8 @@ class DecisionAnswer(BaseModel):
     experiment: str
     arm: str
     candidates: int
+    ruled_out: dict[str, int]
+    empty_because: str
     interest: list[float]
     features: list[list[float]]
     context: list[float]
@@ -72,7 +82,7 @@ def decision_routes(services: Services) -> APIRouter:
     async def decide(user_id: UserId, question: Question) -> Response:
         """What the user is to be shown, and how likely each place was; it is in its topic when it is answered.
 
-        A slate is shorter, or empty, where there are not enough candidates; an empty one is not written.
+        A slate is shorter, or empty, where there are not enough candidates; an empty one says why, and is not written.
         """
         if user_id[0] == "\0":
             raise Problem(422, "a user_id must not begin with U+0000")
@@ -84,6 +94,11 @@ def decision_routes(services: Services) -> APIRouter:
             tuple(question.exclude),
             question.experiment,
             question.request_id,
+            tuple(question.exclude_categories),
+            question.min_price,
+            question.max_price,
+            question.in_stock,
+            question.max_age_s,
         )
         if (decision := decisions.decide(request)) is None:
             raise Problem(409, "a server with another policy.recipe decides for this user: that of the user's arm")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from state.ordered_store import OrderedStore
+from streams.policy.item_filters import DescribedItem
 from streams.schema.events import ItemDelete, ItemUpsert
 from streams.web.view.batch import ViewBatch
 from streams.web.view.keys import ITEM, id_key
@@ -27,7 +28,7 @@ class Catalog:
         key = id_key(ITEM, item.item_id)
         known = batch.get(key) is not None
         if isinstance(item, ItemUpsert):
-            batch.put(key, encode(ItemRow(item.title, item.categories)))
+            batch.put(key, encode(ItemRow(item.title, *DescribedItem.of(item))))
             self._meta.items += not known
         else:
             batch.delete(key)

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 
 class HorizonRow(msgspec.Struct, array_like=True, gc=False):
@@ -81,6 +81,9 @@ class ItemRow(msgspec.Struct, array_like=True, gc=False):
 
     title: str
     categories: tuple[str, ...]
+    price: float | None = None
+    stock: float | None = None
+    published_s: float | None = None
 
 
 class MassRow(msgspec.Struct, array_like=True, gc=False):

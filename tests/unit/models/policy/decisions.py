@@ -16,7 +16,7 @@ FEATURES = 3
 
 
 def batch_of(random: np.random.Generator, decisions: int, candidates: int, items: int = 50) -> CandidateBatch:
-    """Decisions with features in [0, 1], three categories, and about a third of the candidates fresh."""
+    """Decisions with features in [0, 1], up to three of four categories, and about a third of the candidates fresh."""
     shape = decisions, candidates
     return CandidateBatch(
         np.stack([random.permutation(items)[:candidates] for _ in range(decisions)]),
@@ -25,7 +25,14 @@ def batch_of(random: np.random.Generator, decisions: int, candidates: int, items
         random.random((decisions, 2)),
         random.integers(0, 3, shape),
         random.random(shape) < 1 / 3,
+        categories=np.stack([_some_categories(random, candidates) for _ in range(decisions)]),
     )
+
+
+def _some_categories(random: np.random.Generator, candidates: int) -> np.ndarray:
+    """[C, 3] each item's categories once, -1 behind them."""
+    rows = np.stack([random.permutation(4)[:3] for _ in range(candidates)])
+    return np.where(np.arange(3) < random.integers(0, 4, (candidates, 1)), rows, -1)
 
 
 def outcomes_at_random(random: np.random.Generator, decisions: int, places: int, items: int = 50) -> Outcomes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from streams.policy.decider import Assignment, Decider, Interests
+from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies
 from streams.schema.decisions import Decision, DecisionRequest
 from streams.schema.rewards import Reward
@@ -14,13 +17,19 @@ AT_RANDOM = PolicySettings(kinds="softmax", options={"softmax": {"temperature": 
 INTERESTS = Interests(["i1", "i2", "i3"], [0.6, 0.2, 0.1], ["Drama"], [0.9], "5e1f09d4.17", "user-events:0:7")
 
 
-def shown_at_random(count: int, places: int = 1, settings: PolicySettings = AT_RANDOM) -> list[tuple[Decision, Reward]]:
+def shown_at_random(
+    count: int,
+    places: int = 1,
+    settings: PolicySettings = AT_RANDOM,
+    catalog: Mapping[str, DescribedItem] | None = None,
+) -> list[tuple[Decision, Reward]]:
     """Slates of three items; i1 is rewarded wherever it is."""
     decider, policy = Decider(settings, np.random.default_rng(0)), KnownPolicies(settings).default
     pairs = []
     for number in range(count):
         request = DecisionRequest(f"u{number}", places)
-        made = decider.decide(f"d{number}", request, INTERESTS, {}, policy, Assignment(), 1_731_900_000_000 + number)
+        time_ms = 1_731_900_000_000 + number
+        made = decider.decide(f"d{number}", request, INTERESTS, catalog or {}, policy, Assignment(), time_ms)
         rewards = tuple(float(item_id == "i1") for item_id in made.slate)
         reward = Reward(
             decision_id=made.decision_id,

@@ -7,6 +7,7 @@ from streams.errors import SettingsError
 from streams.policy.arms import Arms
 from streams.policy.decider import UNKNOWN_USER, Assignment, Decider, Interests
 from streams.policy.features import FEATURES, item_index
+from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies, new_policy, restored_policy
 from streams.policy.outcomes import is_usable, outcomes_of
 from streams.schema.decisions import Decision, DecisionRequest
@@ -17,13 +18,18 @@ from streams.settings.policy_section import POLICY_KINDS, PolicySettings
 INTERESTS = Interests(
     ["i1", "i2", "i3"], [0.5, 0.2, 0.1], ["Drama", "Comedy"], [0.6, 0.3], "5e1f09d4.17", "user-events:0:7"
 )
-CATEGORIES = {"i1": ("Drama",), "i2": ("Comedy", "Drama"), "i3": ("Comedy",)}
+CATALOG = {
+    "i1": DescribedItem(("Drama",), 10.0, 3.0, 900.0),
+    "i2": DescribedItem(("Comedy", "Drama"), 20.0, 0.0, 400.0),
+    "i3": DescribedItem(("Comedy",), stock=1.0),
+}
+NOW_MS = 1_000_000
 
 
 def decide(settings: PolicySettings, request: DecisionRequest, interests: Interests = INTERESTS) -> Decision:
     policy = KnownPolicies(settings).default
     decider = Decider(settings, np.random.default_rng(3))
-    return decider.decide("d1", request, interests, CATEGORIES, policy, Assignment("e", "b"), 1000)
+    return decider.decide("d1", request, interests, CATALOG, policy, Assignment("e", "b"), NOW_MS)
 
 
 def reward_of(decision: Decision, rewards: tuple[float, ...]) -> Reward:
@@ -50,7 +56,7 @@ def test_greedy_shows_the_most_probable_items_with_certainty() -> None:
     assert (decision.slate, decision.propensities, decision.interest) == (("i1", "i2"), (1.0, 1.0), (0.5, 0.2))
     assert (decision.policy, decision.policy_version, decision.candidates) == ("greedy", 0, 3)
     assert (decision.model_version, decision.prediction_id) == ("5e1f09d4.17", "user-events:0:7")
-    assert (decision.experiment, decision.arm, decision.request_id, decision.time) == ("e", "b", "r", 1000)
+    assert (decision.experiment, decision.arm, decision.request_id, decision.time) == ("e", "b", "r", NOW_MS)
     assert [len(row) for row in decision.features] == [FEATURES, FEATURES]
 
 
@@ -67,12 +73,67 @@ def test_every_policy_fills_the_slate_with_positive_propensities(kind: str) -> N
         (DecisionRequest("u1", categories=("Comedy",)), {"i2", "i3"}),
         (DecisionRequest("u1", exclude=("i1",)), {"i2", "i3"}),
         (DecisionRequest("u1", candidates=("i1", "i8"), categories=("Drama",)), {"i1"}),
+        (DecisionRequest("u1", exclude_categories=("Comedy",)), {"i1"}),
+        (DecisionRequest("u1", min_price=10), {"i1", "i2"}),
+        (DecisionRequest("u1", max_price=10), {"i1"}),
+        (DecisionRequest("u1", in_stock=True), {"i1", "i3"}),
+        (DecisionRequest("u1", max_age_s=100), {"i1"}),
+        (DecisionRequest("u1", max_age_s=600), {"i1", "i2"}),
+        (DecisionRequest("u1", candidates=("i8", "i3"), min_price=0), set()),
         (DecisionRequest("u1", categories=("None",)), set()),
         (DecisionRequest("u1", candidates=()), set()),
     ],
 )
 def test_what_a_request_rules_out_is_not_shown(request_: DecisionRequest, slate: set[str]) -> None:
     assert set(decide(PolicySettings(), request_).slate) == slate
+
+
+@pytest.mark.parametrize(
+    ("settings", "slate"),
+    [
+        (PolicySettings(categories="Drama, Crime"), {"i1", "i2"}),
+        (PolicySettings(exclude_categories="Drama"), {"i3"}),
+        (PolicySettings(min_price=15), {"i2"}),
+        (PolicySettings(max_price=15, in_stock=True), {"i1"}),
+        (PolicySettings(max_age_s=100), {"i1"}),
+    ],
+)
+def test_what_the_settings_rule_out_is_in_no_slate(settings: PolicySettings, slate: set[str]) -> None:
+    assert set(decide(settings, DecisionRequest("u1")).slate) == slate
+    assert set(decide(settings, DecisionRequest("u1", exclude=("i1",))).slate) == slate - {"i1"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "interests", "because", "ruled_out"),
+    [
+        (DecisionRequest("u1"), INTERESTS, "", {}),
+        (DecisionRequest("u1", exclude=("i1", "i7"), in_stock=True), INTERESTS, "", {"exclude": 1, "in_stock": 1}),
+        (
+            DecisionRequest("u1", categories=("Drama",), max_price=5.0),
+            INTERESTS,
+            "ruled_out",
+            {"categories": 1, "max_price": 2},
+        ),
+        (DecisionRequest("u1", candidates=()), INTERESTS, "no_candidates", {}),
+        (DecisionRequest("u1"), UNKNOWN_USER, "unknown_user", {}),
+        (DecisionRequest("u1", min_price=9, max_price=8), INTERESTS, "ruled_out", {"min_price": 1, "max_price": 2}),
+    ],
+)
+def test_an_empty_slate_says_why(
+    request_: DecisionRequest, interests: Interests, because: str, ruled_out: dict[str, int]
+) -> None:
+    decision = decide(PolicySettings(), request_, interests)
+    assert (decision.empty_because, decision.ruled_out) == (because, ruled_out)
+    assert (decision.slate == ()) == bool(because)
+    assert decision.candidates == len(interests.items if request_.candidates is None else ()) - sum(ruled_out.values())
+
+
+def test_an_item_that_is_not_published_yet_has_no_age() -> None:
+    catalog = {"i1": DescribedItem(published_s=NOW_MS / 1000 + 1), "i2": DescribedItem(published_s=NOW_MS / 1000)}
+    request = DecisionRequest("u1", candidates=("i1", "i2"), max_age_s=5)
+    policy = KnownPolicies(PolicySettings()).default
+    made = Decider(PolicySettings()).decide("d", request, INTERESTS, catalog, policy, Assignment(), NOW_MS)
+    assert made.slate == ("i2",)
 
 
 def test_a_user_without_prediction_is_shown_what_the_request_names() -> None:
@@ -86,14 +147,27 @@ def test_a_category_takes_so_many_places_at_most() -> None:
     assert decision.slate == ("i1", "i2")
 
 
-def test_propensities_are_the_shares_in_which_items_are_shown() -> None:
+def test_by_determinants_an_item_loses_to_those_that_share_none_of_its_categories() -> None:
+    request = DecisionRequest("u1", 2)
+    assert decide(PolicySettings(kinds="greedy"), request).slate == ("i1", "i2")
+    settings = PolicySettings(kinds="greedy", diversity=0.5, diversity_by="dpp")
+    assert decide(settings, request).slate == ("i1", "i3")
+    # A policy whose rules were published by a process with other settings acts by them here, too.
+    learnt = policy_from(new_policy("greedy", settings).state())
+    made = Decider(PolicySettings()).decide("d", request, INTERESTS, CATALOG, learnt, Assignment(), NOW_MS)
+    assert made.slate == ("i1", "i3")
+
+
+@pytest.mark.parametrize(("in_stock", "shown_items"), [(False, {"i1", "i2", "i3"}), (True, {"i1", "i3"})])
+def test_propensities_are_the_shares_in_which_items_are_shown(in_stock: bool, shown_items: set[str]) -> None:
     settings = PolicySettings(kinds="epsilon_greedy", options={"epsilon_greedy": {"epsilon": 0.6}})
     policy, decider = KnownPolicies(settings).default, Decider(settings, np.random.default_rng(1))
+    request = DecisionRequest("u1", 1, in_stock=in_stock)
     shown: dict[str, list[float]] = {}
     for _ in range(2000):
-        decision = decider.decide("d", DecisionRequest("u1", 1), INTERESTS, CATEGORIES, policy, Assignment(), 0)
+        decision = decider.decide("d", request, INTERESTS, CATALOG, policy, Assignment(), 0)
         shown.setdefault(decision.slate[0], []).append(decision.propensities[0])
-    assert shown.keys() == {"i1", "i2", "i3"}
+    assert shown.keys() == shown_items
     for propensities in shown.values():
         assert len(set(propensities)) == 1
         assert len(propensities) / 2000 == pytest.approx(propensities[0], abs=0.05)
@@ -106,12 +180,12 @@ def test_new_candidates_get_their_share_of_the_places_until_they_are_known() -> 
     shown_often = reward_of(decide(usual, DecisionRequest("u1", 3)), (1.0, 0.0, 0.0))
     policy.learn(outcomes_of([shown_often] * 3, settings.item_buckets))
     decider, request = Decider(settings, np.random.default_rng(5)), DecisionRequest("u1", 1, ("i1", "i2", "i9", "i8"))
-    seen = [decider.decide("d", request, INTERESTS, CATEGORIES, policy, Assignment(), 0) for _ in range(200)]
+    seen = [decider.decide("d", request, INTERESTS, CATALOG, policy, Assignment(), 0) for _ in range(200)]
     propensities = {decision.slate[0]: decision.propensities[0] for decision in seen}
     assert propensities == {"i1": 0.5, "i8": 0.25, "i9": 0.25}
     known = reward_of(decide(usual, DecisionRequest("u1", 2, ("i8", "i9"))), (0.0, 0.0))
     policy.learn(outcomes_of([known] * 3, settings.item_buckets))
-    after = decider.decide("d", request, INTERESTS, CATEGORIES, policy, Assignment(), 0)
+    after = decider.decide("d", request, INTERESTS, CATALOG, policy, Assignment(), 0)
     assert (after.slate, after.propensities) == (("i1",), (1.0,))
 
 
@@ -129,7 +203,7 @@ def test_what_was_learnt_is_published_and_followed() -> None:
     known.put(b"thompson", b"damaged")
     assert known.versions() == {"greedy": 10, "thompson": 0}
     decider = Decider(settings)
-    after = decider.decide("d", DecisionRequest("u1", 1), INTERESTS, CATEGORIES, known.default, Assignment(), 0)
+    after = decider.decide("d", DecisionRequest("u1", 1), INTERESTS, CATALOG, known.default, Assignment(), 0)
     assert (after.slate, after.policy_version) == ((decision.slate[1],), 10)
 
 

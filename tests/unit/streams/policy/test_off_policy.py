@@ -1,9 +1,11 @@
 from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 
 from models.policy.successive import SuccessiveChoice
+from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies
 from streams.policy.off_policy import estimates, is_complete, logged_decisions
 from streams.settings.policy_section import PolicySettings
@@ -40,6 +42,23 @@ def test_slates_and_candidates_of_several_sizes_are_one_batch() -> None:
     assert logged.candidates.present is not None
     assert logged.candidates.present.all()
     assert len(logged) == 2
+
+
+def test_propensities_of_the_log_follow_from_it_by_the_same_rules() -> None:
+    settings = PolicySettings(
+        kinds="softmax", options={"softmax": {"temperature": 0.2}}, diversity=0.2, diversity_by="dpp"
+    )
+    catalog = {
+        "i1": DescribedItem(("Drama", "Crime")),
+        "i2": DescribedItem(("Crime",)),
+        "i3": DescribedItem(("Music",)),
+    }
+    pairs = shown_at_random(50, 3, settings, catalog)
+    logged = logged_decisions(pairs, 1 << 14, {item_id: item.categories for item_id, item in catalog.items()})
+    by_rules, random = KnownPolicies(settings).default, np.random.default_rng(0)
+    assert by_rules.propensities(logged.candidates, logged.slates.chosen, random) == pytest.approx(
+        logged.slates.propensities
+    )
 
 
 def test_a_decision_of_which_not_all_candidates_are_logged_is_left_out() -> None:
