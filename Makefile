@@ -8,9 +8,9 @@ ARGS ?=
 BIN := .venv/bin
 # Tests start a hundred processes: without bytecode each compiles this project anew.
 TESTS := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
-# Most tests wait for a broker more than they compute: five processes keep two cores busy, more only take from each other.
+# Most tests wait for a broker more than they compute: six processes keep two cores busy, more only take from each other.
 # Each runs file after file, so that brokers of a file's own start once, in the order of tests/conftest.py.
-SIDE_BY_SIDE := -n 5 --dist loadscope --no-loadscope-reorder
+SIDE_BY_SIDE := -n 6 --dist loadscope --no-loadscope-reorder
 # The others compute: each process imports PyTorch first, so that more than four hardly pay.
 ON_ALL_CORES := -n logical --maxprocesses 4 --dist worksteal
 # Readers of logs, and what they import.
