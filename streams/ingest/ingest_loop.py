@@ -33,6 +33,7 @@ _MAX_FAILURES: Final = 12
 _MAX_PAUSE_S: Final = 2.0
 _RETRY_S: Final = 1.0
 _FETCH_MS: Final = 200
+_END_TRANSACTION_S: Final = 5.0
 _ALL_READ_S: Final = 0.3  # between questions whether other processes have come as far
 
 
@@ -114,10 +115,19 @@ class IngestLoop:
             stopping.cancel()
 
     async def _end(self, step: asyncio.Future[int]) -> None:
-        """Ends a step: at once where it waits for records, after its transaction where it writes one."""
+        """Ends a step: at once where it waits for records, after its transaction where it writes one.
+
+        A transaction that has failed is ended too: readers of `user-events` would wait for it.
+        """
         async with self._writing:
             step.cancel()
         await asyncio.gather(step, return_exceptions=True)
+        if self._writer.has_failed:
+            try:
+                async with asyncio.timeout(_END_TRANSACTION_S):
+                    await self._writer.restart()
+            except (KafkaError, TimeoutError) as error:
+                self._notify(f"a transaction may be left open ({error!r}): Kafka ends it within a minute")
 
     async def _step(self, most: int) -> int:
         """One transaction; returns how many records it was of."""

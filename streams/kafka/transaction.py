@@ -79,6 +79,11 @@ class TransactionWriter:
             raise
         self._producer, self._failed = producer, False
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last transaction failed and may be open still: `restart` ends it."""
+        return self._failed
+
     async def stop(self) -> None:
         """Closes the producer; a transaction that failed stays open, for a new producer with this id to end."""
         producer, self._producer = self._producer, None

@@ -15,8 +15,15 @@ from aiokafka import TopicPartition
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.reference_fold import fold_changelog
 from streams.schema.dead_letters import PREFIX
-from tests.integration.faults import combine, keep_transactions_open, read_unstable_offsets, signal_at
+from tests.integration.faults import (
+    combine,
+    fail_a_commit,
+    keep_transactions_open,
+    read_unstable_offsets,
+    signal_at,
+)
 from tests.integration.ingesting import IngestSite, feed
+from tests.integration.worker import DEADLINE_S
 
 PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
 BATCHES = [range(begin, begin + 250) for begin in range(0, 10_000, 250)]
@@ -168,6 +175,18 @@ async def test_offsets_that_an_open_transaction_may_replace_would_be_read_twice(
     await ingest.stop(sleeper)
     with pytest.raises(AssertionError, match=r"doubled Counter.*: 1"):
         await ingest.check()
+
+
+async def test_a_process_that_is_stopped_after_a_failure_leaves_no_transaction_open(ingest: IngestSite) -> None:
+    failure = partial(fail_a_commit, 2)
+    stop = partial(signal_at, "streams.ingest.ingest_loop:IngestLoop._recover", 1, signal.SIGTERM)
+    process = ingest.start(fault=partial(combine, keep_transactions_open, failure, stop))
+    await ingest.send(range(100))
+    assert await process.ended() == 0, process.text()
+    async with asyncio.timeout(DEADLINE_S):  # Kafka would end it after 300 s
+        assert await ingest.events() == []
+    await ingest.finish()
+    await ingest.check()
 
 
 async def test_processes_join_and_leave_under_load(ingest: IngestSite) -> None:
