@@ -4,12 +4,14 @@ A row knows gaps between events to a power of two (user_state.GAP_BUCKETS): what
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.data.horizons import DAY_S
+
+_Number = TypeVar("_Number", np.float32, np.float64)
 
 DECAY_DAYS: Final = (1.0, 7.0, 30.0, 90.0)
 """Times after which an event counts e times less in `decayed`"""
@@ -22,10 +24,13 @@ MEAN_VALUE: Final = 11
 
 _GAP_S: Final = np.concatenate([[0.0], 0.75 * 2.0 ** np.arange(1, 256) - 1]).clip(max=4e9)
 """The middle of each bucket of gaps; 0 for a user's first event"""
-_DECAY_S: Final = np.array(DECAY_DAYS) * DAY_S
+_LOG_GAP: Final = np.log1p(_GAP_S / DAY_S)
+_DECAY_RATE: Final = (-1 / (np.array(DECAY_DAYS) * DAY_S)).astype(np.float32)
 _VALUE_SCALE: Final = 64.0
 _ZERO_VALUE: Final = 128.0
 _PER_OCTAVE: Final = 8.0
+_OCTAVES: Final = np.concatenate([[0.0], (np.arange(1, 256) - _ZERO_VALUE) / _VALUE_SCALE])
+"""Of each bucket of values, on a scale of octaves; 0 of an event without one"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,39 +59,34 @@ class Activity:
         """From stored rows [U]; users without events have zeros."""
         ring = rows["ring_item"].shape[1]
         steps = rows["steps"].astype(np.int64)
-        lag = np.arange(ring)
         held = np.minimum(steps, ring)
         width = int(held.max(initial=0))  # most users have few events
-        lag = lag[:width]
+        lag = np.arange(width)
         slot = (steps[:, None] - 1 - lag) % ring  # [U, W] newest first
         row = np.arange(len(rows))[:, None]
         valid = lag < held[:, None]
-        bucket = np.where(valid, rows["ring_gap"][row, slot], 0)
-        gap = _GAP_S[bucket]  # [U, W]
-        has_gap = bucket > 0
-        gaps = np.maximum(has_gap.sum(1), 1)
-        log_gap = np.log1p(gap / DAY_S) * has_gap
+        bucket = rows["ring_gap"][row, slot] * valid
+        gap, log_gap = _GAP_S[bucket], _LOG_GAP[bucket]  # [U, W]
+        gaps = np.maximum(np.count_nonzero(bucket, 1), 1)
         mean = log_gap.sum(1) / gaps
-        std = np.sqrt(np.maximum((log_gap**2).sum(1) / gaps - mean**2, 0))
-        older = np.zeros_like(gap)  # [U, W] by how much each event is older than the last
+        std = np.sqrt(np.maximum(np.square(log_gap).sum(1) / gaps - np.square(mean), 0))
+        older = np.zeros(gap.shape, np.float32)  # [U, W] by how much each event is older than the last
         np.cumsum(gap[:, :-1], axis=1, out=older[:, 1:])
-        age = gap.sum(1)
+        decayed = np.exp(older[:, :, None] * _DECAY_RATE)  # [U, W, 4]
         # The row holds the gaps before its K last events: those before had as long ones, as far as it tells.
-        age = age * np.maximum(steps - 1, 1) / gaps
-        decayed = np.stack([(np.exp(-older / tau) * valid).sum(1) for tau in _DECAY_S], 1)
-        value = np.where(valid, rows["ring_value"][row, slot], 0)
-        has_value = value > 0
-        octaves = np.where(has_value, (value - _ZERO_VALUE) / _VALUE_SCALE, 0.0)
-        first = np.zeros(len(rows)) if not width else octaves[:, 0]
+        age = gap.sum(1) * np.maximum(steps - 1, 1) / gaps
+        value = rows["ring_value"][row, slot] * valid
+        octaves = _OCTAVES[value]
+        none = np.zeros(len(rows))
         return Activity(
             events=steps.astype(np.float64),
             age_s=age,
-            last_gap_s=gap[:, 0] if width else np.zeros(len(rows)),
+            last_gap_s=gap[:, 0] if width else none,
             mean_log_gap=mean,
             std_log_gap=std,
-            decayed=decayed,
-            last_value=first,
-            mean_value=octaves.sum(1) / np.maximum(has_value.sum(1), 1),
+            decayed=np.matmul(valid[:, None, :].astype(np.float32), decayed)[:, 0].astype(np.float64),
+            last_value=octaves[:, 0] if width else none,
+            mean_value=octaves.sum(1) / np.maximum(np.count_nonzero(value, 1), 1),
         )
 
     def state_features(self) -> NDArray[np.float32]:
@@ -104,7 +104,7 @@ class Activity:
             self.last_value,
             self.mean_value,
         ]
-        return np.column_stack([*columns, np.log(np.maximum(self.decayed, 1e-3)) / 2]).astype(np.float32)
+        return _joined(columns, np.log(np.maximum(self.decayed, 1e-3)) / 2, np.float32)
 
     def recency_features(self, silent_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """[U, RECENCY_FEATURES] after so many silent seconds [U]: recency, frequency, age, and what they make."""
@@ -128,7 +128,16 @@ class Activity:
             self.mean_value,
         ]
         decayed = self.decayed * np.exp(-silent[:, None] / np.array(DECAY_DAYS))
-        return np.column_stack([*columns, np.log1p(decayed)])
+        return _joined(columns, np.log1p(decayed), np.float64)
+
+
+def _joined(columns: list[NDArray[Any]], last: NDArray[np.float64], number_type: type[_Number]) -> NDArray[_Number]:
+    """[U, F] the columns [U] and then `last` [U, f]: np.column_stack in a quarter of the time."""
+    joined = np.empty((len(last), len(columns) + last.shape[1]), number_type)
+    for number, column in enumerate(columns):
+        joined[:, number] = column
+    joined[:, len(columns) :] = last
+    return joined
 
 
 def mean_value_of(feature: NDArray[np.float64]) -> NDArray[np.float64]:

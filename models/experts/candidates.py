@@ -57,6 +57,7 @@ class Candidates:
         self._categories = torch.zeros(0, 0)
         self._category_table: Tensor | None = None
         self._last_categories: tuple[Tensor, Tensor] | None = None
+        self._last_top: tuple[Tensor, Tensor, Tensor] | None = None
         self.known = 0
         """Items with an index from 1 up to this may be predicted"""
 
@@ -96,6 +97,11 @@ class Candidates:
             yield rows, scores.sub_(1 - mask, alpha=MASKED), mask
 
     @property
+    def has_inactive(self) -> bool:
+        """Whether any item may not be predicted, whoever the user."""
+        return len(self._inactive) > 1  # item 0 is always among them
+
+    @property
     def category_matrix(self) -> Tensor:
         """[categories, items] share of each item that belongs to a category; sparse where it is large."""
         return self._categories
@@ -115,6 +121,16 @@ class Candidates:
         if self._last_categories is None or self._last_categories[0] is not p:
             self._last_categories = p, (self._categories @ p[:, : self._categories.shape[1]].T).T
         return self._last_categories[1]
+
+    def top(self, p: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """`largest(p, count)` of distributions over items [p, N + 1].
+
+        Of the same tensor as at the last call, the first of the last call's: outlook and top items both ask.
+        """
+        if self._last_top is None or self._last_top[0] is not p or self._last_top[1].shape[1] < count:
+            self._last_top = p, *largest(p, count)
+        _, top_p, top = self._last_top
+        return top_p[:, :count], top[:, :count]
 
     def categories(self, p: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """The most probable categories [p, count] of distributions over items [p, N + 1], -1 padding, and their p."""
@@ -142,7 +158,7 @@ class Candidates:
         if matrix.numel() <= self._sizes.dense_cells:
             matrix = matrix.to_dense()
         self._categories = matrix.to(self.device)  # [categories, items]
-        self._category_table = self._last_categories = None
+        self._category_table = self._last_categories = self._last_top = None
 
     def _mask_of_active(self, known: int) -> Tensor:
         """[known + 1] 1 for the items that are active in the vocabulary, else 0; 0 for item 0."""

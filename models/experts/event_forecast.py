@@ -40,9 +40,10 @@ class EventForecast:
 
         Of features [n, RECENCY_FEATURES] and the hazard's logits [n, H]; it does not fall from one horizon to the next.
         """
-        weights = self._types.weights.reshape(len(HORIZON_DAYS), len(EVENT_TYPES), -1)
-        logits = np.einsum("htf,nf->nht", weights[:, :, :-1], recency) + network[:, :, None] * weights[:, :, -1]
-        is_known = self._types.labels.reshape(weights.shape[:2]) > 0
+        weights, shape = self._types.weights, (len(HORIZON_DAYS), len(EVENT_TYPES))
+        logits = (recency @ weights[:, :-1].T).reshape(-1, *shape)
+        logits += network[:, :, None] * weights[:, -1].reshape(shape)
+        is_known = self._types.labels.reshape(shape) > 0
         p: NDArray[np.float64] = np.maximum.accumulate(sigmoid(logits) * is_known, axis=1)
         return p
 

@@ -42,9 +42,14 @@ class InterestGate:
 
     def shares(self, kind: int, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """[n, H, E] π of predictions with features [n, INTEREST_FEATURES]."""
-        logits = np.einsum("hef,nf->nhe", self._parameters["logits"][kind], features)
-        exp = np.exp(logits - logits.max(2, keepdims=True))
-        shares: NDArray[np.float64] = exp / exp.sum(2, keepdims=True)
+        return self.all_shares(features)[:, kind]
+
+    def all_shares(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[n, KINDS, H, E] those of items and of categories."""
+        weights = self._parameters["logits"]  # [KINDS, H, E, F]
+        logits = (features @ weights.reshape(-1, INTEREST_FEATURES).T).reshape(-1, *weights.shape[:-1])
+        exp = np.exp(logits - logits.max(3, keepdims=True))
+        shares: NDArray[np.float64] = exp / exp.sum(3, keepdims=True)
         return shares
 
     def learn(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from models.errors import WeightsError
 from models.experts.event_forecast import EventForecast
 from models.experts.interest_gate import InterestGate
 from models.experts.online_logistic import logit
+from models.experts.popular_interest import PopularInterest
 from models.experts.return_mixture import ReturnMixture
 from models.network.heads.horizon_heads import HorizonHeads, hazards, head_inputs
 from models.network.heads.return_time import bucket_progress
@@ -22,7 +23,9 @@ from models.transfers import to_device, to_host
 
 _HEADS, _MIXTURE, _INTEREST, _EVENTS = "heads.", "return.", "interest.", "events."
 
-_TIMES_S = np.concatenate([[0.0], HORIZON_S])
+_TIMES_S: Final = np.concatenate([[0.0], HORIZON_S])
+_SHARES_NOW: Final = bucket_progress(HORIZON_S)[None]
+"""[1, H, buckets] of `_horizon_shares` right after an event"""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -47,6 +50,7 @@ class HorizonModel:
         self.mixture = ReturnMixture()
         self.interest = InterestGate()
         self.events = EventForecast()
+        self.popular = PopularInterest()
         self._hidden_size = config.hidden_size
 
     @torch.inference_mode()
@@ -55,9 +59,8 @@ class HorizonModel:
         activity = Activity.of(rows)
         inputs, recency = head_inputs(rows, activity, self._hidden_size), activity.recency_features(silent_s)
         hazard = hazards(self.heads, inputs)  # [U, buckets]
-        progress = bucket_progress(np.maximum(silent_s, 0)[:, None] + _TIMES_S)  # [U, 1 + H, buckets]
-        (shares,) = to_device([progress[:, 1:] - progress[:, :1]], hazard.device)
-        (p,) = to_host([-torch.expm1(-torch.einsum("uhb,ub->uh", shares, hazard).double())])
+        (shares,) = to_device([_horizon_shares(silent_s)], hazard.device)  # [U or 1, H, buckets]
+        (p,) = to_host([-torch.expm1(-torch.matmul(shares, hazard.unsqueeze(2)).squeeze(2).double())])
         return ReturnSignals(inputs, recency, self.mixture.logits(recency, logit(p)))
 
     def return_p(self, signals: ReturnSignals) -> NDArray[np.float32]:
@@ -104,3 +107,12 @@ class HorizonModel:
         with torch.no_grad():
             for name, array in heads.items():
                 parameters[name].copy_(torch.from_numpy(np.array(array)))
+
+
+def _horizon_shares(silent_s: NDArray[np.float64]) -> NDArray[np.float32]:
+    """[U, H, buckets] share of each bucket in each horizon after so many silent seconds [U]; [1, …] right now."""
+    if not silent_s.any():
+        return _SHARES_NOW
+    progress = bucket_progress(np.maximum(silent_s, 0)[:, None] + _TIMES_S)  # [U, 1 + H, buckets]
+    shares: NDArray[np.float32] = progress[:, 1:] - progress[:, :1]
+    return shares

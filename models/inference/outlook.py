@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from models.data.timeline import Timeline
 from models.experts.candidates import Candidates
-from models.experts.interest_gate import KINDS
 from models.experts.interest_tops import InterestTops
 from models.experts.mixture import MixtureBlock
 from models.inference.horizon_model import HorizonModel
@@ -37,7 +36,7 @@ class BlockOutlook:
         context: NDArray[np.int64] | None = None,
     ) -> None:
         """Of rows [U]; `context` [U] is where each one's distribution is among those of the blocks (None: in order)."""
-        self._tops = InterestTops(candidates, rows, sizes.items, sizes.categories)
+        self._tops = InterestTops(candidates, horizons.popular, rows, sizes.items, sizes.categories)
         self._gate, self._rows, self._silent_s = horizons.interest, rows, silent_s
         signals = horizons.signals(rows, silent_s)
         return_p = horizons.return_p(signals)
@@ -63,7 +62,8 @@ class BlockOutlook:
             row = self._row[block.rows]
             (wanted,) = np.nonzero(row >= 0)
             if len(wanted):
-                self._tops.add(block, wanted, row[wanted])
+                # Users come in the order of their contexts.
+                self._tops.add(block, wanted, slice(row[wanted[0]], row[wanted[-1]] + 1))
             yield block
         self._mix()
 
@@ -76,9 +76,10 @@ class BlockOutlook:
     def _mix(self) -> None:
         """Fill in what all blocks together tell."""
         outlook, tops = self.outlook, self._tops
+        tops.finish()
         features = interest_features(self._rows, self._silent_s, tops.confidence())
-        shares = [self._gate.shares(kind, features).astype(np.float32) for kind in range(len(KINDS))]
-        of_items, of_categories = to_device(shares, tops.device)
+        (shares,) = to_device([self._gate.all_shares(features).astype(np.float32)], tops.device)
+        of_items, of_categories = shares.unbind(1)  # by KINDS
         arrays = to_host([*tops.items(of_items), *tops.top_categories(of_categories)])
         items, categories = arrays[0].shape[2], arrays[2].shape[2]
         outlook.item[:, :, :items], outlook.item_p[:, :, :items] = arrays[:2]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.experts.candidates import Candidates, largest
+from models.experts.candidates import Candidates
 from models.experts.count_experts import CountExperts
 from models.experts.mixture import MixtureBlock, PredictionContexts
 from models.inference import attribution
@@ -40,7 +40,7 @@ def top_predictions(
     category, category_p = np.zeros((rows, sizes.categories), np.int64), np.zeros((rows, sizes.categories), np.float32)
     event_share, carrier = np.zeros(contexts.windows.item.shape), np.zeros((rows, len(CARRIERS)), np.float32)
     for block in blocks:
-        top_p, top = largest(block.p, count)  # [p, k]
+        top_p, top = candidates.top(block.p, count)  # [p, k]
         top = top * (top_p > 0)
         top_category, top_category_p = candidates.categories(block.p, sizes.categories)
         item[block.rows, :count], item_p[block.rows, :count], category[block.rows], category_p[block.rows] = to_host(

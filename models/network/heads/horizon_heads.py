@@ -24,7 +24,9 @@ class HorizonHeads(nn.Module):
 def head_inputs(rows: NDArray[np.void], activity: Activity, hidden_size: int) -> NDArray[np.float32]:
     """[U, H + STATE_FEATURES] what the heads read of the rows: the last layer's h, and the row's counts."""
     h = rows["h"][:, -hidden_size:].astype(np.float32)
-    return np.concatenate([np.nan_to_num(h, nan=0.0, posinf=0.0, neginf=0.0), activity.state_features()], 1)
+    if not np.isfinite(h).all():
+        h = np.nan_to_num(h, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.concatenate([h, activity.state_features()], 1)
 
 
 def hazards(heads: HorizonHeads, inputs: NDArray[np.float32]) -> Tensor:

@@ -16,6 +16,7 @@ from models.data.user_state import new_user_states
 from models.experts.interest_components import InterestComponents
 from models.experts.interest_gate import COMPONENTS
 from models.experts.interest_tops import InterestTops
+from models.experts.popular_interest import PopularInterest
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from tests.unit.models.committed_steps import committed_step
@@ -63,8 +64,9 @@ def test_every_component_is_a_distribution_over_what_may_come(components: Intere
 def test_the_top_of_the_mixture_is_that_of_all_items(components: InterestComponents) -> None:
     random = np.random.default_rng(0)
     shares = torch.from_numpy(random.dirichlet(np.ones(len(COMPONENTS)), (USERS, 3))).float()
-    tops = InterestTops(components._candidates, ROWS[0], 15, 3)
-    tops.add(components._block, np.arange(USERS), np.arange(USERS))
+    tops = InterestTops(components._candidates, PopularInterest(), ROWS[0], 15, 3)
+    tops.add(components._block, np.arange(USERS), slice(USERS))
+    tops.finish()
     item, p = tops.items(shares)  # twice as many are half of all items, and all that count
     mixed = torch.einsum("pne,phe->phn", all_items(components), shares)
     expected, _ = mixed.topk(15, 2)

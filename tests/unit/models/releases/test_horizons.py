@@ -14,6 +14,8 @@ from models.data.events import EventBatch
 from models.data.horizons import DAY_S, HORIZON_DAYS
 from models.data.user_state import new_user_states
 from models.errors import HorizonsError, WeightsError
+from models.experts.candidates import CandidateSizes
+from models.experts.popular_interest import REUSED_PREDICTIONS
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.releases.stream_trainer import StreamTrainer
@@ -154,6 +156,26 @@ def test_a_step_has_the_outlook_of_its_users_after_their_last_events(cluster: Cl
         np.testing.assert_allclose(outlook.item_p, expected.item_p, atol=1e-3)
         np.testing.assert_allclose(outlook.category_p, expected.category_p, atol=1e-3)
         assert (outlook.item[:, :, 0] == expected.item[:, :, 0]).all()
+
+
+def test_popularity_is_followed_from_time_to_time(cluster: Cluster, items: ItemVocabulary) -> None:
+    """Found anew between two blocks of one step it would list other items in one than in the other."""
+    cluster.release()
+    engine = Engine(cluster.config, items, sizes=CandidateSizes(block_scores=1, min_block=2))
+    engine.restore(cluster.trainer.checkpoint().experts)
+    rows, silent_s = cluster.rows[0], np.zeros(USERS)
+    for number in range(2 * REUSED_PREDICTIONS // USERS):
+        user = np.arange(USERS)
+        item = np.full(USERS, number % 30 + 1)
+        step = engine.step(EventBatch(user, item, np.full(USERS, 2), np.full(USERS, START_MS * 2)), rows)
+        engine.observe(step)
+        rows = step.rows
+    outlook = engine.outlook(rows, silent_s)
+    other = Engine(cluster.config, items)
+    other.restore(engine.experts())
+    expected = other.outlook(rows, silent_s)
+    np.testing.assert_allclose(outlook.item_p, expected.item_p, atol=1e-4)
+    np.testing.assert_allclose(outlook.category_p, expected.category_p, atol=0.05)
 
 
 def test_without_horizons_a_step_has_no_outlook(config: ModelConfig, items: ItemVocabulary) -> None:
