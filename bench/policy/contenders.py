@@ -30,6 +30,7 @@ REWARD_MODEL: Final = RewardModelSettings(
     half_life=40_000,
     item_deviation=0.4,
     item_offset=0.1,
+    exposure_rates=(0.05, 0.2, 0.8),
     examination=_USERS.examination,
 )
 _NARROW_PRIOR: Final = 0.1
@@ -43,7 +44,7 @@ CONTENDERS: Final[dict[str, Callable[[], SuccessiveChoice]]] = {
         replace(REWARD_MODEL, weight_deviation=_THOMPSON_PRIOR), ThompsonOptions(8, 0.35, 0.002)
     ),
     "linucb": lambda: LinUCB(REWARD_MODEL, LinUCBOptions(1.0, 0.002)),
-    DQN: lambda: DeepQLearner(REWARD_MODEL, DeepQOptions(context_size(_USERS.categories))),
+    DQN: lambda: DeepQLearner(REWARD_MODEL, DeepQOptions(context_size(_USERS.categories), epsilon=0.002)),
     "greedy_narrow": lambda: Greedy(replace(REWARD_MODEL, weight_deviation=_NARROW_PRIOR)),
 }
 """By name; greedy_narrow trusts predictions more, which is better where items are cold, and worse after a change.

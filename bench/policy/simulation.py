@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.policy.contenders import CONTENDERS, DQN
+from bench.policy.contenders import CONTENDERS
 from models.policy.simulator.parameters import SimulatorParameters
 from models.policy.simulator.run import SimulatedRun, run_oracle, run_policy
 from models.policy.slate import FloatArray
@@ -81,8 +81,7 @@ def run_scenario(
                 report(done + world.round, len(seeds) * parameters.rounds)
 
             policy = CONTENDERS[name]()
-            alternatives = 1 if name == DQN else 0
-            runs[name].append(run_policy(parameters, seed, policy, on_round, oracle[index], alternatives))
+            runs[name].append(run_policy(parameters, seed, policy, on_round, oracle[index]))
     return ScenarioRuns(parameters, runs, oracle)
 
 

@@ -11,7 +11,7 @@ from models.policy.slate import FloatArray, IntArray
 
 EXPOSURE_MEMORY: Final = 0.9
 """What a decision leaves of the exposures before it"""
-_FEATURES_BESIDE_CATEGORIES: Final = 5
+_FEATURES_BESIDE_CATEGORIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class UserHistories:
     affinity: FloatArray
     """[B, G] interest in each category, of mean 1 or so; its sum says how active the user is, if that is known"""
     exposures: FloatArray
-    """[B, G] recent places that showed it; see `exposed`"""
+    """[B, G] how often the user looked at it lately; see `exposed`"""
     clicks: FloatArray
     """[B, G] recent places of it that were clicked"""
 
@@ -36,23 +36,19 @@ def context_size(categories: int) -> int:
     return 3 * categories
 
 
-def features(interest: FloatArray, category: IntArray, shown: FloatArray, histories: UserHistories) -> FloatArray:
-    """[B, C, F] of candidates with interest [B, C], category [B, C] and number of times shown to anybody [B, C].
+def features(category: IntArray, shown: FloatArray, histories: UserHistories) -> FloatArray:
+    """[B, C, F] of candidates with category [B, C] and number of times shown to anybody [B, C].
 
-    Which category it is; the recent exposures of the user to it, alone and times the interest, once and squared; its
-    recent clicks; how new the item is.
+    Which category it is; recent clicks of the user on it; how new the item is; at last the recent exposures of the user
+    to the category, as `RewardModelSettings.exposure_rates` reads them.
     """
-    exposures = np.take_along_axis(histories.exposures, category, 1)
-    clicks = np.take_along_axis(histories.clicks, category, 1)
-    parts = [
-        exposures / 10,
-        interest * exposures / 10,
-        interest * np.square(exposures / 10),
-        clicks / 10,
-        1 / (1 + shown),
-    ]
-    one_hot = category[..., None] == np.arange(histories.affinity.shape[1])
-    return np.concatenate([one_hot, np.stack(parts, -1)], -1).astype(np.float32)
+    rows, groups = np.arange(len(category))[:, None], histories.affinity.shape[1]
+    made = np.empty((*category.shape, feature_count(groups)), np.float32)
+    made[..., :groups] = np.eye(groups, dtype=np.float32)[category]
+    made[..., groups] = histories.clicks[rows, category] / 10
+    made[..., groups + 1] = 1 / (1 + shown)
+    made[..., groups + 2] = histories.exposures[rows, category]
+    return made
 
 
 def context(histories: UserHistories) -> FloatArray:
@@ -63,7 +59,7 @@ def context(histories: UserHistories) -> FloatArray:
 def exposed(recent: FloatArray, category: IntArray, amount: FloatArray) -> FloatArray:
     """[B, G] exposures (or clicks) after a decision with places of these categories [B, K], -1 where there is none.
 
-    `amount` [B, K] is 1 for a place that was shown (or clicked).
+    `amount` [B, K] is the probability that the user looked at the place, or 1 for one that was clicked.
     """
     after = recent * EXPOSURE_MEMORY
     rows = np.broadcast_to(np.arange(len(category))[:, None], category.shape)

@@ -29,6 +29,9 @@ class RewardModelSettings:
     less) to those who are interested in it, and the offset lets others try it"""
     half_life: float | None = None
     """Places after which what was learnt counts half; None: never"""
+    exposure_rates: tuple[float, ...] = ()
+    """If given, the last feature is how often the user saw the item's category lately; in its place the regression has
+    exp(-rate * exposure) - 1, alone and times the interest, for each of these rates"""
     examination: tuple[float, ...] = ()
     """Probability that a user looks at a place, relative to the first; places beyond count as the last, () as 1"""
 
@@ -44,7 +47,8 @@ class RewardModel:
 
     def __init__(self, settings: RewardModelSettings) -> None:
         self.settings = settings
-        width = settings.features + 2
+        self._rates = np.array(settings.exposure_rates)
+        width = settings.features + 2 + max(2 * len(self._rates) - 1, 0)
         self._prior_precision = np.eye(width) / settings.weight_deviation**2
         self._prior_mean = np.zeros(width)
         self._prior_mean[1] = 1.0
@@ -84,6 +88,16 @@ class RewardModel:
         own_mean, own_deviation = self.item_posterior(items)
         item_coefficient = own_mean + scale * own_deviation * random.standard_normal((count, *items.shape), np.float32)
         return np.asarray(np.moveaxis(x @ weights, -1, 0) + self._own_input(interest) * item_coefficient)
+
+    def exposure_inputs(self, interest: FloatArray, exposure: FloatArray) -> FloatArray:
+        """[..., 2 R] the part of x that exposure changes, at R `exposure_rates`; 0 without exposure."""
+        faded = np.expm1(-exposure[..., None] * self._rates)
+        return np.concatenate([faded, interest[..., None] * faded], axis=-1)
+
+    def exposure_effect(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation [...] of the expected reward that sums of `exposure_inputs` [..., 2 R] make."""
+        first = len(self.weights) - 2 * len(self._rates)
+        return inputs @ self.weights[first:], np.sqrt(np.square(inputs @ self._root[first:]).sum(-1))
 
     def item_posterior(self, items: IntArray) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation [...] of the own coefficients of items [...]."""
@@ -149,7 +163,14 @@ class RewardModel:
         self._solve()
 
     def _design(self, interest: FloatArray, features: FloatArray) -> FloatArray:
-        return np.concatenate([np.ones((*interest.shape, 1)), interest[..., None], features], axis=-1)
+        x = np.empty((*interest.shape, len(self._prior_mean)))
+        x[..., 0] = 1
+        x[..., 1] = interest
+        plain = self.settings.features - (len(self._rates) > 0)
+        x[..., 2 : 2 + plain] = features[..., :plain]
+        if len(self._rates):
+            x[..., 2 + plain :] = self.exposure_inputs(interest, features[..., -1])
+        return x
 
     def _own_input(self, interest: FloatArray) -> FloatArray:
         offset = self.settings.item_offset

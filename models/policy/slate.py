@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,15 +99,6 @@ class SlateBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Alternatives:
-    """M slates for each of B decisions that the same policy would have shown as well: further draws of `act`."""
-
-    items: IntArray  # [B, M, K] NO_ITEM where a slate has fewer places
-    interest: FloatArray  # [B, M, K]
-    features: FloatArray  # [B, M, K, F]
-
-
-@dataclass(frozen=True, slots=True)
 class Outcomes:
     """B decisions that were shown, with their rewards, in order of time; what a policy learns from."""
 
@@ -124,8 +114,8 @@ class Outcomes:
     """[B, K] of each place; 0 where no feedback came until the horizon"""
     weights: FloatArray | None = None
     """[B, K] influence of each place on learning, from 0 to 1, as `models.policy.guard` gives it; None: 1"""
-    alternatives: Alternatives | None = None
-    """Further draws, where they were logged: the deep Q-network tells the effects of items apart by them"""
+    category: IntArray | None = None
+    """[B, K] of each item, -1 where there is none: the deep Q-network looks for it in later decisions"""
 
     def __len__(self) -> int:
         return len(self.users)
@@ -137,7 +127,6 @@ def outcomes_of(
     slates: SlateBatch,
     rewards: FloatArray,
     weights: FloatArray | None = None,
-    alternatives: Alternatives | None = None,
 ) -> Outcomes:
     """Outcomes of slates chosen from the batch, with the rewards [B, K] of their places."""
     rows, chosen = np.arange(len(users))[:, None], slates.chosen
@@ -150,13 +139,5 @@ def outcomes_of(
         slates.propensities,
         rewards,
         weights,
-        alternatives,
+        None if batch.category is None else np.where(chosen == NO_ITEM, -1, batch.category[rows, chosen]),
     )
-
-
-def alternatives_of(batch: CandidateBatch, draws: Sequence[SlateBatch]) -> Alternatives:
-    """Alternatives from further draws [B, K] of the policy that chose the slates."""
-    chosen = np.stack([draw.chosen for draw in draws], 1)  # [B, M, K]
-    rows = np.arange(len(chosen))[:, None, None]
-    items = np.where(chosen == NO_ITEM, NO_ITEM, batch.items[rows, chosen])
-    return Alternatives(items, batch.interest[rows, chosen], batch.features[rows, chosen])

@@ -6,16 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from models.policy.deep_q.later_effects import LaterInputs, LaterPlaces, later_effects
 from models.policy.deep_q.network import Weights
-from models.policy.deep_q.policy import DeepQ, DeepQOptions
+from models.policy.deep_q.policy import DeepQ, DeepQOptions, network_inputs
 from models.policy.deep_q.replay import ReplayBuffer, StoredDecisions
 from models.policy.reward_model import RewardModelSettings
 from models.policy.rules import SlateRules
 from models.policy.saved_arrays import load_policy
-from models.policy.slate import BoolArray, FloatArray, IntArray, Outcomes
+from models.policy.slate import FloatArray, IntArray, Outcomes
 
 _MAX_GRADIENT_NORM = 10.0
 
@@ -25,12 +25,11 @@ class DeepQLearner(DeepQ):
 
     F(s, slate) = V(s) + Σ_k e_k A(s, a_k) are the discounted rewards after a decision. With the discount g and the
     reward R of a decision, the target of F(s_t) is Σ_{j=1}^{n-1} g^j R_{t+j} + g^n Q'(s_{t+n}, slate*): slate* is the
-    best one by the network that learns, Q' its value by the target network. slate* may show what the alternatives show.
+    best order of what was shown there by the network that learns, Q' its value by the target network. V learns from it.
 
-    From the advantage of what was shown, that of the M alternatives is taken, as the policy drew both from one
-    distribution: the difference does not depend on the state, so that what V misses of the state is not taken for an
-    effect of the items (as in Nie and Wager's R-learner). As a mean of M draws stands for the expectation, the
-    difference counts M / (M + 1). V is then the value of the policy's own slates.
+    Such returns vary by far more than one item changes in them. So A learns from the difference of two returns: those
+    of the later slates as they were, and as they would have been without the item (`later_effects`). They share all
+    that has nothing to do with it, users' tastes and the luck of draws, and differ by the exposures of its category.
     """
 
     name: ClassVar[str] = "dqn"
@@ -55,7 +54,8 @@ class DeepQLearner(DeepQ):
         self._replay.add(outcomes.users, stored)
         shown = stored.items >= 0
         self.context_scaling.observe(stored.context)
-        self.input_scaling.observe(self.inputs(stored.items, stored.interest, stored.features)[1][shown])
+        inputs = network_inputs(self._expected(stored), stored.interest, stored.features)
+        self.input_scaling.observe(inputs[shown])
         for _ in range(self.options.updates):
             self._update()
         # The mean over some updates is less noisy than the last of them.
@@ -72,21 +72,23 @@ class DeepQLearner(DeepQ):
         rows, path, known = self._replay.sample(options.batch_decisions, options.steps, self._random)
         if not len(rows):
             return
-        now = self._replay.decisions(rows)
-        places = now.rewards.shape[1]
-        returns = np.zeros(len(rows))
-        for step in range(options.steps - 1):  # rewards of the decisions before the last one that is known
-            between = np.flatnonzero(known > step + 1)
-            returns[between] += options.discount ** (step + 1) * self._expected_rewards(path[between, step])
-        final = self._replay.decisions(path[np.arange(len(rows)), known - 1])
+        now, later = self._replay.decisions(rows), self._replay.decisions(path.ravel())
+        expected, later_expected = self._expected(now), self._expected(later)  # [n, K], [n S, K]
         with torch.no_grad():
-            value = self._best_value(final, places)
-        target = torch.tensor(returns, dtype=torch.float32) + torch.tensor(options.discount**known).float() * value
-        _, advantage, state_value = self._heads(self._online, now)
-        examination = torch.tensor(self.model.examination(places) * (now.items[:, :places] >= 0)).float()
-        weight = torch.tensor(now.weight).float()
-        later_reward = state_value + (examination * _centred(advantage, places)).sum(1)
-        loss = (weight * (later_reward - target).square()).mean()
+            later_advantage = _advantage(self._target, self._scaled(later, later_expected))
+            last = np.arange(len(rows)) * path.shape[1] + known - 1
+            value = self._best_value(later, later_expected, later_advantage, last)
+        reward = (later_expected * self._examination(later)).sum(1).reshape(path.shape)
+        steps = np.arange(path.shape[1])
+        between = (reward * options.discount ** (steps + 1) * (steps < known[:, None] - 1)).sum(1)
+        target = torch.tensor(between + options.discount**known * value.numpy(), dtype=torch.float32)
+        effect = torch.tensor(self._effects(now, later, path, known, later_advantage.numpy()), dtype=torch.float32)
+
+        examination = torch.tensor(self._examination(now), dtype=torch.float32)
+        advantage = _advantage(self._online, self._scaled(now, expected))
+        later_reward = self._state_value(self._online, now.context) + (examination * advantage.detach()).sum(1)
+        of_places = (examination * (advantage - effect).square()).sum(1)
+        loss = (torch.tensor(now.weight) * ((later_reward - target).square() + of_places)).mean()
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
         norm = torch.nn.utils.clip_grad_norm_(self._online.values(), _MAX_GRADIENT_NORM)
@@ -96,43 +98,44 @@ class DeepQLearner(DeepQ):
             for name, parameter in self._target.items():
                 parameter.lerp_(self._online[name], options.target_share)
 
-    def _expected_rewards(self, rows: IntArray) -> FloatArray:
-        """[n] expected reward of what these decisions showed: less noisy than what came of it."""
-        items, interest, features = self._replay.shown(rows)
-        examined = self.model.examination(items.shape[1]) * (items >= 0)
-        return np.asarray((self.model.mean(items, interest, features) * examined).sum(1))
+    def _effects(
+        self, now: StoredDecisions, later: StoredDecisions, path: IntArray, known: IntArray, advantage: FloatArray
+    ) -> FloatArray:
+        """[n, K] targets of the advantages; 0 where the reward model knows of no exposures."""
+        if not self.model.settings.exposure_rates:
+            return np.zeros(now.items.shape)
+        pairs = LaterPlaces.of(now.category, later.category.reshape(*path.shape, -1), known)
+        at = pairs.decision * path.shape[1] + pairs.step, pairs.later_place
+        inputs = LaterInputs(later.interest[at], later.features[..., -1][at], advantage[at])
+        options = self.options
+        return later_effects(self.model, pairs, inputs, now.items.shape, options.discount, options.sure_deviations)
 
-    def _best_value(self, decisions: StoredDecisions, places: int) -> Tensor:
-        """[n] value by the target network of the best slates by the network that learns."""
-        expected, advantage, _ = self._heads(self._online, decisions)
-        scores = (expected + advantage).masked_fill(~torch.tensor(_distinct(decisions.items)), -torch.inf)
-        best = scores.topk(places, dim=1)
-        expected, advantage, state_value = self._heads(self._target, decisions)
-        if advantage.shape[1] > places:
-            advantage = advantage - advantage.mean(1, keepdim=True)  # V is the value of the policy's own slates
-        chosen = (expected + advantage).gather(1, best.indices)
-        examination = torch.tensor(self.model.examination(places)).float() * best.values.isfinite()
-        return state_value + (examination * chosen).sum(1)
+    def _best_value(
+        self, decisions: StoredDecisions, expected: FloatArray, target_advantage: Tensor, rows: IntArray
+    ) -> Tensor:
+        """[n] value by the target network of the best slates, by the network that learns, of these rows."""
+        items, of_rows = torch.tensor(decisions.items[rows]), torch.tensor(expected[rows], dtype=torch.float32)
+        scores = of_rows + _advantage(self._online, self._scaled(decisions, expected)[rows])
+        best = scores.masked_fill(items < 0, -torch.inf).sort(dim=1, descending=True)
+        chosen = (of_rows + target_advantage[rows]).gather(1, best.indices)
+        examination = torch.tensor(self.model.examination(items.shape[1]), dtype=torch.float32) * best.values.isfinite()
+        return self._state_value(self._target, decisions.context[rows]) + (examination * chosen).sum(1)
 
-    def _heads(self, weights: dict[str, Tensor], decisions: StoredDecisions) -> tuple[Tensor, ...]:
-        """Expected reward and advantage [n, (M + 1) K], and the value [n]."""
-        expected, inputs = self.inputs(decisions.items, decisions.interest, decisions.features)
-        context = torch.tensor(self.context_scaling.scaled(decisions.context))
-        hidden = (torch.tensor(self.input_scaling.scaled(inputs)) @ weights["item"] + weights["bias"]).relu()
-        summary = torch.tensor(self._summary(decisions, expected))
-        value_hidden = torch.cat([context, summary], 1) @ weights["value_hidden"] + weights["value_bias"]
-        value = (value_hidden.relu() @ weights["value"]).squeeze(1)
-        return torch.tensor(expected).float(), (hidden @ weights["advantage"]).squeeze(-1), value
+    def _expected(self, decisions: StoredDecisions) -> FloatArray:
+        """[n, K] expected reward of each place's item: less noisy than what came of it."""
+        return self.model.mean(decisions.items, decisions.interest, decisions.features)
 
-    def _summary(self, decisions: StoredDecisions, expected: FloatArray) -> NDArray[np.float32]:
-        """[n, 2] of the candidates: without it, the value of a state would be explained by what was shown there."""
-        places = decisions.rewards.shape[1]
-        there = decisions.items >= 0
-        best = -np.sort(-np.where(there, expected, 0), axis=1)[:, :places] @ self.model.examination(places)
-        mean = np.where(there, expected, 0).sum(1) / np.maximum(there.sum(1), 1)
-        # In units of the mean expected reward at a place, as scaled inputs are.
-        scale = np.sqrt(self.input_scaling.sums[2, 0] / max(self.input_scaling.sums[0, 0], 1)) or 1.0
-        return (np.stack([best / places, mean], 1) / scale).astype(np.float32)
+    def _examination(self, decisions: StoredDecisions) -> FloatArray:
+        return np.asarray(self.model.examination(decisions.items.shape[1]) * (decisions.items >= 0))
+
+    def _scaled(self, decisions: StoredDecisions, expected: FloatArray) -> Tensor:
+        inputs = network_inputs(expected, decisions.interest, decisions.features)
+        return torch.tensor(self.input_scaling.scaled(inputs))
+
+    def _state_value(self, weights: dict[str, Tensor], context: FloatArray) -> Tensor:
+        scaled = torch.tensor(self.context_scaling.scaled(context))
+        hidden = (scaled @ weights["value_hidden"] + weights["value_bias"]).relu()
+        return (hidden @ weights["value"]).squeeze(1)
 
 
 def learner_from(state: bytes) -> DeepQ:
@@ -141,35 +144,15 @@ def learner_from(state: bytes) -> DeepQ:
     return DeepQLearner.restored(version, settings, arrays)
 
 
-def _centred(advantage: Tensor, places: int) -> Tensor:
-    """[n, K] of what was shown, less the mean of the M alternatives, from [n, (M + 1) K]: see `DeepQLearner`."""
-    slates = advantage.reshape(len(advantage), -1, places)  # [n, M + 1, K]
-    others = slates.shape[1] - 1
-    if not others:
-        return advantage
-    return (slates[:, 0] - slates[:, 1:].mean(1)) * (others / (others + 1))
-
-
-def _distinct(items: IntArray) -> BoolArray:
-    """[n, C] which items are there, and stand in no earlier column."""
-    earlier = np.tri(items.shape[1], k=-1, dtype=np.bool_)
-    repeated = ((items[:, :, None] == items[:, None, :]) & earlier).any(2)
-    return np.asarray((items >= 0) & ~repeated)
+def _advantage(weights: dict[str, Tensor], inputs: Tensor) -> Tensor:
+    """[...] of inputs [..., I], as `models.policy.deep_q.network.advantages` computes it."""
+    hidden = (inputs @ weights["item"] + weights["bias"]).relu()
+    return (hidden @ weights["advantage"]).squeeze(-1)
 
 
 def _stored(outcomes: Outcomes) -> StoredDecisions:
-    offer = outcomes.alternatives
     weight = np.ones(len(outcomes)) if outcomes.weights is None else outcomes.weights.mean(1)
-    if offer is None:
-        return StoredDecisions(
-            outcomes.context, outcomes.items, outcomes.interest, outcomes.features, outcomes.rewards, weight
-        )
-    decisions = len(outcomes)
+    category = np.full(outcomes.items.shape, -1) if outcomes.category is None else outcomes.category
     return StoredDecisions(
-        outcomes.context,
-        np.concatenate([outcomes.items, offer.items.reshape(decisions, -1)], 1),
-        np.concatenate([outcomes.interest, offer.interest.reshape(decisions, -1)], 1),
-        np.concatenate([outcomes.features, offer.features.reshape(decisions, -1, outcomes.features.shape[2])], 1),
-        outcomes.rewards,
-        weight,
+        outcomes.context, outcomes.items, category, outcomes.interest, outcomes.features, outcomes.rewards, weight
     )

@@ -10,14 +10,10 @@ from models.policy.slate import FloatArray
 Weights = dict[str, NDArray[np.float32]]
 
 
-SUMMARY = 2
-"""Inputs of the value beside the context: expected reward of the best slate, and mean over the candidates"""
-
-
 def first_weights(context_size: int, inputs: int, hidden: int, seed: int) -> Weights:
     """Weights before learning, which give every candidate the advantage 0.
 
-    (context, summary) [S + 2] → value_hidden [H] → value; item [I] → hidden [H] → advantage. An item's inputs are of
+    context [S] → value_hidden [H] → value; item [I] → hidden [H] → advantage. An item's inputs are of
     user and item together; with the context beside them, the advantage was learnt worse.
     """
     random = np.random.default_rng(seed)
@@ -26,7 +22,7 @@ def first_weights(context_size: int, inputs: int, hidden: int, seed: int) -> Wei
         return random.normal(0, np.sqrt(2 / fan_in), (rows, hidden)).astype(np.float32)
 
     return {
-        "value_hidden": layer(context_size + SUMMARY, context_size + SUMMARY),
+        "value_hidden": layer(context_size, context_size),
         "value_bias": np.zeros(hidden, np.float32),
         "value": np.zeros((hidden, 1), np.float32),
         "item": layer(inputs, inputs),

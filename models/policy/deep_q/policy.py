@@ -12,11 +12,11 @@ from models.errors import PolicyError
 from models.policy.choice import mixed_with_uniform, softmax
 from models.policy.deep_q.network import Weights, advantages, first_weights
 from models.policy.deep_q.scaling import InputScaling
-from models.policy.option_ranges import COUNT, POSITIVE, SHARE, check_ranges
+from models.policy.option_ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, check_ranges
 from models.policy.reward_model import RewardModel, RewardModelSettings
 from models.policy.rules import SlateRules
 from models.policy.saved_arrays import dump_policy
-from models.policy.slate import BoolArray, CandidateBatch, FloatArray, IntArray, Outcomes
+from models.policy.slate import BoolArray, CandidateBatch, FloatArray, Outcomes
 from models.policy.successive import SuccessiveChoice
 
 _NETWORK, _MODEL = "network.", "model."
@@ -36,13 +36,15 @@ class DeepQOptions:
     """Of the reward of the user's next decision"""
     hidden: int = 16
     """Units of each stream; more learnt noise on simulated users"""
-    steps: int = 8
+    steps: int = 12
     """Decisions whose expected rewards are summed before the target network's value"""
-    learning_rate: float = 3e-4
+    sure_deviations: float = 2.0
+    """Deviations of the posterior by which an effect on later rewards is taken for smaller than its mean"""
+    learning_rate: float = 2e-3
     batch_decisions: int = 256
-    updates: int = 8
+    updates: int = 4
     """Optimiser steps per batch of outcomes"""
-    target_share: float = 0.01
+    target_share: float = 0.02
     """By which the target network follows with each of them"""
     replay_decisions: int = 40_000
     seed: int = 0
@@ -51,7 +53,7 @@ class DeepQOptions:
         check_ranges(self, context_size=COUNT, hidden=COUNT, steps=COUNT, updates=COUNT)
         check_ranges(self, batch_decisions=COUNT, replay_decisions=COUNT)
         check_ranges(self, epsilon=SHARE, discount=SHARE, target_share=SHARE)
-        check_ranges(self, temperature=POSITIVE, learning_rate=POSITIVE)
+        check_ranges(self, temperature=POSITIVE, learning_rate=POSITIVE, sure_deviations=NOT_NEGATIVE)
 
 
 class DeepQ(SuccessiveChoice):
@@ -117,13 +119,9 @@ class DeepQ(SuccessiveChoice):
                 raise ValueError(f"{name} has shape {weights[name].shape} instead of {array.shape}")
         self.weights = weights
 
-    def inputs(self, items: IntArray, interest: FloatArray, features: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Expected rewards [...] of the reward model, and the network's inputs [..., I], not scaled."""
-        expected = self.model.mean(items, interest, features)
-        return expected, np.concatenate([expected[..., None], interest[..., None], features], axis=-1)
-
     def _scores(self, batch: CandidateBatch, random: np.random.Generator) -> FloatArray:
-        expected, inputs = self.inputs(batch.items, batch.interest, batch.features)
+        expected = self.model.mean(batch.items, batch.interest, batch.features)
+        inputs = network_inputs(expected, batch.interest, batch.features)
         advantage = advantages(self.weights, self.input_scaling.scaled(inputs))
         return (expected + advantage)[None]
 
@@ -131,3 +129,8 @@ class DeepQ(SuccessiveChoice):
         return mixed_with_uniform(
             softmax(scores[0], available, self.options.temperature), available, self.options.epsilon
         )
+
+
+def network_inputs(expected: FloatArray, interest: FloatArray, features: FloatArray) -> FloatArray:
+    """[..., I] of items with this expected reward [...], interest [...] and features [..., F]; not scaled."""
+    return np.concatenate([expected[..., None], interest[..., None], features], axis=-1)

@@ -15,12 +15,13 @@ _NONE = -1
 
 @dataclass(frozen=True, slots=True)
 class StoredDecisions:
-    """n decisions of the buffer: what was shown (K places), and the offer it was chosen from (K + A candidates)."""
+    """n decisions of the buffer."""
 
     context: FloatArray  # [n, S]
-    items: IntArray  # [n, K + A] the places first; -1 where there is none
-    interest: FloatArray  # [n, K + A]
-    features: FloatArray  # [n, K + A, F]
+    items: IntArray  # [n, K] -1 where there is none
+    category: IntArray  # [n, K] likewise
+    interest: FloatArray  # [n, K]
+    features: FloatArray  # [n, K, F]
     rewards: FloatArray  # [n, K]
     weight: FloatArray  # [n]
 
@@ -43,7 +44,7 @@ class ReplayBuffer:
         if not self._columns:
             for name in StoredDecisions.__slots__:
                 column = getattr(decisions, name)
-                kind = np.int64 if name == "items" else np.float32
+                kind = np.int64 if name in ("items", "category") else np.float32
                 self._columns[name] = np.zeros((self._capacity, *column.shape[1:]), kind)
         for low in range(0, len(users), self._capacity):
             self._add(users[low : low + self._capacity], decisions, low)
@@ -70,12 +71,6 @@ class ReplayBuffer:
     def decisions(self, rows: IntArray) -> StoredDecisions:
         """The decisions of these rows."""
         return StoredDecisions(*(self._columns[name][rows] for name in StoredDecisions.__slots__))
-
-    def shown(self, rows: IntArray) -> tuple[IntArray, FloatArray, FloatArray]:
-        """Items [n, K], interest [n, K] and features [n, K, F] of what these decisions showed."""
-        places = self._columns["rewards"].shape[1]
-        items, interest, features = (self._columns[name][rows, :places] for name in ("items", "interest", "features"))
-        return items, interest, features
 
     def _has_next(self, rows: IntArray) -> BoolArray:
         return np.asarray(self._next[rows] != _NONE)

@@ -11,7 +11,7 @@ import numpy as np
 from models.policy.policy import Policy
 from models.policy.simulator.parameters import SimulatorParameters
 from models.policy.simulator.world import Feedback, World
-from models.policy.slate import CandidateBatch, FloatArray, Outcomes, SlateBatch, alternatives_of, outcomes_of
+from models.policy.slate import CandidateBatch, FloatArray, Outcomes, SlateBatch, outcomes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,8 @@ def run_policy(
     policy: Policy,
     on_round: OnRound | None = None,
     oracle: FloatArray | None = None,
-    alternatives: int = 0,
 ) -> SimulatedRun:
-    """Run the policy on the users of this seed, with so many alternatives of each slate.
+    """Run the policy on the users of this seed.
 
     `oracle` [T] is what `run_oracle` gives; without it regret is NaN.
     """
@@ -48,15 +47,13 @@ def run_policy(
     for index in range(parameters.rounds):
         batch = world.candidates()
         slates = policy.act_batch(batch, size, random)
-        draws = [policy.act_batch(batch, size, random) for _ in range(alternatives)]
         feedback = world.respond(slates)
         if on_round is not None:
             on_round(world, batch, slates, feedback)
         reward[index] = feedback.rewards(parameters).sum(1).mean()
         expected[index] = feedback.expected.sum(1).mean()
         rewards = feedback.rewards(parameters, parameters.horizon_rounds)
-        offered = alternatives_of(batch, draws) if draws else None
-        waiting.append(outcomes_of(users, batch, slates, rewards, None, offered))
+        waiting.append(outcomes_of(users, batch, slates, rewards))
         if len(waiting) > parameters.horizon_rounds:
             policy.learn(waiting.popleft())
     return SimulatedRun(reward, expected, np.full(parameters.rounds, np.nan) if oracle is None else oracle - expected)

@@ -73,7 +73,7 @@ class World:
         return CandidateBatch(
             np.broadcast_to(items, shape),
             interest,
-            features(interest, category, shown, histories),
+            features(category, shown, histories),
             context(histories),
             category,
             np.broadcast_to(self.catalog.fresh(items, self.round), shape),
@@ -106,7 +106,7 @@ class World:
         bought = clicked & (luck[1] < self.catalog.purchase_p[items])
         delay = np.floor(np.log(luck[2]) / np.log(1 - 1 / (1 + parameters.purchase_delay_rounds))).astype(np.int64)
         category = np.where(filled, self.catalog.category[items], -1)
-        self._exposures = exposed(self._exposures, category, filled * 1.0)
+        self._exposures = exposed(self._exposures, category, examination)
         self._recent_clicks = exposed(self._recent_clicks, category, clicked * 1.0)
         self._satiation *= parameters.satiation_memory
         rows = np.broadcast_to(np.arange(len(chosen))[:, None], chosen.shape)

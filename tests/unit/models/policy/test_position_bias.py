@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from models.policy.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.features import feature_count
 from models.policy.position_bias import examination_of
 from models.policy.reward_model import RewardModelSettings
 from models.policy.simulator.parameters import SimulatorParameters
@@ -11,7 +12,7 @@ from models.policy.simulator.world import World
 def test_examination_is_found_from_a_log_with_exploration() -> None:
     parameters = SimulatorParameters(users=4000, rounds=4, items=40, examination=(1.0, 0.7, 0.4), click_p=0.2)
     world, random = World(parameters, 0), np.random.default_rng(0)
-    policy = EpsilonGreedy(RewardModelSettings(13), EpsilonGreedyOptions(0.5))
+    policy = EpsilonGreedy(RewardModelSettings(feature_count(8)), EpsilonGreedyOptions(0.5))
     rewards, propensities = [], []
     for _ in range(parameters.rounds):
         slates = policy.act_batch(world.candidates(), 3, random)

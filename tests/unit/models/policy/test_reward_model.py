@@ -85,3 +85,23 @@ def test_old_rewards_are_forgotten() -> None:
     for reward in [0.0] * 20 + [1.0] * 20:
         model.learn(outcomes(first, x, np.full((100, 1), reward)))
     assert model.mean(np.zeros(1, np.int64), np.full(1, 0.1), np.zeros((1, 0)))[0] > 0.9
+
+
+def test_a_reward_that_fades_with_exposure_is_learnt_with_how_certain_that_is() -> None:
+    random = np.random.default_rng(0)
+    interest, exposure = random.random((4000, 1)), random.random((4000, 1)) * 20
+    x = np.stack([interest, exposure], -1)
+    fading, same = (RewardModel(RewardModelSettings(1, exposure_rates=(0.05, 0.2, 0.8))) for _ in range(2))
+    for part in np.array_split(np.arange(4000), 10):
+        items, noise = np.zeros((len(part), 1), np.int64), random.normal(0, 0.2, (len(part), 1))
+        fading.learn(outcomes(items, x[part], interest[part] * np.exp(-0.3 * exposure[part]) + noise))
+        same.learn(outcomes(items, x[part], interest[part] + noise))
+    asked = np.array([[0.8, 1.0], [0.8, 5.0], [0.8, 15.0], [0.3, 5.0]])
+    truth = asked[:, 0] * np.exp(-0.3 * asked[:, 1])
+    np.testing.assert_allclose(fading.mean(np.zeros(4, np.int64), asked[:, 0], asked[:, 1:]), truth, atol=0.04)
+    change = fading.exposure_inputs(asked[:, 0], asked[:, 1]) - fading.exposure_inputs(asked[:, 0], np.zeros(4))
+    mean, deviation = fading.exposure_effect(change)
+    np.testing.assert_allclose(mean, truth - asked[:, 0], atol=0.12)
+    assert (np.abs(mean) > 5 * deviation).all()
+    mean, deviation = same.exposure_effect(change)
+    assert (np.abs(mean) < 3 * deviation).all()

@@ -7,12 +7,15 @@ import torch
 
 from models.errors import PolicyError
 from models.policy.deep_q.learner import DeepQLearner, learner_from
-from models.policy.deep_q.policy import DeepQ, DeepQOptions
+from models.policy.deep_q.network import advantages
+from models.policy.deep_q.policy import DeepQ, DeepQOptions, network_inputs
+from models.policy.features import context_size, feature_count
 from models.policy.reward_model import RewardModelSettings
 from models.policy.saved import policy_from
 from models.policy.simulator.parameters import SimulatorParameters
 from models.policy.simulator.run import run_policy
-from models.policy.slate import Alternatives, CandidateBatch, SlateBatch, alternatives_of, outcomes_of
+from models.policy.simulator.world import Feedback, World
+from models.policy.slate import CandidateBatch, SlateBatch, outcomes_of
 from tests.unit.models.policy.decisions import FEATURES, batch_of, outcomes_at_random
 
 SETTINGS = RewardModelSettings(FEATURES, item_deviation=0.01)
@@ -46,35 +49,35 @@ def test_what_learnt_nothing_acts_by_interest() -> None:
     np.testing.assert_array_equal(chosen, batch.interest.argmax(1))
 
 
-def _spoiling(user_spoilt: np.ndarray) -> CandidateBatch:
-    """Two candidates: one of reward 0.5, which spoils the next decision, and one of reward 0.4, which does not."""
-    count = len(user_spoilt)
-    features = np.zeros((count, 2, FEATURES))
-    features[:, 0, 0] = 1
-    features[:, :, 1] = user_spoilt[:, None]
-    context = np.stack([user_spoilt, np.ones(count)], 1)
-    return CandidateBatch(np.tile([0, 1], (count, 1)), np.full((count, 2), 0.1), features, context)
+def _advantages(parameters: SimulatorParameters) -> np.ndarray:
+    """Learnt advantages of what is shown in the last rounds."""
+    rates = (0.05, 0.2, 0.8)
+    settings = RewardModelSettings(
+        feature_count(parameters.categories), examination=parameters.examination, exposure_rates=rates
+    )
+    learner = DeepQLearner(settings, DeepQOptions(context_size(parameters.categories), batch_decisions=128))
+    shown = []
+
+    def show(world: World, batch: CandidateBatch, slates: SlateBatch, feedback: Feedback) -> None:
+        shown.append(outcomes_of(np.arange(len(slates.chosen)), batch, slates, feedback.expected))
+
+    run_policy(parameters, 0, learner, show)
+    learnt = []
+    for outcomes in shown[-10:]:
+        expected = learner.model.mean(outcomes.items, outcomes.interest, outcomes.features)
+        inputs = network_inputs(expected, outcomes.interest, outcomes.features)
+        learnt.append(advantages(learner.weights, learner.input_scaling.scaled(inputs)))
+    return np.concatenate(learnt)
 
 
 @pytest.mark.slow
-def test_it_forgoes_a_reward_that_costs_more_later() -> None:
+def test_a_place_costs_later_rewards_where_users_tire_and_nothing_where_they_do_not() -> None:
     torch.manual_seed(0)
-    random, users = np.random.default_rng(0), np.arange(100)
-    options = replace(OPTIONS, discount=0.8, epsilon=0.2, temperature=0.05, batch_decisions=128, updates=8)
-    far, near = DeepQLearner(SETTINGS, options), DeepQLearner(SETTINGS, replace(options, discount=0.0))
-    shares = []
-    for learner in (far, near):
-        spoilt = np.zeros(100)
-        for _ in range(60):
-            batch = _spoiling(spoilt)
-            slates = learner.act_batch(batch, 1, random)
-            draws: Alternatives = alternatives_of(batch, [learner.act_batch(batch, 1, random)])
-            reward = np.where(slates.chosen == 0, 0.5, 0.4) * np.where(spoilt, 0.2, 1.0)[:, None]
-            learner.learn(outcomes_of(users, batch, slates, reward, None, draws))
-            spoilt = (slates.chosen[:, 0] == 0) * 1.0
-        batch = _spoiling(np.zeros(100))
-        shares.append(learner.propensities(batch, np.zeros((100, 1), np.int64), random).mean())
-    assert shares[0] < 0.3 < 0.6 < shares[1]
+    plain = SimulatorParameters(users=200, rounds=60, items=20, drift=0.0)
+    tiring, same = _advantages(replace(plain, satiation=0.2)), _advantages(plain)
+    assert np.median(tiring) < -0.01
+    assert (tiring < 0).mean() > 0.7
+    assert abs(np.median(same)) < 0.005
 
 
 def test_a_batch_of_decisions_that_are_first_of_their_users_is_learnt() -> None:
@@ -92,16 +95,15 @@ def test_returns_of_several_steps_and_slates_with_too_few_items() -> None:
     for _ in range(5):
         batch = batch_of(random, 9, 1)
         slates = learner.act_batch(batch, 2, random)
-        draws = alternatives_of(batch, [learner.act_batch(batch, 2, random)])
-        learner.learn(outcomes_of(np.arange(9), batch, slates, random.random((9, 2)), None, draws))
+        learner.learn(outcomes_of(np.arange(9), batch, slates, random.random((9, 2))))
     assert all(np.isfinite(array).all() for array in learner.weights.values())
 
 
 def test_it_runs_on_simulated_users() -> None:
     parameters = SimulatorParameters(users=50, rounds=12, items=12)
-    settings = RewardModelSettings(13, examination=parameters.examination)
-    policy = DeepQLearner(settings, replace(OPTIONS, context_size=24))
-    run = run_policy(parameters, 0, policy, alternatives=1)
+    settings = RewardModelSettings(feature_count(parameters.categories), examination=parameters.examination)
+    policy = DeepQLearner(settings, replace(OPTIONS, context_size=context_size(parameters.categories)))
+    run = run_policy(parameters, 0, policy)
     assert policy.version == 8
     assert run.reward.mean() > 0.3
 

@@ -8,6 +8,7 @@ def decisions(rewards: list[float]) -> StoredDecisions:
     return StoredDecisions(
         np.zeros((count, 2)),
         np.zeros((count, 1), np.int64),
+        np.zeros((count, 1), np.int64),
         np.zeros((count, 1)),
         np.zeros((count, 1, 3)),
         np.array(rewards)[:, None],

@@ -4,6 +4,7 @@ import numpy as np
 
 from models.policy.boltzmann import Softmax, SoftmaxOptions
 from models.policy.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.features import feature_count
 from models.policy.off_policy.intervals import estimate
 from models.policy.off_policy.policy_rewards import logged_rewards
 from models.policy.reward_model import RewardModelSettings
@@ -11,7 +12,7 @@ from models.policy.simulator.parameters import SimulatorParameters
 from models.policy.simulator.world import World
 from models.policy.slate import SlateBatch
 
-SETTINGS = RewardModelSettings(13, item_deviation=0.1, examination=(1.0, 0.7))
+SETTINGS = RewardModelSettings(feature_count(8), item_deviation=0.1, examination=(1.0, 0.7))
 PARAMETERS = SimulatorParameters(users=8000, items=12, examination=(1.0, 0.7))
 
 

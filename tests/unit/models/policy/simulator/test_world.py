@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.policy.features import feature_count
 from models.policy.greedy import Greedy
 from models.policy.reward_model import RewardModelSettings
 from models.policy.simulator.parameters import SCENARIOS, SimulatorParameters
@@ -98,7 +99,7 @@ def test_tastes_change_in_their_round_and_predictions_do_not() -> None:
 
 
 def test_the_oracle_is_above_what_learns_and_what_learns_above_chance() -> None:
-    policy = Greedy(RewardModelSettings(13, examination=SMALL.examination))
+    policy = Greedy(RewardModelSettings(feature_count(SMALL.categories), examination=SMALL.examination))
     oracle = run_oracle(SMALL, 0)
     run = run_policy(SMALL, 0, policy, oracle=oracle)
     assert policy.version == SMALL.rounds - SMALL.horizon_rounds
