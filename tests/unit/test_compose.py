@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import typer
 import yaml
 
+from streams.cli.main import app
 from streams.local_kafka import java_process
 from streams.local_kafka.cluster import LocalKafka
 from streams.local_kafka.jars import KAFKA_VERSION, fetch_jars, find_java
@@ -108,6 +110,22 @@ def test_no_two_workers_share_a_data_folder(compose: dict[str, Any]) -> None:
     assert services["workers"]["profiles"] == ["scale"]
 
 
+def test_every_service_of_the_image_runs_a_command_that_there_is_with_a_folder_of_its_own(
+    compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group of commands
+    services = {name: service for name, service in compose["services"].items() if service["image"] == "interest-stream"}
+    assert {"worker", "workers", "trainer", "web", "policy", "topics"} == services.keys()
+    assert {word for service in services.values() for word in service.get("command", ["worker"])} <= commands.keys()
+    volumes = [volume for service in services.values() for volume in service.get("volumes", ()) if ":" in volume]
+    assert sorted(volumes) == ["policy:/data", "trainer:/data", "web:/data", "worker:/data"]
+    assert len({services[name]["environment"]["INTEREST_POLICY__KINDS"] for name in ("web", "policy")}) == 1
+    for name, value in image_environment().items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert {settings.policy.data_dir.parent, settings.web.data_dir.parent, settings.worker.data_dir} == {Path("/data")}
+
+
 def image_environment() -> dict[str, str]:
     dockerfile = (ROOT / "Dockerfile").read_text()
     return dict(re.findall(r"(INTEREST_\w+)=(\S+)", dockerfile))
@@ -153,8 +171,14 @@ def test_prometheus_asks_the_ports_that_the_services_serve(compose: dict[str, An
     }
     port = int(image_environment()["INTEREST_MONITORING__PORT"])
     trainer_port = int(services["worker"]["environment"]["INTEREST_MONITORING__TRAINER_PORT"])
-    assert asked == {("worker", port), ("workers", port), ("trainer", port), ("worker", trainer_port)}
-    for name in ("worker", "workers", "trainer"):
+    assert asked == {
+        ("worker", port),
+        ("workers", port),
+        ("trainer", port),
+        ("worker", trainer_port),
+        ("policy", port),
+    }
+    for name in ("worker", "workers", "trainer", "policy"):
         assert services[name]["healthcheck"]["test"][2:] == ["-m", "streams.monitoring.probe", str(port), "ready"]
 
 

@@ -100,7 +100,8 @@ def test_containers_run_commands_that_there_are_and_are_asked_where_they_listen(
     settings: Settings, files: list[dict[str, Any]]
 ) -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group of commands
-    ports = {"worker": settings.monitoring.port, "trainer": settings.monitoring.port, "web": settings.web.port}
+    ports = dict.fromkeys(("worker", "trainer", "policy"), settings.monitoring.port) | {"web": settings.web.port}
+    assert {container["name"] for pod in pods(files) for container in pod["containers"]} == ports.keys()
     for pod in pods(files):
         (container,) = pod["containers"]
         assert container["args"] == [container["name"]]
@@ -122,9 +123,8 @@ def test_pods_have_no_rights_and_write_to_volumes_alone(settings: Settings, file
         assert container["securityContext"]["readOnlyRootFilesystem"]
         mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
         assert mounts == {"/data", "/tmp"}
-    assert {settings.worker.data_dir, settings.trainer.trained_dir.parent, settings.web.data_dir.parent} == {
-        Path("/data")
-    }
+    folders = settings.trainer.trained_dir, settings.web.data_dir, settings.policy.data_dir
+    assert {settings.worker.data_dir, *(folder.parent for folder in folders)} == {Path("/data")}
 
 
 def test_workers_are_scaled_by_the_lag_of_their_own_group(settings: Settings, files: list[dict[str, Any]]) -> None:
