@@ -16,6 +16,7 @@ from rocksdict import Rdict, WriteBatch
 
 from state.errors import StoreClosedError, StoreCorruptError
 from state.file_sizes import file_sizes, find_shortened, pack_sizes, unpack_sizes
+from state.folders import make_folder
 from state.options import StoreMemory, store_options
 from state.rocksdb_errors import corrupt_message, require_current_file, state_errors
 
@@ -33,9 +34,9 @@ class OrderedStore:
     def __init__(self, folder: Path, memory: StoreMemory) -> None:
         """Opens or creates the store. Raises StoreCorruptError if its files are damaged, FolderInUseError if open."""
         self.folder = folder
+        make_folder(folder.parent)
         present = file_sizes(folder)
         require_current_file(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         with state_errors(folder):
             self._db = Rdict(str(folder), store_options(memory))
         try:

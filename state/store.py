@@ -18,6 +18,7 @@ from rocksdict import AccessType, Rdict, WriteBatch
 
 from state.errors import ReservedKeyError, StoreClosedError, StoreCorruptError, StoreError
 from state.file_sizes import FileSizes, file_sizes, find_shortened, pack_sizes, unpack_sizes
+from state.folders import make_folder
 from state.options import StoreMemory, reader_options, store_options
 from state.rocksdb_errors import corrupt_message, require_current_file, state_errors
 
@@ -41,9 +42,9 @@ class PartitionStore:
         self.position: int | None = None
         self.changelog_id: bytes | None = None
         self.offset_row: bytes | None = None
+        make_folder(folder.parent)
         present = file_sizes(folder)
         require_current_file(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         with state_errors(folder):
             self._db = Rdict(str(folder), store_options(memory))
         try:

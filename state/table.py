@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from state.errors import FolderInUseError, StoreCorruptError, StoreError
+from state.folders import make_folder
 from state.options import StoreMemory
 from state.store import PartitionStore
 
@@ -31,7 +32,7 @@ class UserTable:
         """Raises FolderInUseError, with the holder's process id, if the folder is locked."""
         self.folder = folder
         self.quarantined: list[Path] = []
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._lock = _lock_folder(folder)
         self._memory = StoreMemory(cache_bytes)
         self._stores: dict[int, PartitionStore] = {}

@@ -16,7 +16,7 @@ def os_error_cure(error: OSError, *, of_output: bool = False) -> str | None:
     """
     path = None if error.filename is None else os.fsdecode(error.filename)
     where = path or ("the output of this command" if of_output else "the data folder")
-    other_place = "name another place" if of_output else "set worker.data_dir (policy.data_dir of `policy`)"
+    other_place = "name another place" if of_output else "set worker.data_dir (policy.data_dir, web.data_dir)"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space is left for {where}: free some, or {other_place}{'' if of_output else ' to a larger disk'}"
     if error.errno == errno.EROFS:

@@ -85,7 +85,10 @@ def explain(error: Exception, line: "CommandLine | None") -> str | None:
 def _in_data_folder(error: OSError, line: "CommandLine | None") -> bool:
     if error.filename is None or line is None or line.loaded is None:
         return False
-    return Path(os.fsdecode(error.filename)).absolute().is_relative_to(line.loaded.worker.data_dir.absolute())
+    path, settings = Path(os.fsdecode(error.filename)).absolute(), line.loaded
+    folders = settings.worker.data_dir, settings.policy.data_dir, settings.web.data_dir
+    # Of a folder that cannot be made, the one above it may be at fault.
+    return any(path.is_relative_to(folder.absolute()) or folder.absolute().is_relative_to(path) for folder in folders)
 
 
 def _explain_kafka(error: Exception, kafka: "KafkaSettings") -> str:

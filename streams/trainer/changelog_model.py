@@ -22,6 +22,7 @@ from models.releases.manifest import Manifest
 from models.releases.observed import Observed
 from models.releases.release import Release as ModelParts
 from models.releases.stream_trainer import StreamTrainer
+from state.folders import make_folder
 from state.rows import RowLayout
 from streams.errors import StoreError
 from streams.kafka.closing import close_all
@@ -157,7 +158,9 @@ class ChangelogModel:
 
     def _fetch_newest(self) -> None:
         """Where the checkpoints are not a folder of this machine, the newest is copied. Raises StoreError."""
-        self._checkpoint_dir.mkdir(parents=True, exist_ok=True)  # an error now, and not after the first minute
+        make_folder(
+            self._checkpoint_dir, "trainer.checkpoint_url (or worker.data_dir)"
+        )  # an error now, not a minute later
         if self._store.local_folder is None and (newest := next(iter(self._store.manifests()), None)) is not None:
             self._store.download(newest, self._checkpoint_dir)
 

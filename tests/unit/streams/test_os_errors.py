@@ -41,6 +41,16 @@ def test_a_full_disk_under_the_output_of_a_command_is_not_that_of_the_data_folde
     assert explain(caught.value, None) == "no space is left for /dev/full: free some, or name another place"
 
 
+@pytest.mark.parametrize("section", ["worker", "policy", "web"])
+def test_a_file_above_a_data_folder_has_the_cure_of_the_folder(section: str) -> None:
+    line = CommandLine(overrides=[f"{section}.data_dir=/file/data"])
+    line.settings()
+    for path in ("/file", "/file/data/view"):
+        cure = explain(OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path), line)
+        assert cure is not None
+        assert cure.startswith(f"{path} can be no folder, as a file is in its place")
+
+
 def test_others_are_left_to_say_what_they_say() -> None:
     assert os_error_cure(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
 
