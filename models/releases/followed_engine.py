@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.data.new_events import NewEvents
@@ -67,9 +66,7 @@ class FollowedEngine:
         """
         self._follow_register()
         release = release.of_present_items(self._engine.register)
-        item = release.item
-        embedding, bias = (torch.from_numpy(release.embeddings[name]) for name in ("weight", "bias"))
-        self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
+        self._engine.put_weights(release.manifest.model_version, release.shared, release.item, *release.item_weights())
         if self._engine.horizons is not None and release.horizons:
             self._engine.horizons.restore(release.horizons)
         kept = deque(step for step in self._own if step.position > covered.get(step.source, 0))

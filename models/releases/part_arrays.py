@@ -13,6 +13,8 @@ from models.errors import WeightsError
 
 BLOCK_ITEMS: Final = 128
 
+_HALF_EXPONENT: Final = np.uint16(0x7C00)
+
 ITEM: Final = "item"
 """In a block: its items"""
 
@@ -62,6 +64,12 @@ def load_part(name: str, part: bytes) -> dict[str, NDArray[Any]]:
         arrays: dict[str, NDArray[Any]] = load(part)
     except (SafetensorError, ValueError) as error:
         raise WeightsError(f"part {name} of a release is damaged ({error})") from error
-    if not all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f"):
+    if not all(_is_finite(array) for array in arrays.values() if array.dtype.kind == "f"):
         raise WeightsError(f"part {name} of a release is not finite")
     return arrays
+
+
+def _is_finite(array: NDArray[np.floating]) -> bool:
+    if array.dtype == np.float16:  # by its exponent: np.isfinite takes ten times as long here
+        return bool((array.view(np.uint16) & _HALF_EXPONENT).max(initial=0) < _HALF_EXPONENT)
+    return bool(np.isfinite(array).all())

@@ -92,7 +92,7 @@ class StreamTrainer:
             for slot in np.setdiff1d(released.reviewed, release.reviewed).tolist():
                 content.put(slot, content.take(slot))  # without reviews, which the next release says
         item = release.item
-        embedding, bias = (torch.from_numpy(release.embeddings[name]) for name in ("weight", "bias"))
+        embedding, bias = release.item_weights()
         shared = {name: torch.from_numpy(array) for name, array in release.shared.items()}
         self._learner.item_rows(item)  # makes room
         tensors = dict(self._learner.weights().tensors)
@@ -200,7 +200,7 @@ class StreamTrainer:
             item = counted = np.arange(known + 1)
         item, counted = in_blocks(item, known), in_blocks(counted, known)
         embedding, bias = weights.item_rows(item)
-        embedding = embedding + self._content(item, shared)
+        embedding = (embedding + self._content(item, shared)).half()  # scored with as it is released
         paired, reviews = self._take_paired(full), self._take_reviews(full)
         release = Release(
             self._manifest(),
@@ -217,7 +217,7 @@ class StreamTrainer:
             reviews,
             self._horizons.take(full),
         )
-        self._engine.put_weights(release.manifest.model_version, release.shared, item, embedding, bias)
+        self._engine.put_weights(release.manifest.model_version, release.shared, item, *release.item_weights())
         return release
 
     def use_learnt(self) -> None:

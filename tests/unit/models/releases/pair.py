@@ -107,9 +107,8 @@ class Pair:
         first, second = (vocabulary.register.indices(known) for vocabulary in self.vocabularies)
         same = known[first == second]
         trainer = self.trainer._engine
-        torch.testing.assert_close(
-            engine._model.item_table[same], trainer._model.item_table[same], rtol=1e-4, atol=1e-5
-        )
+        tables = engine._model.item_table[same], trainer._model.item_table[same]
+        torch.testing.assert_close(*tables, rtol=1e-3, atol=1e-5)  # released in half precision
         torch.testing.assert_close(engine._model.network.item_bias[same], trainer._model.network.item_bias[same])
         counts, others = (of.counts.rows(same) for of in (engine, trainer))
         for name in set(counts) - {"counted"}:

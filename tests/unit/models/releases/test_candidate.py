@@ -94,7 +94,7 @@ def test_an_adopted_candidate_is_released_as_a_whole(cluster: Cluster, make_batc
     release = cluster.release()
     assert release.manifest.model_version == (LINEAGE, learnt.version)
     np.testing.assert_array_equal(release.item, np.arange(31))
-    np.testing.assert_allclose(release.embeddings["weight"], learnt.tensors["item"][:31].numpy(), rtol=1e-5)
+    np.testing.assert_allclose(release.embeddings["weight"], learnt.tensors["item"][:31].numpy(), rtol=1e-3)
     batch, rows = make_batch(30, 9, seed=8), cluster.rows[1]
     served, expected = (engine.step(batch, rows).predictions for engine in (cluster.engines[1], trainer._engine))
     np.testing.assert_allclose(served.item_p, expected.item_p, rtol=1e-4, atol=1e-6)

@@ -37,7 +37,7 @@ def release(items: int = 300) -> Release:
         {"gap": random.normal(size=(3, 4)).astype(np.float32), "log_scale": np.ones(1, np.float32)},
         item,
         {
-            "weight": random.normal(size=(len(item), 4)).astype(np.float32),
+            "weight": random.normal(size=(len(item), 4)).astype(np.float16),
             "bias": np.arange(len(item), dtype=np.float32),
         },
         counted,
@@ -124,9 +124,11 @@ def test_a_damaged_part_is_named(damage: object) -> None:
         Release.of(parts, MANIFEST)
 
 
-def test_numbers_that_are_not_finite_are_refused() -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_numbers_that_are_not_finite_are_refused(name: str, value: float) -> None:
     made = release()
-    made.embeddings["bias"][3] = np.nan
+    made.embeddings[name][3] = value
     with pytest.raises(WeightsError, match="items/0 of a release is not finite"):
         Release.of(made.parts(), MANIFEST)
 

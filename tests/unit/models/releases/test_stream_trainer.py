@@ -96,7 +96,7 @@ def test_a_trainer_goes_on_from_a_release_and_an_older_checkpoint(
     assert (after.version, after.lr_step, after.lineage) == (before.version, before.lr_step, before.lineage)
     assert after.version > weights.version
     for name, tensor in before.tensors.items():  # items, and the average of all else
-        torch.testing.assert_close(after.tensors[name], tensor, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(after.tensors[name], tensor, rtol=1e-3, atol=5e-4)  # released in half precision
     assert after.learner.keys() == before.learner.keys()
     for name, tensor in weights.learner.items():
         restored = after.learner[name]
