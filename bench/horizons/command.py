@@ -28,6 +28,9 @@ _screen = Console()
 
 def horizons(
     data: Annotated[list[str] | None, typer.Option(help=f"A log, once or more: {', '.join(SCHEDULES)}.")] = None,
+    choose: Annotated[
+        bool, typer.Option("--choose", help="Score days before the scored ones: to choose settings by.")
+    ] = False,
     cost: Annotated[bool, typer.Option("--cost", help="Measure what the outlook adds to a micro-batch.")] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of that.")] = 7,
     set_: Annotated[
@@ -47,18 +50,20 @@ def horizons(
     then is asked about; the model answers by what it has learnt until then, from labels
     whose horizon had passed. Baselines are fitted to the training days, all of whose
     labels are due before the first day that is scored. Thresholds of decisions are the
-    best of F1 on the training days.
+    best of F1 on the training days. With --choose all is done within the training days.
     """
     try:
         if not data and not cost:
             raise BenchError("nothing to measure: give --data LOG, --cost or both")
+        if choose and (json or pictures):
+            raise BenchError("--choose is for settings, not for results: leave out --json and --pictures")
         if cost:
             costs = _step_cost(rounds)
             _screen.print(cost_table(costs))
             if json is not None:
                 merge_results(json, {"step_cost": costs | {"machine": machine_info()}})
         for log_name in data or ():
-            log = load_log(log_name, logs)
+            log = load_log(log_name, logs, choose)
             measurement, interest, seconds = _measure(log, recipe, list(set_ or ()), seed)
             figures = measurement.figures()
             labels = measurement.labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +53,15 @@ SCHEDULES: Final = {
 """By name of the log: labels of the last training question are due before the first test question"""
 
 
+CHOICES: Final = {
+    "cdnow": Schedule(30, Days(40, 170, 10), Days(200, 280, 10)),
+    "ml-100k": Schedule(30, Days(10, 35, 5), Days(65, 90, 5)),
+    "wikipedia": Schedule(7, Days(1, 2, 0.5), Days(9, 11, 0.5)),
+    "amazon-music": Schedule(30, Days(2000, 2700, 20), Days(2740, 3100, 20)),
+}
+"""Likewise within the training days: by these the model's settings are chosen. Nothing later is read"""
+
+
 @dataclass(frozen=True, slots=True)
 class HorizonLog:
     """A log in order of time, and the questions about it."""
@@ -77,14 +86,22 @@ class HorizonLog:
         return self.schedule.test.times(int(self.events.time_ms[0]))
 
 
-def load_log(name: str, folder: Path) -> HorizonLog:
-    """The log of this name. Raises DatasetError where it is unknown or missing."""
+def load_log(name: str, folder: Path, choose: bool = False) -> HorizonLog:
+    """The log of this name; to `choose`, its part from before the days that are scored.
+
+    Raises DatasetError where it is unknown or missing.
+    """
     if name not in SCHEDULES:
         raise DatasetError(f"{name!r} has no questions; those that have are {', '.join(SCHEDULES)}")
     dataset = _cdnow(folder) if name == "cdnow" else dataset_of(load_events(name, folder))
     if (np.diff(dataset.events.time_ms) < 0).any():
         raise DatasetError(f"{name} is not in order of time")
-    return HorizonLog(name, dataset, SCHEDULES[name])
+    if not choose:
+        return HorizonLog(name, dataset, SCHEDULES[name])
+    log = HorizonLog(name, dataset, CHOICES[name])
+    end_ms = int(log.test_ms[-1]) + log.schedule.horizon_days * DAY_MS
+    known = int(np.searchsorted(log.events.time_ms, end_ms, side="right"))
+    return replace(log, dataset=replace(dataset, events=dataset.events[:known]))
 
 
 def _cdnow(folder: Path) -> Dataset:

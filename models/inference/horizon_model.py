@@ -16,16 +16,15 @@ from models.experts.event_forecast import EventForecast
 from models.experts.interest_gate import InterestGate
 from models.experts.online_logistic import logit
 from models.experts.popular_interest import PopularInterest
-from models.experts.return_mixture import ReturnMixture
+from models.experts.return_mixture import STEP_BEGIN_S, STEP_END_S, ReturnMixture
 from models.network.heads.horizon_heads import HorizonHeads, hazards, head_inputs
-from models.network.heads.return_time import bucket_progress
-from models.transfers import to_device, to_host
+from models.network.heads.return_time import cumulative_hazard
+from models.transfers import to_host
 
 _HEADS, _MIXTURE, _INTEREST, _EVENTS = "heads.", "return.", "interest.", "events."
 
-_TIMES_S: Final = np.concatenate([[0.0], HORIZON_S])
-_SHARES_NOW: Final = bucket_progress(HORIZON_S)[None]
-"""[1, H, buckets] of `_horizon_shares` right after an event"""
+_BEGIN_S: Final = np.concatenate([np.zeros(len(HORIZON_S)), STEP_BEGIN_S])
+_TIMES_S: Final = np.concatenate([_BEGIN_S, HORIZON_S, STEP_END_S])
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -39,7 +38,7 @@ class ReturnSignals:
     recency: NDArray[np.float64]
     """[U, F] features of the counts"""
     logits: NDArray[np.float64]
-    """[U, H, 3] of return within each horizon, by RETURN_EXPERTS"""
+    """[U, H, E] of return within each horizon, by RETURN_EXPERTS"""
 
 
 class HorizonModel:
@@ -56,16 +55,19 @@ class HorizonModel:
     @torch.inference_mode()
     def signals(self, rows: NDArray[np.void], silent_s: NDArray[np.float64]) -> ReturnSignals:
         """Of rows [U] whose users have been silent for so many seconds [U]."""
-        activity = Activity.of(rows)
-        inputs, recency = head_inputs(rows, activity, self._hidden_size), activity.recency_features(silent_s)
-        hazard = hazards(self.heads, inputs)  # [U, buckets]
-        (shares,) = to_device([_horizon_shares(silent_s)], hazard.device)  # [U or 1, H, buckets]
-        (p,) = to_host([-torch.expm1(-torch.matmul(shares, hazard.unsqueeze(2)).squeeze(2).double())])
-        return ReturnSignals(inputs, recency, self.mixture.logits(recency, logit(p)))
+        activity, silent_s = Activity.of(rows), np.maximum(silent_s, 0)
+        inputs = head_inputs(rows, activity, self._hidden_size)
+        recency = activity.recency_features(silent_s[:, None] + STEP_BEGIN_S)  # [U, S, F]
+        (hazard,) = to_host([hazards(self.heads, inputs)])  # [U, buckets]
+        begin, end = np.split(cumulative_hazard(hazard, silent_s[:, None] + _TIMES_S), 2, axis=1)
+        network = logit(-np.expm1(begin - end))  # [U, H + S]
+        horizons = len(HORIZON_S)
+        logits = self.mixture.logits(recency, network[:, horizons:], network[:, :horizons])
+        return ReturnSignals(inputs, recency[:, 0], logits)
 
     def return_p(self, signals: ReturnSignals) -> NDArray[np.float32]:
         """[U, H] probability of an event within each horizon from now."""
-        return self.mixture.probabilities(signals.logits).astype(np.float32)
+        return self.mixture.probabilities(signals.recency, signals.logits).astype(np.float32)
 
     def forecast(self, signals: ReturnSignals) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """[U, H, T] probability of an event of each type within each horizon; [U, H] spending expected in it."""
@@ -107,12 +109,3 @@ class HorizonModel:
         with torch.no_grad():
             for name, array in heads.items():
                 parameters[name].copy_(torch.from_numpy(np.array(array)))
-
-
-def _horizon_shares(silent_s: NDArray[np.float64]) -> NDArray[np.float32]:
-    """[U, H, buckets] share of each bucket in each horizon after so many silent seconds [U]; [1, …] right now."""
-    if not silent_s.any():
-        return _SHARES_NOW
-    progress = bucket_progress(np.maximum(silent_s, 0)[:, None] + _TIMES_S)  # [U, 1 + H, buckets]
-    shares: NDArray[np.float32] = progress[:, 1:] - progress[:, :1]
-    return shares

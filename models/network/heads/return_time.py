@@ -57,8 +57,25 @@ def bucket_progress(time_s: NDArray[np.float64]) -> NDArray[np.float32]:
     """[..., buckets] share of each bucket that lies before these times [...]."""
     time = time_s[..., None]
     progress = np.clip((time - EDGES_S[:-1]) / (EDGES_S[1:] - EDGES_S[:-1]), 0, 1)
-    progress[..., -1:] += np.log(np.maximum(time, EDGES_S[-1]) / EDGES_S[-1]) / np.log(2**0.5)
+    progress[..., -1] += _octaves_beyond(time_s)
     return progress.astype(np.float32)
+
+
+def _octaves_beyond(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half octaves of times beyond the last edge; 0 before it."""
+    beyond: NDArray[np.float64] = np.log(np.maximum(time_s, EDGES_S[-1]) / EDGES_S[-1]) / np.log(2**0.5)
+    return beyond
+
+
+def cumulative_hazard(hazard: NDArray[np.float32], time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[n, T] Σ_k Λ_k · share of bucket k before times [n, T] since the last event, from Λ [n, buckets]."""
+    before = np.zeros((len(hazard), _BUCKETS + 1))
+    np.cumsum(hazard, axis=1, out=before[:, 1:])
+    bucket = (np.searchsorted(EDGES_S, time_s, side="right") - 1).clip(0, _BUCKETS - 1)
+    share = ((time_s - EDGES_S[bucket]) / np.diff(EDGES_S)[bucket]).clip(0, 1)
+    share += _octaves_beyond(time_s)
+    total: NDArray[np.float64] = np.take_along_axis(before, bucket, 1) + share * np.take_along_axis(hazard, bucket, 1)
+    return total
 
 
 def event_share(

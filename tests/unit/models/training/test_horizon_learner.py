@@ -130,6 +130,30 @@ def test_it_goes_on_from_a_checkpoint(config: ModelConfig) -> None:
     assert stream.return_p()[: USERS // 2, 1].min() > 0.7
 
 
+def test_in_a_batch_of_weeks_who_returned_is_asked_about_as_well(config: ModelConfig) -> None:
+    """All of 20 days at once: the stream's time is that of its end, and the users who came last are asked about."""
+    stream = Stream(config)
+    stream.run(range(2))
+    users = np.arange(0, USERS, 3)
+    time_ms = START_MS + (3 + users % 20) * DAY_S * 1000
+    zeros = np.zeros(len(users), np.int64)
+    stream.rows[users] = stream.engine.replay(
+        EventBatch(np.arange(len(users)), zeros, zeros + 2, time_ms), stream.rows[users]
+    )
+    stream.learner.observe(stream.rows[users], zeros + 1, (users + 1).astype(np.uint32))
+    assert stream.learner.clock_ms == time_ms.max()
+    asked = stream.learner._waiting._held
+    newest = asked.user[asked.time_ms == time_ms.max()]
+    assert len(newest) == USERS
+
+
+def test_where_events_are_rare_more_is_asked_at_once(config: ModelConfig) -> None:
+    stream = Stream(config)
+    stream.learner = HorizonLearner(stream.config, replace(LEARNING, panel_queries=5))
+    stream.run(range(2))
+    assert len(stream.learner._waiting) == 4 * 5  # a day has four times of asking
+
+
 @pytest.mark.parametrize("field", ["panel_users", "panel_queries"])
 def test_a_panel_has_users(field: str) -> None:
     with pytest.raises(ValueError, match=f"learning.{field}"):

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.network.heads.return_time import EDGES_S, ReturnTimeHead, bucket_shares, event_share, return_loss
+from models.network.heads.return_time import (
+    EDGES_S,
+    ReturnTimeHead,
+    bucket_shares,
+    cumulative_hazard,
+    event_share,
+    return_loss,
+)
 
 
 def test_shares_of_consecutive_intervals_add_up() -> None:
@@ -25,6 +32,15 @@ def test_an_interval_within_a_bucket_has_its_share_by_time() -> None:
     assert not shares[1:].any()
     (none,) = bucket_shares(np.array([30.0]), np.array([30.0]))
     assert not none.any()
+
+
+def test_cumulative_hazard_is_that_of_the_shares_of_all_buckets() -> None:
+    time_s = np.array([0.0, 30.0, 60.0, 61.0, 5_000.0, 9e5, 1e9, 3e9])
+    hazard = np.random.default_rng(0).random((2, len(EDGES_S) - 1)).astype(np.float32)
+    shares = bucket_shares(np.zeros(len(time_s)), time_s)
+    np.testing.assert_allclose(
+        cumulative_hazard(hazard, np.stack([time_s, time_s])), hazard @ shares.T, rtol=1e-5, atol=1e-9
+    )
 
 
 def test_an_event_at_the_edge_of_a_bucket_is_in_the_one_that_ends_there() -> None:
