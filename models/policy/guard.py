@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import log
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.policy.slate import IntArray, Outcomes
 
 _PRIME_USER: Final = np.uint64(0x9E3779B97F4A7C15)
 _PRIME_ITEM: Final = np.uint64(0xC2B2AE3D27D4EB4F)
+_MOST_SAVED: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,19 @@ class InfluenceGuard:
         weights = np.array(before, np.float64)
         weights[shown] *= np.where(pushes, 0.0, 1.0)
         return replace(outcomes, weights=weights)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The counts for `restore`: of the _MOST_SAVED pairs with the most evidence, so that they stay small."""
+        bucket = np.flatnonzero(self._sums)
+        if len(bucket) > _MOST_SAVED:
+            bucket = np.sort(bucket[np.argpartition(self._sums[bucket], -_MOST_SAVED)[-_MOST_SAVED:]])
+        return {"bucket": bucket.astype(np.int32), "sum": self._sums[bucket]}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from `arrays` of a guard with the same settings. Raises KeyError, IndexError, ValueError for others."""
+        sums = np.zeros(self.settings.buckets)
+        sums[arrays["bucket"]] = arrays["sum"]
+        self._sums = np.clip(sums, 0, self.settings.evidence + self._rewarded)
 
     def _bucket(self, users: IntArray, items: IntArray) -> IntArray:
         mixed = users.astype(np.uint64) * _PRIME_USER ^ (items.astype(np.uint64) + np.uint64(1)) * _PRIME_ITEM

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams.feedback.feedback_store import FeedbackStore, decision_key, encode_open
-from streams.feedback.open_decision import OpenDecision, named_decision, names_a_decision
+from streams.feedback.open_decision import OpenDecision, event_hash, named_decision, names_a_decision
 from streams.schema.decisions import Decision
 from streams.schema.events import Event, UserDelete, UserEvent
 from streams.schema.rewards import Reward
@@ -28,6 +28,8 @@ class JoinCounts:
 
     decisions: int = 0
     feedback: int = 0
+    repeated: int = 0
+    """Events that came before, by their id"""
     unmatched: int = 0
     """Events that name a decision that does not wait, or has not shown their item"""
     rewards: int = 0
@@ -68,7 +70,13 @@ class Join:
                     self.counts.erased += 1
                     self._drop(known)
             elif isinstance(event, UserEvent) and names_a_decision(event):
-                known_decision = named_decision(event, list(self._of_user(event.user_id).values()))
+                of_user = list(self._of_user(event.user_id).values())
+                known_decision = named_decision(event, of_user)
+                if event.event_id:
+                    number = event_hash(event)  # of any decision: without its id an event may name another than before
+                    if any(number in known.events for known in of_user):
+                        self.counts.repeated += 1
+                        continue
                 if known_decision is None or not known_decision.add(event, self.settings):
                     self.counts.unmatched += 1
                     continue

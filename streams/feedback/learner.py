@@ -8,17 +8,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
 import msgspec
 from aiokafka import ConsumerRecord
 from aiokafka.structs import TopicPartition
 
+from models.errors import PolicyError
 from models.policy.guard import InfluenceGuard
 from models.policy.policy import Policy
+from models.policy.saved_arrays import dump_policy, load_policy
 from streams.kafka.group_consumer import Fetched
 from streams.kafka.transaction import ProducerRecord
-from streams.policy.known_policies import new_policy, restored_policy
+from streams.policy.known_policies import GUARD, new_policy, restored_policy
 from streams.policy.outcomes import is_usable, outcomes_of, with_places
 from streams.schema.rewards import Reward, decode_reward
 from streams.settings.policy_section import PolicySettings
@@ -37,8 +40,23 @@ def _learning(policy: Policy) -> Policy:
     return learner_from(policy.state())
 
 
+def _guard(state: bytes | None) -> InfluenceGuard:
+    """With the counts of this state, by the settings as they are now; new where there is none that fits."""
+    guard = InfluenceGuard()
+    if state is None:
+        return guard
+    try:
+        _, _, settings, counts = load_policy(state)
+        if settings != asdict(guard.settings):
+            raise ValueError("it has other settings")
+        guard.restore(counts)
+    except (PolicyError, KeyError, IndexError, ValueError, TypeError) as error:
+        log.warning("the guard begins anew: %s", error)
+    return guard
+
+
 class Learner:
-    """Made anew from the published states at each assignment and after each failure, and the guard's counts with it."""
+    """Made anew from the published states, of policies and guard, at each assignment and after each failure."""
 
     def __init__(self, settings: PolicySettings, states: Mapping[str, bytes]) -> None:
         self._settings = settings
@@ -48,7 +66,7 @@ class Learner:
             )
             for name in settings.names
         }
-        self._guard = InfluenceGuard() if settings.guard else None
+        self._guard = _guard(states.get(GUARD)) if settings.guard else None
         self._next: dict[TopicPartition, int] = {}
         self._is_changed = any(name not in states for name in settings.names)
         self._published_s = float("-inf")
@@ -80,6 +98,9 @@ class Learner:
         if not self._is_changed or time.monotonic() - self._published_s < self._settings.publish_interval_s:
             return None
         states = [ProducerRecord(name.encode(), policy.state()) for name, policy in self._policies.items()]
+        if self._guard is not None:
+            counts = dump_policy(GUARD, 0, asdict(self._guard.settings), self._guard.arrays())
+            states.append(ProducerRecord(GUARD.encode(), counts))
         return states, dict(self._next)
 
     def published(self) -> None:

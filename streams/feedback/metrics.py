@@ -34,6 +34,7 @@ class PolicyMetrics:
         self._refused = counter("interest_refused_requests", "Requests that went to the dead letters.")
         self._decisions = counter("interest_joined_decisions", "Decisions whose feedback is waited for.")
         self._feedback = counter("interest_feedback_events", "Events that named a decision.")
+        self._repeated = counter("interest_repeated_feedback", "Events that named a decision and came before.")
         self._unmatched = counter("interest_unmatched_feedback", "Events that named none that waits with their item.")
         self._rewards = counter("interest_rewards", "Rewards that were written.")
         self._learnt = counter("interest_learnt_rewards", "Rewards that policies have learnt from.")
@@ -77,6 +78,7 @@ class PolicyMetrics:
         self._decisions.inc(counts.decisions)
         self._feedback.inc(counts.feedback)
         self._unmatched.inc(counts.unmatched)
+        self._repeated.inc(counts.repeated)
         self._rewards.inc(counts.rewards)
         self._waiting.inc(counts.decisions - counts.rewards - counts.erased)
 

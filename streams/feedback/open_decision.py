@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from streams.settings.policy_section import FeedbackSettings
 _DWELL: Final = "dwell_s"
 _MAX_TYPES: Final = 32  # event types are the sender's: a decision counts so many
 _OTHER: Final = "other"
+_MOST_EVENT_IDS: Final = 256
 
 
 class OpenDecision(msgspec.Struct, array_like=True, gc=False):
@@ -32,6 +34,8 @@ class OpenDecision(msgspec.Struct, array_like=True, gc=False):
     """Events that named the decision and an item of its slate, by type"""
     finished: bool = False
     """An event came that ends the wait"""
+    events: list[int] = msgspec.field(default_factory=list)
+    """Hashes of the ids of the events that changed it, the newest ones: of those sent twice the second does not"""
 
     @staticmethod
     def of(decision: Decision) -> OpenDecision:
@@ -58,6 +62,8 @@ class OpenDecision(msgspec.Struct, array_like=True, gc=False):
             self.rewards[place] += settings.dwell_weight * (share - self.dwell[place])
             self.dwell[place] = share
         self.finished |= event.event_type == settings.closing_type
+        if event.event_id:
+            self.events = [*self.events[1 - _MOST_EVENT_IDS :], event_hash(event)]
         return True
 
     def reward(self, closed_at: int) -> Reward:
@@ -110,6 +116,11 @@ def named_decision(event: UserEvent, open_decisions: Sequence[OpenDecision]) -> 
 def names_a_decision(event: UserEvent) -> bool:
     """Whether the event may be feedback of a decision."""
     return event.decision_id is not None or event.prediction_id is not None or bool(event.impression)
+
+
+def event_hash(event: UserEvent) -> int:
+    """What `OpenDecision.events` holds of the event's id."""
+    return int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest())
 
 
 def _dwell_share(event: UserEvent, settings: FeedbackSettings) -> float:

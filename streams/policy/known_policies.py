@@ -26,6 +26,8 @@ from streams.settings.policy_section import PolicySettings
 log = logging.getLogger(__name__)
 
 _MOST_VARIANTS: Final = 50
+GUARD: Final = "guard"
+"""Key of the guard's counts among the states of policies"""
 
 
 def new_policy(name: str, settings: PolicySettings) -> Policy:
@@ -137,6 +139,8 @@ class KnownPolicies:
     def put(self, key: bytes | None, value: bytes | None) -> None:
         """A record of the topic of states. One that cannot be read leaves the policy as it was."""
         name = (key or b"").decode(errors="replace")
+        if name == GUARD and value is not None:
+            self.states[name] = value  # for the process that learns
         if name not in self._policies or value is None:
             return
         try:

@@ -167,7 +167,8 @@ async def send_all(policies: PolicySite) -> list[Decision]:
     await policies.send(topics.interest_decisions, [(d.user_id, d) for d in decided])
     events = [(d.user_id, feedback(d, f"c{n}")) for n, d in enumerate(decided) if n % 3 == 0]
     events += [(d.user_id, feedback(d, f"v{n}", "view", "i1")) for n, d in enumerate(decided) if n % 6 == 0]
-    await policies.send(topics.user_events, events, decided[0].time + 1000)
+    for sent in (events, events[::2]):  # half of them twice, with the same ids
+        await policies.send(topics.user_events, sent, decided[0].time + 1000)
     return decided
 
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from models.policy.guard import GuardSettings, InfluenceGuard
 from models.policy.slate import NO_ITEM, Outcomes
@@ -51,6 +52,26 @@ def test_who_lets_a_sight_pass_is_believed_for_a_while() -> None:
         assert weighted.weights is not None
         weights.append(weighted.weights[0, 0])
     assert weights == [1] * 5 + [0] * 3 + [1, 1, 0]
+
+
+def test_restored_it_goes_on_and_what_is_saved_is_bounded() -> None:
+    random, guard = np.random.default_rng(1), InfluenceGuard()
+    users, items = np.arange(30_000), random.integers(0, 50, (30_000, 2))
+    guard.weighted(outcomes(users, items, np.ones(items.shape)))
+    pushed = np.zeros((3, 1), np.int64)
+    for _ in range(6):
+        guard.weighted(outcomes(np.array([1, 2, 3]), pushed, np.ones((3, 1))))
+    arrays = guard.arrays()
+    assert len(arrays["bucket"]) == len(arrays["sum"]) == 16_384
+    restored = InfluenceGuard()
+    restored.restore(arrays)
+    again = outcomes(np.array([1, 2, 3, 40_000]), np.zeros((4, 1), np.int64), np.ones((4, 1)))
+    for one in (guard, restored):
+        weighted = one.weighted(again)
+        assert weighted.weights is not None
+        assert weighted.weights[:, 0].tolist() == [0, 0, 0, 1]
+    with pytest.raises(IndexError):
+        InfluenceGuard(GuardSettings(buckets=4)).restore(arrays)
 
 
 def test_places_without_an_item_and_weights_of_before_are_kept() -> None:

@@ -1,6 +1,8 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from state.options import StoreMemory
@@ -93,6 +95,33 @@ def test_a_decision_that_is_sent_twice_waits_once(store: FeedbackStore) -> None:
     assert (join.changes, join.counts.decisions) == ({}, 0)
     join.close_due(NOW_MS + 100_000)
     assert [reward.reward for reward in join.rewards] == [1.0]
+
+
+def test_feedback_that_is_sent_twice_counts_once_whatever_it_names_then(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, repeats=5)
+    clicked, again = feedback(1), feedback(1)
+    clicked.event_id = again.event_id = "e1"
+    other = feedback(1)
+    other.event_id = "e2"
+    by_prediction = UserEvent("u1", "click", NOW_MS + 5, "i1", "e3", prediction_id="p")
+    store = opened(tmp_path)
+    join = Join(store, settings)
+    join.add_decisions([msgspec.structs.replace(decision(1), prediction_id="p")], NOW_MS)
+    join.add_events([clicked, again, by_prediction, feedback(1), feedback(1)], NOW_MS)
+    assert (join.counts.feedback, join.counts.repeated) == (4, 1)
+    store.write(join.changes, {}, POSITION)
+    store.close()
+    store = opened(tmp_path)
+    join = Join(store, settings)
+    # A newer decision of the same prediction, which the repeated event would name.
+    join.add_decisions([msgspec.structs.replace(decision(2), prediction_id="p", time=NOW_MS + 1)], NOW_MS)
+    join.add_events([again, other, by_prediction], NOW_MS)
+    assert (join.counts.feedback, join.counts.repeated) == (1, 2)
+    join = commit(join)
+    join.close_due(NOW_MS + 100_000)
+    rewards = {reward.decision_id: reward.feedback for reward in join.rewards}
+    assert rewards == {"d1": {"click": 5}, "d2": {}}
+    store.close()
 
 
 def test_a_user_who_is_erased_is_waited_for_no_more(store: FeedbackStore) -> None:

@@ -1,10 +1,15 @@
+from dataclasses import asdict
+
 import msgspec
+import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from models.policy.saved_arrays import load_policy
+from models.policy.guard import GuardSettings
+from models.policy.saved_arrays import dump_policy, load_policy
 from streams.feedback.learner import Learner
+from streams.kafka.transaction import ProducerRecord
 from streams.policy.features import CATEGORY_BUCKETS, FEATURES
-from streams.policy.known_policies import KnownPolicies
+from streams.policy.known_policies import GUARD, KnownPolicies
 from streams.schema.rewards import Reward
 from streams.settings.policy_section import PolicySettings
 from tests.records import consumer_record
@@ -33,11 +38,16 @@ def reward(number: int, user: str, value: float, **wrong: object) -> "ConsumerRe
     return consumer_record(value_, user.encode(), topic=TP.topic, partition=0, offset=number, timestamp=number)
 
 
+def published(records: list[ProducerRecord]) -> dict[str, bytes]:
+    return {record.key.decode(): record.value for record in records if record.key and record.value}
+
+
 def rewards_learnt(learner: Learner) -> dict[str, float]:
     """By policy how many rewards it has learnt from, as they would be published."""
     publication = learner.publication()
     assert publication is not None
-    states = {record.key.decode(): record.value for record in publication[0] if record.key and record.value}
+    states = published(publication[0])
+    states.pop(GUARD, None)
     return {name: round(float(load_policy(state)[3]["noise"][1]) - 1, 6) for name, state in states.items()}
 
 
@@ -53,9 +63,7 @@ def test_every_policy_learns_every_reward_once_and_goes_on_from_its_state() -> N
     learner.published()
     learner.learn({TP: [reward(2, "u1", 0.0)]})
     assert learner.publication() is None  # too soon
-    successor = Learner(
-        settings, {record.key.decode(): record.value for record in states if record.key and record.value}
-    )
+    successor = Learner(settings, published(states))
     assert successor.publication() is None  # nothing new
     successor.learn({TP: [reward(2, "u1", 0.0)]})
     assert rewards_learnt(successor) == {"greedy": 3, "linucb": 3}
@@ -81,6 +89,29 @@ def test_the_guard_leaves_out_who_rewards_an_item_at_every_sight() -> None:
     assert learnt[False] == (300, 0)
     assert learnt[True][0] + learnt[True][1] == 300
     assert learnt[True][1] > 70
+
+
+def test_a_restart_gives_who_was_left_out_no_clean_slate(caplog: pytest.LogCaptureFixture) -> None:
+    settings = PolicySettings(kinds="greedy", publish_interval_s=0.05)
+    learner = Learner(settings, {})
+    learner.learn({TP: [reward(number, "attacker", 1.0) for number in range(10)]})
+    learner.learn({TP: [reward(10 + number, "attacker", 1.0) for number in range(10)]})
+    publication = learner.publication()
+    assert publication is not None
+    known = KnownPolicies(settings)  # as the process that learns next reads it
+    for record in publication[0]:
+        known.put(record.key, record.value)
+    assert known.versions() == {"greedy": 2}
+    attack = {TP: [reward(20 + number, "attacker", 1.0) for number in range(5)]}
+    successor = Learner(settings, known.states)
+    successor.learn(attack)
+    assert (successor.learnt, successor.left_out) == (5, 5)
+    assert not caplog.records
+    for damaged in (b"?", dump_policy(GUARD, 0, {}, {}), dump_policy(GUARD, 0, asdict(GuardSettings()), {})):
+        anew = Learner(settings, known.states | {GUARD: damaged})
+        anew.learn(attack)
+        assert anew.left_out == 0
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
 
 
 def test_a_deep_q_network_learns_slates_of_any_width_and_acts_without_its_learner() -> None:

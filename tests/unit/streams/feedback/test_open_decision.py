@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from streams.feedback.open_decision import OpenDecision, named_decision, names_a_decision
+from streams.feedback.open_decision import OpenDecision, event_hash, named_decision, names_a_decision
 from streams.schema.decisions import Decision
 from streams.schema.events import UserEvent
 from streams.settings.policy_section import FeedbackSettings
@@ -69,6 +69,21 @@ def test_repeats_count_as_often_as_the_settings_say() -> None:
     for _ in range(5):
         known.add(event(), FeedbackSettings(repeats=3, weights={"click": 1.0}))
     assert known.rewards == [0.0, 3.0]
+
+
+def test_ids_of_events_are_kept_up_to_a_bound_and_decisions_of_earlier_versions_have_none() -> None:
+    known = OpenDecision.of(decision())
+    for number in range(300):
+        clicked = event()
+        clicked.event_id = f"e{number}"
+        known.add(clicked, SETTINGS)
+    newest, oldest = event(), event()
+    newest.event_id, oldest.event_id = "e299", "e0"
+    assert len(known.events) == 256
+    assert (event_hash(newest) in known.events, event_hash(oldest) in known.events) == (True, False)
+    stored = msgspec.msgpack.decode(msgspec.msgpack.encode(known))
+    assert msgspec.convert(stored[:-1], OpenDecision).events == []
+    assert msgspec.convert(stored, OpenDecision) == known
 
 
 @pytest.mark.parametrize(
