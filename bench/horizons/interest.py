@@ -89,7 +89,7 @@ class InterestMeasurement:
         coming: EventLog,
         popular: Floats,
     ) -> None:
-        rows, blocks = replay.engine.distributions(replay.rows(users))
+        rows, _, blocks = replay.engine.distributions(replay.rows(users))
         silent_s = (time_ms - rows["last_time_ms"]) / 1000
         label = np.zeros((len(users), len(popular)))
         row = np.searchsorted(np.sort(users), coming.user).clip(max=len(users) - 1)

@@ -59,13 +59,17 @@ class Activity:
         """From stored rows [U]; users without events have zeros."""
         ring = rows["ring_item"].shape[1]
         steps = rows["steps"].astype(np.int64)
-        held = np.minimum(steps, ring)
-        width = int(held.max(initial=0))  # most users have few events
-        lag = np.arange(width)
-        slot = (steps[:, None] - 1 - lag) % ring  # [U, W] newest first
+        width = int(np.minimum(steps, ring).max(initial=0))  # most users have few events
+        slot = (steps[:, None] - 1 - np.arange(width)) % ring  # [U, W] newest first
         row = np.arange(len(rows))[:, None]
-        valid = lag < held[:, None]
-        bucket = rows["ring_gap"][row, slot] * valid
+        return Activity.of_history(steps, rows["ring_gap"][row, slot], rows["ring_value"][row, slot])
+
+    @staticmethod
+    def of_history(steps: NDArray[np.int64], gap_bucket: NDArray[Any], value_bucket: NDArray[Any]) -> "Activity":
+        """From the events [U, W] that the rows hold, newest first; `steps` [U]: of the user so far."""
+        width = gap_bucket.shape[1]
+        valid = np.arange(width) < steps[:, None]
+        bucket = gap_bucket * valid
         gap, log_gap = _GAP_S[bucket], _LOG_GAP[bucket]  # [U, W]
         gaps = np.maximum(np.count_nonzero(bucket, 1), 1)
         mean = log_gap.sum(1) / gaps
@@ -75,9 +79,9 @@ class Activity:
         decayed = np.exp(older[:, :, None] * _DECAY_RATE)  # [U, W, 4]
         # The row holds the gaps before its K last events: those before had as long ones, as far as it tells.
         age = gap.sum(1) * np.maximum(steps - 1, 1) / gaps
-        value = rows["ring_value"][row, slot] * valid
+        value = value_bucket * valid
         octaves = _OCTAVES[value]
-        none = np.zeros(len(rows))
+        none = np.zeros(len(steps))
         return Activity(
             events=steps.astype(np.float64),
             age_s=age,

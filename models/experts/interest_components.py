@@ -31,9 +31,10 @@ class Ring:
     """[p, 2, K] likewise of the events whose item has categories, as far as the category matrix reaches"""
 
     @staticmethod
-    def of(rows: NDArray[np.void], known: int, candidates: Candidates) -> "Ring":
-        """Of rows [p]; items up to `known` are known."""
-        item = _ring_items(rows, known)
+    def of(item: NDArray[np.int64], known: int, candidates: Candidates) -> "Ring":
+        """Of `stored_items` [p, K]; items up to `known` are known."""
+        if item.max(initial=0) > known:
+            item = np.where(item <= known, item, 0)
         weights = by_category = _ring_weights(item)
         if item.max(initial=0) >= (width := candidates.category_matrix.shape[1]):
             by_category = _ring_weights(np.where(item < width, item, 0))
@@ -49,23 +50,23 @@ class Ring:
         return weights / weights.sum(2, keepdim=True).clamp_min(MIN_P)
 
 
-def _ring_items(rows: NDArray[np.void], known: int) -> NDArray[np.int64]:
-    """[p, K] items of the stored events of rows [p], newest first; 0 where there is none, or it is not known yet."""
+def stored_items(rows: NDArray[np.void]) -> NDArray[np.int64]:
+    """[p, K] items of the stored events of rows [p], newest first; 0 where there is none."""
     ring = rows["ring_item"].shape[1]
     steps = rows["steps"].astype(np.int64)
     lag = np.arange(ring)
-    held = lag < np.minimum(steps, ring)[:, None]
     item = rows["ring_item"][np.arange(len(rows))[:, None], (steps[:, None] - 1 - lag) % ring]
-    return np.where(held & (item <= known), item, 0).astype(np.int64)
+    return np.where(lag < steps[:, None], item, 0).astype(np.int64)
 
 
 def _ring_weights(item: NDArray[np.int64]) -> NDArray[np.float32]:
     """[p, 2, K] shares of the events with an item, among items [p, K]: by age, and alike."""
     has_item = (item > 0).astype(np.float32)
-    by_age = has_item * (RECENT_DECAY ** np.arange(item.shape[1])).astype(np.float32)
-    weights = np.stack([by_age, has_item], 1)
-    shares: NDArray[np.float32] = weights / np.maximum(weights.sum(2, keepdims=True), np.float32(MIN_P))
-    return shares
+    weights = np.empty((len(item), 2, item.shape[1]), np.float32)
+    np.multiply(has_item, RECENT_DECAY ** np.arange(item.shape[1]), out=weights[:, 0], casting="same_kind")
+    weights[:, 1] = has_item
+    weights /= np.maximum(weights.sum(2, keepdims=True), np.float32(MIN_P))
+    return weights
 
 
 def popularity_of(block: MixtureBlock) -> tuple[Tensor, Tensor]:
@@ -100,7 +101,7 @@ class InterestComponents:
         self._block, self._candidates = block, candidates
         self._mask = block.candidate_mask
         self._known = block.p.shape[1] - 1
-        self._ring = Ring.of(rows, self._known, candidates)
+        self._ring = Ring.of(stored_items(rows), self._known, candidates)
         self._popular, self._mass = popularity_of(block)
         (largest_p,) = to_host([block.p.amax(1).double()])
         self.confidence = log_confidence(largest_p)

@@ -20,16 +20,25 @@ class InterestTops:
     """
 
     def __init__(
-        self, candidates: Candidates, popular: PopularInterest, rows: NDArray[np.void], items: int, categories: int
+        self,
+        candidates: Candidates,
+        popular: PopularInterest,
+        stored_items: NDArray[np.int64],
+        items: int,
+        categories: int,
+        filters: bool,
     ) -> None:
-        """`items`, `categories`: how many are returned of each user."""
+        """`stored_items` [U, K]: of the events that their rows hold, newest first, 0 where there is none.
+
+        `items`, `categories`: how many are returned of each user; `filters`: no item comes back that the user had.
+        """
         self._candidates, self._popular = candidates, popular
         self._count = min(items, candidates.known)
         self.categories = min(categories, candidates.category_matrix.shape[0])
         """How many each user has"""
         self._wide = min(2 * self._count, candidates.known)
-        self._filters = "seen" in (rows.dtype.names or ())  # what users had may not be predicted
-        self._ring = Ring.of(rows, candidates.known, candidates)
+        self._filters = filters
+        self._ring = Ring.of(stored_items, candidates.known, candidates)
         self._listed: list[tuple[Tensor, ...]] = []  # parts of users, in order
 
     @property

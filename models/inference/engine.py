@@ -137,7 +137,7 @@ class Engine:
         user, number, known = batch.user[event], timeline.event_number[event], self.candidates.known
         profile = timeline.profiles(event)
         contexts = model.contexts_after(timeline, h, user, number, seen, self.candidates, known, profile)
-        outlook = outlook_after(self.horizons, after, timeline, event, self.candidates, self._top)
+        outlook = outlook_after(self.horizons, after, timeline, event, contexts.windows, self.candidates, self._top)
         predictions = self._predict(event, contexts, outlook)
         nonfinite_rows = np.union1d(repaired, states.nonfinite_rows)
         return StepResult(after, predictions, nonfinite_rows, timeline.count, rebuilt, sample, gate_examples, reviews)
@@ -184,28 +184,29 @@ class Engine:
         """
         if self.horizons is None:
             raise HorizonsError
-        rows, blocks = self.distributions(rows, lineage)
-        return outlook_of(self.horizons, rows, silent_s, blocks, self.candidates, self._top)
+        rows, contexts, blocks = self.distributions(rows, lineage)
+        return outlook_of(self.horizons, rows, silent_s, contexts.windows, blocks, self.candidates, self._top)
 
     @torch.inference_mode()
     def return_p(self, rows: NDArray[np.void], silent_s: Seconds, lineage: Lineage = None) -> NDArray[np.float32]:
         """[U, H] `return_p` of `outlook` alone, at a hundredth of its cost: no item is scored."""
-        if self.horizons is None:
+        if (horizons := self.horizons) is None:
             raise HorizonsError
-        return self.horizons.return_p(self.horizons.signals(self._with_states(rows, lineage), silent_s))
+        return horizons.return_p(horizons.signals(self._with_states(rows, lineage), silent_s))
 
     def _with_states(self, rows: NDArray[np.void], lineage: Lineage) -> NDArray[np.void]:
         """The rows with usable states of the present weights."""
         self._refresh(rows)
-        network, table = self._model.network, self._model.item_table
-        return repair_nonfinite_states(network, table, rebuild_states(network, table, rows, lineage)[0])[0]
+        parts = self._model.network, self._model.item_table
+        return repair_nonfinite_states(*parts, rebuild_states(*parts, rows, lineage)[0])[0]
 
     def distributions(
         self, rows: NDArray[np.void], lineage: Lineage = None
-    ) -> tuple[NDArray[np.void], Iterator[MixtureBlock]]:
-        """Rows with usable states, and the distributions of their users' next events; `lineage` as in `step`."""
+    ) -> tuple[NDArray[np.void], PredictionContexts, Iterator[MixtureBlock]]:
+        """Rows with usable states, and what their users' next events are predicted from and to be; lineage as above."""
         rows, known = self._with_states(rows, lineage), self.candidates.known
-        return rows, self._blocks(self._model.contexts_now(rows, self.candidates, known), known)
+        contexts = self._model.contexts_now(rows, self.candidates, known)
+        return rows, contexts, self._blocks(contexts, known)
 
     @explain_out_of_memory(_MEMORY_ADVICE)
     @torch.inference_mode()
@@ -219,8 +220,8 @@ class Engine:
         model, known = self._model, self.candidates.known if known is None else known
         rows, _ = repair_nonfinite_states(model.network, model.item_table, rows)
         timeline = Timeline(batch, rows, Reviews.of(batch, self._items.content).codes)
-        filters = not self.config.allow_repeats
-        seen = seen_before_each(timeline, self.register.indices(batch.item)) if filters else None  # [n, bytes]
+        index = None if self.config.allow_repeats else self.register.indices(batch.item)
+        seen = None if index is None else seen_before_each(timeline, index)  # [n, bytes]
         h = lstm_step(model.network, model.item_table, timeline).h
         contexts = model.contexts_before(timeline, h, np.arange(len(batch)), seen, self.candidates, known)
         return score_targets(batch.item, known, self._blocks(contexts, known), self.device)
@@ -284,15 +285,13 @@ class Engine:
         self, event: NDArray[np.int64], contexts: PredictionContexts, outlook: BlockOutlook | None
     ) -> Predictions:
         blocks = self._blocks(contexts, self.candidates.known)
-        if outlook is not None:
-            blocks = outlook.reading(blocks)
-        experts = self.counts.experts
-        counts = None if experts is None else experts.counts
+        blocks = blocks if outlook is None else outlook.reading(blocks)
+        counts = None if self.counts.experts is None else self.counts.experts.counts
         made = top_predictions(event, contexts, blocks, self.candidates, counts, self._top, self._model.version)
         if outlook is None:
             return made
         return replace(made, outlook=outlook.outlook, outlook_row=outlook.row_of(len(event)))
 
     def _blocks(self, contexts: PredictionContexts, known: int) -> Iterator[MixtureBlock]:
-        network, table = self._model.network, self._model.item_table
-        return mixture.predict_blocks(network, table, self.candidates, self.counts.experts, contexts, known)
+        parts = self._model.network, self._model.item_table
+        return mixture.predict_blocks(*parts, self.candidates, self.counts.experts, contexts, known)

@@ -53,9 +53,11 @@ class HorizonModel:
         self._hidden_size = config.hidden_size
 
     @torch.inference_mode()
-    def signals(self, rows: NDArray[np.void], silent_s: NDArray[np.float64]) -> ReturnSignals:
-        """Of rows [U] whose users have been silent for so many seconds [U]."""
-        activity, silent_s = Activity.of(rows), np.maximum(silent_s, 0)
+    def signals(
+        self, rows: NDArray[np.void], silent_s: NDArray[np.float64], activity: Activity | None = None
+    ) -> ReturnSignals:
+        """Of rows [U] whose users have been silent for so many seconds [U]; `activity` is the rows', where known."""
+        activity, silent_s = Activity.of(rows) if activity is None else activity, np.maximum(silent_s, 0)
         inputs = head_inputs(rows, activity, self._hidden_size)
         recency = activity.recency_features(silent_s[:, None] + STEP_BEGIN_S)  # [U, S, F]
         (hazard,) = to_host([hazards(self.heads, inputs)])  # [U, buckets]

@@ -8,11 +8,14 @@ are read, not changed; users may be asked about at any time, which is what finds
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.activity import Activity
 from models.data.timeline import Timeline
+from models.data.user_state import Windows
 from models.experts.candidates import Candidates
 from models.experts.interest_tops import InterestTops
 from models.experts.mixture import MixtureBlock
@@ -31,30 +34,34 @@ class BlockOutlook:
         horizons: HorizonModel,
         rows: NDArray[np.void],
         silent_s: NDArray[np.float64],
+        windows: Windows,
         candidates: Candidates,
         sizes: TopSizes,
         context: NDArray[np.int64] | None = None,
     ) -> None:
-        """Of rows [U]; `context` [U] is where each one's distribution is among those of the blocks (None: in order)."""
-        self._tops = InterestTops(candidates, horizons.popular, rows, sizes.items, sizes.categories)
-        self._gate, self._rows, self._silent_s = horizons.interest, rows, silent_s
-        signals = horizons.signals(rows, silent_s)
-        return_p = horizons.return_p(signals)
-        shape = return_p.shape
+        """Of rows [U], whose last events are the windows' [U].
+
+        `context` [U] is where each one's distribution is among those of the blocks (None: in order).
+        """
+        features, filters = windows.features, "seen" in (rows.dtype.names or ())
+        self._tops = InterestTops(
+            candidates, horizons.popular, features.item * windows.valid, sizes.items, sizes.categories, filters
+        )
+        self._gate, self._sizes, self._rows, self._silent_s = horizons.interest, sizes, rows, silent_s
+        held = int(windows.valid.sum(1).max(initial=0))  # most users have few events
+        activity = Activity.of_history(rows["steps"].astype(np.int64), features.gap[:, :held], features.value[:, :held])
+        signals = horizons.signals(rows, silent_s, activity)
+        self._return_p, self._forecast = horizons.return_p(signals), horizons.forecast(signals)
         context = np.arange(len(rows)) if context is None else context
         self._row = np.full(int(context.max(initial=-1)) + 1, -1)
         self._row[context] = np.arange(len(rows))
-        type_p, spent = horizons.forecast(signals)
-        self.outlook = Outlook(
-            return_p,
-            np.zeros((*shape, sizes.items), np.int64),
-            np.zeros((*shape, sizes.items), np.float32),
-            np.full((*shape, sizes.categories), -1),
-            np.zeros((*shape, sizes.categories), np.float32),
-            type_p=type_p,
-            spent=spent,
-        )
-        """Complete once all blocks are read"""
+        self._outlook: Outlook | None = None
+
+    @property
+    def outlook(self) -> Outlook:
+        """Once all blocks are read."""
+        assert self._outlook is not None
+        return self._outlook
 
     def reading(self, blocks: Iterable[MixtureBlock]) -> Iterator[MixtureBlock]:
         """The blocks, each once it is in the outlook."""
@@ -65,7 +72,7 @@ class BlockOutlook:
                 # Users come in the order of their contexts.
                 self._tops.add(block, wanted, slice(row[wanted[0]], row[wanted[-1]] + 1))
             yield block
-        self._mix()
+        self._outlook = self._mix()
 
     def row_of(self, contexts: int) -> NDArray[np.int64]:
         """[P] row of the outlook of each of so many contexts; -1 where there is none."""
@@ -73,29 +80,43 @@ class BlockOutlook:
         row[: len(self._row)] = self._row[:contexts]
         return row
 
-    def _mix(self) -> None:
-        """Fill in what all blocks together tell."""
-        outlook, tops = self.outlook, self._tops
+    def _mix(self) -> Outlook:
+        """What all blocks together tell."""
+        tops = self._tops
         tops.finish()
         features = interest_features(self._rows, self._silent_s, tops.confidence())
         (shares,) = to_device([self._gate.all_shares(features).astype(np.float32)], tops.device)
         of_items, of_categories = shares.unbind(1)  # by KINDS
-        arrays = to_host([*tops.items(of_items), *tops.top_categories(of_categories)])
-        items, categories = arrays[0].shape[2], arrays[2].shape[2]
-        outlook.item[:, :, :items], outlook.item_p[:, :, :items] = arrays[:2]
-        outlook.category[:, :, :categories], outlook.category_p[:, :, :categories] = arrays[2:]
+        item, item_p, category, category_p = to_host([*tops.items(of_items), *tops.top_categories(of_categories)])
+        items, categories = self._sizes.items, self._sizes.categories
+        return Outlook(
+            self._return_p,
+            _padded(item, items, 0),
+            _padded(item_p, items, 0),
+            _padded(category, categories, -1),
+            _padded(category_p, categories, 0),
+            type_p=self._forecast[0],
+            spent=self._forecast[1],
+        )
+
+
+def _padded(array: NDArray[Any], width: int, padding: int) -> NDArray[Any]:
+    """[U, H, width] of an array [U, H, m] that may be narrower."""
+    missing = width - array.shape[2]
+    return array if not missing else np.pad(array, ((0, 0), (0, 0), (0, missing)), constant_values=padding)
 
 
 def outlook_of(
     horizons: HorizonModel,
     rows: NDArray[np.void],
     silent_s: NDArray[np.float64],
+    windows: Windows,
     blocks: Iterable[MixtureBlock],
     candidates: Candidates,
     sizes: TopSizes,
 ) -> Outlook:
-    """The outlook of rows [U], from the distributions of each one's next event in blocks."""
-    outlook = BlockOutlook(horizons, rows, silent_s, candidates, sizes)
+    """The outlook of rows [U], from their last events and the distributions of each one's next event in blocks."""
+    outlook = BlockOutlook(horizons, rows, silent_s, windows, candidates, sizes)
     for _ in outlook.reading(blocks):
         pass
     return outlook.outlook
@@ -106,15 +127,18 @@ def outlook_after(
     after: NDArray[np.void],
     timeline: Timeline,
     event: NDArray[np.int64],
+    windows: Windows,
     candidates: Candidates,
     sizes: TopSizes,
 ) -> BlockOutlook | None:
     """Of the users right after their last events of a batch, each of which is among the predicted ones [P].
 
-    None without `horizons`.
+    `windows` [P] are those of the predictions. None without `horizons`.
     """
     if horizons is None:
         return None
     last = timeline.last_events()
     rows, context = after[timeline.batch.user[last]], np.searchsorted(event, last)
-    return BlockOutlook(horizons, rows, np.zeros(len(last)), candidates, sizes, context)
+    if len(context) < len(event):
+        windows = Windows(windows.features[context], windows.valid[context])
+    return BlockOutlook(horizons, rows, np.zeros(len(last)), windows, candidates, sizes, context)

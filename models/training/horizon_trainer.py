@@ -44,7 +44,7 @@ class HorizonTrainer:
             came = LaterEvents(item[event], (time_ms[event] - asked.time_ms) / 1000, query)
             then = asked.rows[query]
             silent_s = (asked.time_ms - then["last_time_ms"]) / 1000
-            then, blocks = self._engine.distributions(then)
+            then, _, blocks = self._engine.distributions(then)
             scored = score_interest(blocks, then, silent_s, came, self._engine.candidates)
             for parts, new in zip(asked.parts, scored, strict=True):
                 parts.append(new)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.config import ModelConfig
 from models.data.events import EventBatch
 from models.data.user_state import new_user_states
-from models.experts.interest_components import InterestComponents
+from models.experts.interest_components import InterestComponents, stored_items
 from models.experts.interest_gate import COMPONENTS
 from models.experts.interest_tops import InterestTops
 from models.experts.popular_interest import PopularInterest
@@ -39,7 +39,7 @@ def components(
     for seed in range(3):
         rows = committed_step(engine, make_batch(40, USERS, seed=seed), rows).rows
     rows[-1] = 0  # a user without events
-    rows, blocks = engine.distributions(rows)
+    rows, _, blocks = engine.distributions(rows)
     (block,) = blocks
     ROWS[:] = [rows]
     return InterestComponents(block, rows, engine.candidates)
@@ -64,7 +64,9 @@ def test_every_component_is_a_distribution_over_what_may_come(components: Intere
 def test_the_top_of_the_mixture_is_that_of_all_items(components: InterestComponents) -> None:
     random = np.random.default_rng(0)
     shares = torch.from_numpy(random.dirichlet(np.ones(len(COMPONENTS)), (USERS, 3))).float()
-    tops = InterestTops(components._candidates, PopularInterest(), ROWS[0], 15, 3)
+    tops = InterestTops(
+        components._candidates, PopularInterest(), stored_items(ROWS[0]), 15, 3, "seen" in (ROWS[0].dtype.names or ())
+    )
     tops.add(components._block, np.arange(USERS), slice(USERS))
     tops.finish()
     item, p = tops.items(shares)  # twice as many are half of all items, and all that count
