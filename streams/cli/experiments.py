@@ -83,6 +83,12 @@ def create(
         f"see `experiments result {name}`",
         soft_wrap=True,
     )
+    for recipe in sorted({arm.recipe for arm in arms} - {"", settings.policy.recipe}):
+        console().print(
+            f"users of arms with the recipe {recipe} get no decision before a `policy` or `web` with "
+            f"policy.recipe={recipe} runs",
+            soft_wrap=True,
+        )
 
 
 @experiments_app.command("list")

@@ -27,6 +27,7 @@ from streams.kafka.fenced_producer import ConsumerGroupMetadata
 from streams.kafka.follower import TopicFollower
 from streams.kafka.group_consumer import GroupConsumer
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
+from streams.policy.arms import Arms
 from streams.policy.known_policies import KnownPolicies
 from streams.settings.settings import Settings
 from streams.worker.process.threads import in_thread
@@ -49,6 +50,7 @@ class LoopParts:
     partitions: Partitions
     stepper: PartitionStepper
     policies: KnownPolicies
+    arms: Arms
     states: TopicFollower
     others: Sequence[TopicFollower]
     """Catalog and experiments"""
@@ -165,7 +167,7 @@ class FeedbackLoop:
             await parts.states.catch_up()
             await self._commit(assignment, {}, offsets)
             if learns:
-                assignment.learner = Learner(parts.settings.policy, parts.policies.states)
+                assignment.learner = Learner(parts.settings.policy, parts.policies.states, parts.arms.decides)
             predictions = {
                 parts.partitions.predictions(partition): position.predictions
                 for partition, position in parts.partitions.positions.items()

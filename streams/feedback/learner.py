@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -58,8 +58,15 @@ def _guard(state: bytes | None) -> InfluenceGuard:
 class Learner:
     """Made anew from the published states, of policies and guard, at each assignment and after each failure."""
 
-    def __init__(self, settings: PolicySettings, states: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        settings: PolicySettings,
+        states: Mapping[str, bytes],
+        decides: Callable[[str, str], bool] = lambda experiment, arm: True,
+    ) -> None:
+        """`decides`: whether decisions of this experiment and arm are by the predictions of this process's recipe."""
         self._settings = settings
+        self._decides = decides
         self._policies: dict[str, Policy] = {
             name: _learning(
                 restored_policy(name, settings, states[name]) if name in states else new_policy(name, settings)
@@ -116,6 +123,8 @@ class Learner:
                 log.warning("%s:%d:%d is no reward: %s", record.topic, record.partition, record.offset, error)
                 self.unusable += 1
                 continue
+            if not self._decides(reward.experiment, reward.arm):
+                continue  # interest is of another model, and what is learnt from it is no use here
             if is_usable(reward):
                 rewards.append(reward)
             else:

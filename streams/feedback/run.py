@@ -141,6 +141,7 @@ async def _start(
             partitions,
             PartitionStepper(settings, rules, arms, described),
             policies,
+            arms,
             states,
             (catalog, experiments),
             rounds,

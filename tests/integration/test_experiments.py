@@ -6,14 +6,19 @@ import asyncio
 import json
 import random
 import time
+from collections import Counter
 
+import httpx
 import msgspec
+import orjson
 import pytest
 
 from streams.kafka.topic_specs import every_topic_spec
 from streams.kafka.topics import ensure_topics
-from streams.schema.decisions import Decision, encode_decision
-from streams.schema.rewards import Reward
+from streams.schema.decisions import Decision, DecisionRequest, decode_decision, encode_decision
+from streams.schema.predictions import Prediction, decode
+from streams.schema.rewards import Reward, decode_reward
+from tests.inputs import event
 from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deploy, Deployment
 from tests.integration.web_site import WebSite, eventually
@@ -61,8 +66,8 @@ async def send(site: Deployment, rewards: list[Reward]) -> None:
     await web.send(topics.interest_rewards, [(b"u", b"{}")])  # is passed over
 
 
-async def with_policy_topics(deploy: Deploy) -> Deployment:
-    site = await deploy()
+async def with_policy_topics(deploy: Deploy, *overrides: str) -> Deployment:
+    site = await deploy(*overrides)
     await ensure_topics(site.settings, [spec.name for spec in every_topic_spec(site.settings)])
     return site
 
@@ -141,6 +146,110 @@ async def test_arms_are_estimated_before_anybody_is_in_them(deploy: Deploy) -> N
     assert at_random["estimates"]["snips"]["value"] == pytest.approx(logged["estimates"]["mean"]["value"], abs=0.001)
     assert "1.000 [1.000, 1.000]" in await asyncio.to_thread(succeeds, site, *estimate, overrides=settings)
     assert "no recipe" in await asyncio.to_thread(fails, site, *estimate[:2], "--arm", "a:recipe=x", overrides=settings)
+
+
+SHARED = (
+    "user_events", "item_catalog",
+    "decision_requests", "interest_decisions", "interest_rewards", "interest_experiments",
+)  # fmt: skip
+
+
+async def test_arms_of_two_recipes_are_decided_by_two_deployments_and_compared(deploy: Deploy) -> None:
+    usual = await with_policy_topics(deploy)
+    topics = usual.settings.topics
+    shared = [f"topics.{name}={getattr(topics, name)}" for name in SHARED]
+    matching = await with_policy_topics(deploy, *shared, "policy.recipe=matching")
+    sites = {"usual": usual, "matching": matching}
+    create = (
+        "experiments",
+        "create",
+        "models",
+        "--arm",
+        "usual",
+        "--arm",
+        "matching:recipe=matching",
+        "--min-users",
+        "2",
+    )
+    assert "policy.recipe=matching" in await asyncio.to_thread(succeeds, usual, *create)
+    users = [f"u{number}" for number in range(12)]
+    await usual.send(event(user, number, f"i{number % 5}") for number, user in enumerate(users * 2))
+    processes: list[Command] = []
+    with killed_at_end(processes):
+        for recipe, site in sites.items():
+            words = [f"--set={override}" for override in site.overrides("a")]
+            words += ["--set=policy.kinds=greedy", "--set=feedback.closing_type=click"]
+            worker = ["worker", *words] if recipe == "usual" else ["worker", "--recipe", recipe, *words]
+            processes.append(Command(worker, site.folder / "worker.log"))
+            policy = ["policy", *words, f"--set=policy.data_dir={site.folder / 'policy'}"]
+            processes.append(Command(policy, site.folder / "policy.log"))
+        predicted = {recipe: await newest_predictions(site, users) for recipe, site in sites.items()}
+        made: dict[str, Decision] = {}
+        async with asyncio.timeout(DEADLINE_S):
+            while len(made) < len(users):
+                requests = [DecisionRequest(user, 2, experiment="models") for user in users if user not in made]
+                pairs = [(one.user_id.encode(), encode_decision(one)) for one in requests]
+                await WebSite.of(usual).send(topics.decision_requests, pairs)
+                await asyncio.sleep(0.5)
+                for record in [record async for record in usual.read(topics.interest_decisions)]:
+                    decided = decode_decision(record.value)
+                    if decided.slate:  # a process that had not read the user's prediction yet showed nothing
+                        made.setdefault(decided.user_id, decided)
+        arms = {user: decided.arm for user, decided in made.items()}
+        assert set(arms.values()) == sites.keys()
+        for user, decided in made.items():
+            prediction = predicted[decided.arm][user]
+            assert decided.model_version == prediction.model_version
+            (other,) = (of_site[user] for recipe, of_site in predicted.items() if recipe != decided.arm)
+            assert decided.interest != tuple(other.item_p[:2])
+            assert decided.slate == tuple(prediction.items[:2])
+            assert decided.interest == tuple(prediction.item_p[:2])
+        clicks = [
+            (user.encode(), orjson.dumps({"user_id": user, "event_type": "click", "item_id": decided.slate[0],
+                                          "timestamp": decided.time + 1, "decision_id": decided.decision_id}))
+            for user, decided in made.items()
+        ]  # fmt: skip
+        await WebSite.of(usual).send(topics.user_events, clicks)
+        async with asyncio.timeout(DEADLINE_S):
+            while len(rewards := [decode_reward(r.value) async for r in usual.read(topics.interest_rewards)]) < len(
+                users
+            ):
+                await asyncio.sleep(0.2)
+        assert sorted(one.user_id for one in rewards) == sorted(users)
+        assert {one.user_id: one.arm for one in rewards} == arms
+        for process in processes:
+            await process.stop()
+    printed = json.loads(await asyncio.to_thread(succeeds, usual, "experiments", "result", "models", "--json"))
+    # Those closed by feedback are counted with the others of their time, which is not over yet.
+    assert {arm["name"]: arm["exposed"] for arm in printed["arms"]} == Counter(arms.values())
+    for recipe, site in sites.items():
+        overrides = () if recipe == "usual" else ("policy.recipe=matching",)
+        async with WebSite.of(site).serve(*overrides, is_ready=False) as client:
+            own = next(user for user, arm in arms.items() if arm == recipe)
+            others = next(user for user, arm in arms.items() if arm != recipe)
+            async with asyncio.timeout(DEADLINE_S):
+                while [await status(client, one) for one in (own, others)] != [200, 409]:
+                    await asyncio.sleep(0.1)
+
+
+async def status(client: httpx.AsyncClient, user: str) -> int:
+    """Of a request for a decision in the experiment."""
+    question = {"candidates": ["i1"], "experiment": "models"}
+    return (await client.post(f"/v1/users/{user}/decisions", json=question)).status_code
+
+
+async def newest_predictions(site: Deployment, users: list[str]) -> dict[str, Prediction]:
+    """Once every user has one of the newest event."""
+    topic = site.settings.topics.interest_predictions
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            newest = {}
+            async for record in site.read(topic):
+                prediction = decode(record.value)
+                newest[prediction.user_id] = prediction
+            if newest.keys() == set(users) and all(one.state_version == 2 for one in newest.values()):
+                return newest
+            await asyncio.sleep(0.2)
 
 
 async def test_topics_that_come_later_are_waited_for(deploy: Deploy) -> None:

@@ -77,6 +77,13 @@ def test_rewards_without_features_and_what_is_none_are_counted_and_passed_over()
     assert rewards_learnt(learner) == {"greedy": 0}
 
 
+def test_rewards_of_the_predictions_of_another_recipe_are_not_learnt() -> None:
+    learner = Learner(PolicySettings(kinds="greedy"), {}, lambda experiment, arm: (experiment, arm) != ("e", "other"))
+    learner.learn({TP: [reward(n, "u1", 1.0, experiment="e", arm=arm) for n, arm in enumerate(("", "own", "other"))]})
+    assert (learner.learnt, learner.unusable) == (2, 0)
+    assert rewards_learnt(learner) == {"greedy": 2}
+
+
 def test_the_guard_leaves_out_who_rewards_an_item_at_every_sight() -> None:
     records = [reward(number, f"u{number % 50}", 0.0) for number in range(200)]
     records += [reward(200 + number, "attacker", 1.0) for number in range(100)]
