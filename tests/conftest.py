@@ -7,6 +7,7 @@ import signal
 import uuid
 from collections import Counter
 from collections.abc import Generator, Iterator
+from itertools import chain
 from pathlib import Path
 
 # One thread for each numeric library in each process: the tests themselves run side by side, and no sum depends on the
@@ -22,7 +23,8 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts what it runs in the background with SIGINT ignored, and so would be what the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_INTEGRATION = Path(__file__).parent / "integration"
+_TESTS = Path(__file__).parent.resolve()
+_INTEGRATION = _TESTS / "integration"
 
 # What a busy machine takes long for says nothing of the code.
 settings.register_profile("quiet", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,9 +36,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cuda", help="device of the tests marked cuda: 'cuda', 'cuda:N' or 'cpu'")
 
 
+def _parts(folder: Path) -> list[Path]:
+    """The folder, or where it has others its files and the parts of these."""
+    inner = [path for path in folder.iterdir() if path.is_dir() and any(path.rglob("test_*.py"))]
+    return [*folder.glob("test_*.py"), *chain.from_iterable(map(_parts, inner))] if inner else [folder]
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
-    """Without the garbage collector, which takes a second in each process: what is imported and collected stays."""
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Without the garbage collector, which takes a second in each process: what is imported and collected stays.
+
+    Each of several processes begins with other files, so that not all compile the same ones where none was before.
+    """
+    arguments, worker = session.config.args, getattr(session.config, "workerinput", None)
+    if worker is not None and [Path(argument).resolve() for argument in arguments] == [_TESTS]:
+        parts = [str(part) for part in _parts(_TESTS)]
+        first = len(parts) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+        arguments[:] = parts[first:] + parts[:first]
     gc.disable()
     try:
         return (yield)
@@ -54,6 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if not hasattr(config, "workerinput"):  # one after the other, as they are collected
         return
+    items.sort(key=lambda item: item.path)  # stable: the order within a file stays
     length: Counter[Path] = Counter()
     for item in items:
         length[item.path] += 4 if item.get_closest_marker("slow") else 1
