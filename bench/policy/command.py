@@ -17,8 +17,10 @@ from bench.machine import machine_info
 from bench.policy import report
 from bench.policy.attack import measure_attacks
 from bench.policy.contenders import CONTENDERS
+from bench.policy.new_items import LOGS, measure_new_items
 from bench.policy.off_policy import evaluate_on_open_bandit, evaluate_on_simulator
 from bench.policy.simulation import ScenarioRuns, run_scenario
+from bench.quality.datasets import FOLDER
 from models.policy.simulator.parameters import SCENARIOS, SimulatorParameters
 from models.progress import ProgressCallback
 
@@ -41,6 +43,9 @@ def policy(
     off_policy: Annotated[
         bool, typer.Option("--off-policy", help="Only what these options name: off-policy estimates.")
     ] = False,
+    new_items: Annotated[
+        bool, typer.Option("--new-items", help="Only what these options name: what a worker predicts of new items.")
+    ] = False,
     attack: Annotated[bool, typer.Option("--attack", help="Only what these options name: attacks.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Simulated populations, each with all policies.")] = 5,
     rounds: Annotated[
@@ -52,6 +57,7 @@ def policy(
     open_bandit: Annotated[
         Path, typer.Option(help="Folder of the Open Bandit Dataset.", show_default=False)
     ] = OPEN_BANDIT,
+    logs: Annotated[Path, typer.Option(help="Folder of the known logs.", show_default=False)] = FOLDER,
     json: Annotated[
         Path | None, typer.Option(help="Write the figures into this file; what was not measured stays in it.")
     ] = None,
@@ -64,9 +70,10 @@ def policy(
     rounds later. Regret is to an oracle that knows all probabilities. Differences from
     greedy are paired by seed. Scenarios add satiation, cold items, a change of taste,
     or all of it. Estimates are made from a log of 10 000 decisions, and of the Open
-    Bandit Dataset's logs each from the other. CPU time: about a quarter of an hour.
+    Bandit Dataset's logs each from the other. New items of simulated users are predicted
+    as a worker predicts those of two logs. CPU time: about a quarter of an hour.
     """
-    every = not (simulator or off_policy or attack)
+    every = not (simulator or new_items or off_policy or attack)
     numbers = list(range(seeds))
     figures: report.Figures = {}
     runs: dict[str, ScenarioRuns] = {}
@@ -82,6 +89,8 @@ def policy(
                     _add(figures, name, runs[name].figures())
                     if json is not None:  # what was measured stays where the rest is interrupted
                         report.merge(json, figures)
+            if new_items or every:
+                figures["new_items"] = measure_new_items(LOGS, logs, progress_of("new items of logs"))
             if off_policy or every:
                 figures["open_bandit"] = evaluate_on_open_bandit(open_bandit, progress_of("Open Bandit data"))
                 figures["off_policy"] = {
@@ -121,6 +130,8 @@ def _show(figures: report.Figures) -> None:
         _screen.print(report.estimate_table("simulator, mean of seeds", figures["off_policy"]["simulator"]["policies"]))
         for campaign, rows in figures["open_bandit"].items():
             _screen.print(report.estimate_table(f"Open Bandit, {campaign}", rows))
+    if "new_items" in figures:
+        _screen.print(report.new_item_table(figures["new_items"]))
     if "attack" in figures:
         _screen.print(report.attack_table(figures["attack"]))
 

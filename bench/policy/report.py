@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
 
@@ -13,6 +13,8 @@ from models.policy.off_policy.estimators import ESTIMATORS
 
 Figures = dict[str, Any]
 
+NEW_ITEM_ROWS: Final = ("0", "1", "2-3", "4-7", "8-15", "16-31", "32-63", "64 and more")
+"""Earlier events of an item"""
 MAIN_SCENARIO = "all"
 """Whose figures stand under "simulator"; those of the others under "scenarios"."""
 
@@ -67,6 +69,15 @@ def attack_table(figures: Figures) -> Table:
         if isinstance(row, dict):
             for guard, values in row.items():
                 table.add_row(f"{name}, {guard}", *(f"{value:.2%}" for value in values["slates_with_item"]))
+    return table
+
+
+def new_item_table(figures: Figures) -> Table:
+    """Predicted share by observed share, by log and earlier events of the item."""
+    table = Table("earlier events", *figures, title="predicted / observed", box=None, title_justify="left")
+    for row in NEW_ITEM_ROWS:
+        cells = [f"{rows[row]['predicted'] / max(rows[row]['events'], 1):.2f}" for rows in figures.values()]
+        table.add_row(row, *cells)
     return table
 
 

@@ -11,7 +11,7 @@ from models.policy.slate import FloatArray, IntArray
 
 EXPOSURE_MEMORY: Final = 0.9
 """What a decision leaves of the exposures before it"""
-_FEATURES_BESIDE_CATEGORIES: Final = 3
+_FEATURES_BESIDE_CATEGORIES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,20 @@ def context_size(categories: int) -> int:
     return 3 * categories
 
 
-def features(category: IntArray, shown: FloatArray, histories: UserHistories) -> FloatArray:
-    """[B, C, F] of candidates with category [B, C] and number of times shown to anybody [B, C].
+def features(interest: FloatArray, category: IntArray, shown: FloatArray, histories: UserHistories) -> FloatArray:
+    """[B, C, F] of candidates with interest [B, C], category [B, C] and number of times shown to anybody [B, C].
 
-    Which category it is; recent clicks of the user on it; how new the item is; at last the recent exposures of the user
-    to the category, as `RewardModelSettings.exposure_rates` reads them.
+    Which category it is; recent clicks of the user on it; how new the item is; of an item that is not predicted at all,
+    the interest in its category; at last the recent exposures of the user to the category, as
+    `RewardModelSettings.exposure_rates` reads them.
     """
     rows, groups = np.arange(len(category))[:, None], histories.affinity.shape[1]
     made = np.empty((*category.shape, feature_count(groups)), np.float32)
     made[..., :groups] = np.eye(groups, dtype=np.float32)[category]
     made[..., groups] = histories.clicks[rows, category] / 10
     made[..., groups + 1] = 1 / (1 + shown)
-    made[..., groups + 2] = histories.exposures[rows, category]
+    made[..., groups + 2] = np.where(interest > 0, 0, histories.affinity[rows, category])
+    made[..., groups + 3] = histories.exposures[rows, category]
     return made
 
 

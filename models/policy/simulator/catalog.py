@@ -22,8 +22,8 @@ class SimulatedCatalog:
         self.category: IntArray = random.permutation(np.arange(count) % parameters.categories)
         self.log_quality = self._draw_quality(count)
         error = random.normal(0, parameters.prediction_error, count)
-        warm = self._arrival_round < 0
-        self.predicted_quality: FloatArray = np.where(warm, np.exp(self.log_quality + error), 1.0)
+        self._warm = self._arrival_round < 0
+        self._predicted_quality = np.where(self._warm, np.exp(self.log_quality + error), 1.0)
         self.appeal: FloatArray = np.ones(parameters.categories)
         """[G] of each category to all users"""
         self.purchase_p = np.clip(parameters.purchase_p * random.uniform(0, 2, count), 0, 1)
@@ -35,6 +35,12 @@ class SimulatedCatalog:
         """Indices of the items that are on offer in this round, the oldest first."""
         arrived = int(np.searchsorted(self._arrival_round, round_index, side="right"))
         return np.arange(arrived - self._parameters.items, arrived)
+
+    def predicted_quality(self, items: IntArray, clicks: IntArray) -> FloatArray:
+        """[...] of items [...] that so many clicks [...] of all users have come of."""
+        shares = np.array(self._parameters.new_item_prediction)
+        row = np.minimum(np.ceil(np.log2(clicks + 1)).astype(np.int64), len(shares) - 1)  # of 0, 1, 2-3, 4-7, …
+        return self._predicted_quality[items] * np.where(self._warm[items], 1.0, shares[row])
 
     def fresh(self, items: IntArray, round_index: int) -> BoolArray:
         """Which of the items came in the last rounds."""

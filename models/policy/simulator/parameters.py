@@ -43,16 +43,23 @@ class SimulatorParameters:
     satiation_memory: float = 0.9
     """What a round leaves of satiation"""
     arrivals: float = 0.0
-    """New items per round, each in place of the oldest; their quality is predicted as the mean of all"""
+    """New items per round, each in place of the oldest; their quality is predicted as the mean of all, times:"""
+    new_item_prediction: tuple[float, ...] = (1.0,)
+    """Of a new item, the predicted share by the observed one: before its first click, with 1 of all users, with 2 or 3,
+    with 4 to 7 …; the last one for all that are more"""
     change_round: int | None = None
     """Round in which tastes change: appeal of categories and quality of items are drawn anew, predictions stay"""
 
 
+MEASURED_PREDICTION: Final = (0.0, 0.94, 0.91, 1.03, 0.97, 0.93, 0.92)
+"""What a worker predicts of items with as many events, by `python -m bench policy --new-items`: nothing without any"""
+
 SCENARIOS: Final[dict[str, SimulatorParameters]] = {
     "plain": SimulatorParameters(),
     "satiation": SimulatorParameters(satiation=0.2),
-    "cold_items": SimulatorParameters(arrivals=0.6),
+    "cold_items": SimulatorParameters(arrivals=0.6, new_item_prediction=MEASURED_PREDICTION),
+    "cold_items_predicted": SimulatorParameters(arrivals=0.6),
     "change_of_taste": SimulatorParameters(change_round=100),
-    "all": SimulatorParameters(satiation=0.2, arrivals=0.6, change_round=100),
+    "all": SimulatorParameters(satiation=0.2, arrivals=0.6, new_item_prediction=MEASURED_PREDICTION, change_round=100),
 }
 """By name; `plain` has neither satiation nor cold items nor a change"""

@@ -51,6 +51,7 @@ class World:
         self._exposures: FloatArray = np.zeros(shape)
         self._recent_clicks: FloatArray = np.zeros(shape)
         self._shown = np.zeros(len(self.catalog))
+        self._clicked = np.zeros(len(self.catalog), np.int64)
         self._offered = self.catalog.offered(0)
 
     @property
@@ -65,7 +66,7 @@ class World:
         category = np.broadcast_to(self.catalog.category[items], shape)
         affinity = self._affinity(self._predicted_log_affinity)
         interest = np.minimum(
-            parameters.click_p * affinity[:, category[0]] * self.catalog.predicted_quality[items],
+            parameters.click_p * affinity[:, category[0]] * self.catalog.predicted_quality(items, self._clicked[items]),
             parameters.max_click_p,
         )
         histories = UserHistories(affinity, self._exposures, self._recent_clicks)
@@ -73,7 +74,7 @@ class World:
         return CandidateBatch(
             np.broadcast_to(items, shape),
             interest,
-            features(category, shown, histories),
+            features(interest, category, shown, histories),
             context(histories),
             category,
             np.broadcast_to(self.catalog.fresh(items, self.round), shape),
@@ -112,6 +113,7 @@ class World:
         rows = np.broadcast_to(np.arange(len(chosen))[:, None], chosen.shape)
         np.add.at(self._satiation, (rows[filled], category[filled]), examination[filled])
         np.add.at(self._shown, items[filled], 1)
+        np.add.at(self._clicked, items[clicked & filled], 1)
         self._next_round()
         return Feedback(clicked * 1.0, np.where(bought, delay, -1), p * value)
 

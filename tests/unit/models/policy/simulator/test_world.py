@@ -85,7 +85,25 @@ def test_items_come_and_go_and_are_fresh_at_first() -> None:
     assert batch.fresh is not None
     assert batch.fresh[0].any()
     assert not batch.fresh[0, ~new].any()
-    assert (world.catalog.predicted_quality[world.offered[new]] == 1).all()
+
+
+def test_new_items_are_predicted_by_how_often_they_were_clicked() -> None:
+    world = World(replace(SMALL, arrivals=5.0, new_item_prediction=(0.0, 0.5, 0.8)), 0)
+    for _ in range(3):
+        world.respond(show(world, [0]))
+    new = world.offered[-5:]
+    predicted = world.catalog.predicted_quality(new, np.array([0, 1, 2, 3, 50]))
+    assert predicted.tolist() == [0, 0.5, 0.8, 0.8, 0.8]
+    interest = world.candidates().interest
+    assert (interest[:, -5:] == 0).all()
+    assert (interest[:, :3] > 0).all()
+    last = len(world.offered) - 1
+    while world.offered[last] == new[-1]:
+        feedback = world.respond(show(world, [last]))
+        last = int(np.flatnonzero(world.offered == new[-1])[0])
+        if feedback.clicked.any():
+            break
+    assert (world.candidates().interest[:, last] > 0).all()
 
 
 def test_tastes_change_in_their_round_and_predictions_do_not() -> None:
@@ -114,6 +132,7 @@ def test_each_scenario_adds_one_thing_to_the_plain_one() -> None:
     plain = SCENARIOS["plain"]
     assert (plain.satiation, plain.arrivals, plain.change_round) == (0, 0, None)
     assert replace(SCENARIOS["satiation"], satiation=0) == plain
-    assert replace(SCENARIOS["cold_items"], arrivals=0) == plain
+    assert replace(SCENARIOS["cold_items"], arrivals=0, new_item_prediction=(1.0,)) == plain
+    assert replace(SCENARIOS["cold_items"], new_item_prediction=(1.0,)) == SCENARIOS["cold_items_predicted"]
     assert replace(SCENARIOS["change_of_taste"], change_round=None) == plain
     assert plain.users * plain.rounds == 100_000
