@@ -32,7 +32,7 @@ class LogDeterminantGain:
         self._norm = np.sqrt(np.maximum((categories >= 0).sum(-1), 1))
         self._rows = np.arange(len(categories))
         self._unexplained = np.ones(categories.shape[:2])
-        self._factor: list[FloatArray] = []  # of [B, C] for each place
+        self._factor = np.zeros((0, *categories.shape[:2]))  # [K, B, C] rows of the places so far
 
     @property
     def gain(self) -> FloatArray:
@@ -43,11 +43,10 @@ class LogDeterminantGain:
         """The next place of each slate has the candidate at this position [B], NO_ITEM where there is none."""
         rows, chosen = self._rows, np.maximum(position, 0)
         row = self._similarity(chosen)
-        for earlier in self._factor:
-            row -= earlier[rows, chosen][:, None] * earlier
+        row -= np.einsum("kb,kbc->bc", self._factor[:, rows, chosen], self._factor)
         row /= np.sqrt(np.maximum(self._unexplained[rows, chosen], _LEAST_VOLUME))[:, None]
         row[position == NO_ITEM] = 0
-        self._factor.append(row)
+        self._factor = np.concatenate([self._factor, row[None]])
         self._unexplained = np.maximum(self._unexplained - np.square(row), 0)
 
     def _similarity(self, chosen: IntArray) -> FloatArray:

@@ -1,7 +1,8 @@
 """Users who are shown slates and react: impressions, clicks and delayed purchases that name their decision.
 
 The users are those of `models.policy.simulator`, with satiation, new items and a change of taste in the middle; what
-they are shown is chosen by a softmax of their predicted interest, with the propensity of each place.
+they are shown is chosen from their CANDIDATES items of the highest predicted interest, by its softmax. Decisions have
+what those of `interest-stream policy` have: propensities, features, and the candidates that were not shown.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from models.policy.features import feature_count
 from models.policy.reward_model import RewardModelSettings
 from models.policy.simulator.parameters import SCENARIOS
 from models.policy.simulator.world import Feedback, World
-from models.policy.slate import CandidateBatch, SlateBatch
+from models.policy.slate import NO_ITEM, CandidateBatch, IntArray, SlateBatch
 from streams.files.item_files import FileItem
 from streams.files.logged_event import LoggedEvent
 from streams.files.synthetic import START_MS, TOPICS, item_name, user_name
+from streams.policy.features import item_features, user_context
 from streams.schema.decisions import Decision
 
+CANDIDATES: Final = 20
+"""Items of a prediction"""
 ROUND_MS: Final = 3_600_000
 """From one slate of a user to the next"""
 _CLICK_MS = 10_000  # after the impression, and for each place more
@@ -66,9 +70,11 @@ def simulate_feedback(events: int, users: int, items: int, seed: int) -> Simulat
     decisions: list[Decision] = []
     logged: list[LoggedEvent] = []
     for number in range(rounds):
-        batch = world.candidates()
+        batch, offered = _most_interesting(world.candidates())
         slates = policy.act_batch(batch, len(parameters.examination), random)
-        feedback = world.respond(slates)
+        rows, chosen = np.arange(users)[:, None], slates.chosen
+        in_offered = np.where(chosen == NO_ITEM, NO_ITEM, offered[rows, chosen])
+        feedback = world.respond(SlateBatch(in_offered, slates.propensities))
         made = list(_decisions(number, batch, slates))
         decisions += made
         logged += _events(made, feedback)
@@ -83,11 +89,30 @@ def simulate_feedback(events: int, users: int, items: int, seed: int) -> Simulat
     return SimulatedFeedback([decision for decision in decisions if decision.decision_id in named], kept, all_items)
 
 
+def _most_interesting(batch: CandidateBatch) -> tuple[CandidateBatch, IntArray]:
+    """The users' CANDIDATES items of the highest interest, the highest first, and their positions among all."""
+    positions = np.argsort(-batch.interest, axis=1, kind="stable")[:, :CANDIDATES]
+    features = np.take_along_axis(batch.features, positions[..., None], 1)
+    assert batch.category is not None
+    items, category = (np.take_along_axis(numbers, positions, 1) for numbers in (batch.items, batch.category))
+    interest = np.take_along_axis(batch.interest, positions, 1)
+    return CandidateBatch(items, interest, features, batch.context, category), positions
+
+
 def _decisions(number: int, batch: CandidateBatch, slates: SlateBatch) -> Iterator[Decision]:
     users, candidates = batch.items.shape
+    topics = list(TOPICS)
+    assert batch.category is not None
     for user in range(users):
         chosen = slates.chosen[user]
         chosen = chosen[chosen >= 0]
+        others = np.setdiff1d(np.arange(candidates), chosen)
+        interest = batch.interest[user].tolist()
+        names = [topics[category] for category in batch.category[user].tolist()]
+        by_name: dict[str, float] = {}
+        for name, p in zip(names, interest, strict=True):
+            by_name[name] = by_name.get(name, 0.0) + p / sum(interest)
+        features = [item_features(p, by_name[name], True) for p, name in zip(interest, names, strict=True)]
         yield Decision(
             decision_id=f"simulated:{number}:{user}",
             user_id=user_name(user),
@@ -97,7 +122,12 @@ def _decisions(number: int, batch: CandidateBatch, slates: SlateBatch) -> Iterat
             policy=Softmax.name,
             policy_version=0,
             candidates=candidates,
-            interest=tuple(batch.interest[user, chosen].tolist()),
+            interest=tuple(interest[position] for position in chosen),
+            features=tuple(features[position] for position in chosen),
+            context=user_context(list(by_name), list(by_name.values())),
+            other_items=tuple(item_name(item) for item in batch.items[user, others].tolist()),
+            other_interest=tuple(interest[position] for position in others),
+            other_features=tuple(features[position] for position in others),
         )
 
 

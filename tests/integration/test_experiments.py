@@ -148,6 +148,21 @@ async def test_arms_are_estimated_before_anybody_is_in_them(deploy: Deploy) -> N
     assert "no recipe" in await asyncio.to_thread(fails, site, *estimate[:2], "--arm", "a:recipe=x", overrides=settings)
 
 
+async def test_simulated_feedback_is_sent_as_policies_read_it(deploy: Deploy) -> None:
+    site = await with_policy_topics(deploy)
+    send_to_kafka = ("synthesize", "--feedback", "--events", "200", "--users", "10", "--rate", "max")
+    assert "200/200" in await asyncio.to_thread(succeeds, site, *send_to_kafka)
+    topics = site.settings.topics
+    decided = [record async for record in site.read(topics.interest_decisions)]
+    sent_ms = {decode_decision(record.value).decision_id: record.timestamp for record in decided}
+    events = [record async for record in site.read(topics.user_events)]
+    assert len(events) == 200
+    for record in events:
+        assert record.timestamp >= sent_ms[orjson.loads(record.value)["decision_id"]]
+    assert all(record.key == decode_decision(record.value).user_id.encode() for record in decided)
+    assert [record async for record in site.read(topics.item_catalog)]
+
+
 SHARED = (
     "user_events", "item_catalog",
     "decision_requests", "interest_decisions", "interest_rewards", "interest_experiments",

@@ -1,7 +1,7 @@
 """Event logs and made-up events sent to Kafka, with a progress bar."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -132,10 +132,12 @@ async def send(
     rate_per_s: float | None = None,
     on_acknowledged: Callable[[int], None] = lambda events: None,
     headers: Sequence[tuple[str, bytes]] = (),
+    before: Callable[[Sequence[LoggedEvent]], Awaitable[None]] | None = None,
 ) -> None:
     """Items first, then the events, `total` at most, in their order per user; acknowledged by all in-sync replicas.
 
-    `on_acknowledged` gets the number of further events that are; `headers` are those of each event.
+    `on_acknowledged` gets the number of further events that are; `headers` are those of each event; `before` is
+    awaited with events that are to be sent next.
     """
     topics = settings.topics
     pairs = [(item.item_id.encode(), item.encode()) for item in items]
@@ -158,7 +160,10 @@ async def send(
         task, sent = progress.add_task(topics.user_events, total=total), 0
         async with Publisher(settings.kafka, topics.user_events) as publisher:
             async for start, end in paced_ranges(total, rate_per_s):
-                records = [(event.user_id.encode(), event.encode()) for event in islice(remaining, end - start)]
+                part = list(islice(remaining, end - start))
+                if before is not None:
+                    await before(part)
+                records = [(event.user_id.encode(), event.encode()) for event in part]
                 sending = asyncio.ensure_future(publisher.send(records, headers))
                 try:
                     await asyncio.shield(sending)

@@ -1,11 +1,17 @@
 """The command `synthesize`: users who are made up, to a file or into Kafka."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.command_group import console, run
+
+if TYPE_CHECKING:
+    from streams.files.logged_event import LoggedEvent
+    from streams.files.simulated_feedback import SimulatedFeedback
+    from streams.settings.settings import Settings
 
 
 def synthesize(
@@ -38,14 +44,21 @@ def synthesize(
     interest-stream synthesize --events 50000 --rate 300/s
 
     interest-stream synthesize --feedback --events 50000 --out events.jsonl --decisions-out decisions.jsonl
+
+    interest-stream synthesize --feedback --events 50000 --rate 1000/s
     """
     if feedback:
-        if rate is not None:
-            raise typer.BadParameter("--feedback writes files, as its decisions are not those of a policy on Kafka")
         from streams.files.simulated_feedback import simulate_feedback
         from streams.files.synthetic import write_files
+        from streams.kafka.pacing import parse_rate
 
+        if rate is not None and decisions_out is not None:
+            raise typer.BadParameter("--decisions-out writes a file, --rate sends the decisions to Kafka: give one")
+        rate_per_s = None if rate is None else parse_rate(rate)
         simulated = simulate_feedback(events, users, items, seed)
+        if rate is not None:
+            run(_send_feedback(ctx.obj.settings(), simulated, rate_per_s))
+            return
         write_files(simulated, out, items_out)
         if decisions_out is not None:
             simulated.write_decisions(decisions_out)
@@ -63,3 +76,21 @@ def synthesize(
     else:
         settings, rate_per_s = ctx.obj.settings(), parse_rate(rate)
         run(send(settings, console(), stream.events(), events, stream.items(), rate_per_s))
+
+
+async def _send_feedback(settings: "Settings", simulated: "SimulatedFeedback", rate_per_s: float | None) -> None:
+    """Items, then the events, each after its decision."""
+    from streams.cli.logs.replay import send
+    from streams.kafka.publisher import Publisher
+    from streams.schema.decisions import encode_decision
+
+    decisions = {decision.decision_id: decision for decision in simulated.decisions}
+    async with Publisher(settings.kafka, settings.topics.interest_decisions) as publisher:
+
+        async def send_named(events: "Sequence[LoggedEvent]") -> None:
+            ids = dict.fromkeys(str((event.extra_fields or {}).get("decision_id")) for event in events)
+            named = [decisions.pop(decision_id) for decision_id in ids if decision_id in decisions]
+            await publisher.send([(decision.user_id.encode(), encode_decision(decision)) for decision in named])
+
+        events, items = simulated.events(), simulated.items()
+        await send(settings, console(), events, len(events), items, rate_per_s, before=send_named)

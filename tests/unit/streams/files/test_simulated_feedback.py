@@ -3,9 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from streams.feedback.open_decision import OpenDecision
 from streams.files.event_logs import read_events
 from streams.files.simulated_feedback import SimulatedFeedback, simulate_feedback
 from streams.files.synthetic import write_files
+from streams.policy.off_policy import is_complete
+from streams.policy.outcomes import is_usable
 from streams.schema.decisions import decode_decision
 
 
@@ -36,6 +39,18 @@ def test_every_event_names_a_decision_that_showed_its_item_before(simulated: Sim
         assert event.event_type != "purchase" or pair in clicked
     counts = Counter(event.event_type for event in simulated.events())
     assert counts["impression"] > counts["click"] > counts["purchase"] > 0
+
+
+def test_decisions_have_what_policies_learn_from_and_estimates_are_made_of(simulated: SimulatedFeedback) -> None:
+    for decision in simulated.decisions:
+        known = OpenDecision.of(decision)
+        reward = known.reward(decision.time)
+        assert is_usable(reward)
+        assert is_complete(decision, reward)
+        assert decision.candidates == 20
+        assert max(decision.interest) >= max(decision.other_interest) / 4
+        assert 0 < sum(decision.context) == pytest.approx(1, abs=0.01)
+    assert len({decision.slate for decision in simulated.decisions}) > 100
 
 
 def test_it_is_written_as_what_replay_and_evaluation_read(simulated: SimulatedFeedback, tmp_path: Path) -> None:
