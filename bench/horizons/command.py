@@ -17,7 +17,7 @@ from bench.horizons.interest import InterestMeasurement
 from bench.horizons.logs import SCHEDULES, HorizonLog, load_log
 from bench.horizons.measurement import ReturnMeasurement
 from bench.horizons.model_scorer import Asked, ask_model
-from bench.horizons.report import cost_table, interest_table, merge_results, return_table
+from bench.horizons.report import cost_table, interest_table, learning_table, merge_results, return_table
 from bench.machine import machine_info
 from bench.quality.datasets import FOLDER
 from models.errors import ModelError
@@ -31,7 +31,9 @@ def horizons(
     choose: Annotated[
         bool, typer.Option("--choose", help="Score days before the scored ones: to choose settings by.")
     ] = False,
-    cost: Annotated[bool, typer.Option("--cost", help="Measure what the outlook adds to a micro-batch.")] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Measure what the outlook adds to a step, and to training.")
+    ] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of that.")] = 7,
     set_: Annotated[
         list[str] | None,
@@ -58,10 +60,12 @@ def horizons(
         if choose and (json or pictures):
             raise BenchError("--choose is for settings, not for results: leave out --json and --pictures")
         if cost:
-            costs = _step_cost(rounds)
+            costs, learning = _costs(rounds)
             _screen.print(cost_table(costs))
+            _screen.print(learning_table(learning))
             if json is not None:
-                merge_results(json, {"step_cost": costs | {"machine": machine_info()}})
+                about = {"machine": machine_info()}
+                merge_results(json, {"step_cost": costs | about, "learning_cost": learning | about})
         for log_name in data or ():
             log = load_log(log_name, logs, choose)
             measurement, interest, seconds = _measure(log, recipe, list(set_ or ()), seed)
@@ -114,12 +118,14 @@ def _measure(
     return measurement, interest, seconds
 
 
-def _step_cost(rounds: int) -> dict[str, dict[str, float]]:
+def _costs(rounds: int) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    from bench.horizons.learning_cost import learning_cost
     from bench.horizons.step_cost import step_cost
 
     with _progress() as progress:
-        task = progress.add_task("cost of a step", total=None)
-        return step_cost(rounds, lambda done, total: progress.update(task, completed=done, total=total))
+        step, learning = (progress.add_task(f"cost of {part}", total=None) for part in ("a step", "learning"))
+        costs = step_cost(rounds, lambda done, total: progress.update(step, completed=done, total=total))
+        return costs, learning_cost(lambda done, total: progress.update(learning, completed=done, total=total))
 
 
 def _results(

@@ -68,6 +68,17 @@ def cost_table(costs: Mapping[str, Figures]) -> Table:
     return table
 
 
+def learning_table(cost: Figures) -> Table:
+    """What the heads cost a trainer, beside the network."""
+    table = Table(title="a trainer, CPU time", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("")
+    table.add_column("", justify="right")
+    table.add_row("an optimizer step of the network", f"{cost['train_step_us']:,.0f} µs/event")
+    table.add_row("the heads: noting what came of questions", f"{cost['note_us']:,.1f} µs/event")
+    table.add_row("the heads: asking and learning, every 6 hours of the stream", f"{cost['labels_ms']:,.0f} ms")
+    return table
+
+
 def merge_results(path: Path, results: Mapping[str, Figures]) -> None:
     """Write figures by log into the file; other logs, and other figures of these logs, stay."""
     saved: dict[str, Any] = {}

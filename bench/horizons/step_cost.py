@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from statistics import median
 from typing import Final
 
 import numpy as np
@@ -31,7 +30,8 @@ def step_cost(
 ) -> dict[str, dict[str, float]]:
     """By batch size: µs per event without and with `model.horizons`, and the share that it adds.
 
-    Medians over the rounds, of step and counting; of the share, the median of the rounds' own, each of which has both.
+    Of step and counting. Both take the same micro-batches in turns, so that what else the machine does slows both:
+    medians over the micro-batches; of the share, the median of the pairs' own.
     """
     workload = workload or Workload()
     config = workload.config(allow_repeats=True)
@@ -39,30 +39,31 @@ def step_cost(
     results, done = {}, 0
     for size in batches:
         streams = [model.batches(size) for model in models]
-        steps, spent = max(round_events // size, 1), []
-        for _ in range(rounds + 1):
-            pairs = zip(models, streams, strict=True)
-            spent.append([_round(model, stream, steps) / (steps * size) for model, stream in pairs])
+        steps, pairs = max(round_events // size, 1), list[list[float]]()
+        for number in range(rounds + 1):
+            timed = [
+                [_step(model, stream) / size for model, stream in zip(models, streams, strict=True)]
+                for _ in range(steps)
+            ]
+            pairs += timed if number else []  # the first round warms caches
             done += 1
             on_progress(done, len(batches) * (rounds + 1))
-        measured = spent[1:]
+        off, on = np.array(pairs).T
         results[str(size)] = {
-            "without_us": round(median(off for off, _ in measured), 1),
-            "with_us": round(median(on for _, on in measured), 1),
-            "added_share": round(median(on / off - 1 for off, on in measured), 4),
+            "without_us": round(float(np.median(off)), 1),
+            "with_us": round(float(np.median(on)), 1),
+            "added_share": round(float(np.median(on / off)) - 1, 4),
         }
     return results
 
 
-def _round(model: ModelUnderTest, stream: Batches, steps: int) -> float:
-    """CPU time in µs of so many micro-batches."""
-    batches = [next(stream) for _ in range(steps)]
-    spent = 0
-    for users, batch in batches:
-        rows = model.rows[users]
-        start = time.thread_time_ns()
-        step = model.engine.step(batch, rows)
-        model.engine.observe(step)
-        spent += time.thread_time_ns() - start
-        model.rows[users] = step.rows
+def _step(model: ModelUnderTest, stream: Batches) -> float:
+    """CPU time in µs of a micro-batch."""
+    users, batch = next(stream)
+    rows = model.rows[users]
+    start = time.thread_time_ns()
+    step = model.engine.step(batch, rows)
+    model.engine.observe(step)
+    spent = time.thread_time_ns() - start
+    model.rows[users] = step.rows
     return spent / 1000

@@ -1,7 +1,7 @@
 """Users whose interest over the next horizons is to be learnt: rows as they were, and the items that came since."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -28,11 +28,18 @@ class ScoredParts:
     weight: NDArray[np.float64]
     """[m] share of the event: an item is all of it, a category the part that the item has of it"""
 
+    def __len__(self) -> int:
+        return len(self.query)
+
+    def __getitem__(self, rows: Any) -> "ScoredParts":
+        return ScoredParts(*(getattr(self, part.name)[rows] for part in fields(self)))
+
     @staticmethod
     def concatenate(parts: "list[ScoredParts]") -> "ScoredParts":
         """All parts, one after the other."""
-        names = ("query", "after_s", "features", "component_p", "weight")
-        return ScoredParts(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return ScoredParts(
+            *(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(ScoredParts))
+        )
 
 
 @dataclass(slots=True)
@@ -117,8 +124,8 @@ class InterestQueries:
             asked.user[gone] = 0
             asked.rows[gone] = np.zeros(1, asked.rows.dtype)
             for number, parts in enumerate(asked.parts):
-                kept = [_rows(part, ~gone[part.query]) for part in parts]
-                asked.parts[number][:] = [part for part in kept if len(part.query)]
+                kept = [part[~gone[part.query]] for part in parts]
+                asked.parts[number][:] = [part for part in kept if len(part)]
 
     def forget_items(self, gone: NDArray[np.int64]) -> None:
         """Let events of these items be those of no item."""
@@ -129,14 +136,8 @@ class InterestQueries:
 
 def _within(parts: ScoredParts, horizon_s: float) -> ScoredParts | None:
     """Of the events within a horizon, each user's weighing one together; None without any."""
-    parts = _rows(parts, parts.after_s <= horizon_s)
-    if not len(parts.query):
+    parts = parts[parts.after_s <= horizon_s]
+    if not len(parts):
         return None
     total = np.bincount(parts.query, parts.weight)
-    weight = parts.weight / np.maximum(total[parts.query], 1e-12)
-    return ScoredParts(parts.query, parts.after_s, parts.features, parts.component_p, weight)
-
-
-def _rows(parts: ScoredParts, kept: Any) -> ScoredParts:
-    names = ("query", "after_s", "features", "component_p", "weight")
-    return ScoredParts(*(getattr(parts, name)[kept] for name in names))
+    return replace(parts, weight=parts.weight / np.maximum(total[parts.query], 1e-12))

@@ -38,7 +38,7 @@ class UserPanel:
         return self._size
 
     def put(self, users: NDArray[np.uint32], rows: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Take newer rows of these users, as far as they are in the panel or enter it.
+        """Take newer rows of these users, as far as they are in the panel or enter it; they may have more fields.
 
         Index and place of each row taken; `left` are the places that changed hands.
         """
@@ -57,7 +57,7 @@ class UserPanel:
             index.append(number)
             place.append(where)
         taken, places = np.array(index, np.int64), np.array(place, np.int64)
-        self.rows[places] = rows[taken].astype(self.rows.dtype, copy=False)
+        self.rows[places] = rows[list(self.rows.dtype.names or ())][taken]
         return np.stack([taken, places]), np.array(left, np.int64)
 
     def forget_users(self, users: NDArray[np.uint32]) -> NDArray[np.int64]:

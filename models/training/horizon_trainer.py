@@ -1,6 +1,7 @@
 """The heads of `model.horizons` beside a trainer's network: learnt from the same rows, released with it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,14 +41,22 @@ class HorizonTrainer:
         newest = NewestEvents.of(rows, new_events)
         with_item = np.flatnonzero(newest.item)
         user, time_ms, item = users[newest.row[with_item]], newest.time_ms[with_item], newest.item[with_item]
-        for asked, query, event in learner.interest.waiting_for(user, time_ms, self._random):
-            came = LaterEvents(item[event], (time_ms[event] - asked.time_ms) / 1000, query)
-            then = asked.rows[query]
-            silent_s = (asked.time_ms - then["last_time_ms"]) / 1000
-            then, _, blocks = self._engine.distributions(then)
-            scored = score_interest(blocks, then, silent_s, came, self._engine.candidates)
+        waiting = learner.interest.waiting_for(user, time_ms, self._random)
+        if not waiting:
+            return
+        # All at once: a distribution of one row costs nearly as much as those of ten.
+        then = np.concatenate([asked.rows[query] for asked, query, _ in waiting])
+        asked_ms = np.concatenate([np.full(len(query), asked.time_ms) for asked, query, _ in waiting])
+        event = np.concatenate([event for *_, event in waiting])
+        came = LaterEvents(item[event], (time_ms[event] - asked_ms) / 1000, np.arange(len(event)))
+        silent_s = (asked_ms - then["last_time_ms"]) / 1000
+        then, _, blocks = self._engine.distributions(then)
+        scored = score_interest(blocks, then, silent_s, came, self._engine.candidates)
+        end = np.cumsum([len(query) for _, query, _ in waiting]).tolist()
+        for (asked, query, _), low, high in zip(waiting, [0, *end], end, strict=False):
             for parts, new in zip(asked.parts, scored, strict=True):
-                parts.append(new)
+                part = new[(new.query >= low) & (new.query < high)]
+                parts.append(replace(part, query=query[part.query - low]))
 
     def train_step(self, all_due: bool = False) -> None:
         """Learn from some labels that have come due, or from all of them."""

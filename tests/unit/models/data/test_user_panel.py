@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from models.config import ModelConfig
 from models.data.user_panel import UserPanel
+from models.data.user_row import user_row_fields
 from models.data.user_state import new_user_states
+from state.rows import RowLayout
 
 
 def rows_of(config: ModelConfig, users: NDArray[np.uint32]) -> NDArray[np.void]:
@@ -31,6 +33,16 @@ def test_who_is_in_it_depends_on_neither_order_nor_activity(config: ModelConfig)
     assert set(once.users.tolist()) == set(often.users.tolist())
     assert 10 < np.count_nonzero(once.users <= 200) < 40
     np.testing.assert_array_equal(once.rows["steps"], once.users)
+
+
+def test_rows_of_a_worker_have_more_fields(config: ModelConfig) -> None:
+    users = np.array([5, 6], np.uint32)
+    panel = UserPanel(4, new_user_states(config, 0).dtype)
+    rows = RowLayout(user_row_fields(config)).new(2)
+    rows["steps"], rows["last_time_ms"] = [1, 2], [3, 4]
+    panel.put(users, rows)
+    assert panel.rows["steps"][:2].tolist() == [1, 2]
+    assert panel.rows["last_time_ms"][:2].tolist() == [3, 4]
 
 
 def test_newer_rows_replace_older_ones(config: ModelConfig) -> None:
