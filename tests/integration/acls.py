@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import admin as confluent_admin
 
 from streams.kafka.topic_specs import every_topic_spec
 from streams.settings.settings import Settings
-from tests.secured_kafka import USER, SecuredKafka
+from tests.integration.deployment import Deployment
+from tests.integration.worker import killed_at_end
+from tests.secured_kafka import PASSWORD, USER, SecuredKafka
 
 kafka_admin: Any = confluent_admin  # exports more than it declares
+
+SECRET: Final = {"INTEREST_KAFKA__SASL_PASSWORD": PASSWORD}
+"""Environment of the user's commands"""
 
 Acl = tuple[str, str, str]
 """Resource, name, operation"""
@@ -150,3 +155,23 @@ def reset_acls(settings: Settings) -> list[Acl]:
         ("group", settings.kafka.group_id, "Read"),
         transactional_id(settings),
     ]
+
+
+Sites = Callable[[Iterable[str]], dict[str, Deployment]]
+
+
+@contextmanager
+def deployments_of_user(secured: SecuredKafka, prefix: str, folder: Path) -> Iterator[Sites]:
+    """Makes deployments by name, of one partition, whose commands and workers are the user's and end with the block."""
+    overrides = ["topics.partitions=1", *secured.sasl("PLAIN", "SASLPLAIN", "SASL_PLAINTEXT")]
+    with ExitStack() as stack:
+
+        def make(names: Iterable[str]) -> dict[str, Deployment]:
+            made = {}
+            for number, name in enumerate(names):
+                (site_folder := folder / str(number)).mkdir()
+                made[name] = Deployment(secured.kafka.bootstrap_servers, f"{prefix}-{number}", site_folder, overrides)
+                stack.enter_context(killed_at_end(made[name].workers))
+            return made
+
+        yield make

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from streams.cli.logs.train import registered_items
 from tests.integration.acls import (
+    SECRET,
     Acl,
     Acls,
+    Sites,
     authorizing_kafka,
+    deployments_of_user,
     names_of,
     replay_acls,
     reset_acls,
@@ -28,20 +28,14 @@ from tests.integration.acls import (
 from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.faults import set_environment
-from tests.integration.ingesting import orders_to_ingest
 from tests.integration.web_site import WebSite, eventually, ready
-from tests.integration.worker import Command, Worker, killed_at_end
+from tests.integration.worker import Worker
 from tests.secured_kafka import PASSWORD, SecuredKafka
-from tests.topics import input_end
 
-_SECRET = {"INTEREST_KAFKA__SASL_PASSWORD": PASSWORD}
-
-_with_secret = partial(set_environment, _SECRET)
+_with_secret = partial(set_environment, SECRET)
 
 _LETTER = b"u1", b'{"user_id": "u1", "event_type": "click", "sku": "i1", "timestamp": 1731900000123}'
 """A record without an item, but for those who know its name of the field"""
-
-Sites = Callable[[Iterable[str]], dict[str, Deployment]]
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +46,9 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
 
 @pytest.fixture
 def sites(secured: SecuredKafka, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sites]:
-    """Makes deployments by name, whose commands and workers are the user's."""
-    for name, value in _SECRET.items():
+    for name, value in SECRET.items():
         monkeypatch.setenv(name, value)
-    overrides = ["topics.partitions=1", *secured.sasl("PLAIN", "SASLPLAIN", "SASL_PLAINTEXT")]
-    with ExitStack() as stack:
-
-        def make(names: Iterable[str]) -> dict[str, Deployment]:
-            made = {}
-            for number, name in enumerate(names):
-                folder = tmp_path / str(number)
-                folder.mkdir()
-                made[name] = Deployment(secured.kafka.bootstrap_servers, f"{prefix}-{number}", folder, overrides)
-                stack.enter_context(killed_at_end(made[name].workers))
-            return made
-
+    with deployments_of_user(secured, prefix, tmp_path) as make:
         yield make
 
 
@@ -259,68 +241,3 @@ async def test_a_web_server_needs_exactly_these_rights_and_waits_for_one_that_is
         assert (refused.status_code, "Write on topic" in refused.json()["detail"]) == (503, True), refused.text
         acls.set(rights)
         assert (await client.post("/v1/events", json=event)).status_code == 202
-
-
-async def test_ingest_needs_exactly_these_rights_and_names_each_that_is_missing(
-    secured: SecuredKafka, site: Deployment
-) -> None:
-    acls, (source, rights) = Acls(secured), await orders_to_ingest(secured, site)
-    words = ["ingest", "--from", source, "--until-end", *(f"--set={override}" for override in site.overrides("a"))]
-    processes: list[Command] = []
-
-    async def ends() -> tuple[int, str]:
-        processes.append(process := Command(words, site.folder / f"ingest-{len(processes)}.log", _with_secret))
-        return await process.ended(), process.text()
-
-    with killed_at_end(processes):
-        acls.set(rights)
-        code, text = await ends()
-        assert code == 0, text
-        assert "10 records read, 8 events written" in text
-        assert f"2 records are dead letters: not_json; first {source}:0:0: Expecting value" in text
-        for denied in rights:
-            acls.set(right for right in rights if right != denied)
-            code, text = await ends()
-            resource, name, operation = denied
-            assert code == 1, (denied, text)
-            assert f": {operation} on {resource} {name}. Grant it: kafka-acls.sh" in text, (denied, text)
-            assert "Traceback" not in text
-
-
-async def test_a_right_taken_from_a_running_ingest_ends_it(secured: SecuredKafka, site: Deployment) -> None:
-    acls, (source, rights) = Acls(secured), await orders_to_ingest(secured, site)
-    words = ["ingest", "--from", source, *(f"--set={override}" for override in site.overrides("a"))]
-    processes: list[Command] = []
-    with killed_at_end(processes):
-        for number, denied in enumerate(rights[:4]):
-            acls.set(rights)
-            processes.append(process := Command(words, site.folder / f"ingest-{number}.log", _with_secret))
-            await process.wait_for("as a member of the group")
-            async with AIOKafkaProducer(bootstrap_servers=secured.kafka.bootstrap_servers) as producer:
-                written = await input_end(secured.kafka.bootstrap_servers, site.settings.topics)
-                await producer.send_and_wait(source, round_robin_event(number)[1])
-                # It is running, not still joining, once it has written the event.
-                while await input_end(secured.kafka.bootstrap_servers, site.settings.topics) == written:
-                    await asyncio.sleep(0.1)
-                acls.set(right for right in rights if right != denied)
-                for value in (round_robin_event(number)[1], b"bad"):
-                    await producer.send_and_wait(source, value)
-            assert await process.ended() == 1, (denied, process.text())
-            assert "Grant it: kafka-acls.sh" in process.text(), (denied, process.text())
-            assert "Traceback" not in process.text()
-
-
-async def test_a_right_to_the_group_that_is_taken_while_an_ingest_joins_ends_it(
-    secured: SecuredKafka, site: Deployment
-) -> None:
-    acls, (source, rights) = Acls(secured), await orders_to_ingest(secured, site)
-    words = ["ingest", "--from", source, *(f"--set={override}" for override in site.overrides("a"))]
-    with killed_at_end([process := Command(words, site.folder / "ingest.log", _with_secret)]):
-        acls.set(rights)
-        await process.wait_for("as a member of the group")
-        process.send(signal.SIGSTOP)
-        acls.set(right for right in rights if right[0] != "group")
-        await asyncio.sleep(1)  # until the broker knows it
-        process.send(signal.SIGCONT)
-        assert await process.ended() == 1, process.text()
-        assert "Read on group" in process.text()
