@@ -49,10 +49,8 @@ class RewardPolicy(SuccessiveChoice):
     @classmethod
     def restored(cls, version: int, settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> RewardPolicy:
         """The policy of this state."""
-        model = settings["model"] | {"examination": tuple(settings["model"]["examination"])}
-        policy = cls(
-            RewardModelSettings(**model), cls.options_type(**settings["options"]), SlateRules(**settings["rules"])
-        )
+        model = RewardModelSettings.restored(settings["model"])
+        policy = cls(model, cls.options_type(**settings["options"]), SlateRules(**settings["rules"]))
         policy.model.restore(arrays)
         policy.version = version
         return policy

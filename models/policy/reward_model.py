@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,12 @@ class RewardModelSettings:
     exp(-rate * exposure) - 1, alone and times the interest, for each of these rates"""
     examination: tuple[float, ...] = ()
     """Probability that a user looks at a place, relative to the first; places beyond count as the last, () as 1"""
+
+    @staticmethod
+    def restored(saved: dict[str, Any]) -> RewardModelSettings:
+        """From `asdict`, of which JSON has made lists of the tuples. TypeError where it does not fit."""
+        tuples: dict[str, Any] = {key: tuple(value) for key, value in saved.items() if isinstance(value, list)}
+        return RewardModelSettings(**saved | tuples)
 
 
 class RewardModel:

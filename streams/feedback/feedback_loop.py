@@ -28,6 +28,7 @@ from streams.kafka.follower import TopicFollower
 from streams.kafka.group_consumer import GroupConsumer
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.policy.arms import Arms
+from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies
 from streams.settings.settings import Settings
 from streams.worker.process.threads import in_thread
@@ -51,9 +52,10 @@ class LoopParts:
     stepper: PartitionStepper
     policies: KnownPolicies
     arms: Arms
+    catalog: Mapping[str, DescribedItem]
     states: TopicFollower
     others: Sequence[TopicFollower]
-    """Catalog and experiments"""
+    """Of catalog and experiments"""
     rounds: RoundReader
     writer: TransactionWriter
     metrics: PolicyMetrics
@@ -167,7 +169,8 @@ class FeedbackLoop:
             await parts.states.catch_up()
             await self._commit(assignment, {}, offsets)
             if learns:
-                assignment.learner = Learner(parts.settings.policy, parts.policies.states, parts.arms.decides)
+                states, decides = parts.policies.states, parts.arms.decides
+                assignment.learner = Learner(parts.settings.policy, states, decides, parts.catalog)
             predictions = {
                 parts.partitions.predictions(partition): position.predictions
                 for partition, position in parts.partitions.positions.items()

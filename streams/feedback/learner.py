@@ -21,6 +21,7 @@ from models.policy.policy import Policy
 from models.policy.saved_arrays import dump_policy, load_policy
 from streams.kafka.group_consumer import Fetched
 from streams.kafka.transaction import ProducerRecord
+from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import GUARD, new_policy, restored_policy
 from streams.policy.outcomes import is_usable, outcomes_of, with_places
 from streams.schema.rewards import Reward, decode_reward
@@ -63,10 +64,15 @@ class Learner:
         settings: PolicySettings,
         states: Mapping[str, bytes],
         decides: Callable[[str, str], bool] = lambda experiment, arm: True,
+        catalog: Mapping[str, DescribedItem] | None = None,
     ) -> None:
-        """`decides`: whether decisions of this experiment and arm are by the predictions of this process's recipe."""
+        """`decides`: whether decisions of this experiment and arm are by the predictions of this process's recipe.
+
+        `catalog` is followed; a deep Q-network plans by the categories of items in it.
+        """
         self._settings = settings
         self._decides = decides
+        self._catalog = catalog
         self._policies: dict[str, Policy] = {
             name: _learning(
                 restored_policy(name, settings, states[name]) if name in states else new_policy(name, settings)
@@ -90,7 +96,7 @@ class Learner:
         records.sort(key=lambda record: record.timestamp)
         rewards = self._usable(records)
         if rewards:
-            outcomes = outcomes_of(rewards, self._settings.item_buckets)
+            outcomes = outcomes_of(rewards, self._settings.item_buckets, self._catalog)
             if self._guard is not None:
                 outcomes = self._guard.weighted(outcomes)
                 self.left_out = self._guard.left_out

@@ -142,6 +142,7 @@ async def _start(
             PartitionStepper(settings, rules, arms, described),
             policies,
             arms,
+            described,
             states,
             (catalog, experiments),
             rounds,

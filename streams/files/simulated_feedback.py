@@ -63,7 +63,14 @@ class SimulatedFeedback:
 def simulate_feedback(events: int, users: int, items: int, seed: int) -> SimulatedFeedback:
     """The first so many events of these users, and the decisions that they name."""
     rounds = events // (users * _EVENTS_PER_DECISION) + 2
-    parameters = replace(SCENARIOS["all"], users=users, items=items, rounds=rounds, change_round=rounds // 2)
+    parameters = replace(
+        SCENARIOS["all"],
+        users=users,
+        items=items,
+        rounds=rounds,
+        change_round=rounds // 2,
+        new_item_prediction=(1.0,),  # else none of them would be among the most interesting
+    )
     world, random = World(parameters, seed), np.random.default_rng([seed, 7])
     model = RewardModelSettings(feature_count(parameters.categories), examination=parameters.examination)
     policy = Softmax(model, SoftmaxOptions(_TEMPERATURE))
@@ -112,7 +119,11 @@ def _decisions(number: int, batch: CandidateBatch, slates: SlateBatch) -> Iterat
         by_name: dict[str, float] = {}
         for name, p in zip(names, interest, strict=True):
             by_name[name] = by_name.get(name, 0.0) + p / sum(interest)
-        features = [item_features(p, by_name[name], True) for p, name in zip(interest, names, strict=True)]
+        exposures = batch.features[user, :, -1].tolist()
+        features = [
+            item_features(p, by_name[name], True, exposure)
+            for p, name, exposure in zip(interest, names, exposures, strict=True)
+        ]
         yield Decision(
             decision_id=f"simulated:{number}:{user}",
             user_id=user_name(user),

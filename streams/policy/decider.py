@@ -10,7 +10,16 @@ import numpy as np
 
 from models.policy.policy import Policy
 from models.policy.slate import Candidates
-from streams.policy.features import all_categories, first_categories, item_features, item_index, user_context
+from streams.policy.exposures import Exposures
+from streams.policy.features import (
+    CATEGORY_BUCKETS,
+    all_categories,
+    first_categories,
+    item_features,
+    item_index,
+    known_categories,
+    user_context,
+)
 from streams.policy.item_filters import DescribedItem, ItemFilters, filtered
 from streams.policy.known_policies import compares_all_categories, is_fresh
 from streams.schema.decisions import Decision, DecisionRequest
@@ -50,6 +59,7 @@ class Decider:
         self._log_candidates = settings.log_candidates
         self._random = np.random.default_rng() if random is None else random
         self._filters = ItemFilters.of_settings(settings)
+        self._exposures = Exposures(settings.examined)
 
     def decide(
         self,
@@ -78,10 +88,12 @@ class Decider:
         features: list[tuple[float, ...]] = []
         if items:
             names, category = first_categories(items, categories_of)
+            known = known_categories(items, categories_of)
             category_p = dict(zip(interests.categories, interests.category_p, strict=True))
+            exposures = np.where(known < 0, 0, self._exposures.of(request.user_id)[category % CATEGORY_BUCKETS])
             features = [
-                item_features(p, category_p.get(name, 0.0), item_id in item_p)
-                for item_id, p, name in zip(items, interest, names, strict=True)
+                item_features(p, category_p.get(name, 0.0), item_id in item_p, exposure)
+                for item_id, p, name, exposure in zip(items, interest, names, exposures.tolist(), strict=True)
             ]
             indices = np.array([item_index(item_id, self._settings.item_buckets) for item_id in items], np.int64)
             chosen = policy.act(
@@ -99,6 +111,7 @@ class Decider:
             )
             shown = chosen.chosen.tolist()
             slate = [items[position] for position in shown]
+            self._exposures.add(request.user_id, known[chosen.chosen])
             propensities = [min(1.0, max(p, _LEAST_PROPENSITY)) for p in chosen.propensities.tolist()]
         others = sorted(set(range(len(items))) - set(shown)) if len(items) <= self._log_candidates else []
         return Decision(

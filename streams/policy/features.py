@@ -10,9 +10,14 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from models.policy.reward_model import RewardModelSettings
+
 CATEGORY_BUCKETS: Final = 16
-FEATURES: Final = 3
-"""Of a candidate: interest in its first category; log of its interest, from 0 for the least to 1; whether predicted"""
+FEATURES: Final = 5
+"""Of a candidate: interest in its first category; log of its interest, from 0 for the least to 1; whether predicted; of
+one that is not, the interest in its category once more; recent exposures of the user to the category"""
+MODEL: Final = RewardModelSettings(FEATURES, exposure_rates=(0.05, 0.2, 0.8))
+"""Of rewards by these features"""
 MOST_CATEGORIES: Final = 4
 """Of an item, that its similarity to others is computed from"""
 _LEAST_INTEREST: Final = 1e-6
@@ -28,10 +33,12 @@ def category_index(category: str) -> int:
     return crc32(category.encode())
 
 
-def item_features(interest: float, category_p: float, predicted: bool) -> tuple[float, ...]:
+def item_features(interest: float, category_p: float, predicted: bool, exposure: float) -> tuple[float, ...]:
     """[FEATURES] of a candidate."""
     log_interest = 1 - math.log(max(interest, _LEAST_INTEREST)) / math.log(_LEAST_INTEREST)
-    return round(category_p, 4), round(log_interest, 4), float(predicted)
+    category_p = round(category_p, 4)
+    unpredicted = 0.0 if predicted else category_p
+    return category_p, round(log_interest, 4), float(predicted), unpredicted, round(exposure, 3)
 
 
 def user_context(categories: Sequence[str], category_p: Sequence[float]) -> tuple[float, ...]:
@@ -54,6 +61,12 @@ def all_categories(item_ids: Sequence[str], categories_of: Mapping[str, Sequence
 def first_categories(
     item_ids: Sequence[str], categories_of: Mapping[str, Sequence[str]]
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """Name ("" where there is none) and number of the first category of each item."""
+    """Name and number of the first category of each item; "" and that of "" where there is none."""
     names = [(categories_of.get(item_id) or ("",))[0] for item_id in item_ids]
     return names, np.array([category_index(name) for name in names], np.int64)
+
+
+def known_categories(item_ids: Sequence[str], categories_of: Mapping[str, Sequence[str]]) -> NDArray[np.int64]:
+    """[C] number of the first category of each item, -1 where there is none."""
+    names, numbers = first_categories(item_ids, categories_of)
+    return np.where(np.array(names, np.object_) == "", -1, numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,13 +14,12 @@ from models.errors import PolicyError
 from models.policy.deep_q.policy import DeepQ
 from models.policy.learnt import RewardPolicy
 from models.policy.policy import Policy
-from models.policy.reward_model import RewardModelSettings
 from models.policy.rules import DPP, SlateRules
 from models.policy.saved import POLICIES, policy_from
 from models.policy.saved_arrays import load_policy
 from models.policy.successive import SuccessiveChoice
 from streams.errors import SettingsError
-from streams.policy.features import FEATURES
+from streams.policy.features import MODEL
 from streams.settings.policy_section import PolicySettings
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ def new_policy(name: str, settings: PolicySettings) -> Policy:
         settings.max_per_category or None, settings.diversity, settings.fresh_share, settings.diversity_by
     )
     half_life = settings.half_life_places or None
-    model = RewardModelSettings(FEATURES, half_life=half_life, examination=settings.examined)
+    model = replace(MODEL, half_life=half_life, examination=settings.examined)
     try:
         options = _typed(asdict(kind.options_type()), settings.options.get(name, {}))
         policy: Policy = kind(model, kind.options_type(**options), rules)

@@ -11,12 +11,12 @@ import numpy as np
 from models.policy.off_policy.estimators import ESTIMATORS
 from models.policy.off_policy.intervals import Estimate, estimate
 from models.policy.off_policy.policy_rewards import logged_rewards
-from models.policy.reward_model import RewardModelSettings
 from models.policy.slate import NO_ITEM, CandidateBatch, FloatArray, IntArray, SlateBatch
 from models.policy.successive import SuccessiveChoice
 from streams.policy.features import (
     CATEGORY_BUCKETS,
     FEATURES,
+    MODEL,
     MOST_CATEGORIES,
     all_categories,
     first_categories,
@@ -101,7 +101,5 @@ def estimates(
 ) -> dict[str, Estimate]:
     """By estimator the policy's mean reward per decision, with a bootstrap interval by users."""
     random = np.random.default_rng(seed)
-    beside = logged_rewards(
-        policy, logged.users, logged.candidates, logged.slates, logged.rewards, RewardModelSettings(FEATURES), random
-    )
+    beside = logged_rewards(policy, logged.users, logged.candidates, logged.slates, logged.rewards, MODEL, random)
     return {name: estimate(name, beside, random) for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from zlib import crc32
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.policy.slate import NO_ITEM, Outcomes
-from streams.policy.features import CATEGORY_BUCKETS, FEATURES, item_index
+from streams.policy.features import CATEGORY_BUCKETS, FEATURES, item_index, known_categories
+from streams.policy.item_filters import DescribedItem
 from streams.schema.rewards import Reward
 
 
@@ -26,8 +27,10 @@ def is_usable(reward: Reward) -> bool:
     )
 
 
-def outcomes_of(rewards: Sequence[Reward], item_buckets: int) -> Outcomes:
-    """B outcomes of usable rewards, in their order; slates are as wide as the widest."""
+def outcomes_of(
+    rewards: Sequence[Reward], item_buckets: int, catalog: Mapping[str, DescribedItem] | None = None
+) -> Outcomes:
+    """B outcomes of usable rewards, in their order; slates are as wide as the widest. Categories are the catalog's."""
     shape = len(rewards), max((len(reward.slate) for reward in rewards), default=0)
     items = np.full(shape, NO_ITEM, np.int64)
     interest, values, propensities = (np.zeros(shape) for _ in range(3))
@@ -42,7 +45,20 @@ def outcomes_of(rewards: Sequence[Reward], item_buckets: int) -> Outcomes:
         propensities[row, :width] = reward.propensities
     users: NDArray[np.int64] = np.array([crc32(reward.user_id.encode()) for reward in rewards], np.int64)
     context = np.array([reward.context for reward in rewards])
-    return Outcomes(users, items, interest, features, context, propensities, values)
+    category = None if catalog is None else _categories(rewards, catalog, shape)
+    return Outcomes(users, items, interest, features, context, propensities, values, None, category)
+
+
+def _categories(
+    rewards: Sequence[Reward], catalog: Mapping[str, DescribedItem], shape: tuple[int, int]
+) -> NDArray[np.int64]:
+    """[B, K] by bucket, as exposures are counted; -1 where an item has no category."""
+    category = np.full(shape, -1, np.int64)
+    for row, reward in enumerate(rewards):
+        described = {item_id: catalog[item_id].categories for item_id in reward.slate if item_id in catalog}
+        numbers = known_categories(reward.slate, described)
+        category[row, : len(numbers)] = np.where(numbers < 0, -1, numbers % CATEGORY_BUCKETS)
+    return category
 
 
 def with_places(outcomes: Outcomes, places: int) -> Outcomes:
@@ -60,5 +76,6 @@ def with_places(outcomes: Outcomes, places: int) -> Outcomes:
         features=resized(outcomes.features, 0),
         propensities=resized(outcomes.propensities, 1),
         rewards=resized(outcomes.rewards, 0),
+        category=None if outcomes.category is None else resized(outcomes.category, -1),
         weights=None if outcomes.weights is None else resized(outcomes.weights, 1),
     )

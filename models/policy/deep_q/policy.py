@@ -101,8 +101,8 @@ class DeepQ(SuccessiveChoice):
     @classmethod
     def restored(cls, version: int, settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> DeepQ:
         """The policy of this state."""
-        model = settings["model"] | {"examination": tuple(settings["model"]["examination"])}
-        policy = cls(RewardModelSettings(**model), DeepQOptions(**settings["options"]), SlateRules(**settings["rules"]))
+        model = RewardModelSettings.restored(settings["model"])
+        policy = cls(model, DeepQOptions(**settings["options"]), SlateRules(**settings["rules"]))
         policy.context_scaling.sums = arrays["context_scaling"].copy()
         policy.input_scaling.sums = arrays["input_scaling"].copy()
         policy.model.restore(

@@ -285,3 +285,27 @@ def test_who_decides_is_the_user_s_arm_or_what_is_usual() -> None:
     assert {(policy.name, assignment.arm) for policy, assignment in chosen} == {("greedy", "a"), ("greedy", "")}
     arms.put(b"e", None)
     assert arms.choose(DecisionRequest("u1", experiment="e")) == (known.default, Assignment())
+
+
+def test_decisions_know_what_the_user_saw_lately_of_each_category() -> None:
+    settings = PolicySettings(kinds="greedy", examination="1, 0.5")
+    policy, decider = KnownPolicies(settings).default, Decider(settings)
+
+    def exposures(user_id: str, size: int) -> dict[str, float]:
+        made = decider.decide("d", DecisionRequest(user_id, size), INTERESTS, CATALOG, policy, Assignment(), 0)
+        return dict(zip(made.slate, [row[-1] for row in made.features], strict=True))
+
+    assert exposures("u1", 2) == {"i1": 0, "i2": 0}
+    assert exposures("u1", 3) == {"i1": 1, "i2": 0.5, "i3": 0.5}
+    assert exposures("u2", 1) == {"i1": 0}
+
+
+def test_the_interest_in_a_category_speaks_for_an_item_that_is_not_predicted() -> None:
+    catalog = {**CATALOG, "i9": CATALOG["i1"]}
+    settings = PolicySettings(kinds="greedy")
+    policy = KnownPolicies(settings).default
+    request = DecisionRequest("u1", 2, ("i1", "i9"))
+    made = Decider(settings).decide("d", request, INTERESTS, catalog, policy, Assignment(), 0)
+    by_item = dict(zip(made.slate, made.features, strict=True))
+    assert by_item["i1"][2:4] == (1, 0)
+    assert by_item["i9"][2:4] == (0, 0.6)
