@@ -131,6 +131,8 @@ class StreamTrainer:
         self._learner.restore_learner(checkpoint)
         self._learner.take_changed()  # no row changed
         self._horizons.restore(checkpoint.learner)
+        if checkpoint.registered is not None:
+            self._horizons.forget_items(self._items.register.taken_over(checkpoint.registered)[1])
 
     def adopt(self, weights: Weights) -> None:
         """Go on with other weights, of a candidate or of an older checkpoint; counts and gate stay.

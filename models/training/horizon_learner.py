@@ -25,6 +25,7 @@ from models.data.new_events import NewestEvents
 from models.data.user_panel import UserPanel
 from models.data.user_row import user_row_fields
 from models.device import compute_device
+from models.experts.interest_gate import COMPONENTS, INTEREST_FEATURES
 from models.experts.return_mixture import RETURN_EXPERTS
 from models.inference.horizon_model import HorizonModel
 from models.network.heads.return_time import bucket_shares, event_share, return_loss
@@ -50,7 +51,7 @@ _KEPT_LABELS: Final = 2_048
 """Newest labels of each horizon, from which the hazard learns again"""
 
 
-_PREFIX, _PANEL, _WAITING, _CLOCK = "horizons/", "panel.", "waiting.", "clock"
+_PREFIX, _PANEL, _WAITING, _INTEREST, _CLOCK = "horizons/", "panel.", "waiting.", "interest.", "clock"
 
 
 class HorizonLearner:
@@ -142,7 +143,8 @@ class HorizonLearner:
         """What `restore` needs beside the parameters, as tensors of a checkpoint; labels that are due are not in it."""
         panel = {f"{_PANEL}{name}": array for name, array in self._panel.state().items()}
         waiting = {f"{_WAITING}{name}": array for name, array in self._waiting.state().items()}
-        arrays = panel | waiting | {_CLOCK: np.array([self._clock_ms, self._asked_ms])}
+        interest = {f"{_INTEREST}{name}": array for name, array in self.interest.state().items()}
+        arrays = panel | waiting | interest | {_CLOCK: np.array([self._clock_ms, self._asked_ms])}
         return {_PREFIX + name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def begin(self, parameters: Mapping[str, NDArray[Any]], learner: Mapping[str, Tensor]) -> None:
@@ -158,6 +160,8 @@ class HorizonLearner:
             return
         self._panel.restore(state[f"{_PANEL}rows"], state[f"{_PANEL}users"])
         self._waiting.restore({k.removeprefix(_WAITING): v for k, v in state.items() if k.startswith(_WAITING)})
+        interest = {k.removeprefix(_INTEREST): v for k, v in state.items() if k.startswith(_INTEREST)}
+        self.interest.restore(interest, self._panel.rows.dtype, INTEREST_FEATURES, len(COMPONENTS))
         self._clock_ms, self._asked_ms = map(int, state[_CLOCK])
 
     def _time_after(self, time_ms: NDArray[np.int64]) -> int:

@@ -54,9 +54,9 @@ class HorizonTrainer:
         scored = score_interest(blocks, then, silent_s, came, self._engine.candidates)
         end = np.cumsum([len(query) for _, query, _ in waiting]).tolist()
         for (asked, query, _), low, high in zip(waiting, [0, *end], end, strict=False):
-            for parts, new in zip(asked.parts, scored, strict=True):
+            for kind, new in enumerate(scored):
                 part = new[(new.query >= low) & (new.query < high)]
-                parts.append(replace(part, query=query[part.query - low]))
+                asked.put(kind, replace(part, query=query[part.query - low]), self._random)
 
     def train_step(self, all_due: bool = False) -> None:
         """Learn from some labels that have come due, or from all of them."""

@@ -112,9 +112,35 @@ def test_a_checkpoint_has_heads_and_labels_that_wait(cluster: Cluster, tmp_path:
     assert learner is not None
     assert other is not None
     assert len(other._waiting) == len(learner._waiting) > 0
+    assert len(other.interest) == len(learner.interest) > 0
     restored = StreamTrainer(cluster.config, LEARNING, cluster.trainer._items)
     restored.restore(cluster.trainer.release(full=True))
     np.testing.assert_array_equal(restored._engine.outlook(cluster.rows[0], silent_s).return_p, expected)
+
+
+def test_interest_is_learnt_from_labels_that_waited_through_a_restart(cluster: Cluster, tmp_path: Path) -> None:
+    """The month's, which comes due afterwards: both go on with the same shares."""
+    checkpoint.save(tmp_path, cluster.trainer.checkpoint(), cluster.config, cluster.trainer._items)
+    weights = checkpoint.load(tmp_path, cluster.config, cluster.trainer._items)
+    assert weights is not None
+    restarted = StreamTrainer(cluster.config, LEARNING, cluster.trainer._items)
+    restarted.begin(weights)
+    rows, users = cluster.rows[0].copy(), np.arange(1, USERS + 1, dtype=np.uint32)
+    rows["last_time_ms"] = START_MS + 31 * DAY_S * 1000
+    rows["ring_item"] = 0  # nothing new is scored: what the shares learn is what waited
+    shares = []
+    for trainer in (cluster.trainer, restarted):
+        learner = trainer._horizons._learner
+        assert learner is not None
+        before = learner.model.interest.state()["steps"]
+        for _ in range(32):  # days
+            learner.observe(rows, np.ones(USERS, np.int64), users)
+            rows["last_time_ms"] += DAY_S * 1000
+        rows["last_time_ms"] -= 32 * DAY_S * 1000
+        after = learner.model.interest.state()
+        assert (after["steps"][:, 2] > before[:, 2]).all()
+        shares.append(after["logits"])
+    np.testing.assert_array_equal(shares[0], shares[1])
 
 
 def test_a_model_without_heads_begins_with_new_ones(
