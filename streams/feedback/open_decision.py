@@ -39,9 +39,10 @@ class OpenDecision(msgspec.Struct, array_like=True, gc=False):
 
     @staticmethod
     def of(decision: Decision) -> OpenDecision:
-        """Without feedback."""
+        """Without feedback. Of what was not shown nothing is kept: rewards do not need it."""
         places = len(decision.slate)
-        return OpenDecision(decision, [0.0] * places, [0.0] * places, {}, {})
+        shown = msgspec.structs.replace(decision, other_items=(), other_interest=(), other_features=())
+        return OpenDecision(shown, [0.0] * places, [0.0] * places, {}, {})
 
     def add(self, event: UserEvent, settings: FeedbackSettings) -> bool:
         """Counts the event; whether that changed anything. Events of other items, or behind the horizon, do not."""

@@ -89,7 +89,7 @@ class PartitionStepper:
         """Decisions first, then the events that may name them, then deadlines, then requests."""
         step, now_ms = PartitionStep(predictions=dict(records.predictions)), int(time.time() * 1000)
         join = Join(store, self._settings.feedback)
-        decisions = filter(None, map(_decision, records.decisions))
+        decisions = filter(None, (_decision(record, now_ms) for record in records.decisions))
         # Processes of another recipe write the rewards of theirs.
         join.add_decisions((made for made in decisions if self._arms.decides(made.experiment, made.arm)), now_ms)
         for record in records.events:
@@ -148,7 +148,7 @@ def interests_of(value: bytes | None) -> Interests:
     )
 
 
-def _decision(record: ConsumerRecord[bytes, bytes]) -> Decision | None:
+def _decision(record: ConsumerRecord[bytes, bytes], now_ms: int) -> Decision | None:
     """The decision of a record; None, with a line in the log, where it is none."""
     try:
         if isinstance(record, UndecodableRecord):
@@ -160,6 +160,8 @@ def _decision(record: ConsumerRecord[bytes, bytes]) -> Decision | None:
     if decision.user_id.encode() != record.key:
         log.warning("%s is left out: its key is not its user", position(record))
         return None
-    if record.timestamp > 0 and abs(decision.time - record.timestamp) > _DAY_MS:
-        decision.time = record.timestamp  # by a clock that is wrong it would wait for ever
+    # By a clock that is wrong, its own or that of whoever gave the record its time, it would wait for ever.
+    written_ms = record.timestamp if 0 < record.timestamp < now_ms + _DAY_MS else now_ms
+    if abs(decision.time - written_ms) > _DAY_MS:
+        decision.time = written_ms
     return decision

@@ -26,6 +26,9 @@ from streams.schema.decisions import Decision, DecisionRequest
 from streams.settings.policy_section import PolicySettings
 
 _LEAST_PROPENSITY: Final = 1e-9
+_ROUNDING: Final = 1e-3
+_MOST_LOGGED_CHARACTERS: Final = 100_000
+"""Of ids of candidates that are not shown: with longer ones a decision could not be written"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,15 @@ class Interests:
 
 
 UNKNOWN_USER: Final = Interests()
+
+
+def _checked(interests: Interests) -> Interests:
+    """The same, or those of an unknown user where another program has written something else than a distribution."""
+    probabilities = (*interests.item_p, *interests.category_p)
+    same_lengths = len(interests.items) == len(interests.item_p) and len(interests.categories) == len(
+        interests.category_p
+    )
+    return interests if same_lengths and all(-_ROUNDING <= p <= 1 + _ROUNDING for p in probabilities) else UNKNOWN_USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,7 @@ class Decider:
 
         Candidates are those of the request, else the items of the prediction, as far as all filters let them pass.
         """
+        interests = _checked(interests)
         offered = interests.items if request.candidates is None else request.candidates
         filters = self._filters, ItemFilters.of_request(request)
         items, ruled_out = filtered(offered, catalog, filters, now_ms / 1000)
@@ -114,6 +127,8 @@ class Decider:
             self._exposures.add(request.user_id, known[chosen.chosen])
             propensities = [min(1.0, max(p, _LEAST_PROPENSITY)) for p in chosen.propensities.tolist()]
         others = sorted(set(range(len(items))) - set(shown)) if len(items) <= self._log_candidates else []
+        if sum(len(items[position]) for position in others) > _MOST_LOGGED_CHARACTERS:
+            others = []
         return Decision(
             decision_id=decision_id,
             user_id=request.user_id,

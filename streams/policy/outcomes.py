@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import chain
+from typing import Any, Final
 from zlib import crc32
 
 import numpy as np
@@ -15,15 +16,20 @@ from streams.policy.features import CATEGORY_BUCKETS, FEATURES, item_index, know
 from streams.policy.item_filters import DescribedItem
 from streams.schema.rewards import Reward
 
+_LARGEST: Final = 1e6
+"""Squares of larger numbers would hide all others in what is learnt, or be no numbers any more"""
+
 
 def is_usable(reward: Reward) -> bool:
     """Whether policies of these features can learn from it; what other programs decided may have others, or none."""
     places = len(reward.slate)
+    numbers = chain(reward.rewards, reward.interest, reward.context, *reward.features)
     return (
         places > 0
         and len(reward.rewards) == len(reward.propensities) == len(reward.features) == len(reward.interest) == places
         and all(len(row) == FEATURES for row in reward.features)
         and len(reward.context) == CATEGORY_BUCKETS
+        and all(-_LARGEST <= number <= _LARGEST for number in numbers)
     )
 
 

@@ -13,6 +13,8 @@ SCHEMA_VERSION: Final = 1
 MAX_SLATE: Final = 100
 MAX_CANDIDATES: Final = 1000
 MAX_CATEGORIES: Final = 100
+MAX_FEATURES: Final = 100
+MAX_CONTEXT: Final = 1000
 
 TextId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 Propensity = Annotated[float, Meta(gt=0, le=1)]
@@ -43,9 +45,10 @@ Interest = Annotated[
     tuple[float, ...],
     Meta(max_length=MAX_SLATE, description="Of each place: the probability of the prediction."),
 ]
-Context = Annotated[tuple[float, ...], Meta(description="Features of the user alone.")]
+Context = Annotated[tuple[float, ...], Meta(max_length=MAX_CONTEXT, description="Features of the user alone.")]
+FeatureRow = Annotated[tuple[float, ...], Meta(max_length=MAX_FEATURES)]
 Features = Annotated[
-    tuple[tuple[float, ...], ...],
+    tuple[FeatureRow, ...],
     Meta(max_length=MAX_SLATE, description="Of each place: the features of user and item that the policy decided by."),
 ]
 
@@ -132,7 +135,7 @@ class Decision(Struct, gc=False, kw_only=True):
     ] = ()
     other_interest: Annotated[tuple[float, ...], Meta(max_length=MAX_CANDIDATES, description="Their `interest`.")] = ()
     other_features: Annotated[
-        tuple[tuple[float, ...], ...], Meta(max_length=MAX_CANDIDATES, description="Their `features`.")
+        tuple[FeatureRow, ...], Meta(max_length=MAX_CANDIDATES, description="Their `features`.")
     ] = ()
     request_id: Annotated[TextId, Meta(description="As requested.")] | None = None
     schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
