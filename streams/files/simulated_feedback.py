@@ -33,7 +33,7 @@ ROUND_MS: Final = 3_600_000
 """From one slate of a user to the next"""
 _CLICK_MS = 10_000  # after the impression, and for each place more
 _PURCHASE_MS = 300_000
-_TEMPERATURE = 0.02
+_TEMPERATURE = 0.05  # explores enough to estimate from
 _EVENTS_PER_DECISION = 4
 
 

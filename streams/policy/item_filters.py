@@ -53,7 +53,7 @@ class ItemFilters:
     def of_settings(settings: PolicySettings) -> ItemFilters:
         """Of all decisions."""
         return ItemFilters(
-            frozenset(),
+            frozenset(settings.without_items),
             frozenset(settings.only_categories),
             frozenset(settings.without_categories),
             settings.min_price or None,

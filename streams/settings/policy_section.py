@@ -49,6 +49,12 @@ def _category_names(text: str) -> str:
     return text
 
 
+def _item_ids(text: str) -> str:
+    if "" in _names(text):
+        raise ValueError("must be ids with commas between")
+    return text
+
+
 def _event_weights(weights: dict[str, float]) -> dict[str, float]:
     for name in weights:
         if name not in EVENT_TYPES:
@@ -86,6 +92,9 @@ class PolicySettings:
     )
     exclude_categories: Annotated[str, AfterValidator(_category_names)] = field(
         default="", metadata={"help": "items of these are not shown, with commas between"}
+    )
+    exclude_items: Annotated[str, AfterValidator(_item_ids)] = field(
+        default="", metadata={"help": "ids of items that are not shown, with commas between"}
     )
     min_price: Annotated[float, Field(ge=0, le=1e12)] = field(
         default=0.0,
@@ -159,6 +168,11 @@ class PolicySettings:
     def without_categories(self) -> tuple[str, ...]:
         """Those of `exclude_categories`."""
         return _names(self.exclude_categories)
+
+    @property
+    def without_items(self) -> tuple[str, ...]:
+        """Those of `exclude_items`."""
+        return _names(self.exclude_items)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -94,6 +94,7 @@ def test_what_a_request_rules_out_is_not_shown(request_: DecisionRequest, slate:
         (PolicySettings(categories="Drama, Crime"), {"i1", "i2"}),
         (PolicySettings(exclude_categories="Drama"), {"i3"}),
         (PolicySettings(min_price=15), {"i2"}),
+        (PolicySettings(exclude_items="i3, i9"), {"i1", "i2"}),
         (PolicySettings(max_price=15, in_stock=True), {"i1"}),
         (PolicySettings(max_age_s=100), {"i1"}),
     ],
