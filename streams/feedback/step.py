@@ -24,6 +24,7 @@ from streams.policy.item_filters import DescribedItem
 from streams.schema.dead_letters import dead_letter
 from streams.schema.decisions import Decision, decode_decision, decode_request, encode_decision
 from streams.schema.decoder import SchemaRules, decode
+from streams.schema.events import UserDelete
 from streams.schema.predictions import decode as decode_prediction
 from streams.schema.record import position
 from streams.settings.settings import Settings
@@ -94,7 +95,11 @@ class PartitionStepper:
         join.add_decisions((made for made in decisions if self._arms.decides(made.experiment, made.arm)), now_ms)
         for record in records.events:
             if not isinstance(record, UndecodableRecord):  # workers have put it into the dead letters, as all others
-                join.add_events(decode(record, self._settings.kafka.max_record_bytes, self._rules)[0], now_ms)
+                events = decode(record, self._settings.kafka.max_record_bytes, self._rules)[0]
+                join.add_events(events, now_ms)
+                for event in events:
+                    if isinstance(event, UserDelete):
+                        self._decider.forget(event.user_id)
         join.close_due(records.stream_ms)
         for record in records.requests:
             try:

@@ -153,6 +153,10 @@ class Decider:
             request_id=request.request_id,
         )
 
+    def forget(self, user_id: str) -> None:
+        """What was shown to the user, who is erased."""
+        self._exposures.forget(user_id)
+
 
 def _why_empty(request: DecisionRequest, ruled_out: Mapping[str, int]) -> str:
     if ruled_out:

@@ -43,6 +43,10 @@ class Exposures:
         if len(self._recent) > self._max_users:
             self._recent.popitem(last=False)
 
+    def forget(self, user_id: str) -> None:
+        """The user counts from nothing."""
+        self._recent.pop(_key(user_id), None)
+
 
 def _key(user_id: str) -> bytes:
     return blake2b(user_id.encode(), digest_size=8).digest()
