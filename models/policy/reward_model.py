@@ -98,7 +98,7 @@ class RewardModel:
 
     def exposure_inputs(self, interest: FloatArray, exposure: FloatArray) -> FloatArray:
         """[..., 2 R] the part of x that exposure changes, at R `exposure_rates`; 0 without exposure."""
-        faded = np.expm1(-exposure[..., None] * self._rates)
+        faded = np.expm1(-np.maximum(exposure, 0)[..., None] * self._rates)  # a negative one would grow without bound
         return np.concatenate([faded, interest[..., None] * faded], axis=-1)
 
     def exposure_effect(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -105,3 +105,8 @@ def test_a_reward_that_fades_with_exposure_is_learnt_with_how_certain_that_is() 
     assert (np.abs(mean) > 5 * deviation).all()
     mean, deviation = same.exposure_effect(change)
     assert (np.abs(mean) < 3 * deviation).all()
+
+
+def test_an_exposure_below_zero_is_none() -> None:
+    model = RewardModel(RewardModelSettings(1, exposure_rates=(0.8,)))
+    np.testing.assert_array_equal(model.exposure_inputs(np.ones(2), np.array([-1e9, 0.0])), np.zeros((2, 2)))
