@@ -48,9 +48,10 @@ def test_decisions_have_what_policies_learn_from_and_estimates_are_made_of(simul
         assert is_usable(reward)
         assert is_complete(decision, reward)
         assert decision.candidates == 20
-        assert max(decision.interest) >= max(decision.other_interest) / 4
         assert 0 < sum(decision.context) == pytest.approx(1, abs=0.01)
     assert len({decision.slate for decision in simulated.decisions}) > 100
+    shown = [max(decision.interest) - max(decision.other_interest) for decision in simulated.decisions]
+    assert sum(shown) > 0  # what is more interesting is shown more often
 
 
 def test_it_is_written_as_what_replay_and_evaluation_read(simulated: SimulatedFeedback, tmp_path: Path) -> None:
