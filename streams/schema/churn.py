@@ -3,7 +3,7 @@
 from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from streams.errors import StreamError
 from streams.schema.model_version import ModelVersion
@@ -19,6 +19,7 @@ RESERVED: Final = b"\0"
 """First byte of keys that are not users', but the sweep's own"""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
+Amount = Annotated[float, Meta(ge=0)]
 
 
 class ChurnWarning(Struct, gc=False):
@@ -49,6 +50,13 @@ class ChurnWarning(Struct, gc=False):
     item_p: Annotated[list[Share], Meta(description="Their shares.")]
     model_version: ModelVersion
     state_version: Annotated[int, Meta(ge=0, description="Events of the user that are taken into account.")]
+    type_p: Annotated[
+        dict[str, Share] | UnsetType,
+        Meta(description="Probability of an event of each type within 30 days; of types that have come to anybody."),
+    ] = UNSET
+    spent: Annotated[
+        Amount | UnsetType, Meta(description="Expected sum of the values of the user's purchases within 30 days.")
+    ] = UNSET
     schema_version: Annotated[int, Meta(ge=1, le=1)] = SCHEMA_VERSION
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from models.inference.predictions import InterestParts, Predictions
+from models.data.event_types import EVENT_TYPES
+from models.inference.predictions import InterestParts, Outlook, Predictions
 from models.items.vocabulary import ItemVocabulary
 from streams.schema.events import UserEvent
 from streams.schema.predictions import SCHEMA_VERSION
@@ -145,34 +146,44 @@ def _outlooks(predictions: Predictions, items: ItemVocabulary) -> Iterable[dict[
     outlook, row = predictions.outlook, predictions.outlook_row
     if outlook is None or row is None:
         return repeat({}, len(predictions))
+    users, horizons = outlook.return_p.shape
+
+    def columns(
+        index: NDArray[np.int64], first: int, name: Callable[[int], str], p: NDArray[np.float32]
+    ) -> tuple[list[list[str]], list[list[float]]]:
+        rows = users * horizons
+        return _columns(index.reshape(rows, index.shape[2]), first, name, truncated(p).reshape(rows, p.shape[2]))
+
+    made = [  # by user, then by horizon
+        {"days": days, "categories": categories, "category_p": category_p, "items": names, "item_p": item_p, **further}
+        for days, categories, category_p, names, item_p, further in zip(
+            outlook.days * users,
+            *columns(outlook.category, 0, items.categories.__getitem__, outlook.category_p),
+            *columns(outlook.item, 1, items.id, outlook.item_p),
+            types_and_spending(outlook),
+            strict=True,
+        )
+    ]
     days = [str(number) for number in outlook.days]
     return_p = [dict(zip(days, p, strict=True)) for p in truncated(outlook.return_p).tolist()]
-    columns = []  # of each horizon: categories, category_p, items, item_p, by row
-    for horizon in range(len(outlook.days)):
-        category_p, item_p = truncated(outlook.category_p[:, horizon]), truncated(outlook.item_p[:, horizon])
-        columns.append(
-            (
-                *_columns(outlook.category[:, horizon], 0, items.categories.__getitem__, category_p),
-                *_columns(outlook.item[:, horizon], 1, items.id, item_p),
-            )
-        )
-    made: list[dict[str, Any]] = [
-        {
-            "horizons": [
-                {
-                    "days": number,
-                    "categories": categories[index],
-                    "category_p": category_p[index],
-                    "items": names[index],
-                    "item_p": item_p[index],
-                }
-                for number, (categories, category_p, names, item_p) in zip(outlook.days, columns, strict=True)
-            ],
-            "return_p": p,
-        }
-        for index, p in enumerate(return_p)
-    ]
-    return (made[index] if index >= 0 else {} for index in row.tolist())
+    return (
+        {"horizons": made[index * horizons : (index + 1) * horizons], "return_p": return_p[index]} if index >= 0 else {}
+        for index in row.tolist()
+    )
+
+
+def types_and_spending(outlook: Outlook) -> Iterable[dict[str, Any]]:
+    """Of each user and horizon, as far as they are known; types of which no event has ever come are left out."""
+    type_p, spent = outlook.type_p, outlook.spent
+    if type_p is None or spent is None:
+        return repeat({}, outlook.return_p.size)
+    known = np.flatnonzero(type_p.any((0, 1)))
+    names = [EVENT_TYPES[index] for index in known.tolist()]
+    rows = truncated(type_p[:, :, known]).reshape(outlook.return_p.size, len(known)).tolist()
+    return (
+        {"type_p": dict(zip(names, p, strict=True)), "spent": value}
+        for p, value in zip(rows, rounded(spent).ravel().tolist(), strict=True)
+    )
 
 
 def _shares(

@@ -10,6 +10,7 @@ from streams.schema.model_version import ModelVersion
 SCHEMA_VERSION: Final = 1
 
 Probability = Annotated[float, Meta(ge=0, le=1)]
+Amount = Annotated[float, Meta(ge=0)]
 
 
 class Source(Struct, gc=False):
@@ -37,6 +38,16 @@ class Horizon(Struct, gc=False):
     category_p: Annotated[list[Probability], Meta(description="Their shares in these events.")]
     items: Annotated[list[str], Meta(description="Items of the events to come, likewise.")]
     item_p: Annotated[list[Probability], Meta(description="Their shares.")]
+    type_p: Annotated[
+        dict[str, Probability] | UnsetType,
+        Meta(
+            description="Probability of at least one event of each type within these days; of types that have come to "
+            "anybody."
+        ),
+    ] = UNSET
+    spent: Annotated[
+        Amount | UnsetType, Meta(description="Expected sum of the values of the user's purchases within these days.")
+    ] = UNSET
 
 
 class Prediction(Struct, gc=False):

@@ -73,6 +73,10 @@ def _outlook_lines(prediction: Prediction) -> Iterator[str]:
         shares = zip(longest.categories[:SHOWN_ITEMS], longest.category_p, strict=False)
         if named := ", ".join(f"{name} {percent(p)}" for name, p in shares):
             yield f"over {longest.days} d {named}"
+        if longest.type_p is not UNSET and longest.type_p:
+            rising = sorted(longest.type_p.items(), key=lambda of_type: -of_type[1])
+            spent = f", spends {longest.spent:.4g}" if longest.spent is not UNSET and longest.spent > 0 else ""
+            yield f"within {longest.days} d " + ", ".join(f"{name} {percent(p)}" for name, p in rising) + spent
 
 
 def _explanation_lines(prediction: Prediction, title: Callable[[str], str]) -> Iterator[str]:

@@ -72,6 +72,10 @@ class HorizonInterest(BaseModel):
     days: int
     categories: list[CategoryProbability]
     items: list[ItemProbability]
+    type_p: dict[str, float]
+    """Probability of at least one event of each type; empty where not known"""
+    spent: float | None
+    """Expected sum of the values of purchases"""
 
 
 class Interests(BaseModel):
@@ -144,6 +148,8 @@ def interests_of(user_id: str, row: UserRow, catalog: Catalog, limit: int) -> In
                     for category, p in zip(horizon.categories, horizon.category_p, strict=True)
                 ],
                 items=probable(horizon.items, horizon.item_p),
+                type_p=horizon.type_p,
+                spent=horizon.spent,
             )
             for horizon in row.horizons
         ],

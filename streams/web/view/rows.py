@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 
 
 class HorizonRow(msgspec.Struct, array_like=True, gc=False):
@@ -21,6 +21,8 @@ class HorizonRow(msgspec.Struct, array_like=True, gc=False):
     category_p: list[float]
     items: list[str]
     item_p: list[float]
+    type_p: dict[str, float]  # empty where not known
+    spent: float | None
 
 
 class UserRow(msgspec.Struct, array_like=True, gc=False):

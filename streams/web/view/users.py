@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import msgspec
+from msgspec import UNSET
 
 from state.ordered_store import OrderedStore
-from streams.schema.predictions import Prediction
+from streams.schema.predictions import Horizon, Prediction
 from streams.web.view.audience import Audience
 from streams.web.view.batch import ViewBatch
 from streams.web.view.keys import EVENTS, POINT, USER, id_key, id_of, slot_key, slots_of
@@ -101,8 +101,20 @@ def _row(prediction: Prediction, position: str, points: int) -> UserRow:
         (carried.attention, carried.copying, carried.following, carried.popularity),
         position,
         points,
-        [HorizonRow(*msgspec.structs.astuple(horizon)) for horizon in prediction.horizons or ()],
+        [_horizon_row(horizon) for horizon in prediction.horizons or ()],
         prediction.return_p or {},
+    )
+
+
+def _horizon_row(horizon: Horizon) -> HorizonRow:
+    return HorizonRow(
+        horizon.days,
+        horizon.categories,
+        horizon.category_p,
+        horizon.items,
+        horizon.item_p,
+        horizon.type_p or {},
+        None if horizon.spent is UNSET else horizon.spent,
     )
 
 

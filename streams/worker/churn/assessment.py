@@ -14,7 +14,7 @@ from models.data.horizons import DAY_S
 from models.inference.predictions import ModelVersion, Outlook
 from models.items.vocabulary import ItemVocabulary
 from streams.schema.churn import LEVELS, ChurnWarning, Reason
-from streams.schema.prediction_encoder import truncated
+from streams.schema.prediction_encoder import truncated, types_and_spending
 from streams.settings.churn_section import ChurnSettings
 
 _SILENT_GAPS: Final = 2.0
@@ -76,7 +76,9 @@ def warnings_of(
     no_event_p = truncated(1 - outlook.return_p[:, month])
     category_p, item_p = truncated(outlook.category_p[:, month]), truncated(outlook.item_p[:, month])
     values = []
+    every_horizon = list(types_and_spending(outlook))
     for user, name in enumerate(users):
+        further = every_horizon[user * len(outlook.days) + month]
         categories = [index for index in outlook.category[user, month].tolist() if index >= 0]
         wanted = [index for index in outlook.item[user, month].tolist() if index > 0]
         silent_days, row = float(silent_s[user]) / DAY_S, rows[user]
@@ -96,6 +98,7 @@ def warnings_of(
             item_p[user, : len(wanted)].tolist(),
             str(version),
             int(row["count"]),
+            **further,
         )
         values.append(msgspec.json.encode(warning))
     return values

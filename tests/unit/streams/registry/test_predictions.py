@@ -41,8 +41,16 @@ PREDICTION: dict[str, Any] = {
 }
 OUTLOOK = {
     "horizons": [
-        {"days": 1, "categories": ["a"], "category_p": [0.5], "items": ["i2"], "item_p": [0.25]},
-        {"days": 30, "categories": [], "category_p": [], "items": [], "item_p": []},
+        {
+            "days": 1,
+            "categories": ["a"],
+            "category_p": [0.5],
+            "items": ["i2"],
+            "item_p": [0.25],
+            "type_p": {"click": 0.75, "purchase": 0.125},
+            "spent": 2.5,
+        },
+        {"days": 30, "categories": [], "category_p": [], "items": [], "item_p": [], "type_p": {}, "spent": 0.0},
     ],
     "return_p": {"1": 0.25, "30": 0.75},
 }
@@ -101,6 +109,21 @@ async def test_a_record_that_is_no_prediction_is_a_stream_error(server: Registry
     for value in (b"{}", b"\0\0\0\0\x09x", b"\0"):
         with pytest.raises(StreamError, match="cannot be decoded"):
             await reader.read(value)
+
+
+def test_a_record_of_the_schema_before_horizons_knew_types_is_read_by_this_one() -> None:
+    """As a reader resolves it: what was added has a default."""
+    before = prediction_schema()
+    (horizons,) = (field for field in before["fields"] if field["name"] == "horizons")
+    horizon = horizons["type"][1]["items"]
+    horizon["fields"] = [field for field in horizon["fields"] if field["name"] not in ("type_p", "spent")]
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, fastavro.parse_schema(before), PREDICTION | OUTLOOK)
+    stream.seek(0)
+    now = fastavro.parse_schema(prediction_schema())
+    read = fastavro.schemaless_reader(stream, fastavro.parse_schema(before), now)
+    assert isinstance(read, dict)
+    assert [(horizon["type_p"], horizon["spent"]) for horizon in read["horizons"]] == [(None, None)] * 2
 
 
 def test_what_is_not_avro_of_the_type_is_refused() -> None:

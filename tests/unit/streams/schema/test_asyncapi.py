@@ -11,6 +11,7 @@ from streams.kafka.topic_specs import every_topic_spec
 from streams.schema.asyncapi import FILE, document, text
 from streams.schema.dead_letters import dead_letter
 from streams.settings.settings import Settings
+from tests.asyncapi_schema import asyncapi_schema
 from tests.records import consumer_record
 
 CLICK: dict[str, Any] = {"event_type": "click", "user_id": "u1", "item_id": "i9", "timestamp": 1_731_900_000_123}
@@ -42,6 +43,15 @@ def payload_is_valid(message: str, value: object) -> bool:
 
 def test_the_file_is_current() -> None:
     assert FILE.read_text(encoding="utf-8") == text(), "python -m streams.schema.asyncapi"
+
+
+@pytest.mark.slow
+def test_it_is_valid_by_the_schema_of_asyncapi_itself() -> None:
+    official = Draft7Validator(asyncapi_schema())
+    assert [error.message for error in official.iter_errors(document())] == []
+    channel = document()["channels"]["userEvent"]
+    wrong = document() | {"channels": {"userEvent": channel | {"messages": []}}}
+    assert not official.is_valid(wrong)
 
 
 def test_every_reference_names_a_part() -> None:

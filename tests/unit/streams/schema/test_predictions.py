@@ -8,11 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from jsonschema import Draft202012Validator
 from msgspec import UNSET
 
+from models.data.event_types import EVENT_TYPES, type_index
 from models.inference.predictions import CARRIERS, InterestParts, ModelVersion, Outlook, Predictions
 from models.items.vocabulary import ItemVocabulary
 from streams.schema.events import UserEvent
+from streams.schema.json_schema import schemas
 from streams.schema.prediction_encoder import EventOrigins, encode, rounded, truncated
 from streams.schema.predictions import Carriers, Horizon, Prediction, Source, decode
 
@@ -124,15 +127,55 @@ def test_an_outlook_is_told_after_a_users_last_event(items: ItemVocabulary, orig
         np.array([[[1, 0], [0, -1], [-1, -1]]]),
         np.array([[[0.5, 0.25], [0.5, 0], [0, 0]]], P),
     )
+    only_interest = encode(replace(made, outlook=outlook, outlook_row=np.array([-1, 0])), origins, items, 0)[1]
+    assert [(one.type_p, one.spent) for one in decode(only_interest).horizons or ()] == [(UNSET, UNSET)] * 3
+    type_p = np.zeros((1, 3, len(EVENT_TYPES)), P)
+    type_p[0, :, type_index("click")] = [0.25, 0.5, 0.75]
+    type_p[0, 2, type_index("purchase")] = 0.0625
+    outlook = replace(outlook, type_p=type_p, spent=np.array([[0, 0, 12.34567]], P))
     without, with_outlook = encode(replace(made, outlook=outlook, outlook_row=np.array([-1, 0])), origins, items, 0)
     assert decode(without).horizons is decode(without).return_p is UNSET
     prediction = decode(with_outlook)
     assert prediction.return_p == {"1": 0.25, "7": 0.5, "30": 0.75}
     assert prediction.horizons == [
-        Horizon(1, ["Sci-Fi", "Drama"], [0.5, 0.25], ["i2", "i5"], [0.5, 0.25]),
-        Horizon(7, ["Drama"], [0.5], ["i2"], [0.5]),
-        Horizon(30, [], [], [], []),
+        Horizon(1, ["Sci-Fi", "Drama"], [0.5, 0.25], ["i2", "i5"], [0.5, 0.25], {"click": 0.25, "purchase": 0}, 0),
+        Horizon(7, ["Drama"], [0.5], ["i2"], [0.5], {"click": 0.5, "purchase": 0}, 0),
+        Horizon(30, [], [], [], [], {"click": 0.75, "purchase": 0.0625}, 12.35),
     ]
+    assert json.loads(with_outlook)["horizons"][0] == {
+        "days": 1,
+        "categories": ["Sci-Fi", "Drama"],
+        "category_p": [0.5, 0.25],
+        "items": ["i2", "i5"],
+        "item_p": [0.5, 0.25],
+        "type_p": {"click": 0.25, "purchase": 0.0},
+        "spent": 0.0,
+    }
+    Draft202012Validator(schemas()["interest-prediction"]).validate(json.loads(with_outlook))
+
+
+def test_each_of_several_users_has_their_own_outlook(items: ItemVocabulary, origins: EventOrigins) -> None:
+    random = np.random.default_rng(0)
+    users, types = 3, len(EVENT_TYPES)
+    outlook = Outlook(
+        random.random((users, 3), P),
+        random.integers(1, 6, (users, 3, 2)),
+        random.random((users, 3, 2), P),
+        random.integers(0, 2, (users, 3, 1)),
+        random.random((users, 3, 1), P),
+        type_p=random.random((users, 3, types), P),
+        spent=random.random((users, 3), P),
+    )
+    made = predictions([0, 1, 2], [[1]] * users, [[0.5]] * users)
+    rows = [2, 0, 1]
+    values = encode(replace(made, outlook=outlook, outlook_row=np.array(rows)), origins, items, 0)
+    for value, row in zip(map(decode, values), rows, strict=True):
+        assert value.return_p == dict(zip(("1", "7", "30"), truncated(outlook.return_p[row]).tolist(), strict=True))
+        for horizon, read in enumerate(value.horizons or ()):
+            assert read.items == [f"i{number}" for number in outlook.item[row, horizon].tolist()]
+            assert read.category_p == truncated(outlook.category_p[row, horizon]).tolist()
+            assert outlook.type_p is not None
+            assert list((read.type_p or {}).values()) == truncated(outlook.type_p[row, horizon]).tolist()
 
 
 def test_padding_is_left_out_row_by_row(items: ItemVocabulary, origins: EventOrigins) -> None:

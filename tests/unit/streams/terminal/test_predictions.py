@@ -44,9 +44,15 @@ def test_a_prediction_shows_user_items_interests_and_explanation() -> None:
     assert lines[4].strip() == "because of Last Colony (40%), i9 (20%), other events 25%, popularity 15%"
     assert lines[5].strip() == "carried by attention 60%, following 25%, popularity 15%"
     prediction.return_p = {"1": 0.25, "30": 0.8}
-    prediction.horizons = [Horizon(30, ["Drama", "Sci-Fi"], [0.5, 0.25], ["i1"], [0.5]), Horizon(1, [], [], [], [])]
+    month = Horizon(30, ["Drama", "Sci-Fi"], [0.5, 0.25], ["i1"], [0.5], {"view": 0.3, "click": 0.8}, 0.0)
+    prediction.horizons = [month, Horizon(1, [], [], [], [])]
     with console.capture() as captured:
         console.print(render_prediction(prediction, lambda item: TITLES.get(item, item)))
     lines = captured.get().splitlines()
     assert lines[4].strip() == "returns within 1 d 25%, within 30 d 80%"
     assert lines[5].strip() == "over 30 d Drama 50%, Sci-Fi 25%"
+    assert lines[6].strip() == "within 30 d click 80%, view 30%"
+    month.spent = 12.345
+    with console.capture() as captured:
+        console.print(render_prediction(prediction, lambda item: TITLES.get(item, item)))
+    assert captured.get().splitlines()[6].strip() == "within 30 d click 80%, view 30%, spends 12.35"

@@ -109,6 +109,8 @@ export default {
   "others": "others",
   "outlook.interest": "Wants over {days} days",
   "outlook.return": "Comes back",
+  "outlook.spent": "Expected to spend {spent}",
+  "outlook.types": "At least one event of a type, within {days} days",
   "outlook.within": "within {days} d",
   "overview.events.end": "Events, end offset",
   "overview.items": "{n} items predicted",

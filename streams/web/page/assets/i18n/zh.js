@@ -109,6 +109,8 @@ export default {
   "others": "其他",
   "outlook.interest": "未来 {days} 天的兴趣",
   "outlook.return": "再次到访",
+  "outlook.spent": "预计消费 {spent}",
+  "outlook.types": "{days} 天内至少有一次该类型的事件",
   "outlook.within": "{days} 天内",
   "overview.events.end": "事件末尾偏移量",
   "overview.items": "预测涉及 {n} 个物品",

@@ -5,7 +5,7 @@ import { areaChart } from "../charts/areas.js";
 import { barList, dividedBar } from "../charts/bars.js";
 import { colorClass } from "../colors.js";
 import { h, redraw } from "../dom.js";
-import { ago, count, dateTime, percent } from "../format.js";
+import { ago, count, dateTime, decimal, percent } from "../format.js";
 import { interestModel, moments } from "../interest.js";
 import { t } from "../i18n.js";
 import { card, empty, heading, title } from "../parts.js";
@@ -124,10 +124,20 @@ function showOutlook({ horizons, return_p }) {
   return [
     h("h3", {}, t("outlook.return")),
     barList(Object.entries(return_p).map(([days, p]) => ({ name: t("outlook.within", { days }), value: p, text: percent(p) })), { maximum: 1 }),
-    horizons.slice(-1).flatMap(({ days, categories }) => [
+    horizons.slice(-1).flatMap(({ days, categories, type_p, spent }) => [
       h("h3", {}, t("outlook.interest", { days: String(days) })),
       barList(categories.map(({ category, p }) => ({ name: category, value: p, text: percent(p), kind: colorClass(category) }))),
+      ...showTypes(String(days), Object.entries(type_p).sort(([, p], [, q]) => q - p), spent),
     ]),
+  ];
+}
+
+function showTypes(days, types, spent) {
+  if (types.length === 0) return [];
+  return [
+    h("h3", {}, t("outlook.types", { days })),
+    barList(types.map(([type, p]) => ({ name: type, value: p, text: percent(p) })), { maximum: 1 }),
+    ...(spent ? [h("p", {}, t("outlook.spent", { spent: decimal(spent, 2) }))] : []),
   ];
 }
 

@@ -5,7 +5,9 @@ import pytest
 
 from state.errors import FolderInUseError
 from streams.kafka.offset_reader import Position, TopicShape
+from streams.schema.predictions import Horizon
 from streams.settings.settings import Settings, load_settings
+from streams.web.api.users import interests_of
 from streams.web.view.view import View
 from tests.unit.streams.web.predictions import prediction
 
@@ -65,6 +67,21 @@ def test_users_of_a_topic_that_is_gone_are_dropped(view: View, end: int, topic_i
     assert offsets[view.topics.interest_predictions, 0] == 0
     assert (view.meta.users, view.users.get("u"), view.users.history("u")) == (0, None, [])
     assert view.audience.snapshot().items == []
+
+
+def test_the_outlook_of_a_user_is_answered_as_predicted(view: View) -> None:
+    """Also that of workers which told neither types nor spending."""
+    known = Horizon(30, ["Drama"], [0.5], ["i1"], [0.25], {"purchase": 0.125}, 2.5)
+    for user, horizon in (("new", known), ("old", Horizon(30, [], [], [], []))):
+        batch = view.new_batch()
+        view.users.put(prediction(user, horizons=[horizon], return_p={"30": 0.75}), "0:1", batch)
+        view.store(batch)
+        row = view.users.get(user)
+        assert row is not None
+        (shown,) = interests_of(user, row, view.catalog, 10).horizons
+        expected = ({"purchase": 0.125}, 2.5) if user == "new" else ({}, None)
+        assert (shown.type_p, shown.spent) == expected
+        assert [item.item_id for item in shown.items] == horizon.items
 
 
 def test_brokers_without_ids_of_topics_are_no_reason(view: View) -> None:

@@ -1,6 +1,7 @@
 import msgspec
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
 from models.config import ModelConfig
 from models.data.horizons import DAY_S
@@ -9,6 +10,7 @@ from models.inference.predictions import ModelVersion, Outlook
 from models.items.vocabulary import ItemVocabulary
 from state.rows import RowLayout
 from streams.schema.churn import LEVELS, decode_warning
+from streams.schema.json_schema import schemas
 from streams.settings.churn_section import ChurnSettings
 from streams.worker.churn.assessment import Engagement, return_of, risk_levels, warnings_of
 
@@ -58,6 +60,8 @@ def test_a_warning_tells_what_the_user_would_want_over_a_month() -> None:
         np.array([[[0.5, 0.25], [0.5, 0.25], [0.5, 0]]], P),
         np.array([[[0, -1]] * 3]),
         np.array([[[0.75, 0]] * 3], P),
+        type_p=np.array([[[0, 0.25, 0.5]] * 3], P),
+        spent=np.array([[1, 2, 3.5]], P),
     )
     rows, silent_s = rows_of([3.0] * 20), np.array([20.0 * DAY_S])
     (value,) = warnings_of([b"u1"], rows, np.array([2]), outlook, silent_s, items, ModelVersion(1, 2), 5)
@@ -66,6 +70,8 @@ def test_a_warning_tells_what_the_user_would_want_over_a_month() -> None:
     assert (warning.no_event_p, warning.silent_days, warning.state_version) == (0.75, 20.0, 21)
     assert (warning.items, warning.item_p) == (["i2"], [0.5])
     assert (warning.categories, warning.category_p) == (["Drama"], [0.75])
+    assert (warning.type_p, warning.spent) == ({"view": 0.25, "click": 0.5}, 3.5)
+    Draft202012Validator(schemas()["interest-churn"]).validate(msgspec.json.decode(value))
     returned = decode_warning(return_of(b"u1", rows[0], ModelVersion(1, 2)))
     assert (returned.level, returned.since, returned.reason) == ("none", 1_700_000_000_000, "returned")
 
