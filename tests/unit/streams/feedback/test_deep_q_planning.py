@@ -18,7 +18,7 @@ from streams.settings.policy_section import PolicySettings
 from tests.records import consumer_record
 
 TP = TopicPartition("rewards", 0)
-ROUNDS, CATEGORIES = 40, 4
+ROUNDS, CATEGORIES = 25, 4
 CATALOG = {f"i{number}": DescribedItem((f"c{number % CATEGORIES}",)) for number in range(12)}
 SETTINGS = PolicySettings(
     kinds="dqn",
@@ -45,7 +45,7 @@ def learnt_advantages(rate: float) -> np.ndarray:
     """Of what is shown in the last rounds, where rewards fade by exp(-rate * exposure)."""
     random = np.random.default_rng(0)
     learner, known, decider = Learner(SETTINGS, {}, catalog=CATALOG), KnownPolicies(SETTINGS), Decider(SETTINGS, random)
-    users = {f"u{number}": interests(random) for number in range(60)}
+    users = {f"u{number}": interests(random) for number in range(50)}
     last: list[Reward] = []
     for number in range(ROUNDS):
         rewards = []
