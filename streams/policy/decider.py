@@ -101,7 +101,7 @@ class Decider:
         features: list[tuple[float, ...]] = []
         if items:
             names, category = first_categories(items, categories_of)
-            known = known_categories(items, categories_of)
+            known = known_categories(names, category)
             category_p = dict(zip(interests.categories, interests.category_p, strict=True))
             exposures = np.where(known < 0, 0, self._exposures.of(request.user_id)[category % CATEGORY_BUCKETS])
             features = [

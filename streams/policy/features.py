@@ -66,7 +66,6 @@ def first_categories(
     return names, np.array([category_index(name) for name in names], np.int64)
 
 
-def known_categories(item_ids: Sequence[str], categories_of: Mapping[str, Sequence[str]]) -> NDArray[np.int64]:
-    """[C] number of the first category of each item, -1 where there is none."""
-    names, numbers = first_categories(item_ids, categories_of)
-    return np.where(np.array(names, np.object_) == "", -1, numbers)
+def known_categories(names: Sequence[str], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[C] the numbers of first categories, -1 where there is none."""
+    return np.where([name != "" for name in names], numbers, -1)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.policy.slate import NO_ITEM, Outcomes
-from streams.policy.features import CATEGORY_BUCKETS, FEATURES, item_index, known_categories
+from streams.policy.features import CATEGORY_BUCKETS, FEATURES, first_categories, item_index, known_categories
 from streams.policy.item_filters import DescribedItem
 from streams.schema.rewards import Reward
 
@@ -62,7 +62,7 @@ def _categories(
     category = np.full(shape, -1, np.int64)
     for row, reward in enumerate(rewards):
         described = {item_id: catalog[item_id].categories for item_id in reward.slate if item_id in catalog}
-        numbers = known_categories(reward.slate, described)
+        numbers = known_categories(*first_categories(reward.slate, described))
         category[row, : len(numbers)] = np.where(numbers < 0, -1, numbers % CATEGORY_BUCKETS)
     return category
 
