@@ -53,13 +53,13 @@ def test_labels_of_a_day_change_what_is_expected_of_a_month_before_its_own_are_d
 def test_what_is_always_wrong_about_the_chained_steps_is_corrected() -> None:
     """Users return once on one day or never: after the steps of a week, those of a month add nothing."""
     mixture, random = ReturnMixture(), np.random.default_rng(1)
-    recency, steps, network = of_rate(DAILY, 500)
-    for _ in range(200):
+    recency, steps, network = of_rate(DAILY, 2000)
+    for _ in range(100):
         logits = mixture.logits(recency, steps, network)
         for horizon in range(3):
-            mixture.fit(horizon, recency[:, 0], logits[:, horizon], random.random(500) < 0.2)
+            mixture.fit(horizon, recency[:, 0], logits[:, horizon], random.random(2000) < 0.2)
     assert mixture.logits(recency, steps, network)[0, 2, 1] > logit(np.array([0.45]))[0]
-    assert p_of(mixture, DAILY)[2] == pytest.approx(0.2, abs=0.02)
+    assert p_of(mixture, DAILY)[2] == pytest.approx(0.2, abs=0.03)
 
 
 def test_it_goes_on_from_its_state() -> None:
