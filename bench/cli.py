@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 COMMANDS: Final = (
     *("throughput", "quality", "horizons", "scale-out", "attack", "impressions"),
-    *("cold-items", "policy", "experiments", "cost", "sweep", "decoding", "web", "gpu"),
+    *("cold-items", "cold-users", "policy", "experiments", "cost", "sweep", "decoding", "web", "gpu"),
 )
 """Each is the function of its name in the `command` module of its room, with _ for -"""
 
@@ -38,9 +38,9 @@ app = typer.Typer(
 @app.callback()
 def bench() -> None:
     """Benchmarks: worker throughput beside other programs, prediction quality beside counters, by the number of
-    workers, under attack, with impressions and of new items, the power of experiments, the cost of each part of a
-    micro-batch and of the sweep for silent users, that of decoding an event by its format, the HTTP server under load,
-    and a CUDA device against the CPU.
+    workers, under attack, with impressions, of new items and of new users, the power of experiments, the cost of each
+    part of a micro-batch and of the sweep for silent users, that of decoding an event by its format, the HTTP server
+    under load, and a CUDA device against the CPU.
     """  # noqa: D205
 
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import numpy as np
@@ -91,7 +91,7 @@ class DueInterest:
     kind: int
     horizon: int
     parts: ScoredParts
-    """Their weights sum to one for each user"""
+    """Every event weighs alike: for a list of all that will come, frequent users count more"""
 
 
 class InterestQueries:
@@ -216,9 +216,6 @@ class InterestQueries:
 
 
 def _within(parts: ScoredParts, horizon_s: float) -> ScoredParts | None:
-    """Of the events within a horizon, each user's weighing one together; None without any."""
+    """Of the events within a horizon; None without any."""
     parts = parts[parts.after_s <= horizon_s]
-    if not len(parts):
-        return None
-    total = np.bincount(parts.query, parts.weight)
-    return replace(parts, weight=parts.weight / np.maximum(total[parts.query], 1e-12))
+    return parts if len(parts) else None

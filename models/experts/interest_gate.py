@@ -3,7 +3,7 @@
     p_h = Σ_e π_e(f) p_e      π(f) = softmax(L f)
 
 one L for each horizon, of items and of categories. The label is soft: the items, or categories, of all the user's
-events within the horizon, each user's alike. L is learnt from its log-loss by Adam, once the horizon has passed.
+events within the horizon, each event alike. L is learnt from its log-loss by Adam, once the horizon has passed.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,8 @@ INTEREST_FEATURES: Final = 4
 
 KINDS: Final = ("item", "category")
 
+# Each event alike, not each user: log-loss and recall@10 of items over 30 days on the later days of `python -m bench
+# horizons --choose`, ml-100k 6.507, .158 (each user alike 6.493, .148; popularity 6.625, .156).
 _INITIAL: Final = np.array([2.0, 0.0, 0.0, 0.0, -1.0, -1.0])
 _MIN_P: Final = 1e-9
 _LR: Final = 0.02

@@ -106,7 +106,7 @@ class HorizonLearner:
         if intervals >= 1:
             self._asked_ms = clock_ms
             self._take_due()
-            self._ask(self._questions * min(int(intervals), _MAX_INTERVALS))
+            self._ask(min(int(intervals), _MAX_INTERVALS))
 
     def train_step(self) -> int:
         """Learn from labels that have come due, at most 1024 of each horizon; from how many."""
@@ -187,13 +187,14 @@ class HorizonLearner:
         for number, due in enumerate(self._waiting.take_due(self._clock_ms)):
             self._due[number] = Queries.concatenate([self._due[number], due])[-_MAX_DUE:]
 
-    def _ask(self, questions: int) -> None:
-        """Ask about so many users of the panel at most, as of now."""
+    def _ask(self, intervals: int) -> None:
+        """Ask about some users of the panel, as of now, so many times as many as after one interval."""
+        questions, of_interest = self._questions * intervals, _INTEREST_QUERIES * intervals
         rows, users = self._panel.rows[: len(self._panel)], self._panel.users[: len(self._panel)]
         asked = np.flatnonzero((rows["steps"] > 0) & (rows["last_time_ms"] <= self._clock_ms))
         active = asked[rows["last_time_ms"][asked] > self._clock_ms - 1000 * HORIZON_S[-1]]
-        if len(active) > _INTEREST_QUERIES:
-            active = self._random.choice(active, _INTEREST_QUERIES, replace=False)
+        if len(active) > of_interest:
+            active = self._random.choice(active, of_interest, replace=False)
         self.interest.add(self._clock_ms, users[active].copy(), rows[active])
         if len(asked) > questions:
             asked = self._random.choice(asked, questions, replace=False)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.config import LearnerConfig, ModelConfig
 from models.data.event_log import EventLog
 from models.data.influence import InfluenceLimits
+from models.data.user_profile import store_profile
 from models.data.user_row import user_row_fields
 from models.data.user_state import new_user_states
 from models.errors import HorizonsError
@@ -105,6 +106,11 @@ class PrequentialReplay:
     def engine(self) -> Engine:
         """The engine, as it is now."""
         return self._engine
+
+    def describe_users(self, profile: NDArray[np.float32]) -> None:
+        """Let this be known of all users of the log [users, F], NaN where it is not, as by `user.upsert`."""
+        for user, known in enumerate(profile):
+            store_profile(self._user_rows, user, known)
 
     def rows(self, users: NDArray[np.int64]) -> NDArray[np.void]:
         """Copies of the rows of these users of the log."""

@@ -1,4 +1,4 @@
-"""Soft labels of interest: those of events within the horizon, each user's together one, once it has passed."""
+"""Soft labels of interest: the events within the horizon, once it has passed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_events_of_users_who_were_asked_about_are_scored(config: ModelConfig) ->
     assert len(query) == MAX_SCORED
 
 
-def test_a_label_is_due_once_and_weighs_one_for_each_user(config: ModelConfig) -> None:
+def test_a_label_is_due_once_and_each_event_weighs_alike(config: ModelConfig) -> None:
     queries = asked_about(config, [7, 8])
     ((asked, *_),) = queries.waiting_for(np.array([7], np.uint32), np.array([DAY_MS]), RANDOM)
     asked.parts[0].append(scored([0, 0, 1], [0.5, 3.0, 5.0]))
@@ -47,7 +47,7 @@ def test_a_label_is_due_once_and_weighs_one_for_each_user(config: ModelConfig) -
     (day,) = queries.take_due(DAY_MS + 1)
     assert (day.kind, day.horizon, day.parts.weight.tolist()) == (0, 0, [1.0])
     (week,) = queries.take_due(8 * DAY_MS)
-    assert (week.horizon, week.parts.query.tolist(), week.parts.weight.tolist()) == (1, [0, 0, 1], [0.5, 0.5, 1.0])
+    assert (week.horizon, week.parts.query.tolist(), week.parts.weight.tolist()) == (1, [0, 0, 1], [1.0, 1.0, 1.0])
     assert len(queries) == 2
     assert [label.horizon for label in queries.take_due(31 * DAY_MS)] == [2]
     assert len(queries) == 0
