@@ -25,6 +25,7 @@ RETURN_EXPERTS: Final = ("network", "chained")
 _DAYS, _WEEKS = np.arange(7.0), np.array([0.0, 7.0, 14.0, 21.0])
 STEP_HORIZON: Final = np.repeat([0, 1], [len(_DAYS), len(_WEEKS)])
 """[S] of each step: 0 a day, 1 a week"""
+_STEPS: Final = np.arange(len(STEP_HORIZON))
 STEP_BEGIN_S: Final[NDArray[np.float64]] = np.concatenate([_DAYS, _WEEKS]) * DAY_S
 """[S] when it begins, from now"""
 STEP_END_S: Final[NDArray[np.float64]] = STEP_BEGIN_S + HORIZON_S[STEP_HORIZON]
@@ -63,8 +64,9 @@ class ReturnMixture:
 
         The network's logits are those of each step [n, S], and of each horizon [n, H].
         """
-        weights = self.steps.weights[STEP_HORIZON]  # [S, F + 1]
-        step = np.einsum("nsf,sf->ns", recency, weights[:, :-1]) + steps * weights[:, -1]
+        weights = self.steps.weights  # [2, F + 1]
+        by_counts = (recency @ weights[:, :-1].T)[:, _STEPS, STEP_HORIZON]
+        step = by_counts + steps * weights[STEP_HORIZON, -1]
         silent = -np.logaddexp(0, step) @ _IN_HORIZON  # log P(no event)
         return np.stack([network, logit(-np.expm1(silent))], 2)
 

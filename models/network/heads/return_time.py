@@ -20,6 +20,7 @@ _FIRST_S: Final = 60.0
 _BUCKETS: Final = 45
 EDGES_S: Final[NDArray[np.float64]] = np.concatenate([[0.0], _FIRST_S * 2.0 ** (np.arange(_BUCKETS) / 2)])
 """Edges of the buckets: half an octave each, from a minute to 8 years; the last bucket has no end"""
+_BUCKET_S: Final = np.diff(EDGES_S)
 
 _WIDTH: Final = 64
 _INITIAL_LOGIT: Final = -2.0
@@ -74,9 +75,9 @@ def cumulative_hazard(hazard: NDArray[np.float32], time_s: NDArray[np.float64]) 
     before = np.zeros((len(hazard), _BUCKETS + 1))
     np.cumsum(hazard, axis=1, out=before[:, 1:])
     bucket = (np.searchsorted(EDGES_S, time_s, side="right") - 1).clip(0, _BUCKETS - 1)
-    share = ((time_s - EDGES_S[bucket]) / np.diff(EDGES_S)[bucket]).clip(0, 1)
-    share += _octaves_beyond(time_s)
-    total: NDArray[np.float64] = np.take_along_axis(before, bucket, 1) + share * np.take_along_axis(hazard, bucket, 1)
+    share = np.minimum((time_s - EDGES_S[bucket]) / _BUCKET_S[bucket], 1) + _octaves_beyond(time_s)
+    row = np.arange(len(hazard))[:, None]
+    total: NDArray[np.float64] = before[row, bucket] + share * hazard[row, bucket]
     return total
 
 
