@@ -20,6 +20,7 @@ from bench.horizons.model_scorer import Asked, ask_model
 from bench.horizons.report import cost_table, interest_table, learning_table, merge_results, return_table
 from bench.machine import machine_info
 from bench.quality.datasets import FOLDER
+from bench.quality.event_time import PERIODS, with_event_time
 from models.errors import ModelError
 from streams.errors import SettingsError
 
@@ -35,6 +36,13 @@ def horizons(
         bool, typer.Option("--cost", help="Measure what the outlook adds to a step, and to training.")
     ] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of that.")] = 7,
+    event_time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERIOD",
+            help=f"Let the network read when events happened, in place of their types: {', '.join(PERIODS)}.",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting of the model; may be repeated."),
@@ -59,6 +67,8 @@ def horizons(
             raise BenchError("nothing to measure: give --data LOG, --cost or both")
         if choose and (json or pictures):
             raise BenchError("--choose is for settings, not for results: leave out --json and --pictures")
+        if event_time and (json or pictures):
+            raise BenchError("--event-time is to compare inputs: leave out --json and --pictures")
         if cost:
             costs, learning = _costs(rounds)
             _screen.print(cost_table(costs))
@@ -68,6 +78,8 @@ def horizons(
                 merge_results(json, {"step_cost": costs | about, "learning_cost": learning | about})
         for log_name in data or ():
             log = load_log(log_name, logs, choose)
+            if event_time is not None:
+                log = replace(log, dataset=with_event_time(log.dataset, event_time))
             measurement, interest, seconds = _measure(log, recipe, list(set_ or ()), seed)
             figures = measurement.figures()
             labels = measurement.labels

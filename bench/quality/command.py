@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from bench.errors import BenchError
 from bench.quality.datasets import FOLDER, LOGS, load
+from bench.quality.event_time import PERIODS, with_event_time
 from bench.quality.protocols import PROTOCOLS, evaluate, split_events
 from bench.quality.report import (
     DEFAULT_PROTOCOL,
@@ -70,6 +71,13 @@ def quality(
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the worker's weights and training.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the worker's computation.")] = 1,
+    event_time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERIOD",
+            help=f"Let the network read when events happened, in place of their types: {', '.join(PERIODS)}.",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first events of each log.")] = None,
     logs: Annotated[Path, typer.Option(help="Folder of the known logs.", show_default=False)] = FOLDER,
     json: Annotated[Path | None, typer.Option(help="Merge the figures into this file.")] = None,
@@ -85,8 +93,10 @@ def quality(
     """
     options = WorkerOptions(batch, seed, threads, trained, tuple(set_ or ()), restart, float32_rows)
     try:
+        if event_time and (json or pictures):
+            raise BenchError("--event-time is to compare inputs: leave out --json and --pictures")
         for name in data:
-            report = _score(name, logs, limit, protocol, list(scorer or DEFAULT_SCORERS), options)
+            report = _score(name, logs, limit, protocol, list(scorer or DEFAULT_SCORERS), options, event_time)
             _screen.print(report.table())
             differences = report.difference_table()
             if differences is not None:
@@ -101,10 +111,18 @@ def quality(
 
 
 def _score(
-    name: str, folder: Path, limit: int | None, protocol: str, names: list[str], options: WorkerOptions
+    name: str,
+    folder: Path,
+    limit: int | None,
+    protocol: str,
+    names: list[str],
+    options: WorkerOptions,
+    event_time: str | None,
 ) -> QualityReport:
     with _screen.status(f"reading {name}"):
         dataset = load(name, folder, limit)
+    if event_time is not None:
+        dataset = with_event_time(dataset, event_time)
     split = split_events(dataset, protocol)
     report = QualityReport(dataset, protocol)
     with _progress() as progress_of:
