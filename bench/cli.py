@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 COMMANDS: Final = (
     *("throughput", "quality", "horizons", "scale-out", "attack", "impressions"),
-    *("cold-items", "cold-users", "policy", "experiments", "cost", "sweep", "decoding", "web", "gpu"),
+    *("cold-items", "cold-users", "policy", "bandit-peers", "experiments", "cost", "sweep", "decoding", "web", "gpu"),
 )
 """Each is the function of its name in the `command` module of its room, with _ for -"""
 
