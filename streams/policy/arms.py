@@ -28,11 +28,12 @@ class Arms:
         self._policies = policies
         self._recipe = recipe
         self._experiments: dict[str, Experiment] = {}
-        self._logged: set[tuple[str, str]] = set()
+        self._refused: set[tuple[str, str]] = set()  # experiment and arm for which nothing here can decide
 
     def put(self, key: bytes | None, value: bytes | None) -> None:
         """A record of the topic of experiments. One that cannot be read leaves the experiment as it was."""
         name = (key or b"").decode(errors="replace")
+        self._refused = {refused for refused in self._refused if refused[0] != name}
         try:
             if value is None:
                 self._experiments.pop(name, None)
@@ -57,16 +58,13 @@ class Arms:
         arm = None if experiment is None else assigned_arm(experiment, request.user_id)
         if ("" if arm is None else arm.recipe) != self._recipe:
             return None
-        if experiment is None or arm is None:
+        if experiment is None or arm is None or (experiment.name, arm.name) in self._refused:
             return self._policies.default, Assignment()
         try:
             policy = self._policies.of(arm.policy, arm.parameters)
         except SettingsError as error:
-            if (experiment.name, arm.name) not in self._logged:
-                self._logged.add((experiment.name, arm.name))
-                log.warning(
-                    "users of arm %s of the experiment %s get what is usual: %s", arm.name, experiment.name, error
-                )
+            self._refused.add((experiment.name, arm.name))
+            log.warning("users of arm %s of the experiment %s get what is usual: %s", arm.name, experiment.name, error)
             return self._policies.default, Assignment()
         return policy, Assignment(experiment.name, arm.name)
 

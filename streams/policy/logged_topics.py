@@ -66,6 +66,11 @@ async def read_logged(settings: Settings, most: int, by: str | None = None) -> L
             pairs.append((decision, reward_of))
         else:
             left_out += 1
+    if not pairs and left_out:
+        raise ExperimentError(
+            f"{left_out:,} decisions have a reward, but their candidates are not all logged (policy.log_candidates) or "
+            "are by other features, those of an earlier version or another program: decide anew"
+        )
     if not pairs:
         raise ExperimentError(
             f"{topics.interest_rewards} holds no reward of a decision whose candidates are logged: let `policy` and "

@@ -133,8 +133,14 @@ async def test_arms_are_estimated_before_anybody_is_in_them(deploy: Deploy) -> N
     settings = ["policy.kinds=softmax,greedy"]
     assert "holds no reward" in await asyncio.to_thread(fails, site, *estimate, overrides=settings)
     web = WebSite.of(site)
-    pairs = shown_at_random(300)
     topics = site.settings.topics
+    [(earlier, its_reward)] = shown_at_random(1)
+    earlier.decision_id = its_reward.decision_id = "earlier"
+    earlier.features = ((0.1,),)
+    await web.send(topics.interest_decisions, [(b"u0", encode_decision(earlier))])
+    await web.send(topics.interest_rewards, [(b"u0", msgspec.json.encode(its_reward))])
+    assert "1 decisions have a reward, but" in await asyncio.to_thread(fails, site, *estimate, overrides=settings)
+    pairs = shown_at_random(300)
     await web.send(topics.interest_decisions, [(one.user_id.encode(), encode_decision(one)) for one, _ in pairs])
     await web.send(topics.interest_rewards, [(one.user_id.encode(), msgspec.json.encode(one)) for _, one in pairs])
     printed = await asyncio.to_thread(succeeds, site, *estimate, "--json", overrides=settings)

@@ -47,6 +47,23 @@ def test_each_user_has_the_policy_of_the_arm_or_the_usual_one() -> None:
     assert usual.choose(DecisionRequest("u1", experiment="another")) is not None
 
 
+def test_an_arm_that_nothing_here_can_decide_for_is_logged_once_and_tried_again_once_it_is_changed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    usual = arms()
+    users = [user for user in USERS if (arm := assigned_arm(TRIED, user)) is not None and arm.name == "d"]
+    for user in users:
+        chosen = usual.choose(DecisionRequest(user, experiment="e"))
+        assert chosen is not None
+        assert chosen[1].arm == ""
+    assert len(users) > 1 == len(caplog.records)
+    changed = (*TRIED.arms[:3], Arm(name="d", policy="softmax"))
+    usual.put(b"e", encode_experiment(experiment(arms=changed, holdout=0.1)))
+    chosen = usual.choose(DecisionRequest(users[0], experiment="e"))
+    assert chosen is not None
+    assert (chosen[0].name, chosen[1].arm) == ("softmax", "d")
+
+
 def test_parameters_are_those_of_the_arm() -> None:
     usual = arms()
     user = next(user for user in USERS if (arm := assigned_arm(TRIED, user)) is not None and arm.name == "b")
