@@ -15,7 +15,7 @@ SMALL = SimulatorParameters(users=20, items=6, examination=(1.0,))
 
 def test_policies_of_both_are_run_on_the_same_users(tmp_path: Path) -> None:
     file = tmp_path / "peers.json"
-    options = "--scenario", "plain", "--seeds", "2", "--users", "8", "--rounds", "20", "--json", str(file)
+    options = "--scenario", "plain", "--seeds", "2", "--users", "4", "--rounds", "20", "--json", str(file)
     result = CliRunner().invoke(app, ["bandit-peers", *options], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
     rows = json.loads(file.read_text())["scenarios"]["plain"]
