@@ -76,7 +76,6 @@ def policy(
     every = not (simulator or new_items or off_policy or attack)
     numbers = list(range(seeds))
     figures: report.Figures = {}
-    runs: dict[str, ScenarioRuns] = {}
     try:
         for name, choices in (("scenario", (scenario, SCENARIOS)), ("kind", (kind, CONTENDERS))):
             if unknown := [value for value in choices[0] or () if value not in choices[1]]:
@@ -85,10 +84,12 @@ def policy(
             if simulator or every:
                 for name in scenario or SCENARIOS:
                     parameters = SCENARIOS[name] if rounds is None else _shortened(SCENARIOS[name], rounds)
-                    runs[name] = run_scenario(parameters, numbers, kind or list(CONTENDERS), _named(progress_of, name))
-                    _add(figures, name, runs[name].figures())
+                    runs = run_scenario(parameters, numbers, kind or list(CONTENDERS), _named(progress_of, name))
+                    _add(figures, name, runs.figures())
                     if json is not None:  # what was measured stays where the rest is interrupted
                         report.merge(json, figures)
+                    if pictures is not None:
+                        _draw_scenario(name, runs, pictures)
             if new_items or every:
                 figures["new_items"] = measure_new_items(LOGS, logs, progress_of("new items of logs"))
             if off_policy or every:
@@ -103,7 +104,7 @@ def policy(
         if json is not None:
             report.merge(json, figures | {"machine": machine_info()})
         if pictures is not None:
-            _draw(figures, runs, pictures)
+            _draw(figures, pictures)
     except BenchError as error:
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
         raise typer.Exit(1) from None
@@ -136,12 +137,17 @@ def _show(figures: report.Figures) -> None:
         _screen.print(report.attack_table(figures["attack"]))
 
 
-def _draw(figures: report.Figures, runs: dict[str, ScenarioRuns], folder: Path) -> None:
+def _draw_scenario(name: str, runs: ScenarioRuns, folder: Path) -> None:
     from bench.policy import pictures  # takes half a second
 
     folder.mkdir(parents=True, exist_ok=True)
-    for name, of_scenario in runs.items():
-        pictures.draw_scenario(name, of_scenario, folder / f"policy-{name.replace('_', '-')}.png")
+    pictures.draw_scenario(name, runs, folder / f"policy-{name.replace('_', '-')}.png")
+
+
+def _draw(figures: report.Figures, folder: Path) -> None:
+    from bench.policy import pictures
+
+    folder.mkdir(parents=True, exist_ok=True)
     if "off_policy" in figures:
         pictures.draw_estimates(
             figures["off_policy"]["simulator"], figures["open_bandit"], folder / "policy-estimates.png"

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 
 from bench.policy.report import NEW_ITEM_ROWS
 from bench.quality.datasets import Dataset, load
+from models.device import set_compute_threads
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.progress import ProgressCallback
@@ -53,6 +55,7 @@ def _sums(dataset: Dataset, on_progress: Any) -> tuple[np.ndarray, np.ndarray]:
     """[rows] predicted and observed events of items by NEW_ITEM_ROWS."""
     settings, events = recipe_settings(DEFAULT, ()), dataset.events
     config = replace(settings.model, allow_repeats=dataset.allow_repeats, threads=1)
+    set_compute_threads(config)
     items = ItemVocabulary(dataset.items, ItemContent(config))
     replay = PrequentialReplay(config, settings.learning, items, dataset.users, 1)
     earlier = np.zeros(dataset.items + 1, np.int64)
@@ -62,10 +65,11 @@ def _sums(dataset: Dataset, on_progress: Any) -> tuple[np.ndarray, np.ndarray]:
         if low >= _WARM_UP_SHARE * len(events):
             row = np.minimum(np.ceil(np.log2(earlier + 1)).astype(np.int64), len(NEW_ITEM_ROWS) - 1)
             users, count = np.unique(batch.user, return_counts=True)
-            _, _, blocks = replay.engine.distributions(replay.rows(users))
-            for block in blocks:
-                p = count[block.rows] @ block.p.double().numpy()
-                predicted += np.bincount(row[: len(p)], p, len(NEW_ITEM_ROWS))
+            with torch.inference_mode():  # the blocks are computed as they are asked for
+                _, _, blocks = replay.engine.distributions(replay.rows(users))
+                for block in blocks:
+                    p = count[block.rows] @ block.p.double().numpy()
+                    predicted += np.bincount(row[: len(p)], p, len(NEW_ITEM_ROWS))
             observed += np.bincount(row[batch.item], minlength=len(NEW_ITEM_ROWS))
         for item_id in dataset.item_ids[len(items) + 1 : int(batch.item.max()) + 1]:
             items.add(item_id)
