@@ -5,7 +5,7 @@ Simulated users' new items are predicted by these figures (`models.policy.simula
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from bench.quality.datasets import Dataset, load
 from models.device import set_compute_threads
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
+from models.policy.slate import FloatArray
 from models.progress import ProgressCallback
 from models.training.prequential_replay import PrequentialReplay
 from streams.settings.recipes import DEFAULT
@@ -42,7 +43,11 @@ def measure_new_items(logs: Sequence[str], folder: Path, on_progress: ProgressCa
     figures: Figures = {}
     before = 0
     for dataset in datasets:
-        predicted, observed = _sums(dataset, lambda done, start=before: on_progress(start + done, total))
+
+        def report(done: int, start: int = before) -> None:
+            on_progress(start + done, total)
+
+        predicted, observed = _sums(dataset, report)
         figures[dataset.name] = {
             row: {"predicted": round(float(predicted[index]), 1), "events": int(observed[index])}
             for index, row in enumerate(NEW_ITEM_ROWS)
@@ -51,7 +56,7 @@ def measure_new_items(logs: Sequence[str], folder: Path, on_progress: ProgressCa
     return figures
 
 
-def _sums(dataset: Dataset, on_progress: Any) -> tuple[np.ndarray, np.ndarray]:
+def _sums(dataset: Dataset, on_progress: Callable[[int], None]) -> tuple[FloatArray, FloatArray]:
     """[rows] predicted and observed events of items by NEW_ITEM_ROWS."""
     settings, events = recipe_settings(DEFAULT, ()), dataset.events
     config = replace(settings.model, allow_repeats=dataset.allow_repeats, threads=1)
