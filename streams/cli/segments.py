@@ -54,11 +54,14 @@ def export(
 
     interest-stream segments export --risk at_risk --category Sci-Fi --out campaign.csv
     """
+    from streams.kafka.topic_specs import every_topic_spec
     from streams.web.report.segments import segment_users, send_to_topic, write_csv
 
     if out is not None and topic is not None:
         raise typer.BadParameter("--out is a file and --topic a topic: give one of them")
     settings = ctx.obj.settings()
+    if topic in {spec.name for spec in every_topic_spec(settings)}:
+        raise typer.BadParameter(f"--topic {topic}: this system reads or writes it itself; create one of your own")
     web = settings.web
     pages = segment_users(_url(web, url), web.read_token.get_secret_value(), category, risk)
     if topic is not None:

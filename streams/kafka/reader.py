@@ -58,7 +58,7 @@ async def partition_count(kafka: KafkaSettings, topic: str, operation: Literal["
     if not described.exists:
         raise TopicError(
             f"topic {topic!r} does not exist at {kafka.bootstrap_servers}; "
-            "`interest-stream topics` creates what is missing"
+            "`interest-stream topics` creates what is missing of its own, other topics are yours to create"
         )
     return described.partitions
 

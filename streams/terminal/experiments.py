@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from streams.experiments.result import ArmEstimate, ArmResult, ExperimentResult
+from streams.experiments.result import ArmEstimate, ArmResult, ExperimentResult, GuardrailResult
 from streams.schema.experiments import Arm, Experiment, Parameter
 from streams.terminal.text import format_time, printable
 
@@ -84,12 +84,17 @@ def _conclusions(result: ExperimentResult) -> Iterable[str]:
     for arm in result.arms:
         for guardrail in arm.guardrails:
             state = "crossed" if guardrail.is_crossed else "holds"
-            yield (
-                f"guardrail {guardrail.metric} of {arm.name} {state}: "
-                f"{_interval(guardrail.mean, guardrail.low, guardrail.high)} from control"
-            )
+            yield f"guardrail {guardrail.metric} of {arm.name} {state}: {_bounds(guardrail)}"
     if result.variance_ratio < 0.995:
         yield f"what was known of users before leaves {result.variance_ratio:.0%} of the variance (CUPED)"
+
+
+def _bounds(guardrail: GuardrailResult) -> str:
+    if guardrail.mean is None:
+        return "-"
+    if guardrail.low is None or guardrail.high is None:
+        return f"{guardrail.mean:.3f}, its difference from control not known yet"
+    return f"{guardrail.mean:.3f}, from control [{guardrail.low:.3f}, {guardrail.high:.3f}]"
 
 
 def _from_control(arm: ArmResult, result: ExperimentResult) -> str:

@@ -27,16 +27,24 @@ def segment_sizes(url: str, token: str) -> list[dict[str, Any]]:
 
 
 def segment_users(url: str, token: str, category: str | None, risk: str | None) -> Iterator[list[User]]:
-    """The users of a segment, page by page; None: of every category, of every level. Raises ReportError."""
+    """The users of a segment, page by page; None: of every category, of every level. Raises ReportError.
+
+    The first page is asked for at once: a server that does not answer is known before a file is written over.
+    """
     filters = {name: value for name, value in (("category", category), ("risk", risk)) if value is not None}
-    cursor: str | None = None
-    while True:
+
+    def page_from(cursor: str | None) -> dict[str, Any]:
         query = {"limit": _PAGE, **filters, **({} if cursor is None else {"cursor": cursor})}
-        page = get_answer(url, f"segments/users?{urlencode(query)}", token)
+        page: dict[str, Any] = get_answer(url, f"segments/users?{urlencode(query)}", token)
+        return page
+
+    def pages(page: dict[str, Any]) -> Iterator[list[User]]:
         yield page["users"]
-        cursor = page["next"]
-        if cursor is None:
-            return
+        while (cursor := page["next"]) is not None:
+            page = page_from(cursor)
+            yield page["users"]
+
+    return pages(page_from(None))
 
 
 def write_csv(pages: Iterator[list[User]], out: TextIO) -> int:
