@@ -25,12 +25,16 @@ MEAN_VALUE: Final = 11
 _GAP_S: Final = np.concatenate([[0.0], 0.75 * 2.0 ** np.arange(1, 256) - 1]).clip(max=4e9)
 """The middle of each bucket of gaps; 0 for a user's first event"""
 _LOG_GAP: Final = np.log1p(_GAP_S / DAY_S)
+_OF_GAP: Final = np.column_stack([_GAP_S, _LOG_GAP, _LOG_GAP**2, _GAP_S > 0])
+"""[256, 4] what is summed of each bucket of gaps; the last column counts them"""
 _DECAY_RATE: Final = (-1 / (np.array(DECAY_DAYS) * DAY_S)).astype(np.float32)
 _VALUE_SCALE: Final = 64.0
 _ZERO_VALUE: Final = 128.0
 _PER_OCTAVE: Final = 8.0
-_OCTAVES: Final = np.concatenate([[0.0], (np.arange(1, 256) - _ZERO_VALUE) / _VALUE_SCALE])
-"""Of each bucket of values, on a scale of octaves; 0 of an event without one"""
+_OF_VALUE: Final = np.column_stack(
+    [np.concatenate([[0.0], (np.arange(1, 256) - _ZERO_VALUE) / _VALUE_SCALE]), np.arange(256) > 0]
+)
+"""[256, 2] likewise of values: on a scale of octaves, 0 of an event without one; and how many there are"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +73,25 @@ class Activity:
         """From the events [U, W] that the rows hold, newest first; `steps` [U]: of the user so far."""
         width = gap_bucket.shape[1]
         valid = np.arange(width) < steps[:, None]
-        bucket = gap_bucket * valid
-        gap, log_gap = _GAP_S[bucket], _LOG_GAP[bucket]  # [U, W]
-        gaps = np.maximum(np.count_nonzero(bucket, 1), 1)
-        mean = log_gap.sum(1) / gaps
-        std = np.sqrt(np.maximum(np.square(log_gap).sum(1) / gaps - np.square(mean), 0))
-        older = np.zeros(gap.shape, np.float32)  # [U, W] by how much each event is older than the last
-        np.cumsum(gap[:, :-1], axis=1, out=older[:, 1:])
+        of_gap, of_value = _OF_GAP[gap_bucket * valid], _OF_VALUE[value_bucket * valid]  # [U, W, …]
+        gap_s, log_gap, square, gaps = of_gap.sum(1).T  # [U]
+        octaves, values = of_value.sum(1).T  # [U]
+        gaps = np.maximum(gaps, 1)
+        mean = log_gap / gaps
+        older = np.zeros(valid.shape, np.float32)  # [U, W] by how much each event is older than the last
+        np.cumsum(of_gap[:, :-1, 0], axis=1, out=older[:, 1:])
         decayed = np.exp(older[:, :, None] * _DECAY_RATE)  # [U, W, 4]
-        # The row holds the gaps before its K last events: those before had as long ones, as far as it tells.
-        age = gap.sum(1) * np.maximum(steps - 1, 1) / gaps
-        value = value_bucket * valid
-        octaves = _OCTAVES[value]
         none = np.zeros(len(steps))
         return Activity(
             events=steps.astype(np.float64),
-            age_s=age,
-            last_gap_s=gap[:, 0] if width else none,
+            # The row holds the gaps before its K last events: those before had as long ones, as far as it tells.
+            age_s=gap_s * np.maximum(steps - 1, 1) / gaps,
+            last_gap_s=of_gap[:, 0, 0] if width else none,
             mean_log_gap=mean,
-            std_log_gap=std,
+            std_log_gap=np.sqrt(np.maximum(square / gaps - np.square(mean), 0)),
             decayed=np.matmul(valid[:, None, :].astype(np.float32), decayed)[:, 0].astype(np.float64),
-            last_value=octaves[:, 0] if width else none,
-            mean_value=octaves.sum(1) / np.maximum(np.count_nonzero(value, 1), 1),
+            last_value=of_value[:, 0, 0] if width else none,
+            mean_value=octaves / np.maximum(values, 1),
         )
 
     def state_features(self) -> NDArray[np.float32]:

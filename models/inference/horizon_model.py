@@ -18,13 +18,24 @@ from models.experts.online_logistic import logit
 from models.experts.popular_interest import PopularInterest
 from models.experts.return_mixture import STEP_BEGIN_S, STEP_END_S, ReturnMixture
 from models.network.heads.horizon_heads import HorizonHeads, hazards, head_inputs
-from models.network.heads.return_time import cumulative_hazard
+from models.network.heads.return_time import BUCKETS, cumulative_hazard
 from models.transfers import to_host
 
 _HEADS, _MIXTURE, _INTEREST, _EVENTS = "heads.", "return.", "interest.", "events."
 
 _BEGIN_S: Final = np.concatenate([np.zeros(len(HORIZON_S)), STEP_BEGIN_S])
 _TIMES_S: Final = np.concatenate([_BEGIN_S, HORIZON_S, STEP_END_S])
+
+
+def _passed(hazard: NDArray[np.float32], silent_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[U, H + S] cumulative hazard of each horizon, then of each step, after so many silent seconds [U]."""
+    begin, end = np.split(cumulative_hazard(hazard, silent_s[:, None] + _TIMES_S), 2, axis=1)
+    passed: NDArray[np.float64] = end - begin
+    return passed
+
+
+_PASSED_NOW: Final = _passed(np.eye(BUCKETS, dtype=np.float32), np.zeros(BUCKETS))
+"""[buckets, H + S] what one of each bucket's hazard gives right after an event, which is when a step asks"""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -61,8 +72,8 @@ class HorizonModel:
         inputs = head_inputs(rows, activity, self._hidden_size)
         recency = activity.recency_features(silent_s[:, None] + STEP_BEGIN_S)  # [U, S, F]
         (hazard,) = to_host([hazards(self.heads, inputs)])  # [U, buckets]
-        begin, end = np.split(cumulative_hazard(hazard, silent_s[:, None] + _TIMES_S), 2, axis=1)
-        network = logit(-np.expm1(begin - end))  # [U, H + S]
+        passed = _passed(hazard, silent_s) if silent_s.any() else hazard @ _PASSED_NOW
+        network = logit(-np.expm1(-passed))  # [U, H + S]
         horizons = len(HORIZON_S)
         logits = self.mixture.logits(recency, network[:, horizons:], network[:, :horizons])
         return ReturnSignals(inputs, recency[:, 0], logits)

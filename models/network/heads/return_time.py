@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 _FIRST_S: Final = 60.0
-_BUCKETS: Final = 45
-EDGES_S: Final[NDArray[np.float64]] = np.concatenate([[0.0], _FIRST_S * 2.0 ** (np.arange(_BUCKETS) / 2)])
+BUCKETS: Final = 45
+EDGES_S: Final[NDArray[np.float64]] = np.concatenate([[0.0], _FIRST_S * 2.0 ** (np.arange(BUCKETS) / 2)])
 """Edges of the buckets: half an octave each, from a minute to 8 years; the last bucket has no end"""
 _BUCKET_S: Final = np.diff(EDGES_S)
 
@@ -32,7 +32,7 @@ class ReturnTimeHead(nn.Module):
     def __init__(self, inputs: int) -> None:
         super().__init__()
         self.hidden = nn.Linear(inputs, _WIDTH)
-        self.hazard = nn.Linear(_WIDTH, _BUCKETS)
+        self.hazard = nn.Linear(_WIDTH, BUCKETS)
 
     @torch.no_grad()
     def reset(self, generator: torch.Generator) -> None:
@@ -72,9 +72,9 @@ def _octaves_beyond(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def cumulative_hazard(hazard: NDArray[np.float32], time_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """[n, T] Σ_k Λ_k · share of bucket k before times [n, T] since the last event, from Λ [n, buckets]."""
-    before = np.zeros((len(hazard), _BUCKETS + 1))
+    before = np.zeros((len(hazard), BUCKETS + 1))
     np.cumsum(hazard, axis=1, out=before[:, 1:])
-    bucket = (np.searchsorted(EDGES_S, time_s, side="right") - 1).clip(0, _BUCKETS - 1)
+    bucket = (np.searchsorted(EDGES_S, time_s, side="right") - 1).clip(0, BUCKETS - 1)
     share = np.minimum((time_s - EDGES_S[bucket]) / _BUCKET_S[bucket], 1) + _octaves_beyond(time_s)
     row = np.arange(len(hazard))[:, None]
     total: NDArray[np.float64] = before[row, bucket] + share * hazard[row, bucket]
@@ -85,10 +85,10 @@ def event_share(
     low_s: NDArray[np.float64], high_s: NDArray[np.float64], event_s: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """[n, buckets] share of the event's bucket that lies in (low, high]; 0 elsewhere, and where event_s [n] is NaN."""
-    bucket = (np.searchsorted(EDGES_S, np.nan_to_num(event_s), side="left") - 1).clip(0, _BUCKETS - 1)
+    bucket = (np.searchsorted(EDGES_S, np.nan_to_num(event_s), side="left") - 1).clip(0, BUCKETS - 1)
     rows = np.arange(len(bucket))
-    shares = np.zeros((len(bucket), _BUCKETS), np.float32)
-    begin, end = EDGES_S[bucket], np.where(bucket < _BUCKETS - 1, EDGES_S[bucket + 1], np.inf)
+    shares = np.zeros((len(bucket), BUCKETS), np.float32)
+    begin, end = EDGES_S[bucket], np.where(bucket < BUCKETS - 1, EDGES_S[bucket + 1], np.inf)
     shares[rows, bucket] = bucket_shares(np.maximum(low_s, begin), np.minimum(high_s, end))[rows, bucket]
     shares[np.isnan(event_s)] = 0
     return shares

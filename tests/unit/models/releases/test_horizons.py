@@ -73,6 +73,14 @@ def test_interest_over_a_horizon_is_learnt_once_it_has_passed(cluster: Cluster) 
     assert not steps[:, 2].any()
 
 
+def test_right_after_an_event_return_is_what_it_is_a_moment_later(cluster: Cluster) -> None:
+    """A step asks by a table of what every bucket gives now."""
+    cluster.release()
+    engine, rows = cluster.engines[0], cluster.rows[0]
+    now, later = (engine.return_p(rows, np.full(USERS, silent_s)) for silent_s in (0.0, 1e-3))
+    np.testing.assert_allclose(now, later, rtol=1e-4)
+
+
 def test_users_without_events_and_none_at_all_have_an_outlook(cluster: Cluster) -> None:
     engine = cluster.engines[1]
     outlook = engine.outlook(cluster.rows[1], np.full(USERS, 1e9))
