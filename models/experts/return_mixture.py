@@ -3,10 +3,13 @@
     network   n_h   the logit of the hazard
     step      P(return within a day | silent for s), and within a week: a logistic regression on x and the hazard
     chained   c_h   the logit of 1 - Π (1 - step(s + j)) over the days of a week, or the weeks of a month
-    p_h = sigmoid(w_n n_h + w_c c_h + w·x)     w_n = w_c = ½ and w = 0 before any label
+    corrected d_h   w_n n_h + w_c c_h + w·x     w_n = w_c = ½ and w = 0 before any label
+    p_h = sigmoid(d_h + o)                      o = 0 for a month
 
 x is recency, frequency, age (data/activity.py). A label of a month is due after a month, those of its weeks are due
 sooner: chained, they follow a stream that changes, and the last regression corrects what is always wrong about them.
+o is by how much the newest labels of a day differ from what d expected of them: where more come back within a day than
+before, more will within a week.
 Every label is taken in once it is due, with the logits that there were when the question was asked.
 """
 
@@ -20,7 +23,8 @@ from models.data.activity import RECENCY_FEATURES
 from models.data.horizons import DAY_S, HORIZON_DAYS, HORIZON_S
 from models.experts.online_logistic import OnlineLogistic, logit, sigmoid
 
-RETURN_EXPERTS: Final = ("network", "chained")
+RETURN_EXPERTS: Final = ("network", "chained", "corrected")
+_CORRECTED: Final = 2
 
 _DAYS, _WEEKS = np.arange(7.0), np.array([0.0, 7.0, 14.0, 21.0])
 STEP_HORIZON: Final = np.repeat([0, 1], [len(_DAYS), len(_WEEKS)])
@@ -43,6 +47,13 @@ _IN_HORIZON[STEP_HORIZON == 1, 2] = [1, 1, 1, (HORIZON_DAYS[2] - _WEEKS[3]) / 7]
 _STEP_RIDGE: Final = 10.0
 _RIDGE: Final = 2_000.0
 _HALF_LIFE: Final = 200_000.0
+# With the newest labels beside without, log-loss and ECE over a week: wikipedia .537, .011 and .540, .035, ml-100k
+# .219, .018 and .218, .014, cdnow alike. Those of a week beside none, log-loss over a month: cdnow .2276 and .2268,
+# ml-100k .3403 and .3398.
+_NEWEST_HALF_LIFE: Final = 5_000.0
+_NEWEST_RIDGE: Final = 200.0
+_IS_SHIFTED: Final = np.array([1.0, 1.0, 0.0])
+"""[H] whether the newest labels of a day shift the probability"""
 
 
 class ReturnMixture:
@@ -53,14 +64,16 @@ class ReturnMixture:
         by_network = np.zeros((steps, RECENCY_FEATURES + 1))
         by_network[:, -1] = 1
         self.steps = OnlineLogistic(by_network, _STEP_RIDGE, _HALF_LIFE)
-        by_both = np.zeros((horizons, RECENCY_FEATURES + len(RETURN_EXPERTS)))
-        by_both[:, RECENCY_FEATURES:] = 1 / len(RETURN_EXPERTS)
+        by_both = np.zeros((horizons, RECENCY_FEATURES + _CORRECTED))
+        by_both[:, RECENCY_FEATURES:] = 1 / _CORRECTED
         self.regressions = OnlineLogistic(by_both, _RIDGE, _HALF_LIFE)
+        self._newest = np.zeros(2)
+        """Of labels of a day, that fade: how many more came back than d expected, and the variance of that"""
 
     def logits(
         self, recency: NDArray[np.float64], steps: NDArray[np.float64], network: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """[n, H, 2] of the experts, for features [n, S, RECENCY_FEATURES] when each step begins.
+        """[n, H, 3] of the experts, for features [n, S, RECENCY_FEATURES] when each step begins.
 
         The network's logits are those of each step [n, S], and of each horizon [n, H].
         """
@@ -68,30 +81,38 @@ class ReturnMixture:
         by_counts = (recency @ weights[:, :-1].T)[:, _STEPS, STEP_HORIZON]
         step = by_counts + steps * weights[STEP_HORIZON, -1]
         silent = -np.logaddexp(0, step) @ _IN_HORIZON  # log P(no event)
-        return np.stack([network, logit(-np.expm1(silent))], 2)
+        chained = logit(-np.expm1(silent))
+        weights = self.regressions.weights  # [H, F + 2]
+        by_both = network * weights[:, RECENCY_FEATURES] + chained * weights[:, -1]
+        return np.stack([network, chained, recency[:, 0] @ weights[:, :RECENCY_FEATURES].T + by_both], 2)
 
-    def probabilities(self, recency: NDArray[np.float64], logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """[n, H] of features now [n, RECENCY_FEATURES] and logits [n, H, 2]; a longer horizon has no smaller one."""
-        weights = self.regressions.weights
-        both = recency @ weights[:, :RECENCY_FEATURES].T + (logits * weights[:, RECENCY_FEATURES:]).sum(2)
-        p: NDArray[np.float64] = np.maximum.accumulate(sigmoid(both), axis=1)
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[n, H] of the experts' logits [n, H, 3]; a longer horizon is never less probable."""
+        more, variance = self._newest
+        shift = more / (variance + _NEWEST_RIDGE) * _IS_SHIFTED
+        p: NDArray[np.float64] = np.maximum.accumulate(sigmoid(logits[:, :, _CORRECTED] + shift), axis=1)
         return p
 
     def fit(
         self, horizon: int, recency: NDArray[np.float64], logits: NDArray[np.float64], returned: NDArray[np.bool_]
     ) -> None:
-        """Take in labels [n] of a horizon, with features and logits [n, 2] as they were when they were asked for."""
-        self.regressions.fit(horizon, np.column_stack([recency, logits]), returned)
+        """Take in labels [n] of a horizon, with features and logits [n, 3] as they were when they were asked for."""
+        if horizon == 0:
+            expected = sigmoid(logits[:, _CORRECTED])
+            kept = 0.5 ** (len(returned) / _NEWEST_HALF_LIFE)
+            self._newest = kept * self._newest + [(returned - expected).sum(), (expected * (1 - expected)).sum()]
+        self.regressions.fit(horizon, np.column_stack([recency, logits[:, :_CORRECTED]]), returned)
         if horizon < len(self.steps.weights):
             self.steps.fit(horizon, np.column_stack([recency, logits[:, 0]]), returned)
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Copy of everything."""
-        return {
+        parts = {
             f"{name}.{key}": array
             for name in ("steps", "regressions")
             for key, array in getattr(self, name).state().items()
         }
+        return parts | {"newest": self._newest.copy()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from `state`. ValueError where it has other features or horizons."""
@@ -99,3 +120,4 @@ class ReturnMixture:
             prefix = f"{name}."
             part = {key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)}
             getattr(self, name).restore(part)
+        self._newest = state["newest"].astype(np.float64, copy=True)

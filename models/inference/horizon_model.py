@@ -80,7 +80,7 @@ class HorizonModel:
 
     def return_p(self, signals: ReturnSignals) -> NDArray[np.float32]:
         """[U, H] probability of an event within each horizon from now."""
-        return self.mixture.probabilities(signals.recency, signals.logits).astype(np.float32)
+        return self.mixture.probabilities(signals.logits).astype(np.float32)
 
     def forecast(self, signals: ReturnSignals) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """[U, H, T] probability of an event of each type within each horizon; [U, H] spending expected in it."""

@@ -26,7 +26,7 @@ def of_rate(daily: float, users: int) -> tuple[NDArray[np.float64], NDArray[np.f
 
 def p_of(mixture: ReturnMixture, daily: float) -> NDArray[np.float64]:
     recency, steps, network = of_rate(daily, 1)
-    (p,) = mixture.probabilities(recency[:, 0], mixture.logits(recency, steps, network))
+    (p,) = mixture.probabilities(mixture.logits(recency, steps, network))
     return np.asarray(p)
 
 
@@ -48,6 +48,25 @@ def test_labels_of_a_day_change_what_is_expected_of_a_month_before_its_own_are_d
     assert not mixture.regressions.labels[2]
     assert month > before[2] + 0.15
     assert day <= week <= month
+
+
+def test_a_change_shows_in_a_week_once_it_shows_in_a_day() -> None:
+    """After a long time in which the hazard is right, users come back half as often."""
+    mixture, random = ReturnMixture(), np.random.default_rng(2)
+    recency, steps, network = of_rate(DAILY, 1000)
+    logits = mixture.logits(recency, steps, network)
+    for _ in range(100):
+        for horizon, days in enumerate(HORIZON_DAYS):
+            mixture.fit(horizon, recency[:, 0], logits[:, horizon], random.random(1000) < 1 - (1 - DAILY) ** days)
+    before = p_of(mixture, DAILY)
+    np.testing.assert_allclose(before, 1 - (1 - DAILY) ** np.array(HORIZON_DAYS), atol=0.02)
+    for _ in range(10):
+        logits = mixture.logits(recency, steps, network)
+        mixture.fit(0, recency[:, 0], logits[:, 0], random.random(1000) < DAILY / 2)
+    after = p_of(mixture, DAILY)
+    assert (after[:2] < before[:2] - [0.004, 0.02]).all()
+    mixture._newest[:] = 0
+    assert (after[:2] < p_of(mixture, DAILY)[:2] - [0.002, 0.015]).all()
 
 
 def test_what_is_always_wrong_about_the_chained_steps_is_corrected() -> None:
