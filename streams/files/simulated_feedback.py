@@ -82,7 +82,7 @@ def simulate_feedback(events: int, users: int, items: int, seed: int) -> Simulat
         rows, chosen = np.arange(users)[:, None], slates.chosen
         in_offered = np.where(chosen == NO_ITEM, NO_ITEM, offered[rows, chosen])
         feedback = world.respond(SlateBatch(in_offered, slates.propensities))
-        made = list(_decisions(number, batch, slates))
+        made = list(_decisions(f"simulated:{seed}:{number}", number, batch, slates))
         decisions += made
         logged += _events(made, feedback)
     logged.sort(key=lambda event: (event.time_ms, event.event_id))
@@ -106,7 +106,7 @@ def _most_interesting(batch: CandidateBatch) -> tuple[CandidateBatch, IntArray]:
     return CandidateBatch(items, interest, features, batch.context, category), positions
 
 
-def _decisions(number: int, batch: CandidateBatch, slates: SlateBatch) -> Iterator[Decision]:
+def _decisions(prefix: str, number: int, batch: CandidateBatch, slates: SlateBatch) -> Iterator[Decision]:
     users, candidates = batch.items.shape
     topics = list(TOPICS)
     assert batch.category is not None
@@ -125,7 +125,7 @@ def _decisions(number: int, batch: CandidateBatch, slates: SlateBatch) -> Iterat
             for p, name, exposure in zip(interest, names, exposures, strict=True)
         ]
         yield Decision(
-            decision_id=f"simulated:{number}:{user}",
+            decision_id=f"{prefix}:{user}",
             user_id=user_name(user),
             time=START_MS + number * ROUND_MS + user * ROUND_MS // (2 * users),
             slate=tuple(item_name(item) for item in batch.items[user, chosen].tolist()),

@@ -126,14 +126,14 @@ class LocalKafka:
             raise
 
 
-def start_background(folder: Path, nodes: int = 1) -> LocalKafkaStatus:
-    """Start a Kafka that keeps running after this process, on port 9092 if that is free.
+def start_background(folder: Path, nodes: int = 1, first_port: int = DEFAULT_PORT) -> LocalKafkaStatus:
+    """Start a Kafka that keeps running after this process, on `first_port` if the folder is new and that is free.
 
     Does nothing if one runs in the folder already.
     """
     if (current := status(folder)) is not None and current.running:
         return current
-    kafka = LocalKafka(folder, nodes, DEFAULT_PORT)
+    kafka = LocalKafka(folder, nodes, first_port)
     kafka._start(end_with_parent=False)
     return _status(kafka)
 

@@ -21,7 +21,7 @@ def synthesize(
     items: Annotated[int, typer.Option(min=12, help="How many items.")] = 240,
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another population.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON lines.", show_default="stdout")] = None,
-    items_out: Annotated[Path | None, typer.Option(metavar="FILE", help="The items, as JSON lines.")] = None,
+    items_out: Annotated[Path | None, typer.Option(metavar="FILE", help="The items: .csv, else JSON lines.")] = None,
     rate: Annotated[
         str | None, typer.Option(metavar="N/s", help="Send to Kafka instead, at this rate or [bold]max[/].")
     ] = None,
@@ -47,6 +47,8 @@ def synthesize(
 
     interest-stream synthesize --feedback --events 50000 --rate 1000/s
     """
+    if rate is not None and (out is not None or items_out is not None):
+        raise typer.BadParameter("--out and --items-out write files, --rate sends all to Kafka: give one")
     if feedback:
         from streams.files.simulated_feedback import simulate_feedback
         from streams.files.synthetic import write_files

@@ -138,7 +138,16 @@ def test_a_mistake_is_one_clear_message_and_a_failure(words: list[str], message:
     assert "Traceback" not in result.output
 
 
-@pytest.mark.parametrize("words", [["replay"], ["nonsense"], ["tail", "--limit", "0"], ["replay", "a", "--nonsense"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["replay"],
+        ["nonsense"],
+        ["tail", "--limit", "0"],
+        ["replay", "a", "--nonsense"],
+        ["synthesize", "--rate", "max", "--out", "x", "--set", NO_BROKER],
+    ],
+)
 def test_misuse_is_told_apart(words: list[str]) -> None:
     assert run(*words).exit_code == 2
 
