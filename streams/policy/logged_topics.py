@@ -71,6 +71,11 @@ async def read_logged(settings: Settings, most: int, by: str | None = None) -> L
             f"{left_out:,} decisions have a reward, but their candidates are not all logged (policy.log_candidates) or "
             "are by other features, those of an earlier version or another program: decide anew"
         )
+    if not pairs and by is not None:
+        raise ExperimentError(
+            f"{topics.interest_rewards} holds no reward of a decision by {by!r} whose candidates are logged: name "
+            "another policy with --by, or leave it out"
+        )
     if not pairs:
         raise ExperimentError(
             f"{topics.interest_rewards} holds no reward of a decision whose candidates are logged: let `policy` and "

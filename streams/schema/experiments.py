@@ -103,5 +103,24 @@ def decode_experiment(value: bytes) -> Experiment:
 
 
 def checked(experiment: Experiment) -> Experiment:
-    """The same experiment, of which every field is as the schema says. Raises ExperimentError."""
+    """The same experiment, every field as the schema says. Raises ExperimentError, which names the field."""
+    try:
+        msgspec.convert(msgspec.to_builtins(experiment), Experiment)
+    except msgspec.ValidationError as error:
+        raise ExperimentError(f"experiment {experiment.name}: {_fault(str(error))}") from error
     return decode_experiment(encode_experiment(experiment))
+
+
+def _fault(message: str) -> str:
+    """What msgspec says of a field, as somebody reads it who wrote options: "traffic must be float <= 1.0"."""
+    expected, _, path = message.partition(" - at `$.")
+    entry, _, field = path.rstrip("`").rpartition(".")
+    kind, _, index = entry.rstrip("]").partition("[")
+    of = f" of {kind.removesuffix('s')} {int(index) + 1}" if index else ""
+    if "regex" not in expected:
+        must = expected.removeprefix("Expected ").replace("`", "")
+    elif field == "metric":
+        must = "reward, no_feedback or feedback.TYPE"
+    else:
+        must = "of letters, digits, '.', '_' and '-', the first a letter or a digit"
+    return f"{field}{of} must be {must}"

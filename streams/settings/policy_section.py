@@ -154,6 +154,10 @@ class PolicySettings:
         default=Path("data/policy"), metadata={"help": "folder of this process alone: decisions that wait for feedback"}
     )
 
+    def __post_init__(self) -> None:
+        if 0 < self.max_price < self.min_price:
+            raise ValueError("policy.max_price must not be below policy.min_price: nothing would be shown")
+
     @property
     def examined(self) -> tuple[float, ...]:
         """The numbers of `examination`."""

@@ -151,6 +151,7 @@ async def test_arms_are_estimated_before_anybody_is_in_them(deploy: Deploy) -> N
     assert best["effective_decisions"] == pytest.approx(300 / 3, abs=25)
     assert at_random["estimates"]["snips"]["value"] == pytest.approx(logged["estimates"]["mean"]["value"], abs=0.001)
     assert "1.000 [1.000, 1.000]" in await asyncio.to_thread(succeeds, site, *estimate, overrides=settings)
+    assert "by 'linucb'" in await asyncio.to_thread(fails, site, *estimate, "--by", "linucb", overrides=settings)
     assert "no recipe" in await asyncio.to_thread(fails, site, *estimate[:2], "--arm", "a:recipe=x", overrides=settings)
 
 

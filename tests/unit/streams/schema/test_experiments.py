@@ -53,3 +53,27 @@ def test_what_is_no_experiment_is_refused_with_the_reason(fields: dict[str, Any]
 def test_what_is_no_json_is_refused(value: bytes) -> None:
     with pytest.raises(ExperimentError, match="no experiment"):
         decode_experiment(value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"traffic": 2.0}, "experiment explore: traffic must be float <= 1.0"),
+        ({"min_users": 1}, "experiment explore: min_users must be int >= 2"),
+        ({"metric": "clicks"}, "experiment explore: metric must be reward, no_feedback or feedback.TYPE"),
+        ({"name": "a b"}, "experiment a b: name must be of letters, digits, '.', '_' and '-', the first a letter or"),
+        (
+            {"arms": (Arm(name="a"), Arm(name="b", weight=0.0))},
+            "experiment explore: weight of arm 2 must be float > 0.0",
+        ),
+        ({"arms": ()}, "experiment explore: arms must be array of length >= 2"),
+        (
+            {"guardrails": (Guardrail(metric="x", harm="decrease"),)},
+            "experiment explore: metric of guardrail 1 must",
+        ),
+    ],
+)
+def test_the_field_that_is_wrong_is_named_as_its_option(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExperimentError) as error:
+        checked(msgspec.structs.replace(EXPERIMENT, **fields))
+    assert str(error.value).startswith(message)
