@@ -39,7 +39,7 @@ def bandit_peers(
     Each decision shows one of 60 items; all see the same features, draw from the same
     seeds, and learn the same rewards four rounds later. Ours have the options that they
     were tuned to on other seeds, for slates of four places; Vowpal Wabbit's those that
-    it has by default, the best of a few there. Ours begin with the expectation that
+    it has by default, for ε-greedy the best of a few there. Ours begin with the expectation that
     the reward is the predicted interest, Vowpal Wabbit's with none. Reward and regret
     are per 1 000 decisions; CPU time is of acting and learning. Takes some minutes.
     """
