@@ -31,7 +31,7 @@ def is_countable(reward: Reward, written_ms: int) -> bool:
 
     One of the far future would close all decisions until then, one that is huge would leave no other mean than its own.
     """
-    is_past = 0 <= reward.time and max(reward.time, reward.closed_at) <= written_ms + _MOST_AHEAD_MS
+    is_past = reward.time >= 0 and max(reward.time, reward.closed_at) <= written_ms + _MOST_AHEAD_MS
     return is_past and -_MOST_REWARD <= reward.reward <= _MOST_REWARD
 
 
