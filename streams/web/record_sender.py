@@ -48,6 +48,10 @@ class RecordSender:
             raise self._unavailable("Kafka has not acknowledged") from error
         except StreamError as error:
             raise self._unavailable(str(error)) from error
+        except RecordError as error:  # of opening the producer; a record that is refused is in the answer
+            raise self._unavailable(
+                f"Kafka at {self._kafka.bootstrap_servers} does not answer ({type(error).__name__})"
+            ) from error
 
     async def stop(self) -> None:
         """Closes the producer."""
