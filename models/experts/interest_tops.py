@@ -46,8 +46,11 @@ class InterestTops:
         """Where it computes."""
         return self._candidates.device
 
-    def add(self, block: MixtureBlock, wanted: NDArray[np.int64], users: slice) -> None:
-        """Read the distributions of some of a block's predictions [q], which are those of the users that come next."""
+    def add(self, block: MixtureBlock, wanted: NDArray[np.int64] | None, users: slice) -> None:
+        """Read the distributions of some of a block's predictions [q], which are those of the users that come next.
+
+        `wanted` None: of all.
+        """
         if not self._count:
             return
         candidates = self._candidates
@@ -56,7 +59,7 @@ class InterestTops:
             self._popular.refresh(candidates, popular, self._wide, len(self._ring.item))
         p, mask, largest_p, largest = block.p, block.candidate_mask, *candidates.top(block.p, self._wide)
         category_p = candidates.category_p(p) if self.categories else p[:, :0]
-        if len(wanted) < len(p):
+        if wanted is not None:
             index = torch.from_numpy(wanted).to(p.device)
             p, largest_p, largest, category_p = (part[index] for part in (p, largest_p, largest, category_p))
             mask, mass = (part if len(part) == 1 else part[index] for part in (mask, mass))

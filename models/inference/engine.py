@@ -290,7 +290,7 @@ class Engine:
         made = top_predictions(event, contexts, blocks, self.candidates, counts, self._top, self._model.version)
         if outlook is None:
             return made
-        return replace(made, outlook=outlook.outlook, outlook_row=outlook.row_of(len(event)))
+        return replace(made, outlook=outlook.outlook, outlook_row=outlook.row_of())
 
     def _blocks(self, contexts: PredictionContexts, known: int) -> Iterator[MixtureBlock]:
         parts = self._model.network, self._model.item_table

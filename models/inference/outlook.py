@@ -37,11 +37,11 @@ class BlockOutlook:
         windows: Windows,
         candidates: Candidates,
         sizes: TopSizes,
-        context: NDArray[np.int64] | None = None,
+        row_of: NDArray[np.int64] | None = None,
     ) -> None:
         """Of rows [U], whose last events are the windows' [U].
 
-        `context` [U] is where each one's distribution is among those of the blocks (None: in order).
+        `row_of` [P] is that of each distribution of the blocks, rising, -1 where it is of none (None: P = U, in order).
         """
         features, filters = windows.features, "seen" in (rows.dtype.names or ())
         self._tops = InterestTops(
@@ -52,9 +52,7 @@ class BlockOutlook:
         activity = Activity.of_history(rows["steps"].astype(np.int64), features.gap[:, :held], features.value[:, :held])
         signals = horizons.signals(rows, silent_s, activity)
         self._return_p, self._forecast = horizons.return_p(signals), horizons.forecast(signals)
-        context = np.arange(len(rows)) if context is None else context
-        self._row = np.full(int(context.max(initial=-1)) + 1, -1)
-        self._row[context] = np.arange(len(rows))
+        self._row_of = row_of
         self._outlook: Outlook | None = None
 
     @property
@@ -66,19 +64,19 @@ class BlockOutlook:
     def reading(self, blocks: Iterable[MixtureBlock]) -> Iterator[MixtureBlock]:
         """The blocks, each once it is in the outlook."""
         for block in blocks:
-            row = self._row[block.rows]
-            (wanted,) = np.nonzero(row >= 0)
-            if len(wanted):
-                # Users come in the order of their contexts.
-                self._tops.add(block, wanted, slice(row[wanted[0]], row[wanted[-1]] + 1))
+            if self._row_of is None:
+                self._tops.add(block, None, block.rows)
+            else:
+                row = self._row_of[block.rows]
+                (wanted,) = np.nonzero(row >= 0)
+                if len(wanted):
+                    self._tops.add(block, wanted, slice(row[wanted[0]], row[wanted[-1]] + 1))
             yield block
         self._outlook = self._mix()
 
-    def row_of(self, contexts: int) -> NDArray[np.int64]:
-        """[P] row of the outlook of each of so many contexts; -1 where there is none."""
-        row = np.full(contexts, -1)
-        row[: len(self._row)] = self._row[:contexts]
-        return row
+    def row_of(self) -> NDArray[np.int64]:
+        """[P] row of the outlook of each distribution; -1 where there is none."""
+        return np.arange(len(self._rows)) if self._row_of is None else self._row_of
 
     def _mix(self) -> Outlook:
         """What all blocks together tell."""
@@ -137,8 +135,10 @@ def outlook_after(
     """
     if horizons is None:
         return None
-    last = timeline.last_events()
-    rows, context = after[timeline.batch.user[last]], np.searchsorted(event, last)
-    if len(context) < len(event):
+    last, row_of = timeline.last_events(), None
+    rows = after if len(last) == len(after) else after[timeline.batch.user[last]]
+    if len(last) < len(event):
+        context, row_of = np.searchsorted(event, last), np.full(len(event), -1)
+        row_of[context] = np.arange(len(last))
         windows = Windows(windows.features[context], windows.valid[context])
-    return BlockOutlook(horizons, rows, np.zeros(len(last)), windows, candidates, sizes, context)
+    return BlockOutlook(horizons, rows, np.zeros(len(last)), windows, candidates, sizes, row_of)

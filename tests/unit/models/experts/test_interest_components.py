@@ -67,7 +67,7 @@ def test_the_top_of_the_mixture_is_that_of_all_items(components: InterestCompone
     tops = InterestTops(
         components._candidates, PopularInterest(), stored_items(ROWS[0]), 15, 3, "seen" in (ROWS[0].dtype.names or ())
     )
-    tops.add(components._block, np.arange(USERS), slice(USERS))
+    tops.add(components._block, None, slice(USERS))
     tops.finish()
     item, p = tops.items(shares)  # twice as many are half of all items, and all that count
     mixed = torch.einsum("pne,phe->phn", all_items(components), shares)
