@@ -13,6 +13,7 @@ import msgspec
 from streams.errors import ExperimentError, StreamError
 from streams.experiments.fold import ExperimentFold, Exposure
 from streams.experiments.result import ExperimentResult
+from streams.experiments.reward_order import is_countable
 from streams.kafka.closing import close_all
 from streams.kafka.offset_reader import OffsetReader, Position, Records
 from streams.kafka.undecodable import UndecodableRecord
@@ -114,8 +115,10 @@ class ExperimentFollower:
                         continue
                     elif topic == topics.interest_decisions:
                         self._fold.add_exposure(_EXPOSURE.decode(record.value))
+                    elif is_countable(reward := decode_reward(record.value), record.timestamp):
+                        self._fold.add_reward(partition, reward)
                     else:
-                        self._fold.add_reward(partition, decode_reward(record.value))
+                        raise ExperimentError("a reward with times or numbers that it cannot have")
                 except (ExperimentError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                     self.unreadable += 1
                     log.debug("%s:%d:%d is passed over: %s", topic, partition, record.offset, error)

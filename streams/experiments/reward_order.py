@@ -17,11 +17,22 @@ from streams.schema.rewards import Reward
 
 _KNOWN_IDS: Final = 50_000
 _FIRST_HORIZON_MS: Final = 3_600_000
+_MOST_REWARD: Final = 1e6  # as policies learn from: the square of a larger one hides all others
+_MOST_AHEAD_MS: Final = 86_400_000
 
 
 def order_key(reward: Reward) -> tuple[int, str]:
     """By the time of the decision; of decisions of one millisecond, in whatever partitions, by their ids."""
     return reward.time, reward.decision_id
+
+
+def is_countable(reward: Reward, written_ms: int) -> bool:
+    """Whether the reward, in a record of this time, can be one; other programs may write what is none.
+
+    One of the far future would close all decisions until then, one that is huge would leave no other mean than its own.
+    """
+    is_past = reward.time >= 0 and max(reward.time, reward.closed_at) <= written_ms + _MOST_AHEAD_MS
+    return is_past and -_MOST_REWARD <= reward.reward <= _MOST_REWARD
 
 
 class Horizon:

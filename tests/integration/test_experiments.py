@@ -62,8 +62,11 @@ async def send(site: Deployment, rewards: list[Reward]) -> None:
         for one in rewards
     ]  # fmt: skip
     await web.send(topics.interest_decisions, [(one.user_id.encode(), encode_decision(one)) for one in decisions])
+    arm = {"experiment": "explore", "arm": "usual"}
+    wrong = [reward("usual-0", 1e308, time=rewards[0].time, **arm), reward("usual-0", 1.0, time=1 << 50, **arm)]
+    passed_over = [(one.user_id.encode(), msgspec.json.encode(one)) for one in wrong]
+    await web.send(topics.interest_rewards, [*passed_over, (b"u", b"{}")])
     await web.send(topics.interest_rewards, [(one.user_id.encode(), msgspec.json.encode(one)) for one in rewards])
-    await web.send(topics.interest_rewards, [(b"u", b"{}")])  # is passed over
 
 
 async def with_policy_topics(deploy: Deploy, *overrides: str) -> Deployment:

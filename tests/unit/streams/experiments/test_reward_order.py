@@ -1,4 +1,8 @@
-from streams.experiments.reward_order import Horizon, RewardOrder
+from typing import Any
+
+import pytest
+
+from streams.experiments.reward_order import Horizon, RewardOrder, is_countable
 from tests.unit.streams.experiments.rewards import HORIZON_MS, START_MS, reward
 
 
@@ -39,3 +43,19 @@ def test_the_horizon_is_that_of_the_newest_reward_that_was_closed_by_it() -> Non
     assert horizon.ms == 3_600_000
     horizon.observe(reward("u", 0.0))
     assert horizon.ms == HORIZON_MS
+
+
+@pytest.mark.parametrize(
+    ("value", "fields", "countable"),
+    [
+        (1.0, {}, True),
+        (-1e6, {}, True),
+        (1e308, {}, False),
+        (1.0, {"time": START_MS * 1000}, False),  # in microseconds
+        (1.0, {"time": -1}, False),
+        (1.0, {"closed_at": START_MS - 1}, True),  # by another machine's clock
+        (1.0, {"closed_at": START_MS * 1000}, False),
+    ],
+)
+def test_what_can_be_no_reward_is_not_counted(value: float, fields: dict[str, Any], countable: bool) -> None:
+    assert is_countable(reward("u", value, **fields), START_MS + HORIZON_MS) is countable
