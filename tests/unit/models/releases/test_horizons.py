@@ -12,6 +12,7 @@ from models import checkpoint
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
 from models.data.horizons import DAY_S, HORIZON_DAYS
+from models.data.user_row import user_row_fields
 from models.data.user_state import new_user_states
 from models.errors import HorizonsError, WeightsError
 from models.experts.candidates import CandidateSizes
@@ -19,6 +20,7 @@ from models.experts.popular_interest import REUSED_PREDICTIONS
 from models.inference.engine import Engine
 from models.items.vocabulary import ItemVocabulary
 from models.releases.stream_trainer import StreamTrainer
+from state.rows import RowLayout
 from tests.unit.models.releases.cluster import USERS, Cluster
 
 START_MS = 1_700_000_000_000
@@ -79,6 +81,18 @@ def test_right_after_an_event_return_is_what_it_is_a_moment_later(cluster: Clust
     engine, rows = cluster.engines[0], cluster.rows[0]
     now, later = (engine.return_p(rows, np.full(USERS, silent_s)) for silent_s in (0.0, 1e-3))
     np.testing.assert_allclose(now, later, rtol=1e-4)
+
+
+def test_a_trainer_takes_rows_as_workers_store_them(cluster: Cluster) -> None:
+    """With offset, chain and lineage beside what the model knows."""
+    learner = cluster.trainer._horizons._learner
+    assert learner is not None
+    waiting, rows = len(learner.interest), RowLayout(user_row_fields(cluster.config)).new(USERS)
+    for name in cluster.rows[0].dtype.names or ():
+        rows[name] = cluster.rows[0][name]
+    rows["last_time_ms"] += DAY_S * 1000
+    cluster.trainer.observe(rows, np.ones(USERS, np.int64), np.arange(1, USERS + 1, dtype=np.uint32))
+    assert len(learner.interest) > waiting
 
 
 def test_users_without_events_and_none_at_all_have_an_outlook(cluster: Cluster) -> None:
