@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from streams.local_kafka.cluster import LocalKafka
+from streams.schema.predictions import Horizon
 from streams.web.report.answers import ask_server
 from streams.web.report.page import report_page
 from tests.integration.browser import PHONE, Window, window
@@ -201,8 +203,11 @@ async def test_a_new_prediction_is_shown_without_asking_again(browser: Browser, 
         assert [CATEGORIES[3], CATEGORIES[6]] == [
             text.split()[0] for text in await moved.locator("span").all_inner_texts()
         ]
-        await site.predict(predicted("u2", POINTS))
+        month = Horizon(30, ["Drama"], [0.5], ["i1"], [0.25], {"view": 0.8, "purchase": 0.125}, 12.345)
+        await site.predict(replace(predicted("u2", POINTS), horizons=[month], return_p={"30": 0.9}))
         await tab.sees(f"{POINTS + 1} events")
+        for text in ("Wants over 30 days", "At least one event of a type, within 30 days", "Expected to spend 12.35"):
+            await tab.sees(text)
         assert tab.complaints == []
 
 
