@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from streams.experiments.result import ArmEstimate, ArmResult, ExperimentResult, GuardrailResult
 from streams.schema.experiments import Arm, Experiment, Parameter
@@ -14,7 +14,7 @@ from streams.terminal.text import format_time, printable
 
 def print_experiments(console: Console, experiments: Iterable[Experiment]) -> None:
     """One line for each."""
-    table = Table("experiment", "state", "arms", "metric", "traffic", "since", box=None, pad_edge=False)
+    table = Table(_uncut("experiment"), "state", _uncut("arms"), "metric", "traffic", "since", box=None, pad_edge=False)
     for experiment in experiments:
         table.add_row(
             experiment.name,
@@ -37,7 +37,9 @@ def print_result(console: Console, result: ExperimentResult) -> None:
         + (f" ({printable(result.stopped_because)})" if result.stopped_because else ""),
         soft_wrap=True,
     )
-    table = Table("arm", "users", "decisions", result.metric, "from control", "p", "", box=None, pad_edge=False)
+    table = Table(
+        _uncut("arm"), "users", "decisions", result.metric, "from control", "p", _uncut(""), box=None, pad_edge=False
+    )
     for arm in result.arms:
         table.add_row(
             printable(_described(arm.name, arm.policy, arm.recipe, arm.parameters)),
@@ -55,7 +57,9 @@ def print_result(console: Console, result: ExperimentResult) -> None:
 
 def print_estimates(console: Console, estimates: Sequence[ArmEstimate], decisions: int, left_out: int) -> None:
     """One line for each arm."""
-    table = Table("arm", "reward (SNIPS)", "reward (switch-DR)", "decisions, effectively", box=None, pad_edge=False)
+    table = Table(
+        _uncut("arm"), "reward (SNIPS)", "reward (switch-DR)", "decisions, effectively", box=None, pad_edge=False
+    )
     for arm in estimates:
         cells = [
             "" if (of := arm.estimates.get(name)) is None else _interval(of.value, of.low, of.high)
@@ -67,6 +71,11 @@ def print_estimates(console: Console, estimates: Sequence[ArmEstimate], decision
     console.print(table)
     if left_out:
         console.print(f"{left_out:,} of {decisions + left_out:,} decisions are left out: not all candidates are logged")
+
+
+def _uncut(heading: str) -> Column:
+    """Of names: one that is wider than the terminal, or a pipe, is continued on the next line."""
+    return Column(heading, overflow="fold")
 
 
 def _conclusions(result: ExperimentResult) -> Iterable[str]:

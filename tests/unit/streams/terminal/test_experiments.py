@@ -4,7 +4,8 @@ from rich.console import Console
 
 from streams.experiments.fold import ExperimentFold
 from streams.experiments.result import ArmResult, ExperimentResult, GuardrailResult
-from streams.terminal.experiments import print_result
+from streams.schema.experiments import Arm, Parameter
+from streams.terminal.experiments import print_experiments, print_result
 from tests.unit.streams.experiments.rewards import experiment
 
 
@@ -39,3 +40,14 @@ def test_the_interval_of_a_guardrail_is_of_the_difference_and_not_of_the_metric_
 
     assert line(0.27, 0.39) == "guardrail reward of b holds: 0.400, from control [0.270, 0.390]"
     assert line(None, None) == "guardrail reward of b holds: 0.400, its difference from control not known yet"
+
+
+def test_names_of_arms_are_not_cut_on_narrow_terminals() -> None:
+    parameters: dict[str, Parameter] = {"temperature": 0.125}
+    console = Console(file=StringIO(), width=60)
+    arms = (Arm(name="a"), Arm(name="b", policy="epsilon_greedy", parameters=parameters))
+    print_experiments(console, [experiment(arms=arms)])
+    assert isinstance(console.file, StringIO)
+    printed_text = "".join(console.file.getvalue().split())
+    assert "\u2026" not in printed_text
+    assert "0.125" in printed_text
