@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from bench.horizons.logs import HorizonLog
 from models.data.event_log import EventLog
-from models.data.horizons import DAY_S, HORIZON_DAYS
-from models.experts.interest_components import InterestComponents
-from models.experts.interest_gate import COMPONENTS, KINDS
+from models.data.horizons.horizon_days import DAY_S, HORIZON_DAYS
+from models.experts.horizons.interest_components import InterestComponents
+from models.experts.horizons.interest_gate import COMPONENTS, KINDS
 from models.inference.horizon_model import HorizonModel
 from models.inference.interest_scoring import interest_features
 from models.training.prequential_replay import PrequentialReplay

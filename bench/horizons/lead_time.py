@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.horizons.measurement import ReturnMeasurement
-from models.data.horizons import DAY_S
+from models.data.horizons.horizon_days import DAY_S
 
 FALSE_ALARM_RATE: Final = 0.1
 """Share of the questions about users who do return within the horizon that are flagged, at most: the same for all"""

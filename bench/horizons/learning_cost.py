@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 
 from bench.cost.workload import ModelUnderTest, Workload
-from models.data.horizons import HORIZON_DAYS
+from models.data.horizons.horizon_days import HORIZON_DAYS
 from models.progress import ProgressCallback
-from models.training.horizon_learner import ASK_INTERVAL_S
-from models.training.horizon_trainer import HorizonTrainer
+from models.training.horizons.horizon_learner import ASK_INTERVAL_S
+from models.training.horizons.horizon_trainer import HorizonTrainer
 
 WARM_DAYS: Final = max(HORIZON_DAYS) + 1
 """Of the stream's time: from then on labels of all horizons come due"""

@@ -18,7 +18,7 @@ from bench.horizons.logs import HorizonLog
 from bench.horizons.model_scorer import Asked
 from bench.horizons.questions import Gaps, Questions
 from models.data.event_types import type_index
-from models.data.horizons import DAY_S, HORIZON_DAYS
+from models.data.horizons.horizon_days import DAY_S, HORIZON_DAYS
 
 MODEL: Final = "model"
 

@@ -18,7 +18,7 @@ from bench.horizons.measurement import MODEL, ReturnMeasurement
 from bench.horizons.questions import Gaps
 from bench.picture_style import PICTURE_STYLE
 from bench.quality.metrics import reliability
-from models.data.horizons import DAY_S
+from models.data.horizons.horizon_days import DAY_S
 
 _SIZE: Final = (6.0, 4.0)
 _BINS: Final = 10

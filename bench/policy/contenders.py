@@ -9,17 +9,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from models.policy.boltzmann import Softmax, SoftmaxOptions
+from models.policy.bandits.boltzmann import Softmax, SoftmaxOptions
+from models.policy.bandits.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.bandits.greedy import Greedy
+from models.policy.bandits.linucb import LinUCB, LinUCBOptions
+from models.policy.bandits.reward_model import RewardModelSettings
+from models.policy.bandits.thompson import Thompson, ThompsonOptions
 from models.policy.deep_q.learner import DeepQLearner
 from models.policy.deep_q.policy import DeepQOptions
-from models.policy.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
 from models.policy.features import context_size, feature_count
-from models.policy.greedy import Greedy
-from models.policy.linucb import LinUCB, LinUCBOptions
-from models.policy.reward_model import RewardModelSettings
 from models.policy.simulator.parameters import SimulatorParameters
 from models.policy.successive import SuccessiveChoice
-from models.policy.thompson import Thompson, ThompsonOptions
 
 DQN: Final = "dqn"
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from bench.errors import BenchError
 from bench.policy.contenders import REWARD_MODEL
-from models.policy.boltzmann import Softmax, SoftmaxOptions
-from models.policy.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
-from models.policy.greedy import Greedy
+from models.policy.bandits.boltzmann import Softmax, SoftmaxOptions
+from models.policy.bandits.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.bandits.greedy import Greedy
 from models.policy.off_policy.estimators import ESTIMATORS
 from models.policy.off_policy.intervals import Estimate, estimate
 from models.policy.off_policy.logged_rewards import LoggedRewards

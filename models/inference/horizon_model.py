@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.data.activity import Activity
-from models.data.horizons import HORIZON_S
+from models.data.horizons.activity import Activity
+from models.data.horizons.horizon_days import HORIZON_S
 from models.errors import WeightsError
-from models.experts.event_forecast import EventForecast
-from models.experts.interest_gate import InterestGate
-from models.experts.online_logistic import logit
+from models.experts.horizons.event_forecast import EventForecast
+from models.experts.horizons.interest_gate import InterestGate
+from models.experts.horizons.online_logistic import logit
+from models.experts.horizons.return_mixture import STEP_BEGIN_S, STEP_END_S, ReturnMixture
 from models.experts.popular_interest import PopularInterest
-from models.experts.return_mixture import STEP_BEGIN_S, STEP_END_S, ReturnMixture
 from models.network.heads.horizon_heads import HorizonHeads, hazards, head_inputs
 from models.network.heads.return_time import BUCKETS, cumulative_hazard
 from models.transfers import to_host

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.data.horizons import DAY_S
-from models.data.interest_queries import ScoredParts
+from models.data.horizons.horizon_days import DAY_S
+from models.data.horizons.interest_queries import ScoredParts
 from models.experts.candidates import Candidates
-from models.experts.interest_components import InterestComponents
-from models.experts.interest_gate import COMPONENTS, INTEREST_FEATURES
+from models.experts.horizons.interest_components import InterestComponents
+from models.experts.horizons.interest_gate import COMPONENTS, INTEREST_FEATURES
 from models.experts.mixture import MixtureBlock
 from models.transfers import to_device, to_host
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.activity import Activity
+from models.data.horizons.activity import Activity
 from models.data.timeline import Timeline
 from models.data.user_state import Windows
 from models.experts.candidates import Candidates
-from models.experts.interest_tops import InterestTops
+from models.experts.horizons.interest_tops import InterestTops
 from models.experts.mixture import MixtureBlock
 from models.inference.horizon_model import HorizonModel
 from models.inference.interest_scoring import interest_features

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.horizons import HORIZON_DAYS
+from models.data.horizons.horizon_days import HORIZON_DAYS
 
 CARRIERS: Final = ("attention", "copying", "following", "popularity")
 """What a prediction can come from: the network's state and attention over the user's events; repeats of the user's

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from models.errors import PolicyError
-from models.policy.boltzmann import Softmax
+from models.policy.bandits.boltzmann import Softmax
+from models.policy.bandits.epsilon_greedy import EpsilonGreedy
+from models.policy.bandits.greedy import Greedy
+from models.policy.bandits.linucb import LinUCB
+from models.policy.bandits.thompson import Thompson
 from models.policy.deep_q.policy import DeepQ
-from models.policy.epsilon_greedy import EpsilonGreedy
-from models.policy.greedy import Greedy
-from models.policy.linucb import LinUCB
 from models.policy.policy import Policy
 from models.policy.saved_arrays import load_policy
-from models.policy.thompson import Thompson
 
 PolicyType = type[Greedy] | type[EpsilonGreedy] | type[Softmax] | type[Thompson] | type[LinUCB] | type[DeepQ]
 _TYPES: Final[tuple[PolicyType, ...]] = (Greedy, EpsilonGreedy, Softmax, Thompson, LinUCB, DeepQ)

@@ -27,7 +27,7 @@ from models.releases.pair_part import REGISTERED, pack_pairs
 from models.releases.part_arrays import in_blocks
 from models.releases.release import LAST_SEEN, Release
 from models.releases.waiting_blocks import WaitingBlocks
-from models.training.horizon_trainer import HorizonTrainer
+from models.training.horizons.horizon_trainer import HorizonTrainer
 from models.training.online import OnlineLearner
 from models.training.train_step import TrainStepResult
 

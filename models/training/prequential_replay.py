@@ -18,7 +18,7 @@ from models.inference.predictions import Predictions
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.ranking import TargetScores
 from models.network.weights import Weights
-from models.training.horizon_trainer import HorizonTrainer
+from models.training.horizons.horizon_trainer import HorizonTrainer
 from models.training.online import OnlineLearner
 
 

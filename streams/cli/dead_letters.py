@@ -9,7 +9,7 @@ from streams.cli.command_group import console, run
 from streams.cli.option_group import with_options
 
 if TYPE_CHECKING:
-    from streams.schema.dead_letter_reader import Letter
+    from streams.schema.dead_letters.reader import Letter
     from streams.terminal.dead_letters import LetterFilter
 
 dlq_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")

@@ -8,7 +8,7 @@ from streams.cli.command_group import console, run
 from streams.errors import ExperimentError
 
 if TYPE_CHECKING:
-    from streams.schema.experiments import Arm, Guardrail, Parameter
+    from streams.schema.decisions.experiment import Arm, Guardrail, Parameter
 
 experiments_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -58,7 +58,7 @@ def create(
 
     from streams.experiments.experiment_topic import create_experiment
     from streams.policy.arms import check_arms
-    from streams.schema.experiments import Experiment
+    from streams.schema.decisions.experiment import Experiment
 
     arms = parse_arms(arm)
     experiment = Experiment(
@@ -201,7 +201,7 @@ def parse_arms(texts: list[str]) -> "tuple[Arm, ...]":
 
 def parse_arm(text: str) -> "Arm":
     """The arm that NAME:KEY=VALUE,… describes. Raises ExperimentError."""
-    from streams.schema.experiments import Arm
+    from streams.schema.decisions.experiment import Arm
     from streams.settings.recipes import RECIPES
 
     name, _, rest = text.partition(":")
@@ -224,7 +224,7 @@ def parse_arm(text: str) -> "Arm":
 
 def parse_guardrail(text: str) -> "Guardrail":
     """The guardrail that METRIC:increase|decrease[:ALLOWED] describes. Raises ExperimentError."""
-    from streams.schema.experiments import Guardrail
+    from streams.schema.decisions.experiment import Guardrail
 
     metric, _, rest = text.partition(":")
     harm, _, allowed = rest.partition(":")

@@ -14,7 +14,7 @@ from streams.kafka.publisher import Publisher
 from streams.kafka.reader import reading
 from streams.kafka.topic_specs import every_topic_spec
 from streams.kafka.topics import ensure_topics
-from streams.schema.decisions import decode_decision, encode_decision
+from streams.schema.decisions.decision import decode_decision, encode_decision
 from streams.settings.settings import Settings
 from streams.worker.process.launcher import WorkerProcess
 

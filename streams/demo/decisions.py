@@ -17,8 +17,8 @@ from streams.demo.input import DECISION_USERS
 from streams.experiments.experiment_topic import create_experiment
 from streams.files.logged_event import LoggedEvent
 from streams.files.synthetic import EVENT_TYPES
-from streams.schema.decisions import Decision, DecisionRequest
-from streams.schema.experiments import Arm, Experiment, Guardrail
+from streams.schema.decisions.decision import Decision, DecisionRequest
+from streams.schema.decisions.experiment import Arm, Experiment, Guardrail
 from streams.settings.settings import Settings
 
 EXPERIMENT: Final = "shelf"

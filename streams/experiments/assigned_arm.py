@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.experiments.assignment import Assignment
-from streams.schema.experiments import Arm, Experiment
+from streams.schema.decisions.experiment import Arm, Experiment
 
 
 def assigned_arm(experiment: Experiment, user_id: str) -> Arm | None:

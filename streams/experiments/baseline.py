@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.data.growable_array import FIRST_ROWS, grown
-from streams.schema.rewards import Reward
+from streams.schema.decisions.reward import Reward
 
 
 class Baseline:

@@ -14,7 +14,7 @@ from models.experiments.msprt import always_valid_p
 from models.experiments.sample_ratio import log_bayes_factor
 from streams.experiments.result import ArmPoint, ArmResult, ExperimentResult, GuardrailResult, PointInTime, SampleRatio
 from streams.experiments.statistics import ExperimentStatistics
-from streams.schema.experiments import Arm, Experiment
+from streams.schema.decisions.experiment import Arm, Experiment
 
 _MOST_POINTS: Final = 120
 _FIRST_INTERVAL_MS: Final = 1000

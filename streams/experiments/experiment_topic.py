@@ -11,7 +11,7 @@ from streams.errors import ExperimentError
 from streams.kafka.publisher import Publisher
 from streams.kafka.reader import read_topic
 from streams.kafka.topics import ensure_topics
-from streams.schema.experiments import Experiment, checked, decode_experiment, encode_experiment
+from streams.schema.decisions.experiment import Experiment, checked, decode_experiment, encode_experiment
 from streams.settings.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from streams.experiments.conclusions import Looks, look
 from streams.experiments.result import ExperimentResult
 from streams.experiments.reward_order import Horizon, RewardOrder, order_key
 from streams.experiments.statistics import ExperimentStatistics
-from streams.schema.experiments import Experiment
-from streams.schema.rewards import Reward
+from streams.schema.decisions.experiment import Experiment
+from streams.schema.decisions.reward import Reward
 
 _MOST_WAITING: Final = 10_000
 

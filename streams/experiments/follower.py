@@ -17,8 +17,8 @@ from streams.experiments.reward_order import is_countable
 from streams.kafka.closing import close_all
 from streams.kafka.offset_reader import OffsetReader, Position, Records
 from streams.kafka.undecodable import UndecodableRecord
-from streams.schema.experiments import Experiment, decode_experiment
-from streams.schema.rewards import decode_reward
+from streams.schema.decisions.experiment import Experiment, decode_experiment
+from streams.schema.decisions.reward import decode_reward
 from streams.settings.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from streams.schema.experiments import Parameter
+from streams.schema.decisions.experiment import Parameter
 
 State = Literal["running", "stopped"]
 

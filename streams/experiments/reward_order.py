@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
-from streams.schema.rewards import Reward
+from streams.schema.decisions.reward import Reward
 
 _KNOWN_IDS: Final = 50_000
 _FIRST_HORIZON_MS: Final = 3_600_000

@@ -9,8 +9,8 @@ import numpy as np
 
 from models.data.growable_array import FIRST_ROWS, grown
 from models.experiments.moments import BEFORE, COLUMNS, DECISIONS, ONE, REWARD, FloatArray, products
-from streams.schema.experiments import Experiment
-from streams.schema.rewards import Reward
+from streams.schema.decisions.experiment import Experiment
+from streams.schema.decisions.reward import Reward
 
 _FEEDBACK: Final = "feedback."
 

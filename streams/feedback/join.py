@@ -11,9 +11,9 @@ from typing import Final
 
 from streams.feedback.feedback_store import FeedbackStore, decision_key, encode_open
 from streams.feedback.open_decision import OpenDecision, event_hash, named_decision, names_a_decision
-from streams.schema.decisions import Decision
+from streams.schema.decisions.decision import Decision
+from streams.schema.decisions.reward import Reward
 from streams.schema.events import Event, UserDelete, UserEvent
-from streams.schema.rewards import Reward
 from streams.settings.policy_section import FeedbackSettings
 
 MAX_CLOSED: Final = 5000

@@ -24,7 +24,7 @@ from streams.kafka.transaction import ProducerRecord
 from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import GUARD, new_policy, restored_policy
 from streams.policy.outcomes import is_usable, outcomes_of, with_places
-from streams.schema.rewards import Reward, decode_reward
+from streams.schema.decisions.reward import Reward, decode_reward
 from streams.settings.policy_section import PolicySettings
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from models.data.event_types import IMPRESSION
-from streams.schema.decisions import Decision
+from streams.schema.decisions.decision import Decision
+from streams.schema.decisions.reward import Reward
 from streams.schema.events import UserEvent
-from streams.schema.rewards import Reward
 from streams.settings.policy_section import FeedbackSettings
 
 _DWELL: Final = "dwell_s"

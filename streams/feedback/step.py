@@ -21,8 +21,8 @@ from streams.kafka.undecodable import UndecodableRecord
 from streams.policy.arms import Arms
 from streams.policy.decider import UNKNOWN_USER, Decider, Interests
 from streams.policy.item_filters import DescribedItem
-from streams.schema.dead_letters import dead_letter
-from streams.schema.decisions import Decision, decode_decision, decode_request, encode_decision
+from streams.schema.dead_letters.dead_letter import dead_letter
+from streams.schema.decisions.decision import Decision, decode_decision, decode_request, encode_decision
 from streams.schema.decoder import SchemaRules, decode
 from streams.schema.events import UserDelete
 from streams.schema.predictions import decode as decode_prediction

@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from models.policy.boltzmann import Softmax, SoftmaxOptions
+from models.policy.bandits.boltzmann import Softmax, SoftmaxOptions
+from models.policy.bandits.reward_model import RewardModelSettings
 from models.policy.features import feature_count
-from models.policy.reward_model import RewardModelSettings
 from models.policy.simulator.parameters import SCENARIOS
 from models.policy.simulator.world import Feedback, World
 from models.policy.slate import NO_ITEM, CandidateBatch, IntArray, SlateBatch
@@ -25,7 +25,7 @@ from streams.files.item_files import FileItem
 from streams.files.logged_event import LoggedEvent
 from streams.files.synthetic import START_MS, TOPICS, item_name, user_name
 from streams.policy.features import item_features, user_context
-from streams.schema.decisions import Decision
+from streams.schema.decisions.decision import Decision
 
 CANDIDATES: Final = 20
 """Items of a prediction"""

@@ -15,7 +15,7 @@ from streams.errors import Rejected
 from streams.kafka.reader import PartitionOfKey
 from streams.kafka.transaction import ProducerRecord
 from streams.kafka.undecodable import UndecodableRecord
-from streams.schema.dead_letters import MAX_BYTES, dead_letter
+from streams.schema.dead_letters.dead_letter import MAX_BYTES, dead_letter
 from streams.schema.decoder import SchemaRules, decode
 from streams.schema.decoding_notes import DecodingNotes
 from streams.schema.event_encoder import canonical_headers, encode_event

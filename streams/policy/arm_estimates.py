@@ -13,7 +13,7 @@ from streams.errors import ExperimentError
 from streams.experiments.result import ArmEstimate, Interval
 from streams.policy.logged_topics import Logged
 from streams.policy.off_policy import LoggedDecisions, estimates
-from streams.schema.experiments import Arm
+from streams.schema.decisions.experiment import Arm
 
 LOGGED = "logged"
 

@@ -9,8 +9,8 @@ from streams.errors import ExperimentError, SettingsError
 from streams.experiments.assigned_arm import assigned_arm
 from streams.policy.decider import Assignment
 from streams.policy.known_policies import KnownPolicies
-from streams.schema.decisions import DecisionRequest
-from streams.schema.experiments import Experiment, decode_experiment
+from streams.schema.decisions.decision import DecisionRequest
+from streams.schema.decisions.experiment import Experiment, decode_experiment
 from streams.settings.policy_section import PolicySettings
 
 log = logging.getLogger(__name__)

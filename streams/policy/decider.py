@@ -22,7 +22,7 @@ from streams.policy.features import (
 )
 from streams.policy.item_filters import DescribedItem, ItemFilters, filtered
 from streams.policy.known_policies import compares_all_categories, is_fresh
-from streams.schema.decisions import Decision, DecisionRequest
+from streams.schema.decisions.decision import Decision, DecisionRequest
 from streams.settings.policy_section import PolicySettings
 
 _LEAST_PROPENSITY: Final = 1e-9

@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from models.policy.reward_model import RewardModelSettings
+from models.policy.bandits.reward_model import RewardModelSettings
 
 CATEGORY_BUCKETS: Final = 16
 FEATURES: Final = 5

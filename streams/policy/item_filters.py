@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from streams.schema.decisions import DecisionRequest
+from streams.schema.decisions.decision import DecisionRequest
 from streams.schema.events import ItemUpsert
 from streams.settings.policy_section import PolicySettings
 

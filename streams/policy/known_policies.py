@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import PolicyError
+from models.policy.bandits.learnt import RewardPolicy
 from models.policy.deep_q.policy import DeepQ
-from models.policy.learnt import RewardPolicy
 from models.policy.policy import Policy
 from models.policy.rules import DPP, SlateRules
 from models.policy.saved import POLICIES, policy_from

@@ -13,10 +13,10 @@ from streams.kafka.reader import read_topic
 from streams.policy.known_policies import KnownPolicies
 from streams.policy.off_policy import LoggedDecisions, is_complete, logged_decisions
 from streams.registry.connection import connect_registry
-from streams.schema.decisions import Decision, decode_decision
+from streams.schema.decisions.decision import Decision, decode_decision
+from streams.schema.decisions.reward import Reward, decode_reward
 from streams.schema.decoder import decode_item
 from streams.schema.events import ItemUpsert
-from streams.schema.rewards import Reward, decode_reward
 from streams.settings.settings import Settings
 
 log = logging.getLogger(__name__)

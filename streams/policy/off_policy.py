@@ -22,8 +22,8 @@ from streams.policy.features import (
     first_categories,
     item_index,
 )
-from streams.schema.decisions import Decision
-from streams.schema.rewards import Reward
+from streams.schema.decisions.decision import Decision
+from streams.schema.decisions.reward import Reward
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.policy.slate import NO_ITEM, Outcomes
 from streams.policy.features import CATEGORY_BUCKETS, FEATURES, first_categories, item_index, known_categories
 from streams.policy.item_filters import DescribedItem
-from streams.schema.rewards import Reward
+from streams.schema.decisions.reward import Reward
 
 _LARGEST: Final = 1e6
 """Squares of larger numbers would hide all others in what is learnt, or be no numbers any more"""

@@ -13,7 +13,7 @@ from fastavro import parse_schema, schemaless_writer
 
 from streams.errors import RegistryError
 from streams.registry.client import RegistryClient, status_text
-from streams.schema.avro_schema import FILE, prediction_schema
+from streams.schema.documents.avro_schema import FILE, prediction_schema
 from streams.schema.parsing.wire_format import HEADER_BYTES, MAGIC
 from streams.schema.prediction_encoder import Dump
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from streams.errors import Rejected, StreamError
 from streams.kafka.reader import read_topic
 from streams.registry.connection import connect_registry
-from streams.schema.dead_letter_reader import Letter, letters_of
+from streams.schema.dead_letters.reader import Letter, letters_of
 from streams.schema.parsing.wire_format import is_framed
 from streams.settings.settings import Settings
 from streams.terminal.text import format_time, printable, printable_lines

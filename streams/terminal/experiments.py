@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from streams.experiments.result import ArmEstimate, ArmResult, ExperimentResult, GuardrailResult
-from streams.schema.experiments import Arm, Experiment, Parameter
+from streams.schema.decisions.experiment import Arm, Experiment, Parameter
 from streams.terminal.text import format_time, printable
 
 

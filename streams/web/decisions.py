@@ -9,7 +9,7 @@ from streams.policy.arms import Arms
 from streams.policy.decider import UNKNOWN_USER, Decider, Interests
 from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies
-from streams.schema.decisions import Decision, DecisionRequest
+from streams.schema.decisions.decision import Decision, DecisionRequest
 from streams.settings.settings import Settings
 from streams.web.view.view import View
 

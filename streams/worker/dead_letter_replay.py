@@ -21,7 +21,7 @@ from streams.kafka.client.access import check_access, replay_rights
 from streams.kafka.reader import partition_count, partition_of
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.registry.connection import connect_registry
-from streams.schema.dead_letter_reader import REPLAYED_HEADER, Letter
+from streams.schema.dead_letters.reader import REPLAYED_HEADER, Letter
 from streams.schema.decoder import SchemaRules, decode
 from streams.schema.event_encoder import canonical_headers, encode_event
 from streams.schema.events import Event, ItemDelete, ItemUpsert

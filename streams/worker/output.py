@@ -14,7 +14,7 @@ from models.items.reviews import Reviews
 from streams import __version__
 from streams.kafka.transaction import ProducerRecord
 from streams.schema import prediction_encoder
-from streams.schema.dead_letters import MAX_BYTES, dead_letter
+from streams.schema.dead_letters.dead_letter import MAX_BYTES, dead_letter
 from streams.settings.settings import Settings
 from streams.worker.batch import FORWARDED_HEADER, MicroBatch, PartitionBatch
 from streams.worker.items.item_topics import ItemTopics

@@ -15,7 +15,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from streams.ingest.source_topics import ingest_group
 from streams.kafka.reader import partition_of
-from streams.schema.dead_letter_reader import Letter, letters_of
+from streams.schema.dead_letters.reader import Letter, letters_of
 from tests.integration.acls import Acl, Acls, names_of, topics_acls
 from tests.integration.deployment import Deployment, round_robin_event
 from tests.integration.worker import DEADLINE_S, Command, Fault

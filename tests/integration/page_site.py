@@ -12,8 +12,8 @@ from streams.errors import Rejected, RejectionCode
 from streams.kafka.publisher import Publisher
 from streams.kafka.topic_specs import policy_topic_specs
 from streams.kafka.topics import ensure_topics
-from streams.schema.dead_letters import dead_letter
-from streams.schema.experiments import Arm, Experiment, Guardrail, encode_experiment
+from streams.schema.dead_letters.dead_letter import dead_letter
+from streams.schema.decisions.experiment import Arm, Experiment, Guardrail, encode_experiment
 from streams.schema.predictions import Prediction
 from streams.schema.quality import Means, WorkerQuality
 from tests.inputs import event

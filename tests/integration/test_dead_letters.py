@@ -16,7 +16,7 @@ from rich.console import Console
 from streams.errors import Rejected, ReplayFencedError
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.reference_fold import fold_changelog
-from streams.schema.dead_letters import dead_letter
+from streams.schema.dead_letters.dead_letter import dead_letter
 from streams.settings.sections import EventSettings
 from streams.settings.settings import Settings
 from streams.terminal.dead_letters import LetterFilter, find_letter, print_letter, read_letters

@@ -15,9 +15,9 @@ import pytest
 
 from streams.kafka.topic_specs import every_topic_spec
 from streams.kafka.topics import ensure_topics
-from streams.schema.decisions import Decision, DecisionRequest, decode_decision, encode_decision
+from streams.schema.decisions.decision import Decision, DecisionRequest, decode_decision, encode_decision
+from streams.schema.decisions.reward import Reward, decode_reward
 from streams.schema.predictions import Prediction, decode
-from streams.schema.rewards import Reward, decode_reward
 from tests.inputs import event
 from tests.integration.commands import fails, succeeds
 from tests.integration.deployment import Deploy, Deployment

@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 
 from streams.kafka.transaction import ProducerRecord, TransactionWriter
 from streams.reference_fold import fold_changelog
-from streams.schema.dead_letters import PREFIX
+from streams.schema.dead_letters.dead_letter import PREFIX
 from tests.integration.faults import (
     combine,
     fail_a_commit,

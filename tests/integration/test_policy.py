@@ -18,8 +18,8 @@ from models.policy.saved_arrays import load_policy
 from streams.feedback.topics import feedback_changelog, policy_topics
 from streams.kafka.reader import partition_of
 from streams.kafka.topics import ensure_topics
-from streams.schema.decisions import Decision, decode_decision
-from streams.schema.rewards import Reward, decode_reward
+from streams.schema.decisions.decision import Decision, decode_decision
+from streams.schema.decisions.reward import Reward, decode_reward
 from streams.settings.settings import load_settings
 from tests.integration.deployment import Deploy, Deployment
 from tests.integration.faults import combine, keep_transactions_open, signal_at

@@ -13,7 +13,7 @@ from streams.kafka.topics import ensure_topics
 from streams.local_kafka.cluster import LocalKafka
 from streams.policy.known_policies import new_policy
 from streams.policy.outcomes import outcomes_of
-from streams.schema.experiments import Arm, Experiment, encode_experiment
+from streams.schema.decisions.experiment import Arm, Experiment, encode_experiment
 from streams.settings.policy_section import PolicySettings
 from tests.integration.web_site import WebSite
 from tests.integration.worker import DEADLINE_S

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.horizons.questions import Questions
-from models.data.horizons import DAY_S
+from models.data.horizons.horizon_days import DAY_S
 
 _STEPS = 60
 _SAMPLE = 20_000

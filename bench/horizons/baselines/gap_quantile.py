@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bench.horizons.baselines.kaplan_meier import SurvivalCurve
 from bench.horizons.questions import Gaps, Questions
 from models.data.event_log import EventLog
-from models.experts.online_logistic import OnlineLogistic, logit, sigmoid
+from models.experts.horizons.online_logistic import OnlineLogistic, logit, sigmoid
 
 _OTHERS = 1.0
 """Gaps of all users that count as the user's own: of a first event there are no others"""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.horizons.questions import Questions
-from models.data.horizons import DAY_S
-from models.experts.online_logistic import OnlineLogistic, sigmoid
+from models.data.horizons.horizon_days import DAY_S
+from models.experts.horizons.online_logistic import OnlineLogistic, sigmoid
 
 _RIDGE = 1.0
 

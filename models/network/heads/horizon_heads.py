@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.config import ModelConfig
-from models.data.activity import STATE_FEATURES, Activity
+from models.data.horizons.activity import STATE_FEATURES, Activity
 from models.network.heads.return_time import ReturnTimeHead
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.policy.bandits.reward_model import RewardModel
 from models.policy.features import EXPOSURE_MEMORY
-from models.policy.reward_model import RewardModel
 from models.policy.slate import FloatArray, IntArray
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.policy.bandits.reward_model import RewardModelSettings
 from models.policy.deep_q.later_effects import LaterInputs, LaterPlaces, later_effects
 from models.policy.deep_q.network import Weights
 from models.policy.deep_q.policy import DeepQ, DeepQOptions, network_inputs
 from models.policy.deep_q.replay import ReplayBuffer, StoredDecisions
-from models.policy.reward_model import RewardModelSettings
 from models.policy.rules import SlateRules
 from models.policy.saved_arrays import load_policy
 from models.policy.slate import FloatArray, IntArray, Outcomes
@@ -105,8 +105,8 @@ class DeepQLearner(DeepQ):
         if not self.model.settings.exposure_rates:
             return np.zeros(now.items.shape)
         pairs = LaterPlaces.of(now.category, later.category.reshape(*path.shape, -1), known)
-        at = pairs.decision * path.shape[1] + pairs.step, pairs.later_place
-        inputs = LaterInputs(later.interest[at], later.features[..., -1][at], advantage[at])
+        later_row = pairs.decision * path.shape[1] + pairs.step, pairs.later_place
+        inputs = LaterInputs(later.interest[later_row], later.features[..., -1][later_row], advantage[later_row])
         options = self.options
         return later_effects(self.model, pairs, inputs, now.items.shape, options.discount, options.sure_deviations)
 

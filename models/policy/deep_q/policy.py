@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import PolicyError
+from models.policy.bandits.reward_model import RewardModel, RewardModelSettings
 from models.policy.choice import mixed_with_uniform, softmax
 from models.policy.deep_q.network import Weights, advantages, first_weights
 from models.policy.deep_q.scaling import InputScaling
 from models.policy.option_ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, check_ranges
-from models.policy.reward_model import RewardModel, RewardModelSettings
 from models.policy.rules import SlateRules
 from models.policy.saved_arrays import dump_policy
 from models.policy.slate import BoolArray, CandidateBatch, FloatArray, Outcomes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.policy.bandits.reward_model import RewardModel, RewardModelSettings
 from models.policy.off_policy.logged_rewards import LoggedRewards
-from models.policy.reward_model import RewardModel, RewardModelSettings
 from models.policy.slate import NO_ITEM, CandidateBatch, FloatArray, IntArray, Outcomes, SlateBatch, outcomes_of
 from models.policy.successive import SuccessiveChoice
 

@@ -84,7 +84,7 @@ async def _send_feedback(settings: "Settings", simulated: "SimulatedFeedback", r
     """Items, then the events, each after its decision."""
     from streams.cli.logs.replay import send
     from streams.kafka.publisher import Publisher
-    from streams.schema.decisions import encode_decision
+    from streams.schema.decisions.decision import encode_decision
 
     decisions = {decision.decision_id: decision for decision in simulated.decisions}
     async with Publisher(settings.kafka, settings.topics.interest_decisions) as publisher:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from streams.schema.decisions import (
+from streams.schema.decisions.decision import (
     MAX_CANDIDATES,
     MAX_CATEGORIES,
     MAX_SLATE,

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from streams.experiments.result import ExperimentResult, State
-from streams.schema.experiments import NAME
+from streams.schema.decisions.experiment import NAME
 from streams.web.http.answers import NOT_MODIFIED, answer
 from streams.web.http.problems import Problem
 from streams.web.services import Services

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from state.ordered_store import OrderedStore
-from streams.schema.dead_letter_reader import letter_of
+from streams.schema.dead_letters.reader import letter_of
 from streams.schema.record import Record
 from streams.web.view.batch import ViewBatch
 from streams.web.view.keys import LETTER, REASON, id_key, id_of, number_key, number_of

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.activity import DECAY_DAYS, Activity
-from models.data.horizons import DAY_S
+from models.data.horizons.activity import DECAY_DAYS, Activity
+from models.data.horizons.horizon_days import DAY_S
 from models.inference.predictions import ModelVersion, Outlook
 from models.items.vocabulary import ItemVocabulary
 from streams.schema.churn import LEVELS, ChurnWarning, Reason

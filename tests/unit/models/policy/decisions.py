@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from models.policy.boltzmann import Softmax, SoftmaxOptions
-from models.policy.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
-from models.policy.greedy import Greedy
-from models.policy.learnt import RewardPolicy
-from models.policy.linucb import LinUCB
-from models.policy.reward_model import RewardModelSettings
+from models.policy.bandits.boltzmann import Softmax, SoftmaxOptions
+from models.policy.bandits.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.bandits.greedy import Greedy
+from models.policy.bandits.learnt import RewardPolicy
+from models.policy.bandits.linucb import LinUCB
+from models.policy.bandits.reward_model import RewardModelSettings
+from models.policy.bandits.thompson import Thompson, ThompsonOptions
 from models.policy.rules import SlateRules
 from models.policy.slate import CandidateBatch, Outcomes
-from models.policy.thompson import Thompson, ThompsonOptions
 
 FEATURES = 3
 

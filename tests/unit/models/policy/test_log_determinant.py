@@ -5,10 +5,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from models.policy.boltzmann import Softmax, SoftmaxOptions
-from models.policy.greedy import Greedy
+from models.policy.bandits.boltzmann import Softmax, SoftmaxOptions
+from models.policy.bandits.greedy import Greedy
+from models.policy.bandits.reward_model import RewardModelSettings
 from models.policy.log_determinant import LogDeterminantGain
-from models.policy.reward_model import RewardModelSettings
 from models.policy.rules import DPP, PlacesFilled, SlateRules
 from models.policy.slate import NO_ITEM, CandidateBatch
 from tests.unit.models.policy.decisions import FEATURES, batch_of

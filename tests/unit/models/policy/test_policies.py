@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from models.errors import PolicyError
-from models.policy.greedy import Greedy
+from models.policy.bandits.greedy import Greedy
+from models.policy.bandits.reward_model import RewardModelSettings
+from models.policy.bandits.thompson import Thompson, ThompsonOptions
 from models.policy.policy import Policy
-from models.policy.reward_model import RewardModelSettings
 from models.policy.rules import SlateRules
 from models.policy.saved import policy_from
 from models.policy.saved_arrays import dump_policy
 from models.policy.slate import NO_ITEM, Candidates, SlateBatch, outcomes_of
-from models.policy.thompson import Thompson, ThompsonOptions
 from tests.unit.models.policy.decisions import FEATURES, all_policies, batch_of
 
 SETTINGS = RewardModelSettings(FEATURES)

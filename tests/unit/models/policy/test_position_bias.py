@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from models.policy.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.bandits.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.bandits.reward_model import RewardModelSettings
 from models.policy.features import feature_count
 from models.policy.position_bias import examination_of
-from models.policy.reward_model import RewardModelSettings
 from models.policy.simulator.parameters import SimulatorParameters
 from models.policy.simulator.world import World
 

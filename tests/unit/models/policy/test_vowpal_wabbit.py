@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from vowpalwabbit import pyvw
 
-from models.policy.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
-from models.policy.greedy import Greedy
+from models.policy.bandits.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.bandits.greedy import Greedy
+from models.policy.bandits.reward_model import RewardModelSettings
 from models.policy.off_policy.estimators import clipped, doubly_robust, inverse_propensity
 from models.policy.off_policy.intervals import estimate
 from models.policy.off_policy.logged_rewards import LoggedRewards
 from models.policy.off_policy.policy_rewards import logged_rewards
-from models.policy.reward_model import RewardModelSettings
 from models.policy.slate import CandidateBatch, FloatArray, IntArray, SlateBatch, outcomes_of
 
 ACTIONS: Final = 3

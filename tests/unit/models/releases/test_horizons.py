@@ -11,7 +11,7 @@ import pytest
 from models import checkpoint
 from models.config import LearnerConfig, ModelConfig
 from models.data.events import EventBatch
-from models.data.horizons import DAY_S, HORIZON_DAYS
+from models.data.horizons.horizon_days import DAY_S, HORIZON_DAYS
 from models.data.user_row import user_row_fields
 from models.data.user_state import new_user_states
 from models.errors import HorizonsError, WeightsError

@@ -2,7 +2,7 @@ import pytest
 
 from streams.cli.experiments import parse_arm, parse_arms, parse_guardrail
 from streams.errors import ExperimentError
-from streams.schema.experiments import Arm, Guardrail
+from streams.schema.decisions.experiment import Arm, Guardrail
 
 
 @pytest.mark.parametrize(

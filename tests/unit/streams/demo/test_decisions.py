@@ -5,7 +5,7 @@ import pytest
 from streams.demo.decisions import CANDIDATES, EXPERIMENT, DecisionTraffic, decision_settings
 from streams.demo.input import DemoOptions, load_input
 from streams.errors import StreamError
-from streams.schema.decisions import Decision, DecisionRequest
+from streams.schema.decisions.decision import Decision, DecisionRequest
 from streams.settings.settings import load_settings
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from streams.schema.experiments import Arm, Experiment
-from streams.schema.rewards import Reward
+from streams.schema.decisions.experiment import Arm, Experiment
+from streams.schema.decisions.reward import Reward
 
 HORIZON_MS = 60_000
 START_MS = 1_731_900_000_000

@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 
 from streams.experiments.assigned_arm import assigned_arm
-from streams.schema.experiments import Arm
+from streams.schema.decisions.experiment import Arm
 from tests.unit.streams.experiments.rewards import START_MS, experiment
 
 USERS = [f"u{number}" for number in range(400)]

@@ -9,8 +9,8 @@ import pytest
 
 from streams.experiments.fold import ExperimentFold, Exposure
 from streams.experiments.result import ExperimentResult
-from streams.schema.experiments import Arm, Experiment, Guardrail
-from streams.schema.rewards import Reward
+from streams.schema.decisions.experiment import Arm, Experiment, Guardrail
+from streams.schema.decisions.reward import Reward
 from tests.unit.streams.experiments.rewards import HORIZON_MS, START_MS, experiment, reward
 
 END_MS = START_MS + 1_000_000_000

@@ -12,8 +12,8 @@ from streams.policy.decider import Assignment, Decider, Interests
 from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies
 from streams.policy.outcomes import outcomes_of
-from streams.schema.decisions import Decision, DecisionRequest
-from streams.schema.rewards import Reward
+from streams.schema.decisions.decision import Decision, DecisionRequest
+from streams.schema.decisions.reward import Reward
 from streams.settings.policy_section import PolicySettings
 from tests.records import consumer_record
 

@@ -9,7 +9,7 @@ from streams.feedback.step import PartitionRecords, PartitionStepper
 from streams.policy.arms import Arms
 from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies
-from streams.schema.decisions import DecisionRequest, decode_decision, encode_decision
+from streams.schema.decisions.decision import DecisionRequest, decode_decision, encode_decision
 from streams.schema.decoder import SchemaRules
 from streams.settings.policy_section import PolicySettings
 from streams.settings.settings import Settings

@@ -9,7 +9,7 @@ from state.options import StoreMemory
 from streams.feedback import join as join_module
 from streams.feedback.feedback_store import FeedbackStore, StorePosition
 from streams.feedback.join import Join
-from streams.schema.decisions import Decision
+from streams.schema.decisions.decision import Decision
 from streams.schema.events import UserDelete, UserEvent
 from streams.settings.policy_section import FeedbackSettings
 

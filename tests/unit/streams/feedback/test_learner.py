@@ -10,7 +10,7 @@ from streams.feedback.learner import Learner
 from streams.kafka.transaction import ProducerRecord
 from streams.policy.features import CATEGORY_BUCKETS, FEATURES
 from streams.policy.known_policies import GUARD, KnownPolicies
-from streams.schema.rewards import Reward
+from streams.schema.decisions.reward import Reward
 from streams.settings.policy_section import PolicySettings
 from tests.records import consumer_record
 

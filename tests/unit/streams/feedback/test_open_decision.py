@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from streams.feedback.open_decision import OpenDecision, event_hash, named_decision, names_a_decision
-from streams.schema.decisions import Decision
+from streams.schema.decisions.decision import Decision
 from streams.schema.events import UserEvent
 from streams.settings.policy_section import FeedbackSettings
 

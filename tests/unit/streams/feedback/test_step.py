@@ -18,9 +18,9 @@ from streams.feedback.step import PartitionRecords, PartitionStepper
 from streams.policy.arms import Arms
 from streams.policy.features import CATEGORY_BUCKETS, FEATURES
 from streams.policy.known_policies import KnownPolicies
-from streams.schema.decisions import decode_decision
+from streams.schema.decisions.decision import decode_decision
+from streams.schema.decisions.reward import decode_reward
 from streams.schema.decoder import SchemaRules
-from streams.schema.rewards import decode_reward
 from streams.settings.settings import Settings, load_settings
 from tests.records import consumer_record
 

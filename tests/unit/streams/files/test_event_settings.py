@@ -27,7 +27,12 @@ SETTINGS = EventSettings(
     types={"Watch Trailer": "view", "view": "ignore", "scroll": "ignore"},
 )
 RULES = SchemaRules.of(SETTINGS)
-OWN: dict[str, Any] = {"who": {"id": "u1"}, "lines": [{"sku": "i1"}], "at": 1_731_900_000, "what": "watch_trailer"}
+TEAM_EVENT: dict[str, Any] = {
+    "who": {"id": "u1"},
+    "lines": [{"sku": "i1"}],
+    "at": 1_731_900_000,
+    "what": "watch_trailer",
+}
 SEGMENT: dict[str, Any] = {
     "type": "track",
     "event": "Product Viewed",
@@ -57,13 +62,13 @@ def file_event(tmp_path: Path, fields: dict[str, Any], rules: SchemaRules) -> Lo
 @pytest.mark.parametrize(
     "fields",
     [
-        OWN,
-        OWN | {"visit": "s1", "note": "fine", "user_id": "nobody", "value": 4.5},
-        OWN | {"what": "click"},
-        OWN | {"what": "Hover"},
-        OWN | {"what": "scroll"},
-        OWN | {"lines": [], "what": "search"},
-        OWN | {"lines": [], "what": "login"},
+        TEAM_EVENT,
+        TEAM_EVENT | {"visit": "s1", "note": "fine", "user_id": "nobody", "value": 4.5},
+        TEAM_EVENT | {"what": "click"},
+        TEAM_EVENT | {"what": "Hover"},
+        TEAM_EVENT | {"what": "scroll"},
+        TEAM_EVENT | {"lines": [], "what": "search"},
+        TEAM_EVENT | {"lines": [], "what": "login"},
         {"user_id": "u", "item_id": "i", "event_type": "pv", "timestamp": 1_731_900_000},
         {"userId": "u", "itemId": "i", "eventType": "buy", "sentAt": 1_731_900_000, "what": None},
         SEGMENT,

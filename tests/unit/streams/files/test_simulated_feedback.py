@@ -9,7 +9,7 @@ from streams.files.simulated_feedback import SimulatedFeedback, simulate_feedbac
 from streams.files.synthetic import write_files
 from streams.policy.off_policy import is_complete
 from streams.policy.outcomes import is_usable
-from streams.schema.decisions import decode_decision
+from streams.schema.decisions.decision import decode_decision
 
 
 @pytest.fixture(scope="module")

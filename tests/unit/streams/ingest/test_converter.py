@@ -14,7 +14,7 @@ from streams.ingest.converter import Converted, EventConverter
 from streams.kafka.reader import partition_of
 from streams.kafka.undecodable import UndecodableRecord
 from streams.schema.adapters.registry import FORMATS
-from streams.schema.dead_letter_reader import letter_of
+from streams.schema.dead_letters.reader import letter_of
 from streams.schema.decoder import SchemaRules, decode
 from streams.schema.event_encoder import CANONICAL_HEADER
 from streams.schema.events import UserEvent

@@ -9,8 +9,8 @@ import numpy as np
 from streams.policy.decider import Assignment, Decider, Interests
 from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies
-from streams.schema.decisions import Decision, DecisionRequest
-from streams.schema.rewards import Reward
+from streams.schema.decisions.decision import Decision, DecisionRequest
+from streams.schema.decisions.reward import Reward
 from streams.settings.policy_section import PolicySettings
 
 AT_RANDOM = PolicySettings(kinds="softmax", options={"softmax": {"temperature": 1e6}})

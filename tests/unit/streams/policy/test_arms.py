@@ -4,8 +4,8 @@ from streams.errors import ExperimentError
 from streams.experiments.assigned_arm import assigned_arm
 from streams.policy.arms import Arms, check_arms
 from streams.policy.known_policies import KnownPolicies
-from streams.schema.decisions import DecisionRequest
-from streams.schema.experiments import Arm, Experiment, Parameter, encode_experiment
+from streams.schema.decisions.decision import DecisionRequest
+from streams.schema.decisions.experiment import Arm, Experiment, Parameter, encode_experiment
 from streams.settings.policy_section import PolicySettings
 from tests.unit.streams.experiments.rewards import experiment
 

@@ -10,9 +10,9 @@ from streams.policy.features import FEATURES, item_index
 from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies, new_policy, restored_policy
 from streams.policy.outcomes import is_usable, outcomes_of
-from streams.schema.decisions import Decision, DecisionRequest
-from streams.schema.experiments import Arm, Experiment, encode_experiment
-from streams.schema.rewards import Reward
+from streams.schema.decisions.decision import Decision, DecisionRequest
+from streams.schema.decisions.experiment import Arm, Experiment, encode_experiment
+from streams.schema.decisions.reward import Reward
 from streams.settings.policy_section import POLICY_KINDS, PolicySettings
 
 INTERESTS = Interests(

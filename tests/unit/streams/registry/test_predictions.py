@@ -14,7 +14,7 @@ from streams.errors import RegistryError, StreamError
 from streams.registry.client import RegistryClient
 from streams.registry.prediction_encoder import avro_dump
 from streams.registry.prediction_reader import PredictionReader
-from streams.schema.avro_schema import prediction_schema
+from streams.schema.documents.avro_schema import prediction_schema
 from streams.schema.predictions import decode
 from streams.settings.registry_section import RegistrySettings
 from tests.registry_server import RegistryServer

@@ -14,8 +14,8 @@ from msgspec import UNSET
 from models.data.event_types import EVENT_TYPES, type_index
 from models.inference.predictions import CARRIERS, InterestParts, ModelVersion, Outlook, Predictions
 from models.items.vocabulary import ItemVocabulary
+from streams.schema.documents.json_schema import schemas
 from streams.schema.events import UserEvent
-from streams.schema.json_schema import schemas
 from streams.schema.prediction_encoder import EventOrigins, encode, rounded, truncated
 from streams.schema.predictions import Carriers, Horizon, Prediction, Source, decode
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from streams.schema.dead_letter_reader import Letter
+from streams.schema.dead_letters.reader import Letter
 from streams.settings.settings import load_settings
 from streams.terminal.dead_letters import LetterFilter, in_json, print_letter, print_letters
 from tests.registry_server import RegistryServer, serving

@@ -4,7 +4,7 @@ from rich.console import Console
 
 from streams.experiments.fold import ExperimentFold
 from streams.experiments.result import ArmResult, ExperimentResult, GuardrailResult
-from streams.schema.experiments import Arm, Parameter
+from streams.schema.decisions.experiment import Arm, Parameter
 from streams.terminal.experiments import print_experiments, print_result
 from tests.unit.streams.experiments.rewards import experiment
 

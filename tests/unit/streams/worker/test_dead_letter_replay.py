@@ -3,13 +3,13 @@
 import orjson
 
 from streams.errors import Rejected
-from streams.schema.dead_letter_reader import Letter, letter_of
+from streams.schema.dead_letters.reader import Letter, letter_of
 from streams.schema.decoder import BUILT_IN_RULES, SchemaRules, decode
 from streams.schema.events import UserEvent
 from streams.settings.sections import EventSettings
 from streams.worker.dead_letter_replay import letter_events
 from tests.records import record
-from tests.unit.streams.schema.test_dead_letter_reader import letter_record
+from tests.unit.streams.schema.dead_letters.test_reader import letter_record
 
 MOST = 1 << 20
 FIELDS = {"user_id": "u", "event_type": "click", "timestamp": 1_731_900_000_000}

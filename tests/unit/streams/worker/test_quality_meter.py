@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from models.inference.predictions import ModelVersion
 from models.metrics.prequential_sample import PrequentialSample
 from streams.errors import StreamError
-from streams.schema.json_schema import schemas
+from streams.schema.documents.json_schema import schemas
 from streams.schema.quality import decode_quality, format_quality
 from streams.worker.quality_meter import QualityMeter
 

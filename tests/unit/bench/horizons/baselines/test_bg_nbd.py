@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.horizons.baselines.bg_nbd import BgNbd
 from bench.horizons.questions import Questions
-from models.data.horizons import DAY_S
+from models.data.horizons.horizon_days import DAY_S
 
 R, ALPHA, A, B = 0.8, 30.0, 1.2, 3.0
 NOW, HORIZON = 300.0, 30.0

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from models.policy.bandits.reward_model import RewardModel, RewardModelSettings
 from models.policy.deep_q.later_effects import LaterInputs, LaterPlaces, later_effects
 from models.policy.features import EXPOSURE_MEMORY
-from models.policy.reward_model import RewardModel, RewardModelSettings
 from models.policy.slate import Outcomes
 
 DISCOUNT = 0.8
@@ -33,8 +33,8 @@ def model() -> RewardModel:
 
 def effects(model: RewardModel, advantage: float, deviations: float) -> np.ndarray:
     pairs = LaterPlaces.of(SHOWN, LATER, KNOWN)
-    at = pairs.decision, pairs.step, pairs.later_place
-    later = LaterInputs(INTEREST[at], EXPOSURE[at], np.full(len(pairs.step), advantage))
+    later_row = pairs.decision, pairs.step, pairs.later_place
+    later = LaterInputs(INTEREST[later_row], EXPOSURE[later_row], np.full(len(pairs.step), advantage))
     return later_effects(model, pairs, later, SHOWN.shape, DISCOUNT, deviations)
 
 

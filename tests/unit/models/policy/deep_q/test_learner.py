@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from models.errors import PolicyError
+from models.policy.bandits.reward_model import RewardModelSettings
 from models.policy.deep_q.learner import DeepQLearner, learner_from
 from models.policy.deep_q.network import advantages
 from models.policy.deep_q.policy import DeepQ, DeepQOptions, network_inputs
 from models.policy.features import context_size, feature_count
-from models.policy.reward_model import RewardModelSettings
 from models.policy.saved import policy_from
 from models.policy.simulator.parameters import SimulatorParameters
 from models.policy.simulator.run import run_policy

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.policy.boltzmann import Softmax, SoftmaxOptions
-from models.policy.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.bandits.boltzmann import Softmax, SoftmaxOptions
+from models.policy.bandits.epsilon_greedy import EpsilonGreedy, EpsilonGreedyOptions
+from models.policy.bandits.reward_model import RewardModelSettings
 from models.policy.features import feature_count
 from models.policy.off_policy.intervals import estimate
 from models.policy.off_policy.policy_rewards import logged_rewards
-from models.policy.reward_model import RewardModelSettings
 from models.policy.simulator.parameters import SimulatorParameters
 from models.policy.simulator.world import World
 from models.policy.slate import SlateBatch

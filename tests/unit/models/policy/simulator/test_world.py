@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.policy.bandits.greedy import Greedy
+from models.policy.bandits.reward_model import RewardModelSettings
 from models.policy.features import feature_count
-from models.policy.greedy import Greedy
-from models.policy.reward_model import RewardModelSettings
 from models.policy.simulator.parameters import SCENARIOS, SimulatorParameters
 from models.policy.simulator.run import run_oracle, run_policy
 from models.policy.simulator.world import World

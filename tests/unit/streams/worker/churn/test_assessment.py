@@ -4,13 +4,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from models.config import ModelConfig
-from models.data.horizons import DAY_S
+from models.data.horizons.horizon_days import DAY_S
 from models.data.user_row import user_row_fields
 from models.inference.predictions import ModelVersion, Outlook
 from models.items.vocabulary import ItemVocabulary
 from state.rows import RowLayout
 from streams.schema.churn import LEVELS, decode_warning
-from streams.schema.json_schema import schemas
+from streams.schema.documents.json_schema import schemas
 from streams.settings.churn_section import ChurnSettings
 from streams.worker.churn.assessment import Engagement, return_of, risk_levels, warnings_of
 

@@ -158,13 +158,13 @@ async def test_of_many_to_be_warned_of_some_wait_for_the_next_call(
     driver.send([later(f"s{number}", 10 if number in (1, 4) else 0) for number in range(7)])
     worker = await driver.start("a", engine=None)
     await worker.apply_all()
-    told = []
+    warned = []
     for _ in range(4):
         await worker.sweep(1)
-        told.append([user for user, _ in warnings(driver)])
-    assert told[0] == ["s0", "s2"]
-    assert told[1] == ["s0", "s2", "s3", "s5"]
-    assert told[2] == told[3] == ["s0", "s2", "s3", "s5", "s6"]
+        warned.append([user for user, _ in warnings(driver)])
+    assert warned[0] == ["s0", "s2"]
+    assert warned[1] == ["s0", "s2", "s3", "s5"]
+    assert warned[2] == warned[3] == ["s0", "s2", "s3", "s5", "s6"]
     positions = [r for r in driver.committed(driver.topics.interest_churn) if r.key == SWEEP_KEY]
     assert [decode_position(r.value or b"").after for r in positions] == ["s2", "s5", "s6"]
     await worker.stop()

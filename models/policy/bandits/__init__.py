@@ -1,0 +1,1 @@
+"""Policies that choose by the expected reward of each item, and the model of it."""

@@ -1,0 +1,1 @@
+"""Records that could not be used, with the reason: written and read."""

@@ -1,0 +1,1 @@
+"""Records of decisions and of what they are joined with: rewards and experiments."""

@@ -1,0 +1,1 @@
+"""Descriptions of all records for other programs: JSON Schema, Avro, AsyncAPI."""
