@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     with_broker = [item for item in items if _INTEGRATION in item.path.parents]
     with_broker.sort(key=lambda item: (-length[item.path], item.path))
     computing = [item for item in items if _INTEGRATION not in item.path.parents]
-    turn = {item: 0.6 * number / len(with_broker) for number, item in enumerate(with_broker)}
+    turn = {item: 0.5 * number / len(with_broker) for number, item in enumerate(with_broker)}
     turn |= {item: number / len(computing) for number, item in enumerate(computing)}
     items.sort(key=turn.__getitem__)
 
