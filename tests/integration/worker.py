@@ -45,6 +45,7 @@ class ForkedProcess:
 
     def __init__(self, log: Path, fault: Fault | None, target: Callable[..., None], *args: object) -> None:
         self.log = log
+        self._logged = (0, "")  # size, and text as it was then: the log is asked for fifty times a second
         self._process = _FORKSERVER.Process(target=_run, args=(log, fault, target, *args), daemon=True)
         self._process.start()
 
@@ -60,7 +61,10 @@ class ForkedProcess:
 
     def text(self) -> str:
         """What it has logged."""
-        return self.log.read_text(errors="replace") if self.log.is_file() else ""
+        size = self.log.stat().st_size if self.log.is_file() else 0
+        if size != self._logged[0]:
+            self._logged = size, self.log.read_text(errors="replace")
+        return self._logged[1]
 
     async def wait_for(self, line: str, times: int = 1, deadline_s: float = DEADLINE_S) -> None:
         """Its log has the text, so many times."""

@@ -132,16 +132,13 @@ class SkipMarkovMix:
     def __init__(self, settings: Sequence[CounterSettings]) -> None:
         self._popularity = Popularity(settings)
         self._successors = SuccessorCounts(_WINDOW)
+        self._asked: tuple[tuple[int, ...], int] = ((), 0)
+        self._following: dict[float, NDArray[np.float64]] = {}  # by decay, of what was asked for
 
     def weights(self, history: Sequence[int], items: int, settings: CounterSettings) -> NDArray[np.float64]:
         """Sum of skip-Markov with weight 1, recency and popularity with theirs; each part sums to its weight."""
-        weight = np.zeros(items + 1)
         last = history[: -_MIX_HISTORY - 1 : -1]
-        for lag, item in enumerate(last):
-            self._successors.add_row(weight, item, settings.skip_decay**lag, 0.5)
-        total = weight.sum()
-        if total > 0:
-            weight /= total
+        weight = self._skip_markov(tuple(last), items, settings.skip_decay).copy()
         if settings.recency and last:
             recency = _RECENCY_DECAY ** np.arange(len(last))
             np.add.at(weight, last, settings.recency * recency / recency.sum())
@@ -150,5 +147,23 @@ class SkipMarkovMix:
 
     def observe(self, history: Sequence[int], item: int) -> None:
         """Count the item, by itself and as a successor of the last ten items."""
+        self._following.clear()
         self._popularity.observe(history, item)
         self._successors.observe(history, item)
+
+    def _skip_markov(self, last: tuple[int, ...], items: int, decay: float) -> NDArray[np.float64]:
+        """Shares of successors of these items, newest first; kept for the next call, until an item is counted.
+
+        Settings that are compared on an event differ in little else than what is added to it.
+        """
+        if self._asked != (last, items):
+            self._asked = last, items
+            self._following.clear()
+        weight = self._following.get(decay)
+        if weight is None:
+            weight = self._following[decay] = np.zeros(items + 1)
+            for lag, item in enumerate(last):
+                self._successors.add_row(weight, item, decay**lag, 0.5)
+            if (total := weight.sum()) > 0:
+                weight /= total
+        return weight
