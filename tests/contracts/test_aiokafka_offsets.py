@@ -10,7 +10,8 @@ from tests.contracts.cluster import Cluster, Isolation, until
 
 
 async def commit(cluster: Cluster, topic: str, *values: bytes) -> None:
-    async with cluster.producer(cluster.name("txn")) as producer, producer.transaction():
+    """In a transaction that begins once the markers of the one before, of the same id, are written."""
+    async with cluster.producer(topic) as producer, producer.transaction():
         for value in values:
             await producer.send_and_wait(topic, value, key=b"k")
 
