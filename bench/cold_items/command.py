@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json as json_format
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from bench.arms import check_arms, measure_arms, save_arms
 from bench.cold_items.catalogue import Catalogue, made_up
 from bench.cold_items.measurement import ARMS, ColdItemResult, measure
 from bench.errors import BenchError
@@ -44,37 +41,19 @@ def cold_items(
     better than with ids. "best" is who knows each user's taste.
     """
     try:
-        if unknown := [name for name in arm or [] if name not in ARMS]:
-            raise BenchError(f"nothing is called {', '.join(unknown)}; there are {', '.join(ARMS)}")
-        if warm_up >= days:
-            raise BenchError(f"--warm-up {warm_up} leaves nothing of {days} days: give more --days")
+        check_arms(arm or (), ARMS, warm_up, days)
         settings = recipe_settings(DEFAULT, tuple(set_ or ()))
         catalogue = made_up(users, days, items, events, seed)
-        results = {}
-        with Progress(transient=True) as progress:
-            for name in arm or ARMS:
-                task = progress.add_task(name)
-                results[name] = measure(
-                    catalogue,
-                    name,
-                    settings.model,
-                    settings.learning,
-                    seed,
-                    warm_up,
-                    partial(_update, progress, task),
-                )
+        results = measure_arms(
+            arm or ARMS,
+            lambda name, update: measure(catalogue, name, settings.model, settings.learning, seed, warm_up, update),
+        )
     except (BenchError, ModelError, SettingsError) as error:
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
         raise typer.Exit(1) from None
     Console().print(_table(catalogue, results))
     if json is not None:
-        figures = {name: asdict(result) for name, result in results.items()}
-        json.parent.mkdir(parents=True, exist_ok=True)
-        json.write_text(json_format.dumps(figures | {"best": catalogue.best_recall_at_10}, indent=2) + "\n")
-
-
-def _update(progress: Progress, task: TaskID, done: int, total: int) -> None:
-    progress.update(task, completed=done, total=total)
+        save_arms(json, results, catalogue.best_recall_at_10)
 
 
 def _table(catalogue: Catalogue, results: dict[str, ColdItemResult]) -> Table:

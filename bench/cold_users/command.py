@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json as json_format
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from bench.arms import check_arms, measure_arms, save_arms
 from bench.cold_users.measurement import ARMS, ColdUserResult, measure
 from bench.cold_users.population import Population, made_up
 from bench.errors import BenchError
@@ -44,29 +41,19 @@ def cold_users(
     user's taste.
     """
     try:
-        if unknown := [name for name in arm or [] if name not in ARMS]:
-            raise BenchError(f"nothing is called {', '.join(unknown)}; there are {', '.join(ARMS)}")
-        if warm_up >= days:
-            raise BenchError(f"--warm-up {warm_up} leaves nothing of {days} days: give more --days")
+        check_arms(arm or (), ARMS, warm_up, days)
         settings = recipe_settings(DEFAULT, tuple(set_ or ()))
         population = made_up(users, days, items, events, seed)
-        results = {}
-        with Progress(transient=True) as progress:
-            for name in arm or ARMS:
-                update = partial(_update, progress, progress.add_task(name))
-                results[name] = measure(population, name, settings.model, settings.learning, seed, warm_up, update)
+        results = measure_arms(
+            arm or ARMS,
+            lambda name, update: measure(population, name, settings.model, settings.learning, seed, warm_up, update),
+        )
     except (BenchError, ModelError, SettingsError) as error:
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
         raise typer.Exit(1) from None
     Console().print(_table(population, results))
     if json is not None:
-        figures = {name: asdict(result) for name, result in results.items()}
-        json.parent.mkdir(parents=True, exist_ok=True)
-        json.write_text(json_format.dumps(figures | {"best": population.best_recall_at_10}, indent=2) + "\n")
-
-
-def _update(progress: Progress, task: TaskID, done: int, total: int) -> None:
-    progress.update(task, completed=done, total=total)
+        save_arms(json, results, population.best_recall_at_10)
 
 
 def _table(population: Population, results: dict[str, ColdUserResult]) -> Table:
