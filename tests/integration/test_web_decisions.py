@@ -19,30 +19,6 @@ from tests.integration.web_site import WebSite
 from tests.integration.worker import DEADLINE_S
 from tests.unit.streams.web.predictions import prediction as user_prediction
 
-PRODUCER = "streams.kafka.fenced_producer:FencedProducer"
-USERS = 12
-DECISIONS = 240
-CLOSED_AGO_S = 7200.0
-PREDICTION = {
-    "prediction_id": "user-events:0:7",
-    "user_id": "u1",
-    "caused_by": "e",
-    "event_time": 1,
-    "emitted_at": 2,
-    "model_version": "5e1f09d4.17",
-    "state_version": 3,
-    "source": {"topic": "user-events", "partition": 0, "offset": 7},
-    "items": ["i1", "i2", "i3"],
-    "item_p": [0.5, 0.2, 0.1],
-    "other_p": 0.2,
-    "categories": ["Drama"],
-    "category_p": [0.9],
-    "because": [],
-    "because_weight": [],
-    "because_other": 0.1,
-    "carried_by": {"attention": 0.25, "copying": 0.25, "following": 0.25, "popularity": 0.25},
-}
-
 
 async def test_the_http_server_decides_by_the_policies_and_experiments_that_it_follows(
     kafka: LocalKafka, prefix: str, tmp_path: Path

@@ -5,31 +5,15 @@ from msgspec.structs import replace
 from models.policy.saved import POLICIES, policy_from
 from streams.errors import SettingsError
 from streams.policy.arms import Arms
-from streams.policy.decider import UNKNOWN_USER, Assignment, Decider, Interests
+from streams.policy.decider import UNKNOWN_USER, Assignment, Decider
 from streams.policy.features import FEATURES, item_index
-from streams.policy.item_filters import DescribedItem
 from streams.policy.known_policies import KnownPolicies, new_policy, restored_policy
 from streams.policy.outcomes import is_usable, outcomes_of
 from streams.schema.decisions.decision import Decision, DecisionRequest
 from streams.schema.decisions.experiment import Arm, Experiment, encode_experiment
 from streams.schema.decisions.reward import Reward
 from streams.settings.policy_section import POLICY_KINDS, PolicySettings
-
-INTERESTS = Interests(
-    ["i1", "i2", "i3"], [0.5, 0.2, 0.1], ["Drama", "Comedy"], [0.6, 0.3], "5e1f09d4.17", "user-events:0:7"
-)
-CATALOG = {
-    "i1": DescribedItem(("Drama",), 10.0, 3.0, 900.0),
-    "i2": DescribedItem(("Comedy", "Drama"), 20.0, 0.0, 400.0),
-    "i3": DescribedItem(("Comedy",), stock=1.0),
-}
-NOW_MS = 1_000_000
-
-
-def decide(settings: PolicySettings, request: DecisionRequest, interests: Interests = INTERESTS) -> Decision:
-    policy = KnownPolicies(settings).default
-    decider = Decider(settings, np.random.default_rng(3))
-    return decider.decide("d1", request, interests, CATALOG, policy, Assignment("e", "b"), NOW_MS)
+from tests.unit.streams.policy.deciding import CATALOG, INTERESTS, NOW_MS, decide
 
 
 def reward_of(decision: Decision, rewards: tuple[float, ...]) -> Reward:
@@ -65,76 +49,6 @@ def test_every_policy_fills_the_slate_with_positive_propensities(kind: str) -> N
     decision = decide(PolicySettings(kinds=kind), DecisionRequest("u1", 10, ("i3", "i9", "i1", "i9")))
     assert sorted(decision.slate) == ["i1", "i3", "i9"]
     assert all(0 < p <= 1 for p in decision.propensities)
-
-
-@pytest.mark.parametrize(
-    ("request_", "slate"),
-    [
-        (DecisionRequest("u1", categories=("Comedy",)), {"i2", "i3"}),
-        (DecisionRequest("u1", exclude=("i1",)), {"i2", "i3"}),
-        (DecisionRequest("u1", candidates=("i1", "i8"), categories=("Drama",)), {"i1"}),
-        (DecisionRequest("u1", exclude_categories=("Comedy",)), {"i1"}),
-        (DecisionRequest("u1", min_price=10), {"i1", "i2"}),
-        (DecisionRequest("u1", max_price=10), {"i1"}),
-        (DecisionRequest("u1", in_stock=True), {"i1", "i3"}),
-        (DecisionRequest("u1", max_age_s=100), {"i1"}),
-        (DecisionRequest("u1", max_age_s=600), {"i1", "i2"}),
-        (DecisionRequest("u1", candidates=("i8", "i3"), min_price=0), set()),
-        (DecisionRequest("u1", categories=("None",)), set()),
-        (DecisionRequest("u1", candidates=()), set()),
-    ],
-)
-def test_what_a_request_rules_out_is_not_shown(request_: DecisionRequest, slate: set[str]) -> None:
-    assert set(decide(PolicySettings(), request_).slate) == slate
-
-
-@pytest.mark.parametrize(
-    ("settings", "slate"),
-    [
-        (PolicySettings(categories="Drama, Crime"), {"i1", "i2"}),
-        (PolicySettings(exclude_categories="Drama"), {"i3"}),
-        (PolicySettings(min_price=15), {"i2"}),
-        (PolicySettings(exclude_items="i3, i9"), {"i1", "i2"}),
-        (PolicySettings(max_price=15, in_stock=True), {"i1"}),
-        (PolicySettings(max_age_s=100), {"i1"}),
-    ],
-)
-def test_what_the_settings_rule_out_is_in_no_slate(settings: PolicySettings, slate: set[str]) -> None:
-    assert set(decide(settings, DecisionRequest("u1")).slate) == slate
-    assert set(decide(settings, DecisionRequest("u1", exclude=("i1",))).slate) == slate - {"i1"}
-
-
-@pytest.mark.parametrize(
-    ("request_", "interests", "because", "ruled_out"),
-    [
-        (DecisionRequest("u1"), INTERESTS, "", {}),
-        (DecisionRequest("u1", exclude=("i1", "i7"), in_stock=True), INTERESTS, "", {"exclude": 1, "in_stock": 1}),
-        (
-            DecisionRequest("u1", categories=("Drama",), max_price=5.0),
-            INTERESTS,
-            "ruled_out",
-            {"categories": 1, "max_price": 2},
-        ),
-        (DecisionRequest("u1", candidates=()), INTERESTS, "no_candidates", {}),
-        (DecisionRequest("u1"), UNKNOWN_USER, "unknown_user", {}),
-        (DecisionRequest("u1", min_price=9, max_price=8), INTERESTS, "ruled_out", {"min_price": 1, "max_price": 2}),
-    ],
-)
-def test_an_empty_slate_says_why(
-    request_: DecisionRequest, interests: Interests, because: str, ruled_out: dict[str, int]
-) -> None:
-    decision = decide(PolicySettings(), request_, interests)
-    assert (decision.empty_because, decision.ruled_out) == (because, ruled_out)
-    assert (decision.slate == ()) == bool(because)
-    assert decision.candidates == len(interests.items if request_.candidates is None else ()) - sum(ruled_out.values())
-
-
-def test_an_item_that_is_not_published_yet_has_no_age() -> None:
-    catalog = {"i1": DescribedItem(published_s=NOW_MS / 1000 + 1), "i2": DescribedItem(published_s=NOW_MS / 1000)}
-    request = DecisionRequest("u1", candidates=("i1", "i2"), max_age_s=5)
-    policy = KnownPolicies(PolicySettings()).default
-    made = Decider(PolicySettings()).decide("d", request, INTERESTS, catalog, policy, Assignment(), NOW_MS)
-    assert made.slate == ("i2",)
 
 
 def test_a_user_without_prediction_is_shown_what_the_request_names() -> None:
