@@ -13,9 +13,9 @@ from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
 from models.network.weights import Weights
 from models.progress import ProgressCallback
-from models.training.offline import Trainer
+from models.training.offline.sequences import UserSequences
+from models.training.offline.trainer import Trainer
 from models.training.prequential_replay import PrequentialReplay
-from models.training.sequences import UserSequences
 from models.training_config import TrainingConfig
 
 

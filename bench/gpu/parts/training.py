@@ -8,8 +8,8 @@ from bench.gpu.part import Deadline, Figures, GpuRun, OutOfTime, PartFailed, Par
 from models.config import ModelConfig
 from models.items.content import ItemContent
 from models.items.vocabulary import ItemVocabulary
-from models.training.offline import Trainer
-from models.training.sequences import UserSequences
+from models.training.offline.sequences import UserSequences
+from models.training.offline.trainer import Trainer
 from models.training_config import TrainingConfig
 
 LOG: Final = "ml-1m"

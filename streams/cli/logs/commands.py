@@ -96,7 +96,7 @@ def train(
 
     torchrun --nproc-per-node 2 -m streams.cli train ratings.csv --items movies.csv
     """
-    from models.training.process_group import is_first_process
+    from models.training.offline.process_group import is_first_process
     from streams.cli.logs.replay import print_left_out, print_plain
     from streams.cli.logs.train import read_log, registered_items
     from streams.cli.logs.train import train as train_on

@@ -36,11 +36,11 @@ from models.items.slots import ItemSlots
 from models.items.vocabulary import ItemVocabulary
 from models.metrics.rolling import Quality
 from models.progress import ProgressCallback
-from models.training import snapshot
-from models.training.offline import EpochResult, Trainer
+from models.training.offline import snapshot
+from models.training.offline.process_group import ProcessGroup, process_group
+from models.training.offline.sequences import UserSequences
+from models.training.offline.trainer import EpochResult, Trainer
 from models.training.prequential_replay import PrequentialReplay
-from models.training.process_group import ProcessGroup, process_group
-from models.training.sequences import UserSequences
 from streams.files.cleaning import NO_RULES, Cleaner, CleaningRules
 from streams.files.event_columns import sorted_event_columns
 from streams.files.event_logs import no_events, open_events

@@ -172,4 +172,4 @@ def test_no_card_and_unknown_parts_are_errors() -> None:
 
 def test_every_file_with_marked_tests_is_found() -> None:
     names = {file.name for file in marked_files()}
-    assert {"test_cuda.py", "test_engine.py", "test_offline.py", "test_online.py", "test_stage_clock.py"} <= names
+    assert {"test_cuda.py", "test_engine.py", "test_trainer.py", "test_online.py", "test_stage_clock.py"} <= names

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from models.training.process_group import is_first_process
+from models.training.offline.process_group import is_first_process
 from streams.cli.main import app
 
 SEPARATOR = "-- next training --"

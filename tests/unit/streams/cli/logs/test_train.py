@@ -9,7 +9,7 @@ from tensorboardX.record_writer import masked_crc32c
 from models import checkpoint
 from models.errors import CheckpointError, TrainingError
 from models.progress import ProgressCallback
-from models.training.offline import Trainer
+from models.training.offline.trainer import Trainer
 from streams.cli.logs.train import TrainingLog, read_log, train
 from streams.files.cleaning import CleaningRules
 from streams.files.synthetic import synthesize

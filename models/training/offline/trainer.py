@@ -25,11 +25,11 @@ from models.network.dropout import Dropout
 from models.network.interest_network import InterestNetwork
 from models.network.weights import Weights, trained_lineage
 from models.progress import ProgressCallback
-from models.training.gradient_sum import sum_gradients
 from models.training.loss import Gradients, SampledCandidates, gradients, log_loss
+from models.training.offline.gradient_sum import sum_gradients
+from models.training.offline.process_group import ALONE, ProcessGroup
+from models.training.offline.sequences import SequenceSlices, UserSequences
 from models.training.optimizer import NetworkOptimizer
-from models.training.process_group import ALONE, ProcessGroup
-from models.training.sequences import SequenceSlices, UserSequences
 from models.training_config import TrainingConfig
 
 _LR_REDUCTION_FACTOR: Final = 0.3

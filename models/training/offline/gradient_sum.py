@@ -5,8 +5,8 @@ from torch import Tensor
 
 from models.network.interest_network import ITEM_TABLES, InterestNetwork
 from models.training.loss import Gradients, SampledCandidates
+from models.training.offline.process_group import ProcessGroup
 from models.training.optimizer import RowGradient
-from models.training.process_group import ProcessGroup
 
 
 def sum_gradients(

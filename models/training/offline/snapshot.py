@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from models.errors import TrainingError
-from models.training.offline import Trainer, TrainingProgress
+from models.training.offline.trainer import Trainer, TrainingProgress
 
 _FORMAT: Final = "2"
 

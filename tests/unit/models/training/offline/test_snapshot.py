@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from models.errors import TrainingError
-from models.training.snapshot import resume, save
-from tests.unit.models.training.test_offline import train_to_the_end, trainer_on
+from models.training.offline.snapshot import resume, save
+from tests.unit.models.training.offline.test_trainer import train_to_the_end, trainer_on
 
 FINGERPRINT = {"events": "3000", "model.embedding_dim": "16"}
 

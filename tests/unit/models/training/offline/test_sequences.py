@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from models.config import ModelConfig
 from models.data.events import EventBatch
-from models.training.sequences import SequenceSlices, UserSequences
+from models.training.offline.sequences import SequenceSlices, UserSequences
 
 CONFIG = ModelConfig(embedding_dim=8, hidden_size=12, history_length=5, device="cpu")
 

@@ -9,8 +9,8 @@ from models.config import ModelConfig
 from models.data.event_log import EventLog
 from models.errors import TrainingError
 from models.training.loss import Gradients, SampledCandidates, gradients
-from models.training.offline import EpochResult, Trainer
-from models.training.sequences import UserSequences
+from models.training.offline.sequences import UserSequences
+from models.training.offline.trainer import EpochResult, Trainer
 from models.training_config import TrainingConfig
 from tests.unit.models.circle_log import circle_log, circle_vocabulary
 

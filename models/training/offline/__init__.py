@@ -1,0 +1,1 @@
+"""Training on logs, before any stream: epochs over whole histories, in one process or several."""
