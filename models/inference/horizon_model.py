@@ -1,6 +1,6 @@
 """The outlook's parameters at work: from stored rows and silence to the probability of return within each horizon."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -99,26 +99,34 @@ class HorizonModel:
 
     def restore(self, state: Arrays) -> None:
         """Go on from `state`. WeightsError where it does not fit; then nothing changed."""
+        self.prepared(state)()
+
+    def prepared(self, state: Arrays) -> Callable[[], None]:
+        """What goes on from `state` once it is called, and cannot fail. WeightsError where the state does not fit."""
         parameters = self.heads.state_dict()
-        heads = {name.removeprefix(_HEADS): array for name, array in state.items() if name.startswith(_HEADS)}
-        fits = heads.keys() == parameters.keys() and all(
-            array.shape == parameters[name].shape for name, array in heads.items()
-        )
-        mixture, interest, events = (
+        heads, mixture, interest, events = (
             {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-            for prefix in (_MIXTURE, _INTEREST, _EVENTS)
+            for prefix in (_HEADS, _MIXTURE, _INTEREST, _EVENTS)
         )
+        new_mixture, new_interest, new_events = ReturnMixture(), InterestGate(), EventForecast()
         try:
-            if not fits:
+            if {name: array.shape for name, array in heads.items()} != {
+                name: tuple(tensor.shape) for name, tensor in parameters.items()
+            }:
                 raise ValueError("other shapes of the heads")
-            self.interest.restore(interest)
-            self.events.restore(events)
-            self.mixture.restore(mixture)
+            new_mixture.restore(mixture)
+            new_interest.restore(interest)
+            new_events.restore(events)
         except (ValueError, KeyError) as error:
             raise WeightsError(
                 f"the heads of model.horizons were made with other settings of the model ({error}): set these back or "
                 "begin anew"
             ) from error
-        with torch.no_grad():
-            for name, array in heads.items():
-                parameters[name].copy_(torch.from_numpy(np.array(array)))
+
+        def go_on() -> None:
+            self.mixture, self.interest, self.events = new_mixture, new_interest, new_events
+            with torch.no_grad():
+                for name, array in heads.items():
+                    parameters[name].copy_(torch.from_numpy(np.array(array)))
+
+        return go_on

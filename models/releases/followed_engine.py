@@ -66,9 +66,12 @@ class FollowedEngine:
         """
         self._follow_register()
         release = release.of_present_items(self._engine.register)
+        horizons = self._engine.horizons
+        # Before anything changes: a release of which one part does not fit leaves the model as it was.
+        use_heads = horizons.prepared(release.horizons) if horizons is not None and release.horizons else None
         self._engine.put_weights(release.manifest.model_version, release.shared, release.item, *release.item_weights())
-        if self._engine.horizons is not None and release.horizons:
-            self._engine.horizons.restore(release.horizons)
+        if use_heads is not None:
+            use_heads()
         kept = deque(step for step in self._own if step.position > covered.get(step.source, 0))
         events = [step.events for step in kept]
         counts = self._engine.counts

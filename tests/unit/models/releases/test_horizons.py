@@ -188,6 +188,29 @@ def test_heads_of_another_network_are_refused(cluster: Cluster, items: ItemVocab
         engine.horizons.restore(release.horizons)
 
 
+@pytest.mark.parametrize("part", ["heads.return_time.hazard.bias", "return.newest", "interest.logits"])
+def test_a_release_whose_heads_do_not_fit_changes_nothing(cluster: Cluster, part: str) -> None:
+    cluster.release()
+    engine, silent_s = cluster.engines[0], np.full(USERS, 3.0 * DAY_S)
+    release = cluster.trainer.release(full=True)
+    assert part in release.horizons
+    lacking = {name: array for name, array in release.horizons.items() if name != part}
+    horizons = {name: array + 1 if array.dtype.kind == "f" else array for name, array in lacking.items()}
+    wrong = replace(release, shared={n: a + 1 for n, a in release.shared.items()}, horizons=horizons)
+    before, version = engine.outlook(cluster.rows[0], silent_s), engine.version
+    predicted = engine.step(event_of_each(), cluster.rows[0]).predictions.item_p
+    with pytest.raises(WeightsError, match=r"model\.horizons"):
+        cluster.workers[0].apply(wrong, {})
+    assert engine.version == version
+    np.testing.assert_array_equal(engine.outlook(cluster.rows[0], silent_s).return_p, before.return_p)
+    np.testing.assert_array_equal(engine.step(event_of_each(), cluster.rows[0]).predictions.item_p, predicted)
+
+
+def event_of_each() -> EventBatch:
+    user = np.arange(USERS)
+    return EventBatch(user, user % 30 + 1, np.full(USERS, 2), START_MS + 11 * DAY_S * 1000 + user)
+
+
 def test_a_step_has_the_outlook_of_its_users_after_their_last_events(cluster: Cluster) -> None:
     cluster.release()
     engine, rows = cluster.engines[0], cluster.rows[0][:3]
